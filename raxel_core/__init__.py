@@ -1,0 +1,1 @@
+"""The core of Raxel: cameras, raxel images, latents, the joint model and its sampling; no ComfyUI import anywhere."""

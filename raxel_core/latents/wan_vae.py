@@ -1,0 +1,110 @@
+"""Wan's video VAE through diffusers' AutoencoderKLWan, as a `VideoVAE`. diffusers is imported when one is used."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKLWan
+
+# A tensor that only Wan's own files of this VAE hold, and the ones that tell its width and latent channels.
+_WAN_KEY = "decoder.middle.0.residual.0.gamma"
+_WIDTH_KEY = "decoder.head.0.gamma"
+_CHANNELS_KEY = "conv2.weight"
+
+
+class WanVAE:
+    """`VideoVAE` over an AutoencoderKLWan, which is kept in float32: raxels lose their accuracy in bf16.
+
+    Latents are the posterior's mode, raw. Decoding leaves values outside [-1, 1] as they are, since raxels reach
+    beyond (diffusers' own `decode` clamps them).
+    """
+
+    temporal_stride = 4
+
+    def __init__(self, autoencoder: AutoencoderKLWan) -> None:
+        self.autoencoder = autoencoder.to(torch.float32).eval().requires_grad_(False)
+        self.latent_channels: int = autoencoder.config.z_dim
+        self.spatial_stride: int = autoencoder.config.scale_factor_spatial
+
+    def encode(self, video: Tensor) -> Tensor:
+        """Raw latents [B, C, T, h, w] of `video` [B, 3, F, H, W], float32."""
+        return self.autoencoder.encode(video.float()).latent_dist.mode()
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Video [B, 3, F, H, W] of raw `latents` [B, C, T, h, w], float32, not clamped.
+
+        The decoder emits one latent frame's pixels at a time; they are collected before diffusers clamps them.
+        """
+        if self.autoencoder.use_tiling:
+            raise ValueError("raxels are decoded whole: switch the VAE's tiling off")
+        chunks: list[Tensor] = []
+        collector = self.autoencoder.decoder.register_forward_hook(lambda module, inputs, output: chunks.append(output))
+        try:
+            self.autoencoder.decode(latents.float())
+        finally:
+            collector.remove()
+        return _without_patches(torch.cat(chunks, dim=2), self.autoencoder.config.patch_size)
+
+
+def is_wan_vae(path: str | Path) -> bool:
+    """Whether `path` is a diffusers folder of AutoencoderKLWan, or a safetensors file in Wan's own layout."""
+    path = Path(path)
+    if path.is_dir():
+        config = path / "config.json"
+        return config.is_file() and json.loads(config.read_text()).get("_class_name") == "AutoencoderKLWan"
+    try:
+        with safe_open(path, framework="pt") as file:
+            return _WAN_KEY in set(file.keys())
+    except SafetensorError as error:
+        raise ValueError(f"{path} is not a readable safetensors file: {error}") from error
+
+
+def load_wan_vae(path: str | Path, *, device: torch.device | str = "cpu") -> WanVAE:
+    """The VAE of a diffusers folder, or of a Wan 2.1 safetensors file; nothing is downloaded.
+
+    Raises ValueError when it is something else or lacks tensors.
+    """
+    from diffusers import AutoencoderKLWan
+
+    path = Path(path)
+    if not is_wan_vae(path):
+        raise ValueError(f"{path} is neither a diffusers folder of AutoencoderKLWan nor a Wan VAE safetensors file")
+    if path.is_dir():
+        loaded = AutoencoderKLWan.from_pretrained(path, local_files_only=True, use_safetensors=True)
+        return WanVAE(loaded.to(device))
+    return WanVAE(_from_wan_file(path).to(device))
+
+
+def _from_wan_file(path: Path) -> AutoencoderKLWan:
+    """Build the autoencoder that a file in Wan's own layout holds; its width is read from the tensors."""
+    from diffusers import AutoencoderKLWan
+    from diffusers.loaders.single_file_utils import convert_wan_vae_to_diffusers
+    from safetensors.torch import load_file
+
+    state = load_file(path)
+    absent = [key for key in (_WIDTH_KEY, _CHANNELS_KEY) if key not in state]
+    if absent:
+        raise ValueError(f"{path} is no complete Wan VAE: it lacks {absent}")
+    with torch.device("meta"):
+        autoencoder = AutoencoderKLWan(base_dim=state[_WIDTH_KEY].shape[0], z_dim=state[_CHANNELS_KEY].shape[0])
+    try:
+        autoencoder.load_state_dict(convert_wan_vae_to_diffusers(state), strict=True, assign=True)
+    except RuntimeError as error:
+        raise ValueError(f"{path} does not hold Wan 2.1's VAE: {str(error).splitlines()[1].strip()}") from error
+    return autoencoder
+
+
+def _without_patches(video: Tensor, patch_size: int | None) -> Tensor:
+    """Undo the patching of Wan 2.2's VAE; Wan 2.1's has none."""
+    if patch_size is None:
+        return video
+    from diffusers.models.autoencoders.autoencoder_kl_wan import unpatchify
+
+    return unpatchify(video, patch_size=patch_size)

@@ -1,0 +1,178 @@
+"""Cameras to raxel images and back: the one file that knows the encoding's scale and channels.
+
+For pixel u of camera j, in the frame of the reference camera: d = R K^-1 u~ / |K^-1 u~|, o = t, and the raxel is
+scale * (o + d). Three channels x, y, z; a raxel video is [..., 3, F, h, w], the layout of a video, and values outside
+[-1, 1] stay as they are: `range_report` says how many there are and which scene scale would fit.
+Source: "Rays as Pixels", the raxel representation; the recovery is `geometry.pose`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import floor, isfinite, log10
+
+import torch
+from torch import Tensor
+
+from .geometry.camera import Camera, check_hw
+from .geometry.pose import RecoveredCameras, recover_cameras
+from .geometry.rays import homogeneous_directions, ray_length, slopes
+
+RAXEL_SCALE = 0.5
+
+
+@dataclass(frozen=True)
+class RangeReport:
+    """How a raxel video lies in [-1, 1], the range a VAE is made for.
+
+    `fraction_outside` is the share of its values beyond it, `peak` the largest absolute value, and `fitting_scale` the
+    largest factor, at most 1, for all camera centres with which every value would lie inside; it is cut to three
+    digits, so that it still fits when it is printed with three.
+    """
+
+    fraction_outside: float
+    peak: float
+    fitting_scale: float
+
+    @property
+    def fits(self) -> bool:
+        """Whether every value lies in [-1, 1]."""
+        return self.fraction_outside == 0.0
+
+
+def raxel_hw(hw: tuple[int, int], downscale: int = 2, *, multiple: int = 16) -> tuple[int, int]:
+    """The raxel grid (h, w) of a video of `hw`: `downscale` times coarser, to the nearest `multiple` of pixels."""
+    height, width = check_hw(hw)
+    if downscale < 1 or multiple < 1:
+        raise ValueError(f"downscale and multiple are at least 1, got {downscale} and {multiple}")
+    step = downscale * multiple
+    return max(1, (2 * height + step) // (2 * step)) * multiple, max(1, (2 * width + step) // (2 * step)) * multiple
+
+
+def encode_raxels(
+    camera: Camera, hw: tuple[int, int], *, scale: float = RAXEL_SCALE, reference: Camera | int = 0
+) -> Tensor:
+    """The raxel video [..., 3, F, h, w] of `camera` [..., F] on a grid of `hw` = (h, w), in the camera's dtype.
+
+    Centres and directions are in the frame of `reference`: a camera [...] or the number of one of the F frames. K is
+    carried from the camera's own size to the grid, corners fixed. Where K is the same in all frames the whole clip is
+    one matrix product. Raises ValueError when there is no frame axis, no such frame or a scale outside (0, 1].
+    """
+    _check_scale(scale)
+    relative = _relative(camera, reference).resized(hw)
+    motion = (scale * relative.world_from_cam[..., :3, :]).transpose(-3, -2).contiguous()  # [..., 3, F, 4]
+    K = relative.K
+    if torch.equal(K, K[..., :1, :, :].expand_as(K)):
+        rays = homogeneous_directions(K[..., 0, :, :], relative.hw).flatten(-2)  # [..., 4, h * w]
+        return (motion.flatten(-3, -2) @ rays).unflatten(-2, motion.shape[-3:-1]).unflatten(-1, relative.hw)
+    x, y = (slope[..., None, :, :, :] for slope in slopes(K, relative.hw))  # [..., 1, F, h|1, w] and [..., 1, F, h, 1]
+    right, down, forward, center = motion[..., None, None].unbind(-3)  # [..., 3, F, 1, 1] each
+    return torch.addcdiv(center, right * x + (down * y + forward), ray_length(x, y))
+
+
+def decode_raxels(
+    raxels: Tensor,
+    hw: tuple[int, int],
+    *,
+    scale: float = RAXEL_SCALE,
+    method: str = "robust",
+    focal: str = "shared",
+    K: Tensor | None = None,
+    reference: str | None = None,
+    reference_frame: int | None = 0,
+    stride: int | None = None,
+) -> RecoveredCameras:
+    """The cameras [..., F] of a raxel video [..., 3, F, h, w], with K in pixels of a video of `hw` = (height, width).
+
+    `scale` is the one it was encoded with; the other arguments and the errors are those of
+    `geometry.pose.recover_cameras`. The inverse of `encode_raxels`, for square pixels about a centred principal point.
+    """
+    _check_scale(scale)
+    _check_raxels(raxels)
+    return recover_cameras(
+        raxels / scale,
+        check_hw(hw),
+        method=method,
+        focal=focal,
+        K=K,
+        reference=reference,
+        reference_frame=reference_frame,
+        stride=stride,
+    )
+
+
+def range_report(
+    raxels: Tensor, camera: Camera, *, scale: float = RAXEL_SCALE, reference: Camera | int = 0
+) -> RangeReport:
+    """How the raxel video [..., 3, F, h, w] that `camera` [..., F] was encoded to lies in [-1, 1].
+
+    `scale` and `reference` are those of the encoding: with them each frame's directions follow from its extreme
+    values, and so does the factor for the centres that brings all of them inside. Raises ValueError for raxels that
+    are not finite.
+    """
+    _check_scale(scale)
+    _check_raxels(raxels)
+    low, high = raxels.amin((-2, -1)), raxels.amax((-2, -1))  # [..., 3, F] each; aminmax along an axis is slower
+    peak = float(torch.maximum(-low, high).max())
+    if not isfinite(peak):
+        raise ValueError("the raxels hold NaN or infinity")
+    if peak <= 1.0:
+        return RangeReport(0.0, peak, 1.0)
+    outside = sum(int((frame.abs() > 1.0).sum()) for frame in raxels.unbind(-3))
+    shift = scale * _relative(camera, reference).center.mT  # [..., 3, F]
+    room = torch.where(shift > 0.0, 1.0 - (high - shift), 1.0 + (low - shift))
+    factor = torch.where(shift == 0.0, 1.0, room / shift.abs()).clamp(0.0, 1.0)
+    return RangeReport(outside / raxels.numel(), peak, _cut(float(factor.min())))
+
+
+def raxels_to_image(raxels: Tensor) -> Tensor:
+    """The frames [..., F, h, w, 3] of a raxel video [..., 3, F, h, w] as images, (x + 1) / 2, not clipped."""
+    _check_raxels(raxels)
+    return (raxels.movedim(-4, -1) + 1.0) / 2.0
+
+
+def image_to_raxels(image: Tensor) -> Tensor:
+    """The raxel video [..., 3, F, h, w] of images [..., F, h, w, 3]: the inverse of `raxels_to_image`."""
+    if image.ndim < 4 or image.shape[-1] != 3:
+        raise ValueError(f"raxel images are [..., F, h, w, 3], got {list(image.shape)}")
+    return (image * 2.0 - 1.0).movedim(-1, -4)
+
+
+def raxels_to_preview(raxels: Tensor) -> Tensor:
+    """Frames [..., F, h, w, 3] in uint8 to look at: `raxels_to_image` with values outside [-1, 1] cut off."""
+    return raxels_to_image(raxels).clamp(0.0, 1.0).mul(255.0).round().to(torch.uint8)
+
+
+def _relative(camera: Camera, reference: Camera | int) -> Camera:
+    """`camera` [..., F] in the frame of `reference`, a camera [...] or a frame number; ValueError without it."""
+    if not camera.batch_shape:
+        raise ValueError("raxels are of a camera with a frame axis; index it with [None] to encode one image")
+    if not camera.batch_shape[-1]:
+        raise ValueError("raxels are of a camera with at least one frame, got none")
+    if isinstance(reference, Camera):
+        return camera.relative_to(reference[..., None])
+    frames = camera.batch_shape[-1]
+    if not -frames <= reference < frames:
+        raise ValueError(f"the reference is frame {reference} of a clip of {frames} frames")
+    return camera.relative_to(camera[..., reference, None])
+
+
+def _cut(value: float) -> float:
+    """`value` >= 0 rounded down to three significant digits."""
+    if value == 0.0:
+        return 0.0
+    digits = 2 - floor(log10(value))
+    return floor(value * 10.0**digits) / 10.0**digits
+
+
+def _check_scale(scale: float) -> None:
+    """ValueError unless directions alone stay inside [-1, 1] under `scale`."""
+    if not 0.0 < scale <= 1.0:
+        raise ValueError(f"a raxel scale lies in (0, 1], got {scale}")
+
+
+def _check_raxels(raxels: Tensor) -> None:
+    """ValueError unless `raxels` is [..., 3, F, h, w]."""
+    if raxels.ndim < 4 or raxels.shape[-4] != 3 or not raxels.is_floating_point():
+        given = f"{list(raxels.shape)} {raxels.dtype}"
+        raise ValueError(f"a raxel video is a floating-point tensor [..., 3, F, h, w], got {given}")

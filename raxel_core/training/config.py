@@ -1,0 +1,78 @@
+"""What a training run is: one frozen value, readable and writable as JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+
+from ..model.config import TINY, RaxelConfig
+
+TASKS = ("pose", "camera", "joint")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A run of the trainer. Lengths in steps unless named otherwise; shares are in [0, 1].
+
+    Data: `clips` scenes from the train split, rendered once and cached, `easy_share` of them easy; `frames` and `hw`
+    of a clip; `far_source_share` of sources are not the first frame.
+    Objective: `task_shares` for (pose, camera, joint) steps; rays start from pure noise in `pure_noise_share` of the
+    steps that noise them; `video_shift` is the flow shift of the video's noise levels; `cosine_weight` is the paper's
+    lambda; `bundle_weight` weighs the camera errors read off the denoised rays.
+    Optimiser: Muon for the matrices of the blocks, AdamW for the rest, one `learning_rate`, constant after `warmup`
+    and falling to a tenth from `decay_from` (a share of `steps`) on; `ema` is the decay of the weights' average.
+    """
+
+    name: str
+    steps: int
+    frames: int
+    model: RaxelConfig = TINY
+    hw: tuple[int, int] = (64, 64)
+    fps: float = 8.0
+    seed: int = 0
+    clips: int = 65_536
+    shard_clips: int = 1024
+    easy_share: float = 0.25
+    far_source_share: float = 0.4
+    task_shares: tuple[float, float, float] = (0.55, 0.3, 0.15)
+    pure_noise_share: float = 0.5
+    video_shift: float = 2.0
+    cosine_weight: float = 0.5
+    bundle_weight: float = 0.5
+    batch: int = 32
+    learning_rate: float = 1.5e-3
+    warmup: int = 200
+    decay_from: float = 0.8
+    clip_norm: float = 1.0
+    ema: float = 0.998
+    precision: str = "bf16"
+    log_every: int = 50
+    validate_every: int = 2000
+    validation_clips: int = 256
+    save_every: int = 500
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hw", tuple(self.hw))
+        object.__setattr__(self, "task_shares", tuple(self.task_shares))
+        if len(self.task_shares) != len(TASKS) or abs(sum(self.task_shares) - 1) > 1e-6:
+            raise ValueError(f"task_shares needs {len(TASKS)} shares that sum to 1, got {self.task_shares}")
+        if self.shard_clips % self.batch or self.clips % self.shard_clips:
+            raise ValueError(
+                "clips must divide into shards and shards into batches, "
+                f"got {self.clips}, {self.shard_clips} and {self.batch}"
+            )
+
+    def to_json(self) -> str:
+        """The run as indented JSON."""
+        return json.dumps(asdict(self), indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> TrainConfig:
+        """The run that `to_json` wrote; fields left out keep their defaults. ValueError names an unknown field."""
+        values = json.loads(text)
+        unknown = sorted(set(values) - {f.name for f in fields(cls)})
+        if unknown:
+            raise ValueError(f"a training configuration has no {', '.join(unknown)}")
+        if "model" in values:
+            values["model"] = RaxelConfig.from_json(json.dumps(values["model"]))
+        return cls(**values)

@@ -1,0 +1,161 @@
+"""Clips as cached latents, and the batch of any step as a function of the step's number alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ..geometry.camera import Camera
+from ..latents.vae import VideoVAE, encode_images
+from .config import TrainConfig
+from .synthetic import EASY_SCENES, SCENES, SPLITS, SyntheticBatch, render_scenes
+
+RENDER_BATCH = 8
+STORED_IMAGES = 2
+
+
+@dataclass(frozen=True)
+class LatentClips:
+    """Clips as raw latents. `video` [B, C, T, h, w]; `images` [B, C, N, h, w], pixel frames `image_frame` [B, N] coded
+    alone, frame 0 first; `camera` [B, F] in world units; `near_depth` [B, F] in the same."""
+
+    video: Tensor
+    images: Tensor
+    image_frame: Tensor
+    camera: Camera
+    near_depth: Tensor
+
+    def __len__(self) -> int:
+        return self.video.shape[0]
+
+    def __getitem__(self, index: Tensor | slice) -> LatentClips:
+        return LatentClips(self.video[index], self.images[index], self.image_frame[index], self.camera[index],
+                           self.near_depth[index])  # fmt: skip
+
+    def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> LatentClips:
+        return LatentClips(self.video.to(device, dtype), self.images.to(device, dtype), self.image_frame.to(device),
+                           self.camera.to(device, dtype), self.near_depth.to(device, dtype))  # fmt: skip
+
+
+def render_clips(config: TrainConfig, vae: VideoVAE, seeds: range, *, easy: int) -> LatentClips:
+    """The latents of the scenes of `seeds`, the first `easy` of them easy; every second clip runs backwards in time."""
+    parts = []
+    for scenes, part in ((EASY_SCENES, seeds[:easy]), (SCENES, seeds[easy:])):
+        for start in range(0, len(part), RENDER_BATCH):
+            batch = render_scenes(part[start : start + RENDER_BATCH], frames=config.frames, hw=config.hw, config=scenes)
+            parts.append(_encode(_reverse_odd(batch), vae, part[start]))
+    return _join(parts)
+
+
+def _reverse_odd(batch: SyntheticBatch) -> SyntheticBatch:
+    video, depth, near = batch.video.clone(), batch.depth.clone(), batch.near_depth.clone()
+    video[1::2] = video[1::2].flip(2)
+    depth[1::2], near[1::2] = depth[1::2].flip(1), near[1::2].flip(1)
+    camera = batch.camera
+    world_from_cam, K = camera.world_from_cam.clone(), camera.K.clone()
+    world_from_cam[1::2], K[1::2] = world_from_cam[1::2].flip(1), K[1::2].flip(1)
+    return SyntheticBatch(video, replace(camera, world_from_cam=world_from_cam, K=K), depth, near)
+
+
+@torch.no_grad()
+def _encode(batch: SyntheticBatch, vae: VideoVAE, seed: int) -> LatentClips:
+    clips, frames = batch.near_depth.shape
+    generator = torch.Generator().manual_seed(seed)
+    later = torch.rand(clips, frames - 1, generator=generator).argsort(1)[:, :STORED_IMAGES] + 1
+    image_frame = torch.cat([torch.zeros(clips, 1, dtype=torch.long), later], 1)
+    images = torch.gather(batch.video, 2, image_frame[:, None, :, None, None].expand(-1, 3, -1, *batch.video.shape[3:]))
+    return LatentClips(vae.encode(batch.video), encode_images(vae, images), image_frame, batch.camera, batch.near_depth)
+
+
+def _join(parts: list[LatentClips]) -> LatentClips:
+    camera = Camera(
+        torch.cat([p.camera.world_from_cam for p in parts]), torch.cat([p.camera.K for p in parts]), parts[0].camera.hw
+    )
+    return LatentClips(
+        torch.cat([p.video for p in parts]), torch.cat([p.images for p in parts]),
+        torch.cat([p.image_frame for p in parts]), camera, torch.cat([p.near_depth for p in parts]),
+    )  # fmt: skip
+
+
+class ClipPool:
+    """`config.clips` training clips in shards of a folder, each rendered when first asked for and then kept in fp16."""
+
+    def __init__(self, config: TrainConfig, vae: VideoVAE, folder: Path) -> None:
+        self.config, self.vae, self.folder = config, vae, folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._held: tuple[int, LatentClips] | None = None
+
+    def batch(self, step: int) -> LatentClips:
+        """The clips of a step: epochs visit the shards, and a shard its clips, each time in another order."""
+        config = self.config
+        per_shard = config.shard_clips // config.batch
+        shards = config.clips // config.shard_clips
+        visit, place = divmod(step, per_shard)
+        epoch, turn = divmod(visit, shards)
+        shard = _order(shards, (config.seed, epoch))[turn].item()
+        order = _order(config.shard_clips, (config.seed, epoch, shard))
+        return self.shard(int(shard))[order[place * config.batch : (place + 1) * config.batch]].to("cpu")
+
+    def shard(self, index: int) -> LatentClips:
+        """All clips of one shard, in fp16; the last one asked for stays in memory."""
+        if self._held is None or self._held[0] != index:
+            count = self.config.shard_clips
+            first = SPLITS["train"].start + index * count
+            easy = round(self.config.easy_share * count / RENDER_BATCH) * RENDER_BATCH
+            self._held = (index, self.stored(f"clips-{index:05d}", range(first, first + count), easy=easy))
+        return self._held[1]
+
+    def stored(self, name: str, seeds: range, *, easy: int = 0) -> LatentClips:
+        """The clips of `seeds` from the file `name` of the folder, rendered into it first where it is missing."""
+        config, path = self.config, self.folder / f"{name}.safetensors"
+        content = f"{config.frames} frames {config.hw} seeds {seeds} easy {easy}"
+        if not (path.exists() and _content(path) == content):
+            _save(path, render_clips(config, self.vae, seeds, easy=easy), content)
+        return _load(path, config.hw)
+
+
+def _order(count: int, key: tuple[int, ...]) -> Tensor:
+    """A permutation that depends on `key` alone."""
+    seed = 0
+    for part in key:
+        seed = (seed * 1_000_003 + part + 1) % (2**63 - 1)
+    return torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+
+
+def _content(path: Path) -> str | None:
+    """What a cached file says it holds."""
+    with safe_open(path, framework="pt") as file:
+        return (file.metadata() or {}).get("content")
+
+
+def _save(path: Path, clips: LatentClips, content: str) -> None:
+    tensors = {
+        "video": clips.video.half(), "images": clips.images.half(), "image_frame": clips.image_frame,
+        "world_from_cam": clips.camera.world_from_cam, "K": clips.camera.K, "near_depth": clips.near_depth,
+    }  # fmt: skip
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial, {"content": content})
+    partial.replace(path)
+
+
+def _load(path: Path, hw: tuple[int, int]) -> LatentClips:
+    part = load_file(path)
+    camera = Camera(part["world_from_cam"], part["K"], hw)
+    return LatentClips(part["video"], part["images"], part["image_frame"], camera, part["near_depth"])
+
+
+def raxel_and_video_clips(config: TrainConfig, seeds: range) -> Iterator[tuple[Tensor, Tensor]]:
+    """Pairs (video, raxels) [B, 3, F, H, W] for the VAE: scenes of `seeds` and the raxels of their cameras."""
+    from .loss import canonical_cameras, raxels_of
+
+    for start in range(0, len(seeds), RENDER_BATCH):
+        batch = render_scenes(seeds[start : start + RENDER_BATCH], frames=config.frames, hw=config.hw)
+        reference = torch.arange(len(batch.near_depth)) % config.frames
+        yield batch.video, raxels_of(canonical_cameras(batch.camera, batch.near_depth, reference), config.hw)

@@ -1,0 +1,185 @@
+"""From a batch of clips to a loss: the task mixture, the flow-matching objective and the camera errors it leaves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from ..geometry import se3
+from ..geometry.camera import Camera
+from ..latents.vae import VideoVAE
+from ..model.transformer import RaxelTransformer
+from ..raxels import encode_raxels, raxel_hw
+from ..recipe import Recipe
+from .config import TASKS, TrainConfig
+from .data import LatentClips
+
+NEAREST_DEPTH = 0.3
+ROTATION_UNIT = 0.1  # radians, near-depth units and log focal that count as an error of 1
+TRANSLATION_UNIT = 0.1
+FOCAL_UNIT = 0.15
+
+
+@dataclass(frozen=True)
+class Example:
+    """One training batch, normalised: what the network reads and what it should say.
+
+    `video` [B, C, T, h, w] and `rays` [B, C, T, hr, wr] are clean latents; `sources` [B, C, S, h, w] are images with
+    latent times `source_time` [B, S]; `video_sigma`, `ray_sigma` [B] are the noise levels, 0 for a given stream;
+    `camera` [B, F] is relative to the reference, in the recipe's unit; `raxels` [B, 3, F, h, w] are its raxels.
+    """
+
+    video: Tensor
+    rays: Tensor
+    sources: Tensor
+    source_time: Tensor
+    video_sigma: Tensor
+    ray_sigma: Tensor
+    camera: Camera
+    raxels: Tensor
+
+
+def make_example(
+    clips: LatentClips, config: TrainConfig, recipe: Recipe, vae: VideoVAE, generator: torch.Generator
+) -> Example:
+    """Draws a task, its sources, the reference they imply and the noise levels, all on the CPU from `generator`."""
+    task = TASKS[int(torch.multinomial(torch.tensor(config.task_shares), 1, generator=generator))]
+    slots = _draw_sources(len(clips), task, clips.images.shape[2], config.far_source_share, generator)
+    rows = torch.arange(len(clips))[:, None]
+    frames = clips.image_frame[rows, slots]
+    # canonical frame: the earliest source, else frame 0
+    reference = frames.amin(1) if slots.shape[1] else torch.zeros(len(clips), dtype=torch.long)
+    camera = canonical_cameras(clips.camera, clips.near_depth, reference)
+    raxels = raxels_of(camera, config.hw, recipe)
+    sources = clips.images.movedim(2, 1)[rows, slots].movedim(1, 2)
+    video_sigma, ray_sigma = draw_sigmas(task, len(clips), config, generator)
+    return Example(
+        video=recipe.video_statistics.normalize(clips.video),
+        rays=recipe.ray_statistics.normalize(vae.encode(raxels)),
+        sources=recipe.video_statistics.normalize(sources),
+        source_time=torch.where(frames == 0, 0.0, (frames + 1.5) / 4),
+        video_sigma=video_sigma,
+        ray_sigma=ray_sigma,
+        camera=camera,
+        raxels=raxels,
+    )
+
+
+def _draw_sources(batch: int, task: str, stored: int, far_share: float, generator: torch.Generator) -> Tensor:
+    """Which stored images are sources [B, S]: none for most pose batches, else one or two; slot 0 is frame 0."""
+    draw = torch.rand(3, generator=generator)
+    if task == "pose" and draw[0] < 0.8:
+        return torch.zeros(batch, 0, dtype=torch.long)
+    count = 1 if draw[1] < 0.75 else 2
+    order = torch.rand(batch, stored - 1, generator=generator).argsort(1) + 1
+    from_first = torch.rand(batch, 1, generator=generator) >= far_share
+    return torch.where(from_first, torch.cat([torch.zeros(batch, 1, dtype=torch.long), order], 1)[:, :count],
+                       order[:, :count])  # fmt: skip
+
+
+def draw_sigmas(task: str, batch: int, config: TrainConfig, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Noise levels [B] of video and rays: a task gives one stream (sigma 0) or noises both independently."""
+    uniform = torch.rand(2, batch, generator=generator)
+    video = config.video_shift * uniform[0] / (1 + (config.video_shift - 1) * uniform[0])
+    pure = torch.rand(batch, generator=generator) < config.pure_noise_share
+    rays = torch.where(pure, 1.0, 0.02 + 0.98 * uniform[1])
+    none = torch.zeros(batch)
+    return (none if task == "pose" else video.clamp_min(0.02)), (none if task == "camera" else rays)
+
+
+def canonical_cameras(camera: Camera, near_depth: Tensor, reference: Tensor) -> Camera:
+    """Cameras [B, F] relative to frame `reference` [B], centres in units of that frame's near depth."""
+    rows = torch.arange(len(reference))
+    reference_from_world = se3.inverse(camera.world_from_cam[rows, reference])[:, None]
+    relative = reference_from_world @ camera.world_from_cam
+    unit = near_depth[rows, reference].clamp_min(NEAREST_DEPTH)
+    center = relative[..., :3, 3] / unit[:, None, None]
+    return replace(camera, world_from_cam=se3.from_rotation_translation(relative[..., :3, :3], center))
+
+
+def raxels_of(camera: Camera, hw: tuple[int, int], recipe: Recipe | None = None) -> Tensor:
+    """Raxels [B, 3, F, h, w] of canonical cameras [B, F] of a video of `hw`."""
+    downscale, scale = (recipe.raxel_downscale, recipe.raxel_scale) if recipe else (2, 0.5)
+    world = replace(camera, world_from_cam=torch.eye(4).expand_as(camera.world_from_cam))[:, 0]
+    return encode_raxels(camera, raxel_hw(hw, downscale), scale=scale, reference=world)
+
+
+def flow_loss(
+    model: RaxelTransformer, example: Example, noise: tuple[Tensor, Tensor], config: TrainConfig, recipe: Recipe,
+    vae: VideoVAE,
+) -> dict[str, Tensor]:  # fmt: skip
+    """The loss and its parts, scalars. Flow matching on each noised stream: MSE + lambda (1 - cosine) per token, plus
+    the camera errors of the denoised rays. A given stream carries no loss, nor do the sources."""
+    video_sigma, ray_sigma = example.video_sigma, example.ray_sigma
+    noisy_video = _at_level(example.video, noise[0], video_sigma)
+    noisy_rays = _at_level(example.rays, noise[1], ray_sigma)
+    batch, frames, sources = example.video.shape[0], example.video.shape[2], example.sources.shape[2]
+    latent_time = torch.arange(frames, device=video_sigma.device).expand(batch, -1)
+    velocity = model(
+        torch.cat([noisy_video, example.sources], 2),
+        noisy_rays,
+        torch.cat([video_sigma[:, None].expand(-1, frames), video_sigma.new_zeros(batch, sources)], 1),
+        ray_sigma[:, None].expand(-1, example.rays.shape[2]),
+        video_time=torch.cat([latent_time, example.source_time], 1),
+        ray_time=latent_time,
+    )
+    parts = {}
+    if video_sigma.any():
+        parts["video"] = _stream_loss(velocity[0][:, :, :frames], noise[0] - example.video, config.cosine_weight)
+    if ray_sigma.any():
+        parts["rays"] = _stream_loss(velocity[1], noise[1] - example.rays, config.cosine_weight)
+        denoised = noisy_rays - ray_sigma[:, None, None, None, None] * velocity[1].float()
+        raxels = vae.decode(recipe.ray_statistics.denormalize(denoised))
+        rotation, translation, focal = camera_errors(raxels / recipe.raxel_scale, example.camera)
+        parts["rotation"] = (rotation / ROTATION_UNIT).square().sum(-1).mean()
+        parts["translation"] = (translation / TRANSLATION_UNIT).square().sum(-1).mean()
+        parts["focal"] = (focal / FOCAL_UNIT).square().mean()
+    weights = {"video": 1.0, "rays": 1.0}
+    parts["loss"] = sum(weights.get(name, config.bundle_weight / 3) * part for name, part in parts.items())
+    return parts
+
+
+def _at_level(clean: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
+    level = sigma[:, None, None, None, None]
+    return clean + level * (noise - clean)
+
+
+def _stream_loss(velocity: Tensor, target: Tensor, cosine_weight: float) -> Tensor:
+    velocity = velocity.float()
+    cosine = torch.nn.functional.cosine_similarity(velocity, target, dim=1, eps=1.0)  # no cliff at velocity 0
+    return (velocity - target).square().mean() + cosine_weight * (1 - cosine).mean()
+
+
+def camera_errors(bundles: Tensor, camera: Camera) -> tuple[Tensor, Tensor, Tensor]:
+    """What pose recovery reads wrongly, to first order, off `bundles` [B, 3, F, h, w] (o + d) of true cameras [B, F].
+
+    Returns rotation [B, F, 3] in radians, translation [B, F, 3] in the cameras' unit and log focal [B, F]: the least
+    squares fit of omega x (d - mean d) + shift to the error of the bundle (Procrustes about the truth), and the part
+    of the error along the derivative of the directions by log focal.
+    """
+    local = _local_directions(camera, bundles.shape[-2:])  # [B, F, 3, N]
+    rotation = camera.rotation
+    direction = rotation @ local
+    error = bundles.flatten(3).movedim(1, 2) - direction - camera.center[..., None]
+    centred = direction - direction.mean(-1, keepdim=True)
+    spread = centred @ centred.mT
+    inertia = spread.diagonal(dim1=-2, dim2=-1).sum(-1)[..., None, None] * torch.eye(3, device=error.device) - spread
+    omega = torch.linalg.solve(inertia, torch.linalg.cross(centred, error, dim=-2).sum(-1))
+    shift = error.mean(-1) - torch.linalg.cross(omega, direction.mean(-1), dim=-1)
+    x, y, z = local.unbind(-2)
+    flat = torch.stack([x, y, torch.zeros_like(z)], -2)
+    slope = rotation @ (local * (x**2 + y**2)[..., None, :] - flat)
+    slope = slope - slope.mean(-1, keepdim=True)
+    log_focal = (error * slope).sum((-2, -1)) / slope.square().sum((-2, -1))
+    return omega, shift, log_focal
+
+
+def _local_directions(camera: Camera, hw: tuple[int, int]) -> Tensor:
+    """Unit ray directions [B, F, 3, N] in each camera's own frame on a grid of `hw`."""
+    K = camera.resized((hw[0], hw[1])).K
+    y, x = torch.meshgrid(torch.arange(hw[0]) + 0.5, torch.arange(hw[1]) + 0.5, indexing="ij")
+    grid = torch.stack([x, y]).flatten(1).to(K)
+    flat = (grid - K[..., :2, 2, None]) / torch.stack([K[..., 0, 0], K[..., 1, 1]], -1)[..., None]
+    return torch.nn.functional.normalize(torch.cat([flat, torch.ones_like(flat[..., :1, :])], -2), dim=-2)

@@ -1,0 +1,88 @@
+"""Fits the patch VAE: its linear code in closed form, then its decoder's refiner by gradient descent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import torch
+from torch import Tensor
+
+from ..latents.patch_vae import GROUP, GROUP_VALUES, IMAGE_VALUES, PatchVAE, group_patches, image_patches
+
+RAXEL_WEIGHT = 16.0
+
+
+def fit_patch_code(
+    clips: Iterable[tuple[Tensor, Tensor]], *, channels: int = 48, raxel_weight: float = RAXEL_WEIGHT
+) -> PatchVAE:
+    """Principal components of the patches of (video, raxels) clips [B, 3, F, H, W], raxels weighted in the covariance.
+
+    The image code is turned within its own subspace until a still coded as an image agrees, as nearly as it can, with
+    the same still coded as a group of four frames; its reconstruction does not change by that.
+    """
+    sums = {"image": _Moments(IMAGE_VALUES), "group": _Moments(GROUP_VALUES)}
+    for video, raxels in clips:
+        for clip, weight in ((video, 1.0), (raxels, raxel_weight)):
+            sums["image"].add(image_patches(clip).flatten(0, -2), weight)
+            sums["group"].add(group_patches(clip[:, :, 1:]).flatten(0, -2), weight)
+    image_mean, image_axes = sums["image"].principal(channels)
+    group_mean, group_axes = sums["group"].principal(channels)
+    still = group_axes.reshape(channels, GROUP, IMAGE_VALUES).sum(1) / GROUP**0.5
+    agreement = still @ sums["image"].second_moment(image_mean) @ image_axes.T
+    u, _, vt = torch.linalg.svd(agreement)
+    vae = PatchVAE(channels)
+    for name, value in (("image_mean", image_mean), ("image_code", (u @ vt) @ image_axes),
+                        ("group_mean", group_mean), ("group_code", group_axes)):  # fmt: skip
+        getattr(vae, name).copy_(value)
+    return vae
+
+
+class _Moments:
+    """Running weighted first and second moments of row vectors, float64."""
+
+    def __init__(self, values: int) -> None:
+        self.weight = 0.0
+        self.first = torch.zeros(values, dtype=torch.float64)
+        self.second = torch.zeros(values, values, dtype=torch.float64)
+
+    def add(self, rows: Tensor, weight: float) -> None:
+        self.weight += weight * rows.shape[0]
+        self.first += weight * rows.double().sum(0)
+        self.second += weight * (rows.T @ rows).double()
+
+    def second_moment(self, mean: Tensor) -> Tensor:
+        average = self.first / self.weight
+        shift = mean - average
+        return self.second / self.weight - torch.outer(average, average) + torch.outer(shift, shift)
+
+    def principal(self, count: int) -> tuple[Tensor, Tensor]:
+        """The mean and the `count` leading axes [count, values], largest first, signs fixed by their largest entry."""
+        mean = self.first / self.weight
+        axes = torch.linalg.eigh(self.second_moment(mean)).eigenvectors.flip(1)[:, :count].T
+        signs = torch.gather(axes, 1, axes.abs().argmax(1, keepdim=True)).sign()
+        return mean, axes * signs
+
+
+def train_refiner(
+    vae: PatchVAE, clips: Iterator[tuple[Tensor, Tensor]], *, steps: int, learning_rate: float = 2e-3
+) -> Iterator[dict[str, float]]:
+    """Trains the decoder's refiner on (video, raxels) clips, yielding both errors of each step; the code stays fixed.
+
+    The raxel error is relative to the linear code's, so that the camera accuracy of the code is never traded for
+    pictures.
+    """
+    parameters = [*vae.image_refiner.parameters(), *vae.group_refiner.parameters()]
+    for parameter in parameters:
+        parameter.requires_grad_(True)
+    optimizer = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=0.0)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=steps)
+    for _, (video, raxels) in zip(range(steps), clips, strict=False):
+        video_error = (vae.decode(vae.encode(video)) - video).square().mean()
+        raxel_error = (vae.decode(vae.encode(raxels)) - raxels).square().mean()
+        loss = video_error + 300 * raxel_error
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        schedule.step()
+        yield {"video": video_error.item(), "raxels": raxel_error.item()}

@@ -1,0 +1,81 @@
+"""The figures a run is watched by: the camera errors of one-step pose on clips it never saw."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from ..geometry import se3
+from ..geometry.procrustes import motion_to_bundle
+from ..latents.vae import VideoVAE
+from ..model.transformer import RaxelTransformer
+from ..recipe import Recipe
+from .config import TrainConfig
+from .data import LatentClips
+from .loss import camera_errors, canonical_cameras, raxels_of
+
+BATCH = 64
+
+
+@torch.no_grad()
+def pose_figures(
+    model: RaxelTransformer, clips: LatentClips, config: TrainConfig, recipe: Recipe, vae: VideoVAE
+) -> dict[str, float]:
+    """Pose in one step from pure noise, frame 0 as reference, over `clips`; frames after the first.
+
+    `rotation` and `identity` are mean errors in degrees, of the model and of a still camera; `gain` is their paired
+    difference per clip and `gain_se` its standard error; `translation` and `still` are mean distances in near-depth
+    units; `focal` the mean |log| error; `corr_*` are correlations of the last frame's twist with the truth, of which
+    yaw+tx is what moves the image and yaw-tx what only parallax tells.
+    """
+    truth, found = _poses(model, clips, config, recipe, vae)
+    error = se3.geodesic(found["rotation"], truth["rotation"])[:, 1:] * 180 / math.pi
+    identity = torch.eye(3).expand_as(truth["rotation"])
+    still = se3.geodesic(identity, truth["rotation"])[:, 1:] * 180 / math.pi
+    gain = (still - error).mean(1)
+    figures = {
+        "rotation": error.mean().item(),
+        "identity": still.mean().item(),
+        "gain": gain.mean().item(),
+        "gain_se": (gain.std() / len(gain) ** 0.5).item(),
+        "translation": (found["center"] - truth["center"])[:, 1:].norm(dim=-1).mean().item(),
+        "still": truth["center"][:, 1:].norm(dim=-1).mean().item(),
+        "focal": found["focal"].abs().mean().item(),
+    }
+    return figures | _correlations(truth, found)
+
+
+def _poses(
+    model: RaxelTransformer, clips: LatentClips, config: TrainConfig, recipe: Recipe, vae: VideoVAE
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    device = next(model.parameters()).device
+    generator = torch.Generator().manual_seed(config.seed)
+    found: dict[str, list[Tensor]] = {"rotation": [], "center": [], "focal": []}
+    camera = canonical_cameras(clips.camera, clips.near_depth, torch.zeros(len(clips), dtype=torch.long))
+    for start in range(0, len(clips), BATCH):
+        part, true = clips[start : start + BATCH].to(device), camera[start : start + BATCH]
+        video = recipe.video_statistics.normalize(part.video)
+        rays = recipe.ray_statistics.normalize(vae.encode(raxels_of(true.to(device), config.hw, recipe)))
+        noise = torch.randn(rays.shape, generator=generator).to(device)
+        sigma = torch.ones(rays.shape[0], rays.shape[2], device=device)
+        velocity = model(video, noise, torch.zeros(video.shape[0], video.shape[2], device=device), sigma)[1]
+        bundles = vae.decode(recipe.ray_statistics.denormalize(noise - velocity.float())).cpu() / recipe.raxel_scale
+        rotation, center = motion_to_bundle(bundles, bundles[:, :, 0])
+        found["rotation"].append(rotation.float())
+        found["center"].append(center.float())
+        found["focal"].append(camera_errors(bundles, true)[2])
+    truth = {"rotation": camera.rotation, "center": camera.center}
+    return truth, {name: torch.cat(values) for name, values in found.items()}
+
+
+def _correlations(truth: dict[str, Tensor], found: dict[str, Tensor]) -> dict[str, float]:
+    def components(poses: dict[str, Tensor]) -> dict[str, Tensor]:
+        pitch, yaw, roll = se3.so3_log(poses["rotation"][:, -1]).unbind(-1)
+        x, y, z = poses["center"][:, -1].unbind(-1)
+        return {"pitch": pitch, "yaw": yaw, "roll": roll, "tx": x, "ty": y, "tz": z,
+                "yaw+tx": yaw + x, "yaw-tx": yaw - x, "pitch-ty": pitch - y, "pitch+ty": pitch + y}  # fmt: skip
+
+    a, b = components(truth), components(found)
+    return {f"corr_{name}": torch.corrcoef(torch.stack([a[name], b[name]]))[0, 1].item() for name in a}
