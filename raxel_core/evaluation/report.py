@@ -1,0 +1,300 @@
+"""Figures as something to keep and to read: dataclasses that become JSON, text tables, and pass or fail.
+
+JSON holds radians and scene units; the text tables show angles in degrees. A figure that does not exist for a path
+(NaN: the scale of a camera that stands still) or is infinite (the PSNR of identical videos) is null in JSON, which has
+neither.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+
+import torch
+from torch import Tensor
+
+from ..geometry.camera import Camera
+from ..geometry.trajectory import Trajectory
+from .image_metrics import VIDEO_RANGE, FrechetDistance, lpips, mean_over_frames, psnr, ssim
+from .pose_metrics import PoseMetrics, frame_errors, pose_metrics
+
+LOOP_FORMAT = "raxel.self_consistency"
+LOOP_VERSION = 1
+
+_ANGLES = ("rotation_error", "rpe_rotation", "fov_error")
+_SHARES = ("rra_30", "mrra_30", "rta_30", "auc_30", "focal_error")
+_LENGTHS = ("translation_error", "ate", "ate_se3", "ate_sim3", "rpe_translation")
+
+
+@dataclass(frozen=True)
+class PoseReport:
+    """The figures of `pose_metrics.PoseMetrics` for one path as plain numbers, with the errors of every frame.
+
+    Angles in radians, lengths in `unit`; `rotation_errors` and `translation_errors` have one value per frame.
+    """
+
+    frames: int
+    unit: str
+    figures: Mapping[str, float]
+    rotation_errors: tuple[float, ...]
+    translation_errors: tuple[float, ...]
+
+    def table(self) -> str:
+        """Text table of the figures: angles in degrees, shares in percent."""
+        rows = [(name, *readable(name, value, self.unit)) for name, value in self.figures.items()]
+        return text_table(("cameras", "value", "unit"), rows)
+
+
+@dataclass(frozen=True)
+class VideoReport:
+    """PSNR (dB) and SSIM of one video against another, averaged over frames; `data_range` says the range of both.
+
+    `identical_frames` counts the frames that agree bit for bit; they are left out of the mean of PSNR (unless all
+    are, when it is infinite). `lpips` is None where no network was given.
+    """
+
+    frames: int
+    data_range: float
+    psnr: float
+    ssim: float
+    lpips: float | None
+    identical_frames: int
+    frame_psnr: tuple[float, ...]
+    frame_ssim: tuple[float, ...]
+
+    def table(self) -> str:
+        """Text table of the figures."""
+        rows = [("psnr", *readable("psnr", self.psnr)), ("ssim", *readable("ssim", self.ssim))]
+        if self.lpips is not None:
+            rows.append(("lpips", *readable("lpips", self.lpips)))
+        if self.identical_frames:
+            rows.append(("identical frames", str(self.identical_frames), f"of {self.frames}"))
+        return text_table(("video", "value", "unit"), rows)
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a closed loop must reach: camera errors at most (radians, scene units), PSNR (dB) and SSIM at least.
+
+    None leaves a figure out. The defaults for the cameras are what the paper's own 20B model reaches on DL3DV-140
+    (Rays as Pixels, Table 2); it states no PSNR or SSIM.
+    """
+
+    rotation_error: float | None = 0.020
+    translation_error: float | None = 0.018
+    psnr: float | None = None
+    ssim: float | None = None
+
+
+@dataclass(frozen=True)
+class Check:
+    """One figure against one bound: `relation` is "at most" or "at least". A figure that is NaN does not pass."""
+
+    name: str
+    value: float
+    relation: str
+    bound: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the figure keeps to the bound."""
+        return self.value <= self.bound if self.relation == "at most" else self.value >= self.bound
+
+
+@dataclass(frozen=True)
+class LoopReport:
+    """The closed loop video -> cameras -> video -> cameras: how well the second cameras and the video repeat the first.
+
+    `sets` holds distances between sets of videos by name ("fid", "fvd") where they were computed.
+    """
+
+    cameras: PoseReport
+    video: VideoReport
+    checks: tuple[Check, ...]
+    sets: Mapping[str, FrechetDistance]
+
+    @property
+    def passed(self) -> bool:
+        """True when every check passed (and when none was asked for)."""
+        return all(check.passed for check in self.checks)
+
+    def to_json(self) -> str:
+        """Strict JSON, format "raxel.self_consistency" version 1: radians, scene units, dB."""
+        body = asdict(self)
+        body["checks"] = [asdict(check) | {"passed": check.passed} for check in self.checks]
+        return to_json({"format": LOOP_FORMAT, "version": LOOP_VERSION, "passed": self.passed} | body)
+
+    def table(self) -> str:
+        """The whole report as text."""
+        parts = [self.cameras.table(), self.video.table()]
+        if self.sets:
+            rows = [
+                (name, f"{d.distance:.3f}", f"{d.samples} against {d.true_samples} samples of {d.dimension}")
+                for name, d in self.sets.items()
+            ]
+            parts.append(text_table(("set", "value", "of"), rows))
+        if self.checks:
+            parts.append(text_table(("bound", "value", "must be", "result"), [self._check_row(c) for c in self.checks]))
+        return "\n\n".join(parts)
+
+    def _check_row(self, check: Check) -> tuple[str, ...]:
+        value, unit = readable(check.name, check.value, self.cameras.unit)
+        bound, _ = readable(check.name, check.bound, self.cameras.unit)
+        return check.name, f"{value} {unit}", f"{check.relation} {bound} {unit}", "pass" if check.passed else "FAIL"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One figure over a set of clips: `count` of clips that have it, mean, median, and the mean's standard error."""
+
+    name: str
+    count: int
+    mean: float
+    median: float
+    standard_error: float
+
+
+def pose_report(estimate: Camera, truth: Camera, *, unit: str = "scene units") -> PoseReport:
+    """All figures of one camera path [F] against the true one; `unit` names the length of the scene.
+
+    ValueError when the paths are not one path each of the same length.
+    """
+    if len(estimate.world_from_cam.shape) != 3 or len(truth.world_from_cam.shape) != 3:
+        shapes = [list(camera.world_from_cam.shape[:-2]) for camera in (estimate, truth)]
+        raise ValueError(f"a report is about one path [F], got cameras with leading axes {shapes[0]} and {shapes[1]}")
+    errors = frame_errors(estimate, truth)
+    return PoseReport(
+        frames=len(errors.rotation),
+        unit=unit,
+        figures=_numbers(pose_metrics(estimate, truth)),
+        rotation_errors=tuple(errors.rotation.tolist()),
+        translation_errors=tuple(errors.translation.tolist()),
+    )
+
+
+def video_report(
+    video: Tensor, truth: Tensor, *, lpips_network: Callable[[Tensor, Tensor], Tensor] | None = None
+) -> VideoReport:
+    """PSNR and SSIM of one video [3, F, H, W] against the true one, both clipped to [-1, 1] as a file would be.
+
+    With `lpips_network` (`image_metrics.load_network`) LPIPS too. ValueError when the shapes differ or are not those
+    of one video.
+    """
+    if video.ndim != 4:
+        raise ValueError(f"a report is about one video [3, F, H, W], got {list(video.shape)}")
+    video, truth = video.clamp(-1, 1), truth.clamp(-1, 1)
+    frame_psnr, frame_ssim = psnr(video, truth), ssim(video, truth)
+    return VideoReport(
+        frames=video.shape[1],
+        data_range=VIDEO_RANGE,
+        psnr=float(mean_over_frames(frame_psnr)),
+        ssim=float(frame_ssim.mean()),
+        lpips=None if lpips_network is None else float(lpips(video, truth, network=lpips_network).mean()),
+        identical_frames=int(frame_psnr.isinf().sum()),
+        frame_psnr=tuple(frame_psnr.tolist()),
+        frame_ssim=tuple(frame_ssim.tolist()),
+    )
+
+
+def loop_report(
+    cameras: tuple[Trajectory, Trajectory],
+    videos: tuple[Tensor, Tensor],
+    *,
+    bounds: Bounds | None = None,
+    sets: Mapping[str, FrechetDistance] | None = None,
+) -> LoopReport:
+    """Report of the self-consistency loop, from (first, second) cameras and (given, repeated) videos [3, F, H, W].
+
+    The first of each pair is the truth. `bounds` default to `Bounds()`. ValueError when the trajectories differ in
+    unit or length, or the videos in shape.
+    """
+    first, second = cameras
+    if first.unit != second.unit:
+        raise ValueError(f"cameras in different units do not compare: {first.unit} and {second.unit}")
+    poses = pose_report(second.camera, first.camera, unit=first.unit)
+    video = video_report(videos[1], videos[0])
+    return LoopReport(poses, video, check_bounds(poses, video, bounds or Bounds()), dict(sets or {}))
+
+
+def check_bounds(cameras: PoseReport, video: VideoReport, bounds: Bounds) -> tuple[Check, ...]:
+    """The checks that `bounds` asks for: camera errors at most, PSNR and SSIM at least."""
+    asked = (
+        ("rotation_error", cameras.figures["rotation_error"], "at most", bounds.rotation_error),
+        ("translation_error", cameras.figures["translation_error"], "at most", bounds.translation_error),
+        ("psnr", video.psnr, "at least", bounds.psnr),
+        ("ssim", video.ssim, "at least", bounds.ssim),
+    )
+    return tuple(Check(name, value, relation, bound) for name, value, relation, bound in asked if bound is not None)
+
+
+def summarize(figures: Mapping[str, Sequence[float]]) -> tuple[Summary, ...]:
+    """Mean, median and standard error of each named list of figures, one value per clip; values not finite left out."""
+    return tuple(_summary(name, values) for name, values in figures.items())
+
+
+def summary_table(summaries: Sequence[Summary], *, unit: str = "scene units") -> str:
+    """Text table of summaries: angles in degrees, shares in percent, lengths in `unit`."""
+    rows = []
+    for summary in summaries:
+        numbers = [readable(summary.name, v, unit) for v in (summary.mean, summary.median, summary.standard_error)]
+        rows.append((summary.name, *(text for text, _ in numbers), numbers[0][1], str(summary.count)))
+    return text_table(("figure", "mean", "median", "+-", "unit", "clips"), rows)
+
+
+def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Plain text columns under `header`: columns that hold only numbers to the right, words to the left."""
+    columns = [_column(name, [row[place] for row in rows]) for place, name in enumerate(header)]
+    return "\n".join("  ".join(cells).rstrip() for cells in zip(*columns, strict=True))
+
+
+def readable(name: str, value: float, unit: str = "scene units") -> tuple[str, str]:
+    """A figure as (number, unit) for people: degrees, percent, `unit`, dB; "-" for one that does not exist."""
+    if math.isnan(value):
+        return "-", ""
+    if name in _ANGLES:
+        return f"{math.degrees(value):.4f}", "degrees"
+    if name in _SHARES:
+        return f"{100 * value:.2f}", "%"
+    if name == "psnr":
+        return f"{value:.2f}", "dB"
+    return f"{value:.5f}", unit if name in _LENGTHS else ""
+
+
+def to_json(body: Mapping[str, object]) -> str:
+    """`body` as strict JSON, indented by two: numbers that are NaN or infinite become null, which JSON has."""
+    return json.dumps(_without_non_finite(body), indent=2, allow_nan=False)
+
+
+def _numbers(metrics: PoseMetrics) -> dict[str, float]:
+    return {field.name: float(getattr(metrics, field.name)) for field in fields(metrics)}
+
+
+def _summary(name: str, values: Sequence[float]) -> Summary:
+    finite = torch.tensor([v for v in values if math.isfinite(v)], dtype=torch.float64)
+    if not len(finite):
+        return Summary(name, 0, math.nan, math.nan, math.nan)
+    error = float(finite.std() / math.sqrt(len(finite))) if len(finite) > 1 else math.nan
+    return Summary(name, len(finite), float(finite.mean()), float(finite.quantile(0.5)), error)
+
+
+def _column(name: str, cells: Sequence[str]) -> list[str]:
+    """The header, a rule and the cells of one column, all of one width."""
+    width = max(map(len, (name, *cells)))
+    justify = str.rjust if all(_is_number(cell) for cell in cells) else str.ljust
+    return [justify(name, width), "-" * width, *(justify(cell, width) for cell in cells)]
+
+
+def _is_number(cell: str) -> bool:
+    return cell in ("-", "inf") or cell.lstrip("-").replace(".", "", 1).isdigit()
+
+
+def _without_non_finite(value: object) -> object:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _without_non_finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_non_finite(item) for item in value]
+    return value
