@@ -31,8 +31,8 @@ class Refiner(nn.Module):
         self.enter = nn.Conv2d(channels, hidden, 3, padding=1, padding_mode="replicate")
         self.mix = nn.Conv2d(hidden, hidden, 3, padding=1, padding_mode="replicate")
         self.leave = nn.Conv2d(hidden, values, 1)
-        nn.init.zeros_(self.leave.weight)
-        nn.init.zeros_(self.leave.bias)
+        for parameter in self.leave.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, latents: Tensor) -> Tensor:
         hidden = nn.functional.gelu(self.enter(latents))
@@ -45,8 +45,12 @@ class PatchVAE(nn.Module):
 
     spatial_stride = PATCH
     temporal_stride = GROUP
+    image_code: Tensor  # [C, 192] rows are orthonormal
+    image_mean: Tensor  # [192]
+    group_code: Tensor  # [C, 768]
+    group_mean: Tensor  # [768]
 
-    def __init__(self, channels: int = 48, hidden: int = 128) -> None:
+    def __init__(self, channels: int = 64, hidden: int = 128) -> None:
         super().__init__()
         self.latent_channels = channels
         self.hidden = hidden

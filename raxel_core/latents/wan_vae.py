@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
-
-if TYPE_CHECKING:
-    from diffusers import AutoencoderKLWan
 
 # A tensor that only Wan's own files of this VAE hold, and the ones that tell its width and latent channels.
 _WAN_KEY = "decoder.middle.0.residual.0.gamma"
@@ -28,7 +25,7 @@ class WanVAE:
 
     temporal_stride = 4
 
-    def __init__(self, autoencoder: AutoencoderKLWan) -> None:
+    def __init__(self, autoencoder: Any) -> None:
         self.autoencoder = autoencoder.to(torch.float32).eval().requires_grad_(False)
         self.latent_channels: int = autoencoder.config.z_dim
         self.spatial_stride: int = autoencoder.config.scale_factor_spatial
@@ -71,20 +68,20 @@ def load_wan_vae(path: str | Path, *, device: torch.device | str = "cpu") -> Wan
 
     Raises ValueError when it is something else or lacks tensors.
     """
-    from diffusers import AutoencoderKLWan
+    import diffusers
 
     path = Path(path)
     if not is_wan_vae(path):
         raise ValueError(f"{path} is neither a diffusers folder of AutoencoderKLWan nor a Wan VAE safetensors file")
     if path.is_dir():
-        loaded = AutoencoderKLWan.from_pretrained(path, local_files_only=True, use_safetensors=True)
+        loaded = diffusers.AutoencoderKLWan.from_pretrained(path, local_files_only=True, use_safetensors=True)
         return WanVAE(loaded.to(device))
     return WanVAE(_from_wan_file(path).to(device))
 
 
-def _from_wan_file(path: Path) -> AutoencoderKLWan:
+def _from_wan_file(path: Path) -> Any:
     """Build the autoencoder that a file in Wan's own layout holds; its width is read from the tensors."""
-    from diffusers import AutoencoderKLWan
+    import diffusers
     from diffusers.loaders.single_file_utils import convert_wan_vae_to_diffusers
     from safetensors.torch import load_file
 
@@ -93,7 +90,8 @@ def _from_wan_file(path: Path) -> AutoencoderKLWan:
     if absent:
         raise ValueError(f"{path} is no complete Wan VAE: it lacks {absent}")
     with torch.device("meta"):
-        autoencoder = AutoencoderKLWan(base_dim=state[_WIDTH_KEY].shape[0], z_dim=state[_CHANNELS_KEY].shape[0])
+        sizes = {"base_dim": state[_WIDTH_KEY].shape[0], "z_dim": state[_CHANNELS_KEY].shape[0]}
+        autoencoder: Any = diffusers.AutoencoderKLWan(**sizes)
     try:
         autoencoder.load_state_dict(convert_wan_vae_to_diffusers(state), strict=True, assign=True)
     except RuntimeError as error:

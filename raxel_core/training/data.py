@@ -99,9 +99,9 @@ class ClipPool:
         shards = config.clips // config.shard_clips
         visit, place = divmod(step, per_shard)
         epoch, turn = divmod(visit, shards)
-        shard = _order(shards, (config.seed, epoch))[turn].item()
+        shard = int(_order(shards, (config.seed, epoch))[turn])
         order = _order(config.shard_clips, (config.seed, epoch, shard))
-        return self.shard(int(shard))[order[place * config.batch : (place + 1) * config.batch]].to("cpu")
+        return self.shard(shard)[order[place * config.batch : (place + 1) * config.batch]].to("cpu")
 
     def shard(self, index: int) -> LatentClips:
         """All clips of one shard, in fp16; the last one asked for stays in memory."""

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..geometry import se3
 from ..geometry.camera import Camera
-from ..latents.vae import VideoVAE
+from ..latents.vae import VideoVAE, encode_images
 from ..model.transformer import RaxelTransformer
 from ..raxels import encode_raxels, raxel_hw
 from ..recipe import Recipe
@@ -20,6 +20,7 @@ NEAREST_DEPTH = 0.3
 ROTATION_UNIT = 0.1  # radians, near-depth units and log focal that count as an error of 1
 TRANSLATION_UNIT = 0.1
 FOCAL_UNIT = 0.15
+KNOWN_CAMERA_SHARE = 0.3  # of joint steps, in which the sources' cameras are given
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,15 @@ class Example:
     """One training batch, normalised: what the network reads and what it should say.
 
     `video` [B, C, T, h, w] and `rays` [B, C, T, hr, wr] are clean latents; `sources` [B, C, S, h, w] are images with
-    latent times `source_time` [B, S]; `video_sigma`, `ray_sigma` [B] are the noise levels, 0 for a given stream;
+    latent times `source_time` [B, S], and `source_rays` [B, C, S or 0, hr, wr] the raxels of their cameras where those
+    are known; `video_sigma`, `ray_sigma` [B] are the noise levels, 0 for a given stream;
     `camera` [B, F] is relative to the reference, in the recipe's unit; `raxels` [B, 3, F, h, w] are its raxels.
     """
 
     video: Tensor
     rays: Tensor
     sources: Tensor
+    source_rays: Tensor
     source_time: Tensor
     video_sigma: Tensor
     ray_sigma: Tensor
@@ -55,16 +58,25 @@ def make_example(
     raxels = raxels_of(camera, config.hw, recipe)
     sources = clips.images.movedim(2, 1)[rows, slots].movedim(1, 2)
     video_sigma, ray_sigma = draw_sigmas(task, len(clips), config, generator)
+    known = task == "joint" and bool(torch.rand((), generator=generator) < KNOWN_CAMERA_SHARE)
+    shown = frames if known else frames[:, :0]
     return Example(
         video=recipe.video_statistics.normalize(clips.video),
         rays=recipe.ray_statistics.normalize(vae.encode(raxels)),
         sources=recipe.video_statistics.normalize(sources),
+        source_rays=recipe.ray_statistics.normalize(_encode_frames(vae, raxels, shown)),
         source_time=torch.where(frames == 0, 0.0, (frames + 1.5) / 4),
         video_sigma=video_sigma,
         ray_sigma=ray_sigma,
         camera=camera,
         raxels=raxels,
     )
+
+
+def _encode_frames(vae: VideoVAE, video: Tensor, frames: Tensor) -> Tensor:
+    """The frames [B, N] of a clip [B, 3, F, h, w], each coded alone: [B, C, N, ., .], N may be 0."""
+    images = torch.gather(video, 2, frames[:, None, :, None, None].expand(-1, 3, -1, *video.shape[3:]))
+    return encode_images(vae, images) if frames.shape[1] else vae.encode(video[:, :, :1])[:, :, :0]
 
 
 def _draw_sources(batch: int, task: str, stored: int, far_share: float, generator: torch.Generator) -> Tensor:
@@ -115,30 +127,33 @@ def flow_loss(
     video_sigma, ray_sigma = example.video_sigma, example.ray_sigma
     noisy_video = _at_level(example.video, noise[0], video_sigma)
     noisy_rays = _at_level(example.rays, noise[1], ray_sigma)
-    batch, frames, sources = example.video.shape[0], example.video.shape[2], example.sources.shape[2]
-    latent_time = torch.arange(frames, device=video_sigma.device).expand(batch, -1)
-    velocity = model(
-        torch.cat([noisy_video, example.sources], 2),
-        noisy_rays,
-        torch.cat([video_sigma[:, None].expand(-1, frames), video_sigma.new_zeros(batch, sources)], 1),
-        ray_sigma[:, None].expand(-1, example.rays.shape[2]),
-        video_time=torch.cat([latent_time, example.source_time], 1),
-        ray_time=latent_time,
-    )
+    frames = example.video.shape[2]
+    video, video_levels, video_time = _with_given(noisy_video, video_sigma, example.sources, example.source_time)
+    rays, ray_levels, ray_time = _with_given(noisy_rays, ray_sigma, example.source_rays, example.source_time)
+    velocity = model(video, rays, video_levels, ray_levels, video_time=video_time, ray_time=ray_time)
     parts = {}
     if video_sigma.any():
         parts["video"] = _stream_loss(velocity[0][:, :, :frames], noise[0] - example.video, config.cosine_weight)
     if ray_sigma.any():
-        parts["rays"] = _stream_loss(velocity[1], noise[1] - example.rays, config.cosine_weight)
-        denoised = noisy_rays - ray_sigma[:, None, None, None, None] * velocity[1].float()
+        parts["rays"] = _stream_loss(velocity[1][:, :, :frames], noise[1] - example.rays, config.cosine_weight)
+        denoised = noisy_rays - ray_sigma[:, None, None, None, None] * velocity[1][:, :, :frames].float()
         raxels = vae.decode(recipe.ray_statistics.denormalize(denoised))
         rotation, translation, focal = camera_errors(raxels / recipe.raxel_scale, example.camera)
         parts["rotation"] = (rotation / ROTATION_UNIT).square().sum(-1).mean()
         parts["translation"] = (translation / TRANSLATION_UNIT).square().sum(-1).mean()
         parts["focal"] = (focal / FOCAL_UNIT).square().mean()
     weights = {"video": 1.0, "rays": 1.0}
-    parts["loss"] = sum(weights.get(name, config.bundle_weight / 3) * part for name, part in parts.items())
+    weighted = [weights.get(name, config.bundle_weight / 3) * part for name, part in parts.items()]
+    parts["loss"] = torch.stack(weighted).sum()
     return parts
+
+
+def _with_given(noisy: Tensor, sigma: Tensor, given: Tensor, time: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """A stream [B, C, T, h, w] with given frames [B, C, N, h, w] behind it, and the levels and latent times of all."""
+    batch, frames, extra = noisy.shape[0], noisy.shape[2], given.shape[2]
+    levels = torch.cat([sigma[:, None].expand(-1, frames), sigma.new_zeros(batch, extra)], 1)
+    clip_time = torch.arange(frames, device=sigma.device, dtype=time.dtype).expand(batch, -1)
+    return torch.cat([noisy, given], 2), levels, torch.cat([clip_time, time[:, :extra]], 1)
 
 
 def _at_level(clean: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
@@ -159,7 +174,7 @@ def camera_errors(bundles: Tensor, camera: Camera) -> tuple[Tensor, Tensor, Tens
     squares fit of omega x (d - mean d) + shift to the error of the bundle (Procrustes about the truth), and the part
     of the error along the derivative of the directions by log focal.
     """
-    local = _local_directions(camera, bundles.shape[-2:])  # [B, F, 3, N]
+    local = _local_directions(camera, (bundles.shape[-2], bundles.shape[-1]))  # [B, F, 3, N]
     rotation = camera.rotation
     direction = rotation @ local
     error = bundles.flatten(3).movedim(1, 2) - direction - camera.center[..., None]

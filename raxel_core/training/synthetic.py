@@ -310,6 +310,10 @@ def _trace(
 Axes = tuple[Tensor, ...]
 
 
+def _dot(a: Axes, b: Axes) -> Tensor:
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+
+
 def _each(values: Tensor, i: int) -> Tensor:
     """Component i of [B, 3] as [B, 1, 1], to meet [B, F, P]."""
     return values[:, i, None, None]
@@ -363,9 +367,9 @@ def _hit_box(scene: Scene, index: int, origin: Axes, direction: Axes, best: _Hit
 
 def _hit_sphere(scene: Scene, index: int, origin: Axes, direction: Axes, best: _Hit) -> _Hit:
     radius = scene.sphere_radius[:, index, None, None]
-    o = [o - _each(scene.sphere_center[:, index], i) for i, o in enumerate(origin)]
-    along = -sum(o[i] * direction[i] for i in range(3))
-    gap = sum(o[i] * o[i] for i in range(3)) - radius**2
+    o = tuple(o - _each(scene.sphere_center[:, index], i) for i, o in enumerate(origin))
+    along = -_dot(o, direction)
+    gap = _dot(o, o) - radius**2
     discriminant = along**2 - gap
     near = along - torch.sqrt(discriminant.clamp_min(0))
     nearer = (discriminant > 0) & (near > 1e-3) & (near < best.distance)
@@ -397,12 +401,12 @@ def _of_surface(values: Tensor, surface: Tensor) -> Tensor:
 def _shade(scene: Scene, origin: Axes, direction: Axes, hit: _Hit, pixel_angle: Tensor, texels: Tensor) -> Tensor:
     """Texture times a point light's Lambert term, [B, F, P, 3]."""
     point = [o + hit.distance * d for o, d in zip(origin, direction, strict=True)]
-    to_light = [_each(scene.light, i) - point[i] for i in range(3)]
-    length = torch.sqrt(sum(axis**2 for axis in to_light) + 1e-6)
-    lambert = (sum(to_light[i] * hit.normal[i] for i in range(3)) / length).clamp_min(0)
+    to_light = tuple(_each(scene.light, i) - point[i] for i in range(3))
+    length = torch.sqrt(_dot(to_light, to_light) + 1e-6)
+    lambert = (_dot(to_light, hit.normal) / length).clamp_min(0)
     ambient = scene.ambient[:, None, None]
     brightness = ambient + (1.25 - ambient) * lambert / (1 + 0.02 * length**2)
-    facing = sum(direction[i] * hit.normal[i] for i in range(3)).abs().clamp_min(0.15)
+    facing = _dot(direction, hit.normal).abs().clamp_min(0.15)
     scale = _of_surface(scene.texture_scale, hit.surface)
     u = hit.u * scale + _of_surface(scene.texture_offset[..., 0], hit.surface)
     v = hit.v * scale + _of_surface(scene.texture_offset[..., 1], hit.surface)

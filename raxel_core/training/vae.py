@@ -13,7 +13,7 @@ RAXEL_WEIGHT = 16.0
 
 
 def fit_patch_code(
-    clips: Iterable[tuple[Tensor, Tensor]], *, channels: int = 48, raxel_weight: float = RAXEL_WEIGHT
+    clips: Iterable[tuple[Tensor, Tensor]], *, channels: int = 64, raxel_weight: float = RAXEL_WEIGHT
 ) -> PatchVAE:
     """Principal components of the patches of (video, raxels) clips [B, 3, F, H, W], raxels weighted in the covariance.
 

@@ -1,0 +1,356 @@
+"""Checkpoints that describe themselves: safetensors with the configuration in the header.
+
+A checkpoint is one `.safetensors` file, or a set of shards with an `.index.json` beside them. Each header's metadata
+holds `raxel_config` (JSON) and `raxel_format` (version) beside free entries. Nothing else is read: other formats can
+run code when they are opened.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeGuard
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from .attention import Attention, attend
+from .config import RaxelConfig
+from .transformer import RaxelTransformer
+
+FORMAT = "1"
+CONFIG_KEY, FORMAT_KEY, SET_KEY = "raxel_config", "raxel_format", "raxel_set"
+RESERVED = (CONFIG_KEY, FORMAT_KEY, SET_KEY, "format")
+INDEX_SUFFIX = ".safetensors.index.json"
+MAX_HEADER_BYTES = 100_000_000
+PICKLED = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin")
+FOREIGN_STARTS = (
+    (b"PK\x03\x04", "a zip archive (a renamed PyTorch file?)"),
+    (b"GGUF", "a GGUF file"),
+    (b"version https://git-lfs", "a Git LFS pointer: fetch the file itself with `git lfs pull`"),
+)
+# Architectures by fragments that all occur among the keys; the first that fits is named.
+ARCHITECTURES = (
+    ("a LoRA", ("lora_A.",)),
+    ("a LoRA", ("lora_down.",)),
+    ("a raxel model without its configuration", ("video_head.modulation", "ray_head.modulation")),
+    ("Wan I2V", ("blocks.0.self_attn.q.", "head.modulation", "img_emb.")),
+    ("Wan Fun-Camera", ("blocks.0.self_attn.q.", "head.modulation", "control_adapter.")),
+    ("Wan VACE", ("blocks.0.self_attn.q.", "head.modulation", "vace_blocks.0.")),
+    ("plain Wan, which has to be converted first", ("blocks.0.self_attn.q.", "head.modulation")),
+    ("Wan in diffusers' naming", ("blocks.0.attn1.", "condition_embedder.time_embedder.")),
+    ("LTX-Video", ("transformer_blocks.0.attn1.", "adaln_single.")),
+    ("HunyuanVideo", ("double_blocks.0.", "txt_in.individual_token_refiner.")),
+    ("Flux", ("double_blocks.0.img_attn.",)),
+    ("Stable Diffusion 3", ("joint_blocks.0.",)),
+    ("a Stable Diffusion UNet", ("input_blocks.0.0.", "middle_block.")),
+    ("a Stable Diffusion UNet in diffusers' naming", ("down_blocks.0.resnets.0.", "mid_block.", "time_embedding.")),
+    ("a Wan VAE", ("decoder.head.0.gamma", "encoder.conv1.")),
+    ("a VAE", ("decoder.conv_in.", "encoder.conv_in.")),
+    ("a T5 text encoder", ("encoder.block.0.layer.0.SelfAttention.",)),
+    ("a UMT5 text encoder", ("blocks.0.attn.", "token_embedding.")),
+    ("a CLIP text encoder", ("text_model.encoder.layers.0.",)),
+)
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """What a header says of one tensor: safetensors' dtype name and the shape."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Header:
+    """A safetensors header, or the union of those of a set of shards."""
+
+    metadata: dict[str, str]
+    tensors: dict[str, TensorInfo]
+
+
+@dataclass(frozen=True)
+class LoadedCheckpoint:
+    """A model with its configuration and the free metadata of its file."""
+
+    model: RaxelTransformer
+    config: RaxelConfig
+    metadata: dict[str, str]
+
+
+def load_checkpoint(
+    path: str | os.PathLike[str],
+    *,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype | None = None,
+    operations: Any = nn,
+    attention: Attention = attend,
+) -> LoadedCheckpoint:
+    """The model of a checkpoint: a `.safetensors` file, an `.index.json`, or a folder that holds one of them.
+
+    Built on the meta device and filled by assignment, so that on a CPU the weights stay mapped from the file until
+    they are used; `dtype` converts them one by one. Raises FileNotFoundError for a missing file and ValueError, in
+    one sentence, for everything that is not a whole raxel checkpoint.
+    """
+    files = _checkpoint_files(Path(path))
+    header = _merged_header(files)
+    config = _config_of(header, files[0])
+    model = RaxelTransformer(config, operations=operations, attention=attention, device="meta", dtype=dtype)
+    _check_tensors(header, model.state_dict(), files[0])
+    state = {key: tensor if dtype is None else tensor.to(dtype) for key, tensor in _read_tensors(files, str(device))}
+    model.load_state_dict(state, strict=True, assign=True)
+    model.dtype = next(model.parameters()).dtype
+    free = {key: value for key, value in header.metadata.items() if key not in RESERVED}
+    return LoadedCheckpoint(model, config, free)
+
+
+def read_header(path: str | os.PathLike[str]) -> Header:
+    """Metadata and tensor names, dtypes and shapes of a checkpoint (or of any safetensors file); reads no tensor."""
+    return _merged_header(_checkpoint_files(Path(path)))
+
+
+def save_checkpoint(
+    path: str | os.PathLike[str],
+    model: RaxelTransformer | Mapping[str, Tensor],
+    config: RaxelConfig,
+    *,
+    metadata: Mapping[str, str] | None = None,
+    shard_bytes: int | None = None,
+) -> Path:
+    """Write a checkpoint so that `path` holds either the old one or the new one whole, whatever happens.
+
+    `path` ends in `.safetensors`. With `shard_bytes` a larger model becomes `NAME-00001-of-0000N.safetensors` and
+    `NAME.safetensors.index.json`. Returns the file to load. Raises ValueError for a wrong suffix or reserved metadata.
+    """
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise ValueError(f"a checkpoint's name must end in .safetensors, not {path.name!r}")
+    free = dict(metadata or {})
+    clash = sorted(set(free) & set(RESERVED))
+    if clash:
+        raise ValueError(f"metadata {', '.join(clash)} is reserved")
+    tensors = model.state_dict() if isinstance(model, nn.Module) else model
+    free |= {CONFIG_KEY: config.to_json(), FORMAT_KEY: FORMAT}
+    shards = _split(tensors, shard_bytes)
+    if len(shards) == 1:
+        _replace(path, partial(save_file, _contiguous(tensors, shards[0]), metadata=free))
+        return path
+    return _save_set(path, tensors, shards, free)
+
+
+def _checkpoint_files(path: Path) -> list[Path]:
+    """The safetensors files a path stands for, the order of the index kept."""
+    if path.suffix.lower() in PICKLED:
+        raise ValueError(f"{path.name} is refused: {path.suffix} files can run code when opened; use .safetensors")
+    if path.is_dir():
+        found = sorted(path.glob("*" + INDEX_SUFFIX)) or sorted(path.glob("*.safetensors"))
+        if len(found) != 1:
+            raise ValueError(f"{path} holds {len(found)} checkpoints, expected one .safetensors file or index")
+        path = found[0]
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no checkpoint {path}")
+    if path.name.endswith(INDEX_SUFFIX):
+        return _files_of_index(path)
+    if path.suffix.lower() != ".safetensors":
+        raise ValueError(f"{path.name} is not a .safetensors file or an {INDEX_SUFFIX}")
+    return [path]
+
+
+def _files_of_index(path: Path) -> list[Path]:
+    if path.stat().st_size > MAX_HEADER_BYTES:
+        raise ValueError(f"the index {path.name} of {path.stat().st_size} bytes is over {MAX_HEADER_BYTES}")
+    index = _parse_object(path.read_bytes(), f"the index {path.name}")
+    weight_map = index.get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise ValueError(f"the index {path.name} has no weight_map")
+    for name in weight_map.values():
+        if not isinstance(name, str) or not name.endswith(".safetensors") or Path(name).name != name or "\\" in name:
+            raise ValueError(f"the index {path.name} names {name!r}, which is not a .safetensors file beside it")
+        if not (path.parent / name).is_file():
+            raise FileNotFoundError(f"the index {path.name} names {name}, which is missing")
+    files = [path.parent / name for name in dict.fromkeys(weight_map.values())]
+    held = {key for file in files for key in _file_header(file).tensors}
+    _check_keys(set(weight_map), held, f"the shards of {path.name}", {})
+    return files
+
+
+def _merged_header(files: list[Path]) -> Header:
+    first = _file_header(files[0])
+    tensors = dict(first.tensors)
+    for file in files[1:]:
+        header = _file_header(file)
+        doubled = sorted(set(tensors) & set(header.tensors))
+        if doubled:
+            raise ValueError(f"{file.name} repeats tensors of an earlier shard: {', '.join(doubled[:5])}")
+        for key in (CONFIG_KEY, FORMAT_KEY, SET_KEY):
+            if header.metadata.get(key) != first.metadata.get(key):
+                raise ValueError(f"{file.name} and {files[0].name} are shards of different checkpoints ({key} differs)")
+        tensors |= header.tensors
+    return Header(first.metadata, tensors)
+
+
+def _file_header(path: Path) -> Header:
+    """The header of one file, its sizes checked before anything of that size is read."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(32)
+        for magic, kind in FOREIGN_STARTS:
+            if start.startswith(magic):
+                raise ValueError(f"{path.name} is not a safetensors file but {kind}")
+        if size < 8:
+            raise ValueError(f"{path.name} is truncated: {size} bytes, a safetensors file has at least 8")
+        length = int.from_bytes(start[:8], "little")
+        if length > MAX_HEADER_BYTES:
+            raise ValueError(f"{path.name} claims a header of {length} bytes, over the limit of {MAX_HEADER_BYTES}")
+        if length > size - 8:
+            raise ValueError(f"{path.name} is truncated: its header takes {length} bytes, the file has {size}")
+        file.seek(8)
+        entries = _parse_object(file.read(length), f"the header of {path.name}")
+    metadata = entries.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise ValueError(f"the metadata of {path.name} must map names to strings")
+    tensors = {key: _tensor_info(key, entry, path, size - 8 - length) for key, entry in entries.items()}
+    return Header(metadata, tensors)
+
+
+def _tensor_info(key: str, entry: object, path: Path, data_bytes: int) -> TensorInfo:
+    fields = entry if isinstance(entry, dict) else {}
+    dtype, shape, offsets = (fields.get(name) for name in ("dtype", "shape", "data_offsets"))
+    if not isinstance(dtype, str) or not _whole_numbers(shape) or not _whole_numbers(offsets):
+        raise ValueError(f"the header of {path.name} does not describe {key[:80]!r} as a tensor")
+    if len(offsets) != 2 or offsets[0] > offsets[1]:
+        raise ValueError(f"the header of {path.name} gives {key[:80]!r} the offsets {offsets[:3]}")
+    if offsets[1] > data_bytes:
+        raise ValueError(f"{path.name} is truncated: {key[:80]!r} ends at byte {offsets[1]} of {data_bytes}")
+    return TensorInfo(dtype, tuple(shape))
+
+
+def _whole_numbers(value: object) -> TypeGuard[list[int]]:
+    return isinstance(value, list) and all(type(item) is int and item >= 0 for item in value)
+
+
+def _parse_object(data: bytes, what: str) -> dict[str, Any]:
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        raise ValueError(f"{what} is not JSON") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"{what} is not a JSON object")
+    return value
+
+
+def _config_of(header: Header, path: Path) -> RaxelConfig:
+    if CONFIG_KEY not in header.metadata:
+        raise ValueError(f"{path.name} is not a raxel checkpoint: it looks like {_architecture(header.tensors)}")
+    version = header.metadata.get(FORMAT_KEY)
+    if version != FORMAT:
+        raise ValueError(f"{path.name} has checkpoint format {version}, this version reads {FORMAT}")
+    config = RaxelConfig.from_json(header.metadata[CONFIG_KEY])
+    if config.layers > len(header.tensors):
+        raise ValueError(f"{path.name} claims {config.layers} layers but holds {len(header.tensors)} tensors")
+    return config
+
+
+def _architecture(tensors: Mapping[str, TensorInfo]) -> str:
+    """What a state dict looks like, by its keys."""
+    if not tensors:
+        return "an empty file"
+    for name, fragments in ARCHITECTURES:
+        if all(any(fragment in key for key in tensors) for fragment in fragments):
+            return name
+    return f"an architecture unknown here (its first key is {next(iter(tensors))[:80]!r})"
+
+
+def _check_tensors(header: Header, expected: Mapping[str, Tensor], path: Path) -> None:
+    _check_keys(set(expected), set(header.tensors), path.name, header.tensors)
+    for key, tensor in expected.items():
+        if header.tensors[key].shape != tuple(tensor.shape):
+            shape = header.tensors[key].shape
+            raise ValueError(f"{path.name}: {key} has shape {shape}, its configuration expects {tuple(tensor.shape)}")
+
+
+def _check_keys(expected: set[str], held: set[str], what: str, tensors: Mapping[str, TensorInfo]) -> None:
+    missing, surplus = sorted(expected - held), sorted(held - expected)
+    if not missing and not surplus:
+        return
+    parts = [
+        f"{len(keys)} {kind} ({', '.join(key[:80] for key in keys[:5])})"
+        for kind, keys in (("missing", missing), ("surplus", surplus))
+        if keys
+    ]
+    looks = f"; it looks like {_architecture(tensors)}" if tensors and len(missing) > len(expected) // 2 else ""
+    raise ValueError(f"{what} does not hold the tensors it should: {', '.join(parts)}{looks}")
+
+
+def _read_tensors(files: list[Path], device: str) -> Iterator[tuple[str, Tensor]]:
+    for path in files:
+        try:
+            with safe_open(path, framework="pt", device=device) as file:
+                for key in file.keys():  # noqa: SIM118 (safe_open is no mapping)
+                    yield key, file.get_tensor(key)
+        except SafetensorError as error:
+            raise ValueError(f"{path.name} can not be read as safetensors: {error}") from None
+
+
+def _split(tensors: Mapping[str, Tensor], shard_bytes: int | None) -> list[list[str]]:
+    """Keys per shard, in order, each shard within `shard_bytes` unless one tensor alone is larger."""
+    shards: list[list[str]] = [[]]
+    used = 0
+    for key, tensor in tensors.items():
+        size = tensor.numel() * tensor.element_size()
+        if shard_bytes is not None and shards[-1] and used + size > shard_bytes:
+            shards.append([])
+            used = 0
+        shards[-1].append(key)
+        used += size
+    return shards
+
+
+def _save_set(path: Path, tensors: Mapping[str, Tensor], shards: list[list[str]], metadata: dict[str, str]) -> Path:
+    """Shards first, index last. Each set has its own mark, so that shards of two saves are never taken for one."""
+    metadata = {**metadata, SET_KEY: uuid.uuid4().hex}
+    weight_map: dict[str, str] = {}
+    for number, keys in enumerate(shards, start=1):
+        name = f"{path.stem}-{number:05d}-of-{len(shards):05d}.safetensors"
+        _replace(path.with_name(name), partial(save_file, _contiguous(tensors, keys), metadata=metadata))
+        weight_map |= dict.fromkeys(keys, name)
+    total = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+    index = json.dumps({"metadata": {"total_size": total}, "weight_map": weight_map}, indent=1)
+    index_path = path.with_name(path.stem + INDEX_SUFFIX)
+    _replace(index_path, lambda temporary: temporary.write_text(index, encoding="utf-8"))
+    return index_path
+
+
+def _contiguous(tensors: Mapping[str, Tensor], keys: list[str]) -> dict[str, Tensor]:
+    return {key: tensors[key].detach().contiguous() for key in keys}
+
+
+def _replace(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a temporary file in the folder of `path`, bring it to the disk, then put it in place."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        write(temporary)
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring a rename to the disk, on systems whose folders can be opened."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,122 @@
+"""What a raxel network is made of, as one frozen value that travels with the weights."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+
+ATTENTIONS = ("dsca", "joint")
+RAY_REPRESENTATIONS = ("raxel", "plucker")
+INTER_PROJECTIONS = ("self", "text", "new")
+PLUCKER_CHANNELS = 6
+
+
+@dataclass(frozen=True)
+class RaxelConfig:
+    """Sizes of Wan 2.1's transformer and what Rays as Pixels ablates.
+
+    `dim`, `ffn_dim`, `layers`, `heads`, `in_channels` (latent channels of either stream), `patch` (time, rows,
+    columns) and `freq_dim` are Wan's. `text_dim` None builds no text modules.
+    `attention`: "dsca" = each stream attends to itself, then to the other behind a gate; "joint" = one
+    self-attention over both. `inter`: which projections the inter-modal stage uses ("self"-attention's, "text"
+    cross-attention's, "new" ones of its own). `ray_representation`: "raxel" = a second stream of latents; "plucker"
+    = Plücker maps joined to the video latents, one stream.
+
+    Raises ValueError when two numbers do not fit each other; the message holds both.
+    """
+
+    dim: int
+    ffn_dim: int
+    layers: int
+    heads: int
+    in_channels: int = 16
+    patch: tuple[int, int, int] = (1, 2, 2)
+    text_dim: int | None = 4096
+    freq_dim: int = 256
+    attention: str = "dsca"
+    ray_representation: str = "raxel"
+    inter: str = "self"
+    eps: float = 1e-6
+
+    def __post_init__(self) -> None:
+        self._check_sizes()
+        self._check_patch()
+        self._check_choices()
+
+    def _check_sizes(self) -> None:
+        for name in ("dim", "ffn_dim", "layers", "heads", "in_channels", "freq_dim"):
+            _check_positive(name, getattr(self, name))
+        if self.text_dim is not None:
+            _check_positive("text_dim", self.text_dim)
+        if self.dim % self.heads:
+            raise ValueError(f"dim {self.dim} does not divide into {self.heads} heads")
+        if self.head_dim % 2 or self.head_dim < 6:
+            size = f"{self.head_dim} (dim {self.dim} / heads {self.heads})"
+            raise ValueError(f"head_dim {size} must be even and at least 6")
+        if self.freq_dim % 2:
+            raise ValueError(f"freq_dim {self.freq_dim} must be even")
+        if not isinstance(self.eps, float) or not 0 < self.eps < 1:
+            raise ValueError(f"eps {self.eps!r} must be a number between 0 and 1")
+
+    def _check_patch(self) -> None:
+        if not isinstance(self.patch, tuple) or len(self.patch) != 3:
+            raise ValueError(f"patch {self.patch!r} must be 3 sizes (time, rows, columns)")
+        for size in self.patch:
+            _check_positive("patch", size)
+        if self.patch[0] != 1:
+            raise ValueError(f"patch {self.patch} must be 1 in time, not {self.patch[0]}: each frame has its own sigma")
+
+    def _check_choices(self) -> None:
+        for name, choices in (
+            ("attention", ATTENTIONS),
+            ("ray_representation", RAY_REPRESENTATIONS),
+            ("inter", INTER_PROJECTIONS),
+        ):
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} {getattr(self, name)!r} is not one of {', '.join(choices)}")
+        if self.inter == "text" and self.text_dim is None:
+            raise ValueError("inter 'text' needs the text projections, but text_dim is None")
+
+    @property
+    def head_dim(self) -> int:
+        """Channels of one attention head."""
+        return self.dim // self.heads
+
+    @property
+    def ray_channels(self) -> int:
+        """Channels of the ray input: latents for raxels, 6 for Plücker maps."""
+        return PLUCKER_CHANNELS if self.ray_representation == "plucker" else self.in_channels
+
+    def to_json(self) -> str:
+        """The configuration as one JSON object."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @staticmethod
+    def from_json(text: str) -> RaxelConfig:
+        """The configuration of a JSON object made by `to_json`; ValueError names an unknown or missing field."""
+        try:
+            values = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"the model configuration is not JSON: {error}") from None
+        if not isinstance(values, dict):
+            raise ValueError(f"the model configuration must be a JSON object, not {type(values).__name__}")
+        known = {field.name for field in fields(RaxelConfig)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise ValueError(f"the model configuration has unknown fields: {', '.join(unknown[:5])}")
+        missing = [name for name in ("dim", "ffn_dim", "layers", "heads") if name not in values]
+        if missing:
+            raise ValueError(f"the model configuration lacks {', '.join(missing)}")
+        if isinstance(values.get("patch"), list):
+            values["patch"] = tuple(values["patch"])
+        return RaxelConfig(**values)
+
+
+def _check_positive(name: str, value: object) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
+
+
+TINY = RaxelConfig(dim=192, ffn_dim=768, layers=6, heads=3, in_channels=64, patch=(1, 1, 1), text_dim=None)
+WAN_1_3B = RaxelConfig(dim=1536, ffn_dim=8960, layers=30, heads=12)
+WAN_14B = RaxelConfig(dim=5120, ffn_dim=13824, layers=40, heads=40)

@@ -1,0 +1,275 @@
+"""The joint video-and-ray diffusion transformer: latents and noise levels in, velocities out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from .attention import Attention, attend
+from .blocks import Conditioning, SingleStreamBlock, TwoStreamBlock
+from .config import RaxelConfig
+from .layers import Factory, FeedForward, Head, TimeEmbedding, cast_to, sinusoidal_embedding
+from .rope import covering_positions, rotation_table
+
+TIMESTEPS = 1000.0  # Wan's timestep is 1000 sigma
+Grid = tuple[int, int, int]
+
+
+class _Stream(NamedTuple):
+    """One stream on its way to the blocks."""
+
+    tokens: Tensor  # [B, L, dim]
+    grid: Grid  # tokens per axis: T, rows, columns
+    embedding: Tensor  # [B, T, dim] time embedding
+    projected: Tensor  # [B, T, 6, dim]
+
+
+class RaxelTransformer(nn.Module):
+    """Wan 2.1 T2V's transformer with a video and a ray stream.
+
+    `operations` is the namespace that Linear, Conv3d, LayerNorm and RMSNorm are taken from; `attention` maps q, k, v
+    [B, heads, L, head_dim] to [B, heads, L, head_dim]. Weights hold nothing of use until `initialize` or a
+    checkpoint fills them. `gradient_checkpointing` recomputes each block in the backward pass.
+    """
+
+    def __init__(
+        self,
+        config: RaxelConfig,
+        *,
+        operations: Any = nn,
+        attention: Attention = attend,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.dtype = dtype
+        self.gradient_checkpointing = False
+        make = Factory(operations, device, dtype)
+        dim, channels = config.dim, config.in_channels
+        self.patch_embedding = make.patches(channels, config)
+        self.ray_patch_embedding = make.patches(channels, config)
+        if config.text_dim is not None:
+            self.text_embedding = FeedForward(config.text_dim, dim, out=dim, make=make)
+        self.time_embedding = TimeEmbedding(config.freq_dim, dim, make=make)
+        self.time_projection = nn.Sequential(nn.SiLU(), make.linear(dim, 6 * dim))
+        self.ray_time_embedding = TimeEmbedding(config.freq_dim, dim, make=make)
+        self.ray_time_projection = nn.Sequential(nn.SiLU(), make.linear(dim, 6 * dim))
+        block: type[SingleStreamBlock] | type[TwoStreamBlock]
+        if config.ray_representation == "plucker":
+            self.plucker_embedding = FeedForward(config.ray_channels, dim, out=channels, make=make)
+            block = SingleStreamBlock
+        else:
+            self.video_modality = make.parameter(dim)
+            self.ray_modality = make.parameter(dim)
+            block = TwoStreamBlock
+        self.blocks = nn.ModuleList(block(config, make=make, attention=attention) for _ in range(config.layers))
+        self.video_head = Head(config, channels, make=make)
+        self.ray_head = Head(config, config.ray_channels, make=make)
+
+    def forward(
+        self,
+        video: Tensor,
+        rays: Tensor,
+        video_sigma: Tensor,
+        ray_sigma: Tensor,
+        *,
+        video_time: Tensor | None = None,
+        ray_time: Tensor | None = None,
+        text: Tensor | None = None,
+        on_block: Callable[[int], None] | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Velocities (noise - data) of both streams, in the shapes and dtypes of `video` and `rays`.
+
+        `video` [B, C, T, h, w] and `rays` [B, C, Tr, hr, wr] latents (Plücker maps [B, 6, T, h, w] if the model is
+        of that kind), `video_sigma` [B, T] and `ray_sigma` [B, Tr] noise levels of each frame (1 noise, 0 data),
+        `video_time` [T] or [B, T] and `ray_time` latent times of the frames (0, 1, 2, ... unless given), `text`
+        [B, M, text_dim]; `on_block(i)` is called before block i and may raise to stop.
+
+        Raises ValueError when shapes do not fit. A batch that fits computes in the weights' dtype, or autocast's.
+        """
+        self._check_inputs(video, rays, video_sigma, ray_sigma, text)
+        video_time = _frame_times(video_time, video, "video_time")
+        ray_time = _frame_times(ray_time, rays, "ray_time")
+        dtype = self._compute_dtype(video)
+        if self.config.ray_representation == "plucker":
+            run = self._run_single
+            if not torch.equal(video_time.expand_as(ray_time), ray_time):
+                raise ValueError("a Plücker model has one stream, but video_time and ray_time differ")
+        else:
+            run = self._run_two
+        text = None if text is None else self.text_embedding(text.to(dtype))
+        v_video, v_rays = run(
+            video.to(dtype), rays.to(dtype), (video_sigma, ray_sigma), (video_time, ray_time), text, on_block
+        )
+        return v_video.to(video.dtype), v_rays.to(rays.dtype)
+
+    def _run_two(
+        self,
+        video: Tensor,
+        rays: Tensor,
+        sigmas: tuple[Tensor, Tensor],
+        times: tuple[Tensor, Tensor],
+        text: Tensor | None,
+        on_block: Callable[[int], None] | None,
+    ) -> tuple[Tensor, Tensor]:
+        v = _enter(self.patch_embedding(video), sigmas[0], self.time_embedding, self.time_projection)
+        r = _enter(self.ray_patch_embedding(rays), sigmas[1], self.ray_time_embedding, self.ray_time_projection)
+        x_video = v.tokens + cast_to(self.video_modality, v.tokens)
+        x_rays = r.tokens + cast_to(self.ray_modality, r.tokens)
+        condition = Conditioning(
+            video=v.projected,
+            rays=r.projected,
+            rotation=_join_rotations(
+                self._rotation(times[0], v.grid, v.grid), self._rotation(times[1], r.grid, v.grid)
+            ),
+            text=text,
+        )
+        for index, block in enumerate(self.blocks):
+            if on_block is not None:
+                on_block(index)
+            x_video, x_rays = self._run_block(block, x_video, x_rays, condition)
+        return self.video_head(x_video, v.embedding, v.grid), self.ray_head(x_rays, r.embedding, r.grid)
+
+    def _run_single(
+        self,
+        video: Tensor,
+        rays: Tensor,
+        sigmas: tuple[Tensor, Tensor],
+        times: tuple[Tensor, Tensor],
+        text: Tensor | None,
+        on_block: Callable[[int], None] | None,
+    ) -> tuple[Tensor, Tensor]:
+        """Plücker maps join the latents by channels: a convolution over both is the sum of one over each."""
+        maps = self.plucker_embedding(rays.movedim(1, -1)).movedim(-1, 1)  # [B, C, T, h, w]
+        v = _enter(self.patch_embedding(video), sigmas[0], self.time_embedding, self.time_projection)
+        r = _enter(self.ray_patch_embedding(maps), sigmas[1], self.ray_time_embedding, self.ray_time_projection)
+        x = v.tokens + r.tokens
+        condition = Conditioning(
+            video=v.projected + r.projected,
+            rays=None,
+            rotation=self._rotation(times[0], v.grid, v.grid),
+            text=text,
+        )
+        for index, block in enumerate(self.blocks):
+            if on_block is not None:
+                on_block(index)
+            x = self._run_block(block, x, condition)
+        return self.video_head(x, v.embedding, v.grid), self.ray_head(x, r.embedding, v.grid)
+
+    def _run_block(self, block: nn.Module, *args: Tensor | Conditioning) -> Any:
+        if self.gradient_checkpointing and torch.is_grad_enabled():
+            return checkpoint(block, *args, use_reentrant=False)
+        return block(*args)
+
+    def _rotation(self, time: Tensor, grid: Grid, video_grid: Grid) -> Tensor:
+        rows = covering_positions(grid[1], video_grid[1])
+        columns = covering_positions(grid[2], video_grid[2])
+        return rotation_table(time, rows, columns, head_dim=self.config.head_dim)
+
+    def _compute_dtype(self, video: Tensor) -> torch.dtype:
+        """Autocast's dtype, else that of the weights; layers that cast their own weights follow the input."""
+        if torch.is_autocast_enabled(video.device.type):
+            return torch.get_autocast_dtype(video.device.type)
+        embedding = self.patch_embedding
+        return embedding.weight.dtype if type(embedding) is nn.Conv3d else video.dtype
+
+    def _check_inputs(
+        self, video: Tensor, rays: Tensor, video_sigma: Tensor, ray_sigma: Tensor, text: Tensor | None
+    ) -> None:
+        config = self.config
+        _check_latents("video", video, config.in_channels, config.patch)
+        _check_latents("rays", rays, config.ray_channels, config.patch)
+        if rays.shape[0] != video.shape[0]:
+            raise ValueError(f"rays hold {rays.shape[0]} samples but the video holds {video.shape[0]}")
+        if config.ray_representation == "plucker" and rays.shape[2:] != video.shape[2:]:
+            raise ValueError(
+                f"Plücker maps of size {tuple(rays.shape[2:])} must match the video latents {tuple(video.shape[2:])}"
+            )
+        for name, sigma, x in (("video_sigma", video_sigma, video), ("ray_sigma", ray_sigma, rays)):
+            expected = (x.shape[0], x.shape[2])
+            if tuple(sigma.shape) != expected:
+                raise ValueError(f"{name} has shape {tuple(sigma.shape)}, expected [B, T] = {expected}")
+        if text is not None:
+            self._check_text(text, video.shape[0])
+
+    def _check_text(self, text: Tensor, batch: int) -> None:
+        if self.config.text_dim is None:
+            raise ValueError("text was given to a model without text modules (text_dim is None)")
+        if text.ndim != 3 or text.shape[0] != batch or text.shape[2] != self.config.text_dim:
+            expected = f"[{batch}, M, {self.config.text_dim}]"
+            raise ValueError(f"text has shape {tuple(text.shape)}, expected {expected}")
+
+
+def initialize(model: RaxelTransformer, *, gate: float, generator: torch.Generator) -> None:
+    """Fill `model` for training from scratch, on its device; `gate` is the start of the inter-modal gates.
+
+    Xavier weights and zero biases, residual projections scaled by 1 / sqrt(2 layers), AdaLN that starts as the
+    identity (shift 0, scale 0, gate 1, whatever the noise level), heads that start at zero velocity.
+    """
+    for name, parameter in model.named_parameters():
+        _fill(name, parameter.data, generator, layers=model.config.layers, gate=gate)
+
+
+RESIDUAL_OUTPUTS = ("attn.o.weight", "ffn.2.weight")
+
+
+def _fill(name: str, weight: Tensor, generator: torch.Generator, *, layers: int, gate: float) -> None:
+    leaf = name.rsplit(".", 1)[-1]
+    if "inter_gate" in leaf:
+        weight.fill_(gate)
+    elif leaf.endswith("modulation"):
+        weight.zero_()
+        if weight.shape[1] == 6:
+            weight[:, (2, 5)] = 1.0
+    elif leaf.endswith("modality"):
+        weight.normal_(0.0, 0.02, generator=generator)
+    elif leaf == "bias" or "head.head." in name or "time_projection" in name:
+        weight.zero_()
+    elif weight.ndim == 1:  # norms
+        weight.fill_(1.0)
+    else:
+        nn.init.xavier_uniform_(weight.flatten(1), generator=generator)
+        if name.endswith(RESIDUAL_OUTPUTS):
+            weight.mul_((2 * layers) ** -0.5)
+
+
+def _enter(embedded: Tensor, sigma: Tensor, embedding: TimeEmbedding, projection: nn.Module) -> _Stream:
+    """Tokens and time embeddings of one stream from its patch embedding [B, dim, T, rows, columns]."""
+    features = sinusoidal_embedding(TIMESTEPS * sigma.float(), embedding.width).to(embedded.dtype)
+    time = embedding(features)  # [B, T, dim]
+    projected = projection(time).unflatten(-1, (6, -1))  # [B, T, 6, dim]
+    grid = (embedded.shape[2], embedded.shape[3], embedded.shape[4])
+    return _Stream(embedded.flatten(2).transpose(1, 2).contiguous(), grid, time, projected)
+
+
+def _join_rotations(video: Tensor, rays: Tensor) -> Tensor:
+    """One table [1 or B, L + Lr, 1, head_dim / 2, 2]; a shared table is repeated where the other has one per sample."""
+    batch = max(video.shape[0], rays.shape[0])
+    return torch.cat([table.expand(batch, -1, -1, -1, -1) for table in (video, rays)], dim=1)
+
+
+def _frame_times(time: Tensor | None, x: Tensor, name: str) -> Tensor:
+    """Latent times [1 or B, T] of the frames of `x`."""
+    batch, frames = x.shape[0], x.shape[2]
+    if time is None:
+        return torch.arange(frames, device=x.device).unsqueeze(0)
+    if tuple(time.shape) not in ((frames,), (batch, frames)):
+        expected = f"[T] = ({frames},) or [B, T] = {batch, frames}"
+        raise ValueError(f"{name} has shape {tuple(time.shape)}, expected {expected}")
+    return time.to(x.device).reshape(-1, frames)
+
+
+def _check_latents(name: str, x: Tensor, channels: int, patch: Grid) -> None:
+    if x.ndim != 5:
+        raise ValueError(f"{name} has shape {tuple(x.shape)}, expected five axes [B, {channels}, T, h, w]")
+    if x.shape[1] != channels:
+        raise ValueError(f"{name} has {x.shape[1]} channels, expected {channels}")
+    if 0 in x.shape:
+        raise ValueError(f"{name} of shape {tuple(x.shape)} is empty")
+    if x.shape[3] % patch[1] or x.shape[4] % patch[2]:
+        raise ValueError(f"{name} latents of {x.shape[3]} x {x.shape[4]} do not divide into patches of {patch[1:]}")
