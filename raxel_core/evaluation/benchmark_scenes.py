@@ -44,7 +44,7 @@ class SceneBatch:
 
 
 class SceneModel(Protocol):
-    """A model as functions over batches of clips; ``seeds`` are one per clip."""
+    """A model as functions over batches of clips; `seeds` are one per clip."""
 
     def estimate(self, video: Tensor, *, steps: int, seeds: Sequence[int]) -> Camera:
         """The cameras [B, F] of clips, relative to frame 0; NaN for a clip whose cameras could not be read."""
@@ -65,8 +65,8 @@ class SceneModel(Protocol):
 
 @dataclass(frozen=True)
 class SceneSettings:
-    """What is measured: pose at each number of steps, the loop at ``loop_steps``; frames that are shown are no feat
-    to repeat, so video figures leave out ``source_frames``."""
+    """What is measured: pose at each number of steps, the loop at `loop_steps`; frames that are shown are no feat
+    to repeat, so video figures leave out `source_frames`."""
 
     pose_steps: tuple[int, ...] = (1, 2, 5, 20)
     loop_steps: int = 2
@@ -206,9 +206,9 @@ def evaluate_scenes(
     seed: int = 0,
     facts: Mapping[str, object] | None = None,
 ) -> SceneReport:
-    """Measure a model on all clips of the batches, clip i with seed ``seed`` + i.
+    """Measure a model on all clips of the batches, clip i with seed `seed` + i.
 
-    ``facts`` go into the report's JSON. Raises ValueError when there is no clip, or a batch has a single one (its
+    `facts` go into the report's JSON. Raises ValueError when there is no clip, or a batch has a single one (its
     cameras could not be shuffled).
     """
     collected: dict[str, list[Row]] = defaultdict(list)

@@ -28,8 +28,10 @@ SMALLEST_FOV_DEGREES = 15.0
 SMALLEST_INLIER_FRACTION = 0.25
 # Without a stride of the caller's, a frame is sampled at about this many pixels: the 30 x 52 latent cells of 480 x 832.
 _SAMPLES = 1560
-# The closed form looks at about this many pixels of a frame for its uncertainty.
-_PROCRUSTES_SAMPLES = 180
+# A frame is told from a constant at about this many pixels.
+_GLANCE_SAMPLES = 180
+# The fewest rows and columns that determine a camera with something to spare.
+_SMALLEST_GRID = 4
 # A bundle whose samples lie this close together holds no rays.
 _CONSTANT = 1e-6
 
@@ -70,9 +72,10 @@ class _Request(NamedTuple):
     reference_frame: int | None
 
     def stride(self, samples: int) -> int:
-        """The stride that leaves about `samples` pixels of a frame, and at least 4 x 4 of them."""
+        """The stride that leaves about `samples` pixels of a frame, and a grid of 4 x 4 at the least."""
         height, width = self.bundles.shape[-2:]
-        return max(1, min(round(math.sqrt(height * width / samples)), height // 4, width // 4))
+        widest = min(height, width) // _SMALLEST_GRID
+        return max(1, min(round(math.sqrt(height * width / samples)), widest))
 
     def pixels(self, stride: int) -> Tensor:
         """Centres (x, y) [2, h', w'] in video pixels of every `stride`-th row and column of the bundle's grid."""
@@ -86,6 +89,10 @@ class _Request(NamedTuple):
         """Rays [B, F, 3, h', w'] in float64 at every `stride`-th row and column."""
         inside = slice(stride // 2, None, stride)
         return self.bundles[..., inside, inside].transpose(1, 2).double().contiguous()
+
+    def grouped(self) -> bool:
+        """Whether all frames of a clip have the same intrinsics, known or not."""
+        return self.focal == "shared" or (self.K is not None and bool((self.K[:, :1] == self.K).all()))
 
     def pinned(self) -> Tensor:
         """[B, F]: True for the reference frame when it is the identity by definition."""
@@ -127,7 +134,8 @@ def recover_cameras(
     the identity; or "decoded", whatever its own bundle holds, and the other cameras are relative to that. It is by
     default what the method is defined with: analytic for "robust", decoded for "procrustes". With `reference_frame`
     None the bundles are taken in the frame they are in. `stride` thins the grid for the robust fit, by default to one
-    sample per latent cell of 480 x 832. Fits run in float64; cameras are float64 when the raxels are, else float32.
+    sample per latent cell of 480 x 832, which is also what the closed form takes its covariances from. Fits run in
+    float64; cameras are float64 when the raxels are, else float32.
 
     "procrustes" with "per_frame" is the paper to the letter (fx and fy apart); "shared" takes the median over frames.
     Raises PoseRecoveryError with the frame's number for rays that are not finite, do not vary, span less than 15
@@ -151,18 +159,17 @@ def recover_cameras(
 def _robust(request: _Request, stride: int) -> _Found:
     """The maximum-likelihood cameras under Tukey's weights."""
     batch, _, frames = request.bundles.shape[:3]
-    K, free = request.K, request.K is None
+    K = request.K
     if K is None:
         # Half the width: the log f that is fitted is then that of f over half the width.
         start = request.bundles.new_full((batch, frames, 2), 0.5 * request.hw[1], dtype=torch.float64)
         K = _K_from_focal(start, request.hw)
-    grouped = request.focal == "shared" or (not free and bool((K[:, :1] == K).all()))
-    problem = _problem(request, K, stride, grouped=grouped, focal_free=free)
+    problem = _problem(request, K, stride)
     fit = fit_rays(problem)
     zoom = fit.log_focal.exp()[:, None].expand(problem.pinned.shape).reshape(batch, frames)
     rotation, center = fit.rotation.view(batch, frames, 3, 3), fit.center.view(batch, frames, 3)
     assessment = assess(problem, fit, weigh=tukey_weights)
-    return _found(request, rotation, center, _zoomed(K, zoom), assessment, grouped=grouped)
+    return _found(request, rotation, center, _zoomed(K, zoom), assessment)
 
 
 def _procrustes(request: _Request) -> _Found:
@@ -181,20 +188,18 @@ def _procrustes(request: _Request) -> _Found:
     pinned = request.pinned()[..., None]
     rotation = torch.where(pinned[..., None], torch.eye(3, dtype=rotation.dtype, device=rotation.device), rotation)
     center = torch.where(pinned, 0.0, center)
-    free = K is None
     if K is None:
         focal = focal_from_bundles(bundles, rotation, center, offsets)
         focal = focal.median(1, keepdim=True).values.expand_as(focal) if request.focal == "shared" else focal
         K = _K_from_focal(focal, request.hw)
     _require_fov(K, request.hw)
-    problem = _problem(request, K, request.stride(_PROCRUSTES_SAMPLES), grouped=False, focal_free=free)
-    fit = RayFit(rotation.flatten(0, 1)[:, None], center.flatten(0, 1)[:, None], K.new_zeros(problem.pinned.shape[0]))
-    return _found(request, rotation, center, K, assess(problem, fit, weigh=equal_weights), grouped=False)
+    problem = _problem(request, K, request.stride(_SAMPLES))
+    groups, frames = problem.pinned.shape
+    fit = RayFit(rotation.view(groups, frames, 3, 3), center.view(groups, frames, 3), K.new_zeros(groups))
+    return _found(request, rotation, center, K, assess(problem, fit, weigh=equal_weights))
 
 
-def _found(
-    request: _Request, rotation: Tensor, center: Tensor, K: Tensor, assessment: RayAssessment, *, grouped: bool
-) -> _Found:
+def _found(request: _Request, rotation: Tensor, center: Tensor, K: Tensor, assessment: RayAssessment) -> _Found:
     """The cameras relative to a decoded reference where one is asked for, with covariances in the answer's frame."""
     shape = rotation.shape[:2]
     focal_variance = assessment.focal_variance[:, None].expand(assessment.coupling.shape[:2]).reshape(shape)
@@ -202,7 +207,7 @@ def _found(
     turn = _twice(rotation)
     joint = _joint(turn @ motion @ turn.mT, _apply(turn, coupling), focal_variance)
     if request.reference_frame is not None and not request.analytic:
-        joint = _relative_covariance(joint, rotation, center, request.reference_frame, grouped=grouped)
+        joint = _relative_covariance(joint, rotation, center, request.reference_frame, grouped=request.grouped())
         back = rotation[:, request.reference_frame, None].mT
         rotation, center = back @ rotation, _apply(back, center - center[:, request.reference_frame, None])
     residual_rms, inlier_fraction = assessment.residual_rms.view(shape), assessment.inlier_fraction.view(shape)
@@ -251,15 +256,15 @@ def _apply(matrix: Tensor, vector: Tensor) -> Tensor:
     return (matrix @ vector[..., None]).squeeze(-1)
 
 
-def _problem(request: _Request, K: Tensor, stride: int, *, grouped: bool, focal_free: bool) -> RayProblem:
+def _problem(request: _Request, K: Tensor, stride: int) -> RayProblem:
     """The samples of `request` in groups: a clip, or each frame by itself; log f is relative to `K` [B, F, 3, 3]."""
     rays, pinned = request.samples(stride), request.pinned()
     grid_hw = (rays.shape[-2], rays.shape[-1])
     rays = rays.flatten(-2)
-    if not grouped:
+    if not request.grouped():
         rays, pinned, K = rays.flatten(0, 1)[:, None], pinned.flatten()[:, None], K.flatten(0, 1)[:, None]
     slopes = _slopes(K[:, 0], request.pixels(stride)).flatten(-2)
-    return RayProblem(rays, slopes, grid_hw, pinned, focal_free)
+    return RayProblem(rays, slopes, grid_hw, pinned, request.K is None)
 
 
 def _slopes(K: Tensor, pixels: Tensor) -> Tensor:
@@ -297,6 +302,8 @@ def _checked(
     """The arguments of `recover_cameras` in one form; ValueError where they do not go together."""
     if raxels.ndim < 4 or raxels.shape[-4] != 3 or not raxels.is_floating_point() or not raxels.numel():
         raise ValueError(f"raxels are floating point [..., 3, F, h, w], got {list(raxels.shape)} in {raxels.dtype}")
+    if min(raxels.shape[-2:]) < _SMALLEST_GRID:
+        raise ValueError(f"a grid of rays is at least {_SMALLEST_GRID} x {_SMALLEST_GRID}, got {list(raxels.shape)}")
     if focal not in FOCALS:
         raise ValueError(f"focal is one of {FOCALS}, got {focal!r}")
     if (focal == "known") != (K is not None):
@@ -306,11 +313,19 @@ def _checked(
         raise ValueError(f"reference_frame is a frame of the clip, 0 to {frames - 1}, got {reference_frame}")
     bundles = raxels.detach().to(raxels.dtype if raxels.dtype == torch.float64 else torch.float32)
     if K is not None:
-        if tuple(K.shape[-2:]) != (3, 3):
-            raise ValueError(f"K has shape [..., 3, 3], got {list(K.shape)}")
-        K = K.to(bundles.device, torch.float64).expand(*raxels.shape[:-4], frames, 3, 3).reshape(-1, frames, 3, 3)
+        K = _checked_K(K, (*raxels.shape[:-4], frames)).to(bundles.device)
     bundles = bundles.reshape(-1, *bundles.shape[-4:])
     return _Request(bundles, check_hw(hw), focal, K, reference == "analytic", reference_frame)
+
+
+def _checked_K(K: Tensor, batch: tuple[int, ...]) -> Tensor:
+    """`K` [..., 3, 3] in float64 for the clips and frames `batch`, as [B, F, 3, 3]; ValueError if it does not fit."""
+    if tuple(K.shape[-2:]) != (3, 3):
+        raise ValueError(f"K has shape [..., 3, 3], got {list(K.shape)}")
+    leading = K.shape[:-2]
+    if len(leading) > len(batch) or any(a not in (1, b) for a, b in zip(leading[::-1], batch[::-1], strict=False)):
+        raise ValueError(f"K of leading axes {list(leading)} does not broadcast to the frames {list(batch)}")
+    return K.detach().double().expand(*batch, 3, 3).reshape(-1, batch[-1], 3, 3)
 
 
 def _reference_of(method: str, reference: str | None) -> str:
@@ -326,7 +341,7 @@ def _reference_of(method: str, reference: str | None) -> str:
 
 def _checked_stride(stride: int, grid_hw: tuple[int, int]) -> int:
     """`stride`; ValueError unless it is positive and leaves four rows and columns, which determine a camera."""
-    if stride < 1 or min(grid_hw) < 4 * stride:
+    if stride < 1 or min(grid_hw) < _SMALLEST_GRID * stride:
         raise ValueError(f"stride {stride} leaves less than 4 x 4 samples of a grid of {grid_hw[0]} x {grid_hw[1]}")
     return stride
 
@@ -335,7 +350,7 @@ def _require_rays(request: _Request) -> None:
     """PoseRecoveryError for the first frame whose bundle is not finite or does not vary."""
     finite = request.bundles.sum((1, 3, 4)).isfinite()
     _require(finite, "its rays are not finite")
-    samples = request.samples(request.stride(_PROCRUSTES_SAMPLES)).flatten(-2)
+    samples = request.samples(request.stride(_GLANCE_SAMPLES)).flatten(-2)
     varies = ((samples.amax(-1) - samples.amin(-1)) > _CONSTANT).any(-1)
     _require(varies, "its rays are all the same")
 

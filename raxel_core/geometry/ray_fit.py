@@ -40,10 +40,14 @@ _STEP_TOLERANCE = 1e-7
 _START_SAMPLES = 100
 _SCAN_DEGREES = tuple(range(25, 122, 8))
 _SPHERE_ITERATIONS = 6
+_CONCENTRATIONS = 4
+_SCAN_FRAMES = 16
 # Residuals are taken as correlated up to this many samples away, along either axis.
 _CORRELATION_REACH = 6
 # Above this share of the bundle's own spread a residual says nothing about the ray it belongs to.
-_INLIER_SPREAD = 0.5
+_INLIER_SPREAD = 0.35
+# A start whose median residual is above this share of the spread is taken up again from parts of the image.
+_POOR_START = 0.3
 
 # Which moment of `_features` stands where in the 7 x 7 normal matrix (omega, v, log f), and with which sign.
 _MOMENT = (
@@ -281,7 +285,8 @@ def _correlation_inflation(weighted: Tensor, grid_hw: tuple[int, int]) -> Tensor
     image = weighted.unflatten(-1, grid_hw)
     down, across = (_band(size, weighted) for size in grid_hw)
     correlated = ((down @ image @ across) * image).sum((-3, -2, -1))
-    return (correlated / weighted.square().sum((-2, -1)).clamp(min=1e-30)).clamp(min=1.0)
+    rounding = 3.0 * weighted.shape[-1] * _SMALLEST_SIGMA**2  # what is smaller has no correlation of its own
+    return ((correlated + rounding) / (weighted.square().sum((-2, -1)) + rounding)).clamp(min=1.0)
 
 
 def _band(size: int, like: Tensor) -> Tensor:
@@ -291,19 +296,49 @@ def _band(size: int, like: Tensor) -> Tensor:
 
 
 def _start(problem: RayProblem) -> RayFit:
-    """The better of a scan over angles of view and a sphere fit, by median residual, on a thinned grid."""
+    """Where to begin: the better of a scan over angles of view and a sphere fit, by median residual on a thinned grid.
+
+    Where neither meets the samples, part of the image may be wrong in one piece: then fits that begin from its halves
+    are tried as well.
+    """
     step = max(1, round(math.sqrt(problem.rays.shape[-1] / _START_SAMPLES)))
     coarse = problem.thinned(step)
     scan, sphere = _scan(coarse), _sphere(coarse)
     scores = torch.stack([median(_misfit(coarse, fit)) for fit in (scan, sphere)])  # [2, G]
     log_focal = torch.where(scores[0] <= scores[1], scan.log_focal, sphere.log_focal)
-    scan, sphere = scan._replace(log_focal=log_focal), sphere._replace(log_focal=log_focal)
-    better = (_misfit(coarse, scan) <= _misfit(coarse, sphere))[..., None]
-    center = torch.where(better, scan.center, sphere.center)
-    rotation = torch.where(better[..., None], scan.rotation, sphere.rotation)
-    identity = torch.eye(3, dtype=rotation.dtype, device=rotation.device)
-    rotation = torch.where(problem.pinned[..., None, None], identity, rotation)
-    return RayFit(rotation, torch.where(problem.pinned[..., None], 0.0, center), log_focal)
+    fit = _better(coarse, scan._replace(log_focal=log_focal), sphere._replace(log_focal=log_focal))
+    limit = (_POOR_START * _spread(coarse.directions(log_focal))).square()[:, None]
+    if bool((_misfit(coarse, fit) > limit).any()):
+        fit = _better(coarse, fit, _from_halves(coarse, log_focal))
+    identity = torch.eye(3, dtype=fit.rotation.dtype, device=fit.rotation.device)
+    rotation = torch.where(problem.pinned[..., None, None], identity, fit.rotation)
+    return RayFit(rotation, torch.where(problem.pinned[..., None], 0.0, fit.center), log_focal)
+
+
+def _better(problem: RayProblem, first: RayFit, second: RayFit) -> RayFit:
+    """For each frame the one of two fits [G, n] of equal focal length with the smaller median residual."""
+    chosen = (_misfit(problem, first) <= _misfit(problem, second))[..., None]
+    rotation = torch.where(chosen[..., None], first.rotation, second.rotation)
+    return RayFit(rotation, torch.where(chosen, first.center, second.center), first.log_focal)
+
+
+def _from_halves(problem: RayProblem, log_focal: Tensor) -> RayFit:
+    """For each frame the best of the fits [G, n] that begin from one half or the middle of the image."""
+    height, width = problem.grid_hw
+    row = torch.arange(height, device=problem.rays.device)[:, None].expand(height, width)
+    column = torch.arange(width, device=problem.rays.device).expand(height, width)
+    middle = ((row - height // 2).abs() <= height // 4) & ((column - width // 2).abs() <= width // 4)
+    parts = (row < height // 2, row >= height // 2, column < width // 2, column >= width // 2, middle)
+    weights = torch.stack(parts).flatten(1).to(problem.rays.dtype)[:, None, None]  # [5, 1, 1, N]
+    log_focal = log_focal.expand(len(parts), -1)
+    directions = problem.directions(log_focal)
+    fit = _procrustes(problem, weights.expand(-1, *problem.pinned.shape, -1), directions, log_focal)
+    for _ in range(_CONCENTRATIONS):
+        fit = _concentrated(problem, fit, directions)
+    best = _misfit(problem, fit).argmin(0)
+    group = torch.arange(best.shape[0], device=best.device)[:, None]
+    frame = torch.arange(best.shape[1], device=best.device)
+    return RayFit(fit.rotation[best, group, frame], fit.center[best, group, frame], log_focal[0])
 
 
 def _misfit(problem: RayProblem, fit: RayFit) -> Tensor:
@@ -319,22 +354,43 @@ def _squared_distance(problem: RayProblem, fit: RayFit, directions: Tensor) -> T
 
 
 def _scan(problem: RayProblem) -> RayFit:
-    """For each group the angle of view, out of a scan, whose Procrustes fits leave the smallest median residual.
+    """For each group the closed-form fits [G, n] at the angle of view, out of a scan, that suits its frames best.
 
-    Each fit is made twice, the second time to the half of the samples that the first one meets best.
+    They are repeated for the half of the samples that the last one meets best (the concentration steps of
+    P. Rousseeuw's least trimmed squares).
     """
+    log_focal = _scanned_focal(problem)[None]
+    directions = problem.directions(log_focal)
+    fit = _procrustes(problem, torch.ones_like(problem.rays[None, :, :, 0]), directions, log_focal)
+    for _ in range(_CONCENTRATIONS):
+        fit = _concentrated(problem, fit, directions)
+    return RayFit(*(part[0] for part in fit))
+
+
+def _scanned_focal(problem: RayProblem) -> Tensor:
+    """log f [G] of the angle of view whose trimmed closed-form fits leave the smallest median residual.
+
+    A focal length that many frames share is sought in some of them, spread over the clip.
+    """
+    groups, frames = problem.pinned.shape
+    if not problem.focal_free:
+        return problem.rays.new_zeros(groups)
+    step = max(1, frames // _SCAN_FRAMES)
+    problem = replace(problem, rays=problem.rays[:, ::step], pinned=problem.pinned[:, ::step])
     half_angles = torch.deg2rad(problem.rays.new_tensor(_SCAN_DEGREES) / 2.0)
-    candidates = -torch.log(torch.tan(half_angles)) if problem.focal_free else problem.rays.new_zeros(1)
-    groups = problem.rays.shape[0]
-    log_focal = candidates[:, None].expand(-1, groups)  # [C, G]
+    log_focal = -torch.log(torch.tan(half_angles))[:, None].expand(-1, groups)  # [C, G]
     directions = problem.directions(log_focal)  # [C, G, 3, N]
     fit = _procrustes(problem, torch.ones_like(problem.rays[None, :, :, 0]), directions, log_focal)
+    fit = _concentrated(problem, fit, directions)
+    misfit = median(_squared_distance(problem, fit, directions))  # [C, G, n]
+    return log_focal[median(misfit).argmin(0), torch.arange(groups, device=problem.rays.device)]
+
+
+def _concentrated(problem: RayProblem, fit: RayFit, directions: Tensor) -> RayFit:
+    """The closed-form fits to the half of each frame's samples that `fit` [C, G, n] meets best."""
     squared = _squared_distance(problem, fit, directions)
     kept = (squared <= median(squared)[..., None]).to(squared.dtype)
-    fit = _procrustes(problem, kept, directions, log_focal)
-    misfit = median(_squared_distance(problem, fit, directions))  # [C, G, n]
-    best, group = median(misfit).argmin(0), torch.arange(groups, device=problem.rays.device)
-    return RayFit(fit.rotation[best, group], fit.center[best, group], log_focal[best, group])
+    return _procrustes(problem, kept, directions, fit.log_focal)
 
 
 def _procrustes(problem: RayProblem, weights: Tensor, directions: Tensor, log_focal: Tensor) -> RayFit:

@@ -20,6 +20,8 @@ NEAREST_DEPTH = 0.3
 ROTATION_UNIT = 0.1  # radians, near-depth units and log focal that count as an error of 1
 TRANSLATION_UNIT = 0.1
 FOCAL_UNIT = 0.15
+NO_SOURCE_POSE_SHARE = 0.8  # of steps of that task
+NO_SOURCE_SHARE = 0.08
 KNOWN_CAMERA_SHARE = 0.3  # of joint steps, in which the sources' cameras are given
 
 
@@ -80,15 +82,18 @@ def _encode_frames(vae: VideoVAE, video: Tensor, frames: Tensor) -> Tensor:
 
 
 def _draw_sources(batch: int, task: str, stored: int, far_share: float, generator: torch.Generator) -> Tensor:
-    """Which stored images are sources [B, S]: none for most pose batches, else one or two; slot 0 is frame 0."""
-    draw = torch.rand(3, generator=generator)
-    if task == "pose" and draw[0] < 0.8:
+    """Which stored images are sources [B, S]: none for most pose batches and a few others (what guidance leads away
+    from), else one to three; slot 0 is frame 0."""
+    draw = torch.rand(2, generator=generator)
+    if draw[0] < (NO_SOURCE_POSE_SHARE if task == "pose" else NO_SOURCE_SHARE):
         return torch.zeros(batch, 0, dtype=torch.long)
-    count = 1 if draw[1] < 0.75 else 2
-    order = torch.rand(batch, stored - 1, generator=generator).argsort(1) + 1
-    from_first = torch.rand(batch, 1, generator=generator) >= far_share
-    return torch.where(from_first, torch.cat([torch.zeros(batch, 1, dtype=torch.long), order], 1)[:, :count],
-                       order[:, :count])  # fmt: skip
+    count = min(1 + int(draw[1] > 0.6) + int(draw[1] > 0.85), stored)
+    later = torch.rand(batch, stored - 1, generator=generator).argsort(1) + 1
+    from_first = torch.cat([torch.zeros(batch, 1, dtype=torch.long), later], 1)[:, :count]
+    if count == stored:
+        return from_first
+    far = torch.rand(batch, 1, generator=generator) < far_share
+    return torch.where(far, later[:, :count], from_first)
 
 
 def draw_sigmas(task: str, batch: int, config: TrainConfig, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,260 @@
+"""How fast cameras become raxels and raxels cameras, against other libraries in the same process and on one thread.
+
+Every figure is the shortest of several runs. A peer that is not installed is reported as skipped, never left out.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import torch
+from torch import Tensor
+
+from ..geometry import se3
+from ..geometry.camera import Camera, K_from_fov
+from ..geometry.pose import recover_cameras
+from ..geometry.procrustes import focal_from_bundles, motion_to_bundle
+from ..geometry.rays import pixel_grid
+from ..raxels import RAXEL_SCALE, encode_raxels
+
+FRAMES = 81
+VIDEO_HW = (480, 832)
+LATENT_HW = (60, 104)
+NOISE = 0.02
+_PACK = "raxel_start_measured"
+
+
+@dataclass(frozen=True)
+class GeometryRow:
+    """One figure: what `what` takes in `milliseconds`, and what `peer` takes for the same in the same process.
+
+    `goal` is the figure to reach in words and `met` whether it was. A row that could not be measured has no times and
+    says why in `skipped`.
+    """
+
+    what: str
+    milliseconds: float | None = None
+    peer: str = ""
+    peer_milliseconds: float | None = None
+    goal: str = ""
+    met: bool | None = None
+    skipped: str = ""
+
+    @property
+    def ratio(self) -> float | None:
+        """How many times as long the peer takes; None where there is no peer."""
+        if self.milliseconds is None or self.peer_milliseconds is None:
+            return None
+        return self.peer_milliseconds / self.milliseconds
+
+
+def run_geometry_benchmark(*, repeats: int = 10) -> list[GeometryRow]:
+    """Measure everything on one thread, each figure the shortest of `repeats` runs; about half a minute.
+
+    ComfyUI's own ray code is measured when the environment variable COMFYUI_PATH names a folder that holds ComfyUI.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return [*_encoding_rows(repeats), *_recovery_rows(repeats), *_peer_rows(repeats), _start_row()]
+    finally:
+        torch.set_num_threads(threads)
+
+
+def print_geometry_benchmark(rows: Sequence[GeometryRow]) -> None:
+    """Print `rows` as a table, skipped ones with their reason."""
+    width = max((len(row.what) for row in rows), default=0)
+    for row in rows:
+        print(f"{row.what:<{width}}  {_sentence(row)}")
+
+
+def _sentence(row: GeometryRow) -> str:
+    """A row's figures in words."""
+    if row.milliseconds is None:
+        return f"SKIPPED: {row.skipped}"
+    parts = [f"{row.milliseconds:9.2f} ms"]
+    if row.ratio is not None:
+        parts.append(f"{row.peer} {row.peer_milliseconds:.2f} ms, {row.ratio:.2f} times as long")
+    if row.goal:
+        parts.append(f"goal {row.goal}: {'met' if row.met else 'NOT met'}")
+    return "  |  ".join(parts)
+
+
+def _shortest(action: Callable[[], object], repeats: int) -> float:
+    """Milliseconds of the shortest of `repeats` runs of `action`, after one that does not count."""
+    action()
+    times = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - started)
+    return 1e3 * min(times)
+
+
+def _clip(hw: tuple[int, int]) -> Camera:
+    """81 cameras [F] of a wandering clip in `hw`, the first one at the identity."""
+    generator = torch.Generator().manual_seed(0)
+    steps = 0.03 * torch.randn(FRAMES, 6, generator=generator)
+    steps[0] = 0.0
+    return Camera(se3.exp(steps.cumsum(0)), K_from_fov(torch.tensor(torch.pi / 3.0), hw), hw)
+
+
+def _noisy_bundles() -> Tensor:
+    """Raxel bundles [3, F, h, w] of the clip at 60 x 104 with the noise of a decoder."""
+    bundles = encode_raxels(_clip(VIDEO_HW), LATENT_HW) / RAXEL_SCALE
+    return bundles + NOISE * torch.randn(bundles.shape, generator=torch.Generator().manual_seed(1))
+
+
+def _encoding_rows(repeats: int) -> list[GeometryRow]:
+    """Raxel images of 81 frames at 480 x 832, against writing as many bytes and against ComfyUI's ray code."""
+    camera, what = _clip(VIDEO_HW), f"raxel images {FRAMES} x 480 x 832"
+    ours = _shortest(lambda: encode_raxels(camera, VIDEO_HW), repeats)
+    full = _shortest(lambda: torch.full((3, FRAMES, *VIDEO_HW), 0.5), repeats)
+    rows = [GeometryRow(what, ours, "a fresh torch.full", full, "at most 1.3 times torch.full", ours <= 1.3 * full)]
+    folder = os.environ.get("COMFYUI_PATH")
+    if not folder:
+        return [*rows, GeometryRow(f"{what}, ComfyUI", skipped="COMFYUI_PATH names no ComfyUI")]
+    try:
+        with _importable(folder):
+            _keep_comfyui_on_the_cpu()
+            ray_condition = importlib.import_module("comfy_extras.nodes_camera_trajectory").ray_condition
+    except (ImportError, AttributeError) as error:
+        return [*rows, GeometryRow(f"{what}, ComfyUI", skipped=f"no ray_condition in COMFYUI_PATH ({error})")]
+    intrinsics = torch.cat((camera.focal, camera.principal_point), dim=-1)[None]
+    world_from_cam = camera.world_from_cam[None].contiguous()
+    theirs = _shortest(lambda: ray_condition(intrinsics, world_from_cam, *VIDEO_HW, "cpu"), 1)
+    return [*rows, _compared(what, ours, "ComfyUI's ray_condition", theirs, 20.0)]
+
+
+def _recovery_rows(repeats: int) -> list[GeometryRow]:
+    """Cameras of 81 frames at 60 x 104, both methods, with and without their uncertainty."""
+    bundles = _noisy_bundles()
+    center = torch.tensor((VIDEO_HW[1] / 2.0, VIDEO_HW[0] / 2.0), dtype=torch.float64)
+    scale = torch.tensor((VIDEO_HW[1] / LATENT_HW[1], VIDEO_HW[0] / LATENT_HW[0]), dtype=torch.float64)
+    offsets = (pixel_grid(LATENT_HW, dtype=torch.float64) * scale - center).permute(2, 0, 1)
+
+    def closed_form() -> Tensor:
+        rotation, translation = motion_to_bundle(bundles[None], bundles[None, :, 0])
+        return focal_from_bundles(bundles[None], rotation, translation, offsets)
+
+    closed = _shortest(closed_form, 3 * repeats)
+    whole = _shortest(lambda: recover_cameras(bundles, VIDEO_HW, method="procrustes"), repeats)
+    robust = _shortest(lambda: recover_cameras(bundles, VIDEO_HW), repeats)
+    size = f"{FRAMES} frames, 60 x 104"
+    return [
+        GeometryRow(f"procrustes, motion and focal, {size}", closed, goal="at most 2.5 ms", met=closed <= 2.5),
+        GeometryRow(f"procrustes, with covariances, {size}", whole),
+        GeometryRow(f"robust, with covariances, {size}", robust, goal="at most 60 ms", met=robust <= 60.0),
+    ]
+
+
+def _peer_rows(repeats: int) -> list[GeometryRow]:
+    """The closed-form motion of 81 frames at 60 x 104 against the libraries that solve the same problem."""
+    bundles = _noisy_bundles()
+    ours = _shortest(lambda: motion_to_bundle(bundles[None], bundles[None, :, 0]), 3 * repeats)
+    points = bundles.flatten(-2).permute(1, 2, 0).contiguous()  # [F, N, 3]
+    sources = points[:1].expand_as(points).contiguous()
+    rows = []
+    for module, name, goal, action, runs in (
+        ("pytorch3d.ops", "pytorch3d", 3.0, _pytorch3d, repeats),
+        ("roma", "roma", 8.0, _roma, repeats),
+        ("scipy.spatial.transform", "scipy align_vectors", 40.0, _scipy, 2),
+        ("evo.core.geometry", "evo umeyama_alignment", 1000.0, _evo, 1),
+    ):
+        what = f"procrustes, motion alone, {FRAMES} frames, 60 x 104"
+        try:
+            library = importlib.import_module(module)
+        except ImportError as error:
+            rows.append(GeometryRow(f"{what}, {name}", skipped=f"{name} can not be imported ({error})"))
+            continue
+        rows.append(_compared(what, ours, name, _shortest(action(library, sources, points), runs), goal))
+    return rows
+
+
+def _compared(what: str, ours: float, peer: str, theirs: float, goal: float) -> GeometryRow:
+    """A row whose goal is that the peer takes `goal` times as long."""
+    return GeometryRow(f"{what}, {peer}", ours, peer, theirs, f"{goal:g} times as fast", theirs >= goal * ours)
+
+
+def _pytorch3d(library: ModuleType, sources: Tensor, targets: Tensor) -> Callable[[], object]:
+    return lambda: library.corresponding_points_alignment(sources, targets)
+
+
+def _roma(library: ModuleType, sources: Tensor, targets: Tensor) -> Callable[[], object]:
+    return lambda: library.rigid_points_registration(sources, targets)
+
+
+def _scipy(library: ModuleType, sources: Tensor, targets: Tensor) -> Callable[[], object]:
+    source, frames = sources[0].double().numpy(), targets.double().numpy()
+    centred = source - source.mean(0)
+    return lambda: [library.Rotation.align_vectors(frame - frame.mean(0), centred) for frame in frames]
+
+
+def _evo(library: ModuleType, sources: Tensor, targets: Tensor) -> Callable[[], object]:
+    source, frames = sources[0].double().numpy().T, targets.double().numpy().transpose(0, 2, 1)
+    return lambda: [library.umeyama_alignment(source, frame) for frame in frames]
+
+
+def _start_row() -> GeometryRow:
+    """What the pack's own modules take to import, in a process where torch and ComfyUI's packages are loaded.
+
+    The pack is loaded once more under another name, so that nothing that is loaded already shortens the figure; its
+    nodes are part of it where COMFYUI_PATH leads to ComfyUI.
+    """
+    what, folder = "import of the pack", os.environ.get("COMFYUI_PATH")
+    root = Path(__file__).resolve().parents[2]
+    parts = [f"{_PACK}.raxel_core.pipeline"]
+    started = time.perf_counter()
+    try:
+        with _importable(folder), _loaded_again(root):
+            if folder:
+                _keep_comfyui_on_the_cpu()
+                importlib.import_module("comfy_api.latest")
+                importlib.import_module("nodes")
+                parts.append(f"{_PACK}.nodes")
+            started = time.perf_counter()
+            for part in parts:
+                importlib.import_module(part)
+            taken = 1e3 * (time.perf_counter() - started)
+    except ImportError as error:
+        return GeometryRow(what, skipped=f"ComfyUI in COMFYUI_PATH can not be imported ({error})")
+    return GeometryRow(what + (" with its nodes" if folder else ""), taken, goal="at most 300 ms", met=taken <= 300.0)
+
+
+def _keep_comfyui_on_the_cpu() -> None:
+    """Tell ComfyUI not to look for a GPU when it is imported, as its flag --cpu does; ImportError without ComfyUI."""
+    importlib.import_module("comfy.cli_args").args.cpu = True
+
+
+@contextmanager
+def _importable(folder: str | None) -> Iterator[None]:
+    """Look for modules in `folder` first, while this lasts; None changes nothing."""
+    if folder is None:
+        yield
+        return
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
+
+
+@contextmanager
+def _loaded_again(root: Path) -> Iterator[None]:
+    """The pack in `root` as a second package that nothing of it has been imported from, while this lasts."""
+    package = ModuleType(_PACK)
+    package.__path__ = [str(root)]
+    sys.modules[_PACK] = package
+    try:
+        yield
+    finally:
+        for name in [name for name in sys.modules if name == _PACK or name.startswith(f"{_PACK}.")]:
+            del sys.modules[name]

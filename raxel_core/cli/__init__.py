@@ -1,0 +1,44 @@
+"""The commands of `python -m raxel_core`, one file each. A file adds its arguments and imports what it runs lazily.
+
+Bad input ends with exit code 2 and one sentence; results go to stdout (JSON with `--json`), the rest to stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+
+from . import benchmark, demo, evaluate, generate, joint, loop, pose, train
+
+COMMANDS = (demo, pose, generate, joint, loop, evaluate, train, benchmark)
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="python -m raxel_core",
+        description="Joint video and camera diffusion: videos to cameras, cameras to videos, and both at once.",
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        command.add_parser(commands)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code: 0, 2 on bad input, 130 when interrupted."""
+    options = build_parser().parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="raxel: %(message)s", stream=sys.stderr)
+    try:
+        options.run(options)
+    except (ValueError, OSError) as error:
+        print(f"raxel: {' '.join(str(error).split())}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("raxel: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    return 0

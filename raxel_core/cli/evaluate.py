@@ -1,0 +1,89 @@
+"""`evaluate`: what a model can do on held-out synthetic scenes, beside baselines and the VAE's ceiling."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import options as shared
+from .console import progress_bar, say, show
+
+if TYPE_CHECKING:
+    from ..evaluation.benchmark_scenes import SceneSettings
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Add the command's arguments."""
+    parser = commands.add_parser("evaluate", help="measure a model on held-out synthetic scenes")
+    parser.add_argument("--scenes", type=int, default=200, help="test scenes (200)")
+    parser.add_argument("--first", type=int, default=0, help="number of the first test scene (0)")
+    parser.add_argument("--batch", type=int, default=20, help="about how many scenes at a time (20)")
+    parser.add_argument(
+        "--pose-steps", type=int, nargs="+", default=[1, 2, 5, 20], help="numbers of ray steps to compare (1 2 5 20)"
+    )
+    parser.add_argument("--loop-steps", type=int, default=2, help="ray steps in the loop, one of --pose-steps (2)")
+    parser.add_argument(
+        "--sources", type=int, nargs="+", default=[0], metavar="FRAME", help="frames that the generation is shown (0)"
+    )
+    shared.add_sampling(parser, steps=10)
+    shared.add_method(parser)
+    parser.add_argument("--out", type=Path, help="also write the report into this JSON file")
+    shared.add_model(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Render the scenes batch by batch, measure, print the report."""
+    from ..evaluation.benchmark_scenes import SceneSettings, evaluate_scenes
+    from .scenes import PipelineScenes, scene_batches
+
+    if min(options.scenes, options.batch) < 2:
+        raise ValueError(f"at least 2 scenes are needed, 2 at a time, got {options.scenes} and {options.batch}")
+    settings = SceneSettings(tuple(options.pose_steps), options.loop_steps, tuple(sorted(options.sources)))
+    model = shared.load(options)
+    if settings.source_frames[-1] >= model.recipe.frames:
+        raise ValueError(f"a source shows frame {settings.source_frames[-1]} of clips of {model.recipe.frames} frames")
+    scenes = PipelineScenes(
+        model,
+        settings.source_frames,
+        steps=options.steps,
+        shift=options.shift,
+        sampler=options.sampler,
+        method=options.method,
+        on_step=_counter(options, settings),
+    )
+    facts = {
+        "model": options.model,
+        "first_scene": options.first,
+        "video_steps": options.steps,
+        "shift": options.shift,
+        "sampler": options.sampler,
+        "method": options.method,
+        "seed": options.seed,
+        "unit": model.recipe.unit,
+    }
+    batches = scene_batches(model, options.first, options.scenes, batch=options.batch)
+    report = evaluate_scenes(scenes, batches, settings, seed=options.seed, facts=facts)
+    if options.out:
+        options.out.write_text(report.to_json())
+        say(f"wrote {options.out}")
+    show(json.loads(report.to_json()), report.table(), as_json=options.json)
+
+
+def _counter(options: argparse.Namespace, settings: SceneSettings) -> Callable[[], None]:
+    """A callback that counts all denoising steps of the evaluation into one bar.
+
+    Per batch: each pose once, three videos, and the loop's video and second pose.
+    """
+    from .scenes import batch_count
+
+    total = batch_count(options.scenes, options.batch) * (
+        sum(settings.pose_steps) + 4 * options.steps + settings.loop_steps
+    )
+    draw = progress_bar("evaluation")
+    steps = count(1)
+    return lambda: draw(next(steps), total)

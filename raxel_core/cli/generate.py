@@ -1,0 +1,96 @@
+"""`generate IMAGE... --trajectory FILE`: what would the camera see."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import options as shared
+from .console import progress_bar, say, show
+
+if TYPE_CHECKING:
+    from ..framing import Framing
+    from ..geometry.trajectory import Trajectory
+    from ..pipeline import RaxelModel
+
+MOVES = ("static", "pan", "tilt", "roll", "dolly", "truck", "pedestal", "orbit", "arc")
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Add the command's arguments."""
+    parser = commands.add_parser("generate", help="generate a video along a camera path")
+    shared.add_images(parser)
+    path = parser.add_mutually_exclusive_group(required=True)
+    path.add_argument("--trajectory", type=Path, help="a camera path file (JSON)")
+    path.add_argument("--move", choices=MOVES, help="a camera move")
+    parser.add_argument("--frames", type=int, help="frames to generate, 4n+1 (the path's; the model's for a move)")
+    parser.add_argument("--degrees", type=float, help="how far a turning move turns")
+    parser.add_argument("--distance", type=float, help="how far a driving move drives, in the model's unit")
+    parser.add_argument("--fov-degrees", type=float, default=60.0, help="horizontal angle of view of a move (60)")
+    parser.add_argument("--guidance", type=float, default=1.0, help="how strongly the pictures guide; 1 is off (1)")
+    shared.add_sampling(parser, steps=20)
+    parser.add_argument("--out", type=Path, default=Path("generated.mp4"), help="video file (generated.mp4)")
+    shared.add_model(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Read the pictures and the path, generate, write the video."""
+    from ..pipeline import generate_video
+    from ..video_io import write_video
+
+    model = shared.load(options)
+    sources, framing = shared.read_sources(options, model)
+    trajectory = _trajectory(options, model, framing)
+    video = generate_video(
+        model,
+        sources,
+        trajectory,
+        steps=options.steps,
+        shift=options.shift,
+        sampler=options.sampler,
+        source_guidance=options.guidance,
+        seed=options.seed,
+        progress=progress_bar("video"),
+    )
+    write_video(options.out, video, fps=trajectory.fps)
+    say(f"wrote {options.out}")
+    height, width = video.shape[2:]
+    body = {"video": str(options.out), "frames": len(trajectory), "hw": [height, width], "fps": trajectory.fps}
+    show(body, f"{len(trajectory)} frames of {height}x{width} at {trajectory.fps:g} a second", as_json=options.json)
+
+
+def _trajectory(options: argparse.Namespace, model: RaxelModel, framing: Framing) -> Trajectory:
+    """The path that the options name, for pictures fitted to the model as `framing` says."""
+    from dataclasses import replace
+
+    if options.move:
+        return _move(options, model)
+    if options.degrees is not None or options.distance is not None:
+        raise ValueError("--degrees and --distance belong to --move, not to --trajectory")
+    trajectory = shared.read_trajectory(options.trajectory)
+    trajectory = replace(trajectory, camera=framing.to_fitted(trajectory.camera))
+    return trajectory.resampled(options.frames) if options.frames else trajectory
+
+
+def _move(options: argparse.Namespace, model: RaxelModel) -> Trajectory:
+    """The camera move that the options name."""
+    import math
+
+    from ..geometry.moves import MOVES as KINDS
+    from ..geometry.moves import make_move
+
+    angular = KINDS[options.move].angular
+    if (options.distance if angular else options.degrees) is not None:
+        raise ValueError(f"{options.move} takes {'--degrees' if angular else '--distance'}")
+    amount = math.radians(options.degrees) if options.degrees is not None else options.distance
+    return make_move(
+        options.move,
+        options.frames or model.recipe.frames,
+        hw=model.recipe.hw,
+        fov_degrees=options.fov_degrees,
+        amount=amount,
+        fps=model.recipe.fps,
+        unit=model.recipe.unit,
+    )

@@ -1,0 +1,54 @@
+"""`joint IMAGE...`: a video and its camera path at once."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from . import options as shared
+from .console import progress_bar, say, show
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Add the command's arguments."""
+    parser = commands.add_parser("joint", help="generate a video and its camera path from pictures")
+    shared.add_images(parser)
+    parser.add_argument("--frames", type=int, help="frames to generate, 4n+1 (the model's)")
+    parser.add_argument(
+        "--mode", choices=("first", "together"), default="first", help="whether the path is settled first (first)"
+    )
+    parser.add_argument("--ray-steps", type=int, help="steps in which the path is settled (4 with --mode first)")
+    parser.add_argument("--guidance", type=float, default=1.0, help="how strongly the pictures guide; 1 is off (1)")
+    shared.add_sampling(parser, steps=20)
+    parser.add_argument("--out", type=Path, default=Path("joint.mp4"), help="video file, path beside it (joint.mp4)")
+    shared.add_model(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Read the pictures, generate both, write the video and the path beside it."""
+    from ..pipeline import generate_joint
+    from ..video_io import write_video
+    from .pose import summary
+
+    model = shared.load(options)
+    sources, _ = shared.read_sources(options, model)
+    result = generate_joint(
+        model,
+        sources,
+        frames=options.frames,
+        steps=options.steps,
+        ray_steps=options.ray_steps,
+        mode=options.mode,
+        shift=options.shift,
+        sampler=options.sampler,
+        source_guidance=options.guidance,
+        seed=options.seed,
+        progress=progress_bar("video and cameras"),
+    )
+    trajectory, path = result.cameras.trajectory, options.out.with_suffix(".json")
+    write_video(options.out, result.video, fps=trajectory.fps)
+    path.write_text(trajectory.to_json())
+    say(f"wrote {options.out} and {path}")
+    body = {"video": str(options.out), "trajectory": str(path), **summary(result.cameras, trajectory)}
+    show(body, "\n".join(f"{name}: {value}" for name, value in body.items()), as_json=options.json)

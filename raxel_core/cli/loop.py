@@ -1,0 +1,73 @@
+"""`loop VIDEO`: cameras of a video, the video again along them, the cameras of that, and how well they agree."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from . import options as shared
+from .console import progress_bar, say, show
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Add the command's arguments."""
+    parser = commands.add_parser("loop", help="check a video by closing the loop: video, cameras, video, cameras")
+    shared.add_clip(parser)
+    parser.add_argument(
+        "--sources", type=int, nargs="+", metavar="FRAME", help="frames shown to the generation (first, middle, last)"
+    )
+    shared.add_sampling(parser, steps=20)
+    shared.add_recovery(parser, steps_flag="--pose-steps")
+    parser.add_argument("--max-rotation-degrees", type=float, help="fail above this rotation error between the cameras")
+    parser.add_argument("--max-translation", type=float, help="fail above this distance between the cameras")
+    parser.add_argument("--min-psnr", type=float, help="fail below this PSNR between the videos, in dB")
+    parser.add_argument("--out", type=Path, default=Path("loop"), help="folder for video, paths and report (loop)")
+    shared.add_model(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Read the clip, close the loop, write what it made and the report."""
+    import math
+
+    from ..evaluation.report import Bounds, loop_report
+    from ..pipeline import self_consistency
+    from ..video_io import write_video
+    from .pose import in_source_pixels, write_plot
+
+    model = shared.load(options)
+    clip = shared.read_clip(options, model)
+    result = self_consistency(
+        model,
+        clip.video,
+        source_frames=options.sources,
+        steps=options.steps,
+        pose_steps=options.pose_steps,
+        shift=options.shift,
+        sampler=options.sampler,
+        seed=options.seed,
+        method=options.method,
+        focal=options.focal,
+        fps=clip.fps,
+        progress=progress_bar("loop"),
+    )
+    degrees = options.max_rotation_degrees
+    bounds = Bounds(
+        rotation_error=None if degrees is None else math.radians(degrees),
+        translation_error=options.max_translation,
+        psnr=options.min_psnr,
+    )
+    paths = {
+        "first": in_source_pixels(result.first.trajectory, clip),
+        "second": in_source_pixels(result.second.trajectory, clip),
+    }
+    report = loop_report((paths["first"], paths["second"]), (clip.video, result.video), bounds=bounds)
+    options.out.mkdir(parents=True, exist_ok=True)
+    write_video(options.out / "generated.mp4", result.video, fps=clip.fps)
+    for name, trajectory in paths.items():
+        (options.out / f"{name}.json").write_text(trajectory.to_json())
+    write_plot(options.out / "paths.png", paths)
+    (options.out / "report.json").write_text(report.to_json())
+    say(f"wrote {options.out}")
+    show(json.loads(report.to_json()), report.table(), as_json=options.json)

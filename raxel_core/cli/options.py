@@ -1,0 +1,135 @@
+"""Arguments that several commands share, and what they stand for."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+    from ..framing import Framing
+    from ..geometry.trajectory import Trajectory
+    from ..pipeline import RaxelModel, Source
+    from ..video_io import Clip
+
+DTYPES = ("float32", "bfloat16", "float16")
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """The model, where it runs, the seed and the form of the answer."""
+    parser.add_argument("--model", default="raxel-tiny", help="an embedded model or a checkpoint file (raxel-tiny)")
+    parser.add_argument("--vae", help="file or folder of the VAE, for models whose VAE is not embedded")
+    parser.add_argument("--device", default="cpu", help="where the model runs: cpu, cuda, cuda:1, mps (cpu)")
+    parser.add_argument("--dtype", choices=DTYPES, help="precision (float32 on the CPU, else the file's)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the noise (0)")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def add_sampling(parser: argparse.ArgumentParser, *, steps: int) -> None:
+    """How a video is denoised."""
+    parser.add_argument("--steps", type=int, default=steps, help=f"denoising steps of the video ({steps})")
+    parser.add_argument("--shift", type=float, default=1.0, help="above 1 spends more steps at high noise (1)")
+    parser.add_argument("--sampler", choices=("euler", "multistep"), default="euler", help="the solver (euler)")
+
+
+def add_recovery(parser: argparse.ArgumentParser, *, steps_flag: str) -> None:
+    """How cameras are read."""
+    parser.add_argument(steps_flag, type=int, default=2, dest="pose_steps", help="denoising steps of the rays (2)")
+    add_method(parser)
+    parser.add_argument(
+        "--focal", choices=("shared", "per_frame"), default="shared", help="one focal length for the clip or per frame"
+    )
+
+
+def add_method(parser: argparse.ArgumentParser) -> None:
+    """Which estimator reads cameras from rays."""
+    parser.add_argument(
+        "--method", choices=("robust", "procrustes"), default="robust", help="how cameras are read from rays (robust)"
+    )
+
+
+def add_clip(parser: argparse.ArgumentParser) -> None:
+    """Which part of a video is read."""
+    parser.add_argument("video", type=Path, metavar="VIDEO", help="a video file")
+    parser.add_argument("--frames", type=int, help="frames to read, 4n+1 (the model's)")
+    parser.add_argument("--fps", type=float, help="frames a second to read (the model's)")
+    parser.add_argument("--start", type=float, default=0.0, help="seconds to skip (0)")
+
+
+def add_images(parser: argparse.ArgumentParser) -> None:
+    """The source pictures and the frames they show."""
+    parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="picture files")
+    parser.add_argument(
+        "--at", type=int, nargs="+", metavar="FRAME", help="the frame that each picture shows (one picture: 0)"
+    )
+
+
+def load(options: argparse.Namespace) -> RaxelModel:
+    """The model that the options name."""
+    import torch
+
+    from ..pipeline import load_model
+
+    dtype = getattr(torch, options.dtype) if options.dtype else None
+    return load_model(options.model, vae=options.vae, device=_device(options.device), dtype=dtype)
+
+
+def _device(name: str) -> torch.device:
+    """The device of that name; ValueError when there is none, or none on this computer."""
+    import torch
+
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"the device {name!r} cannot be used: {str(error).splitlines()[0]}") from error
+    return device
+
+
+def read_clip(options: argparse.Namespace, model: RaxelModel) -> Clip:
+    """The part of the video that the options name, fitted to the model; a short one is cut to 4n+1.
+
+    Raises ValueError where the count asked for is not 4n+1 or is not there.
+    """
+    from dataclasses import replace
+
+    from ..latents.frames import check_frame_count
+    from ..video_io import Selection, read_video
+    from .console import say
+
+    wanted = check_frame_count(options.frames or model.recipe.frames)
+    fps = options.fps or model.recipe.fps
+    clip = read_video(options.video, Selection(wanted, fps, options.start, model.recipe.hw))
+    found = clip.video.shape[1]
+    say(f"read {found} frames at {fps:g} a second of {options.video}, from {options.start:g} s on")
+    if found == wanted:
+        return clip
+    usable = (found - 1) // 4 * 4 + 1
+    if options.frames or usable < 5:
+        raise ValueError(f"{options.video} has {found} frames at {fps:g} a second, {max(wanted, 5)} are needed")
+    say(f"the first {usable} of them are used: a clip has 4n+1 frames")
+    return replace(clip, video=clip.video[:, :usable])
+
+
+def read_trajectory(path: Path) -> Trajectory:
+    """The camera path in a file; ValueError that names the file when it holds none."""
+    from ..geometry.trajectory import Trajectory
+
+    try:
+        return Trajectory.from_json(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is no camera path: {error}") from error
+
+
+def read_sources(options: argparse.Namespace, model: RaxelModel) -> tuple[list[Source], Framing]:
+    """The pictures that the options name as sources, fitted to the model, and how the first of them was fitted."""
+    from ..pipeline import Source
+    from ..video_io import read_image
+
+    at = options.at or ([0] if len(options.images) == 1 else None)
+    if at is None or len(at) != len(options.images):
+        raise ValueError(f"{len(options.images)} pictures need {len(options.images)} frame numbers after --at")
+    read = [read_image(path, hw=model.recipe.hw) for path in options.images]
+    return [Source(image, frame) for (image, _), frame in zip(read, at, strict=True)], read[0][1]

@@ -1,0 +1,221 @@
+"""Denoising of both streams for a batch of clips: the joint model asked for one stream, the other, or both.
+
+Each clip has a seed of its own, and gets the same noise alone or in a batch. Given frames (the sources' pictures, and
+the rays of those whose camera is known) are extra frames at the end of their stream, at their own latent time and at
+noise level 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+import torch
+from torch import Tensor
+
+from .framing import check_aspect
+from .geometry.camera import Camera
+from .latents.frames import check_frame_count, latent_time
+from .raxel_model import RaxelModel
+from .sampling import (
+    Denoise,
+    PairSchedule,
+    Progress,
+    Sigmas,
+    Streams,
+    draw_noise,
+    guided,
+    sample_euler,
+    sample_multistep,
+)
+
+SAMPLERS: Mapping[str, Callable[..., Streams]] = MappingProxyType(
+    {"euler": sample_euler, "multistep": sample_multistep}
+)
+
+
+@dataclass(frozen=True, eq=False)
+class SourceBatch:
+    """The same N sources of B clips: `images` [B, 3, N, H, W] of `frames` in order of time, with the known cameras
+    `camera` [B, M] of `camera_frames`, which hold the first source when they hold any.
+    """
+
+    images: Tensor
+    frames: tuple[int, ...]
+    camera: Camera | None = None
+    camera_frames: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.images.ndim != 5 or self.images.shape[1:3] != (3, len(self.frames)):
+            given = tuple(self.images.shape)
+            raise ValueError(f"the images of {len(self.frames)} sources must be [B, 3, N, H, W], got {given}")
+        if not self.frames or self.frames[0] < 0 or list(self.frames) != sorted(set(self.frames)):
+            raise ValueError(f"sources need frame numbers from 0 on, each once and in order, got {self.frames}")
+        if self.camera is not None and self.frames[0] not in self.camera_frames:
+            raise ValueError("when the camera of any source is known, that of the earliest must be, to relate to it")
+
+    @property
+    def hw(self) -> tuple[int, int]:
+        """The size of the pictures."""
+        return self.images.shape[3], self.images.shape[4]
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """How to denoise a batch of clips: noise levels, one seed per clip, solver, guidance, text and callbacks.
+
+    `source_guidance` and `text_guidance` scale what the sources and the text [M, text_dim] add; at 1 they are off
+    and cost nothing. `progress(done, total)` counts steps; `on_block(i)` is called before block i of the network;
+    either may raise to stop.
+    """
+
+    schedule: PairSchedule
+    seeds: Sequence[int] = (0,)
+    sampler: str = "euler"
+    source_guidance: float = 1.0
+    text_guidance: float = 1.0
+    text: Tensor | None = None
+    progress: Progress | None = None
+    on_block: Callable[[int], None] | None = None
+
+    def __post_init__(self) -> None:
+        if self.sampler not in SAMPLERS:
+            raise ValueError(f"the sampler must be one of {', '.join(SAMPLERS)}, got {self.sampler!r}")
+        if self.text is not None and self.text.ndim != 2:
+            raise ValueError(f"text must be one prompt's embedding [M, text_dim], got {tuple(self.text.shape)}")
+
+
+def reference_frame(sources: SourceBatch | None) -> int:
+    """The frame whose camera everything is relative to."""
+    return sources.frames[0] if sources else 0
+
+
+@torch.no_grad()
+def denoise_rays(model: RaxelModel, videos: Tensor, sources: SourceBatch | None = None, *, run: Run) -> Tensor:
+    """Sample p(rays | video): raxels [B, 3, F, h, w] of clips [B, 3, F, H, W], relative to the reference frame."""
+    frames, hw = videos.shape[2], (videos.shape[3], videos.shape[4])
+    start = _noise(model, run, frames, hw, batch=videos.shape[0])._replace(video=model.encode_video(videos))
+    return model.decode_rays(_sample(model, start, sources, hw, run).rays)
+
+
+@torch.no_grad()
+def denoise_video(
+    model: RaxelModel, sources: SourceBatch | None, camera: Camera, hw: tuple[int, int], *, run: Run
+) -> Tensor:
+    """Sample p(video | rays, sources): clips [B, 3, F, *hw] along cameras [B, F], which hold those of the sources."""
+    check_aspect(camera.hw, hw)
+    raxels = model.raxels(camera, hw, reference=reference_frame(sources))
+    rays = model.encode_rays(raxels)
+    start = _noise(model, run, raxels.shape[2], hw, batch=rays.shape[0])._replace(rays=rays)
+    shown = replace(sources, camera=None, camera_frames=()) if sources else None
+    return model.decode_video(_sample(model, start, shown, hw, run).video)
+
+
+@torch.no_grad()
+def denoise_joint(
+    model: RaxelModel, sources: SourceBatch | None, frames: int, hw: tuple[int, int], *, run: Run
+) -> tuple[Tensor, Tensor]:
+    """Sample p(video, rays | sources): clips [B, 3, F, *hw] and their raxels [B, 3, F, h, w], one clip per seed."""
+    start = _noise(model, run, frames, hw, batch=len(run.seeds))
+    latents = _sample(model, start, sources, hw, run)
+    return model.decode_video(latents.video), model.decode_rays(latents.rays)
+
+
+@dataclass(frozen=True, eq=False)
+class _Clean:
+    """Frames of one stream that are given: latents [B, C, N, h, w] and their latent times [N]."""
+
+    latents: Tensor
+    times: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class _Conditions:
+    """What the network is told besides the two noisy streams; text is [B, M, text_dim]."""
+
+    images: _Clean | None = None
+    rays: _Clean | None = None
+    text: Tensor | None = None
+
+
+def _noise(model: RaxelModel, run: Run, frames: int, hw: tuple[int, int], *, batch: int) -> Streams:
+    """Draw the noise of both streams for each clip from its own seed, on the model's device."""
+    if len(run.seeds) != batch:
+        raise ValueError(f"{batch} clips need one seed each, got {len(run.seeds)}")
+    shapes = model.latent_shapes(check_frame_count(frames), hw)
+    noises = [draw_noise(*shapes, seed=seed) for seed in run.seeds]
+    return Streams(*(torch.stack(stream).to(model.device) for stream in zip(*noises, strict=True)))
+
+
+def _sample(model: RaxelModel, start: Streams, sources: SourceBatch | None, hw: tuple[int, int], run: Run) -> Streams:
+    """Carry both streams to noise level 0 under the sources, the text and their guidance."""
+    if sources is not None and sources.hw != hw:
+        raise ValueError(f"the sources are {sources.hw[0]}x{sources.hw[1]} pixels and the clip {hw[0]}x{hw[1]}")
+    chain, scales = _guidance(_conditions(model, sources, hw, run), run)
+    denoise = guided([_denoiser(model, each, run.on_block) for each in chain], scales)
+    return SAMPLERS[run.sampler](denoise, start, run.schedule, progress=run.progress)
+
+
+def _guidance(conditions: _Conditions, run: Run) -> tuple[list[_Conditions], list[float]]:
+    """The chain of conditions, least first, and the scale of each step up; a guidance at 1 adds no link to it."""
+    chain: list[_Conditions] = [conditions]
+    scales: list[float] = []
+    if conditions.text is not None and run.text_guidance != 1.0:
+        chain, scales = [replace(conditions, text=None), *chain], [run.text_guidance]
+    if conditions.images is not None and run.source_guidance != 1.0:
+        chain, scales = [replace(chain[0], images=None), *chain], [run.source_guidance, *scales]
+    return chain, scales
+
+
+def _conditions(model: RaxelModel, sources: SourceBatch | None, hw: tuple[int, int], run: Run) -> _Conditions:
+    """Encode the sources' pictures and known cameras, each alone, and repeat the text for each clip."""
+    text = None if run.text is None else run.text.to(model.device).expand(len(run.seeds), -1, -1)
+    if sources is None:
+        return _Conditions(text=text)
+    images = _Clean(model.encode_images(sources.images), _latent_times(sources.frames))
+    if sources.camera is None:
+        return _Conditions(images=images, text=text)
+    raxels = model.raxels(sources.camera, hw, reference=0)
+    return _Conditions(images, _Clean(model.encode_ray_images(raxels), _latent_times(sources.camera_frames)), text)
+
+
+def _denoiser(model: RaxelModel, conditions: _Conditions, on_block: Callable[[int], None] | None) -> Denoise:
+    """Turn the velocity network into a denoiser: data = x - sigma * velocity, given frames behind the noisy ones."""
+
+    def denoise(x: Streams, sigmas: Sigmas) -> Streams:
+        video, video_sigma, video_time = _with_clean(x.video, sigmas.video, conditions.images)
+        rays, ray_sigma, ray_time = _with_clean(x.rays, sigmas.rays, conditions.rays)
+        velocities = model.transformer(
+            video,
+            rays,
+            video_sigma,
+            ray_sigma,
+            video_time=video_time,
+            ray_time=ray_time,
+            text=conditions.text,
+            on_block=on_block,
+        )
+        return Streams(
+            x.video - sigmas.video * velocities[0][:, :, : x.video.shape[2]],
+            x.rays - sigmas.rays * velocities[1][:, :, : x.rays.shape[2]],
+        )
+
+    return denoise
+
+
+def _with_clean(x: Tensor, sigma: float, clean: _Clean | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Append the clean frames to `x` [B, C, T, h, w]; also return sigma [B, T + N] and latent time [T + N]."""
+    batch, frames = x.shape[0], x.shape[2]
+    sigmas = torch.full((batch, frames), sigma, device=x.device)
+    times = torch.arange(frames, dtype=torch.float32, device=x.device)
+    if clean is None:
+        return x, sigmas, times
+    latents = torch.cat([x, clean.latents], dim=2)
+    sigmas = torch.cat([sigmas, sigmas.new_zeros(batch, clean.latents.shape[2])], dim=1)
+    return latents, sigmas, torch.cat([times, clean.times.to(x.device)])
+
+
+def _latent_times(frames: Sequence[int]) -> Tensor:
+    """The latent times [N] of pixel frames."""
+    return torch.tensor([latent_time(frame) for frame in frames], dtype=torch.float32)

@@ -1,0 +1,175 @@
+"""A loaded model: network, VAE and recipe together, and the way between pixels, cameras and its latents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from .geometry.camera import Camera
+from .latents.frames import check_frame_count, latent_frames
+from .latents.patch_vae import load_patch_vae
+from .latents.vae import VideoVAE, encode_images
+from .model.checkpoint import load_checkpoint
+from .model.transformer import RaxelTransformer
+from .raxels import encode_raxels, raxel_hw
+from .recipe import METADATA_KEY, Recipe
+
+CHECKPOINTS = Path(__file__).parent / "checkpoints"
+EMBEDDED_MODEL = "raxel-tiny"
+RAXEL_MULTIPLE = 16
+_VAE_SUFFIX = "-vae"
+
+
+@dataclass(frozen=True, eq=False)
+class RaxelModel:
+    """The network, the VAE its latents come from, and the recipe that says what both were trained on.
+
+    Every latent that leaves or enters here is normalised by the recipe's statistics of its stream, float32, on the
+    network's device; the VAE is given float32 on that device, and pixels come back on the CPU.
+    Raises ValueError when the three do not fit each other.
+    """
+
+    transformer: RaxelTransformer
+    vae: VideoVAE
+    recipe: Recipe
+
+    def __post_init__(self) -> None:
+        config = self.transformer.config
+        if config.ray_representation != "raxel":
+            raise ValueError(f"the pipeline runs models with a raxel stream, not {config.ray_representation!r}")
+        channels = {
+            "network": config.in_channels,
+            "VAE": self.vae.latent_channels,
+            "video statistics": self.recipe.video_statistics.channels,
+            "ray statistics": self.recipe.ray_statistics.channels,
+        }
+        if len(set(channels.values())) > 1:
+            raise ValueError(f"network, VAE and recipe differ in latent channels: {channels}")
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network's weights are."""
+        return next(self.transformer.parameters()).device
+
+    @property
+    def multiple(self) -> int:
+        """The number of pixels that height and width must be a multiple of: VAE stride times patch."""
+        return self.vae.spatial_stride * max(self.transformer.config.patch[1:])
+
+    def raxel_hw(self, hw: tuple[int, int]) -> tuple[int, int]:
+        """The raxel grid (h, w) of a video of `hw`."""
+        return raxel_hw(hw, self.recipe.raxel_downscale, multiple=max(RAXEL_MULTIPLE, self.multiple))
+
+    def latent_shapes(self, frames: int, hw: tuple[int, int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The shapes [C, T, h, w] of the video and ray latents of a clip of F = `frames`.
+
+        Raises ValueError for a frame count that is not 4n + 1 or a size that is not a multiple of the model's.
+        """
+        self.check_hw(hw)
+        stride, channels = self.vae.spatial_stride, self.vae.latent_channels
+        grid = self.raxel_hw(hw)
+        video = (channels, latent_frames(frames), hw[0] // stride, hw[1] // stride)
+        return video, (*video[:2], grid[0] // stride, grid[1] // stride)
+
+    def check_hw(self, hw: tuple[int, int]) -> None:
+        """Raise ValueError unless height and width suit the model; the message names the nearest size that does."""
+        if any(size < self.multiple or size % self.multiple for size in hw):
+            nearest = "x".join(str(max(1, round(size / self.multiple)) * self.multiple) for size in hw)
+            raise ValueError(
+                f"height and width must be multiples of {self.multiple}, got {hw[0]}x{hw[1]}; "
+                f"the nearest such size is {nearest}"
+            )
+
+    def encode_video(self, video: Tensor) -> Tensor:
+        """Latents [B, C, T, h, w] of clips [B, 3, F, H, W] in [-1, 1], F = 4(T - 1) + 1."""
+        check_frame_count(video.shape[2])
+        self.check_hw((video.shape[3], video.shape[4]))
+        return self.recipe.video_statistics.normalize(self.vae.encode(self._placed(video)).float())
+
+    def encode_images(self, images: Tensor) -> Tensor:
+        """Latents [B, C, N, h, w] of images [B, 3, N, H, W] in [-1, 1], each coded alone."""
+        self.check_hw((images.shape[3], images.shape[4]))
+        return self.recipe.video_statistics.normalize(encode_images(self.vae, self._placed(images)).float())
+
+    def encode_rays(self, raxels: Tensor) -> Tensor:
+        """Latents [B, C, T, h, w] of raxel clips [B, 3, F, h, w], coded in float32."""
+        check_frame_count(raxels.shape[2])
+        return self.recipe.ray_statistics.normalize(self.vae.encode(self._placed(raxels)).float())
+
+    def encode_ray_images(self, raxels: Tensor) -> Tensor:
+        """Latents [B, C, M, h, w] of single raxel images [B, 3, M, h, w], each coded alone in float32."""
+        return self.recipe.ray_statistics.normalize(encode_images(self.vae, self._placed(raxels)).float())
+
+    def raxels(self, camera: Camera, hw: tuple[int, int], *, reference: Camera | int) -> Tensor:
+        """Raxels [..., 3, F, h, w] of `camera` [..., F] relative to `reference`, for a video of `hw`."""
+        return encode_raxels(camera, self.raxel_hw(hw), scale=self.recipe.raxel_scale, reference=reference)
+
+    def decode_video(self, latents: Tensor) -> Tensor:
+        """Clips [B, 3, F, H, W] of video latents [B, C, T, h, w], on the CPU, clamped to [-1, 1]."""
+        return self.vae.decode(self.recipe.video_statistics.denormalize(latents.float())).float().clamp(-1, 1).cpu()
+
+    def decode_rays(self, latents: Tensor) -> Tensor:
+        """Raxels [B, 3, F, h, w] of ray latents [B, C, T, h, w], on the CPU, float32, never clamped."""
+        return self.vae.decode(self.recipe.ray_statistics.denormalize(latents.float())).float().cpu()
+
+    def _placed(self, video: Tensor) -> Tensor:
+        """Move pixels to the network's device in float32."""
+        return video.to(device=self.device, dtype=torch.float32)
+
+
+def embedded_models() -> list[str]:
+    """The names of the models that ship with the package."""
+    names = sorted(path.stem for path in CHECKPOINTS.glob("*.safetensors"))
+    return [name for name in names if not name.endswith(_VAE_SUFFIX)]
+
+
+def load_model(
+    name_or_path: str | Path = EMBEDDED_MODEL,
+    *,
+    vae: VideoVAE | str | Path | None = None,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype | None = None,
+) -> RaxelModel:
+    """Load an embedded model by name or a checkpoint by path, ready to sample.
+
+    The VAE is the one the checkpoint's recipe names when that one is embedded; otherwise `vae` gives it, as an object
+    or as the path of a VAE file or folder. Raises ValueError when the file is no raxel checkpoint, says nothing of its
+    training, or needs a VAE that was not given; OSError when it cannot be read.
+    """
+    if dtype is None and torch.device(device).type == "cpu":
+        dtype = torch.float32
+    loaded = load_checkpoint(_checkpoint_path(name_or_path), device=device, dtype=dtype)
+    if METADATA_KEY not in loaded.metadata:
+        raise ValueError(f"{name_or_path} does not say what it was trained on: its header lacks {METADATA_KEY!r}")
+    recipe = Recipe.from_json(loaded.metadata[METADATA_KEY])
+    if not isinstance(vae, VideoVAE):
+        vae = load_vae(vae or recipe.vae, device=device)
+    return RaxelModel(loaded.model.eval().requires_grad_(False), vae, recipe)
+
+
+def _checkpoint_path(name_or_path: str | Path) -> Path:
+    """Return the file of an embedded name, or the path itself; ValueError names the choices."""
+    embedded = CHECKPOINTS / f"{name_or_path}.safetensors"
+    if str(name_or_path) in embedded_models():
+        return embedded
+    path = Path(name_or_path)
+    if not path.exists():
+        names = ", ".join(embedded_models()) or "none"
+        raise ValueError(f"{name_or_path} is neither a file nor an embedded model (those are: {names})")
+    return path
+
+
+def load_vae(name_or_path: str | Path, *, device: torch.device | str = "cpu") -> VideoVAE:
+    """Load an embedded VAE by name, a patch VAE by file, or Wan's VAE from a diffusers folder or file."""
+    embedded = CHECKPOINTS / f"{name_or_path}.safetensors"
+    if embedded.exists():
+        return load_patch_vae(embedded).to(device)
+    path = Path(name_or_path)
+    if not path.exists():
+        raise ValueError(f"the VAE {name_or_path} is not embedded; give the path of its file or folder")
+    from .latents.wan_vae import is_wan_vae, load_wan_vae
+
+    return load_wan_vae(path, device=device) if is_wan_vae(path) else load_patch_vae(path).to(device)

@@ -1,0 +1,24 @@
+"""Noise schedules per stream, flow samplers and guidance: the numerical core of all three tasks."""
+
+from __future__ import annotations
+
+from .guidance import guided
+from .sampler import Denoise, NonFiniteLatentsError, Progress, Streams, draw_noise, sample_euler, sample_multistep
+from .schedule import PairSchedule, Sigmas, camera_schedule, joint_schedule, pose_schedule, shifted_sigmas
+
+__all__ = [
+    "Denoise",
+    "NonFiniteLatentsError",
+    "PairSchedule",
+    "Progress",
+    "Sigmas",
+    "Streams",
+    "camera_schedule",
+    "draw_noise",
+    "guided",
+    "joint_schedule",
+    "pose_schedule",
+    "sample_euler",
+    "sample_multistep",
+    "shifted_sigmas",
+]

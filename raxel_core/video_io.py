@@ -1,0 +1,249 @@
+"""Reading and writing of video files and pictures with PyAV, within a memory budget that is checked before decoding."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import psutil
+import torch
+from torch import Tensor
+
+from .framing import Framing, fit_video
+
+DECODED_BYTES_CAP = 4 * 2**30
+"""The most memory that decoded frames may take, however much is free."""
+_BYTES_PER_PIXEL = 3 * 4 * 2  # three channels of float32, held twice while the frames are joined into one tensor
+_BT709 = 1  # AVCOL_SPC_BT709
+_LIMITED_RANGE = 1  # AVCOL_RANGE_MPEG
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """Frames read from a file: video [3, F, h, w] float32 in [-1, 1], their rate, and how they were framed."""
+
+    video: Tensor
+    fps: float
+    framing: Framing
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which frames to read: from `start` seconds on, at most `frames`, `fps` a second, fitted into `hw`.
+
+    None means every frame to the end, at the file's own rate, at its own size. Raises ValueError on numbers that
+    select nothing.
+    """
+
+    frames: int | None = None
+    fps: float | None = None
+    start: float = 0.0
+    hw: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        if self.frames is not None and self.frames < 1:
+            raise ValueError(f"at least 1 frame must be read, got {self.frames}")
+        if self.fps is not None and not (math.isfinite(self.fps) and self.fps > 0):
+            raise ValueError(f"the frame rate to read at must be positive, got {self.fps}")
+        if not (math.isfinite(self.start) and self.start >= 0):
+            raise ValueError(f"the time to start reading at must be 0 s or later, got {self.start}")
+
+
+def read_video(path: str | Path, selection: Selection | None = None, *, bytes_cap: int = DECODED_BYTES_CAP) -> Clip:
+    """Read the selected frames of a video file; with a rate, the frame nearest to each moment is taken.
+
+    Each frame is fitted into the selection's size as it is decoded; rotation marks and non-square pixels are applied.
+    Raises ValueError in one sentence when the file is no video, is damaged or holds no selected frame, and before
+    decoding when frames x height x width x bytes exceed the budget: half of the free memory, at most `bytes_cap`.
+    Raises OSError when the file cannot be opened.
+    """
+    selection = selection or Selection()
+    budget = decoded_bytes_budget(bytes_cap)
+    try:
+        with av.open(str(path), options={"max_pixels": str(budget // _BYTES_PER_PIXEL)}) as container:
+            return _read_clip(container, str(path), selection, budget)
+    except av.FFmpegError as error:
+        kind = OSError if isinstance(error, OSError) else ValueError
+        raise kind(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def read_image(path: str | Path, *, hw: tuple[int, int] | None = None) -> tuple[Tensor, Framing]:
+    """Read a picture file as [3, h, w] float32 in [-1, 1]; `hw` and errors as in `read_video`."""
+    clip = read_video(path, Selection(frames=1, hw=hw))
+    return clip.video[:, 0], clip.framing
+
+
+def write_video(path: str | Path, video: Tensor, *, fps: float, crf: int = 16) -> None:
+    """Write video [3, F, H, W] in [-1, 1] (values outside are clipped) as H.264 yuv420p mp4, BT.709.
+
+    The file appears when it is complete. Raises ValueError when the shape, an odd height or width, the rate or a
+    non-finite value cannot be written; OSError when the place cannot.
+    """
+    images = _rgb_bytes(video)
+    height, width = images.shape[1:3]
+    if height % 2 or width % 2:
+        raise ValueError(f"H.264 with yuv420p needs an even height and width, got {height}x{width}")
+    if not (math.isfinite(fps) and fps > 0):
+        raise ValueError(f"the frame rate of a video must be positive, got {fps}")
+    partial = Path(f"{path}.partial")
+    try:
+        with av.open(str(partial), "w", format="mp4", options={"movflags": "faststart"}) as container:
+            stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(65535))
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+            stream.options = {"crf": str(crf), "preset": "medium"}
+            stream.codec_context.colorspace, stream.codec_context.color_range = _BT709, _LIMITED_RANGE
+            for image in images:
+                frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+                frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709")
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        partial.replace(path)
+    except av.FFmpegError as error:
+        raise OSError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_image(path: str | Path, image: Tensor) -> None:
+    """Write a picture [3, H, W] in [-1, 1] (values outside are clipped) as PNG."""
+    (pixels,) = _rgb_bytes(image[:, None])
+    encoder = av.CodecContext.create("png", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = pixels.shape[1], pixels.shape[0], "rgb24"
+    encoder.time_base = Fraction(1, 1)
+    packets = encoder.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24"))
+    Path(path).write_bytes(b"".join(bytes(packet) for packet in packets))
+
+
+def decoded_bytes_budget(bytes_cap: int = DECODED_BYTES_CAP) -> int:
+    """Return how many bytes decoded frames may take now: half of the available memory, at most `bytes_cap`."""
+    return min(bytes_cap, psutil.virtual_memory().available // 2)
+
+
+def _read_clip(container: av.container.InputContainer, path: str, selection: Selection, budget: int) -> Clip:
+    """Read the selection from the first video stream of an open file."""
+    if not container.streams.video:
+        raise ValueError(f"{path} has no video stream")
+    stream = container.streams.video[0]
+    stream.thread_type = "AUTO"
+    rate = float(stream.average_rate or stream.guessed_rate or 24)
+    pixel_aspect = float(stream.codec_context.sample_aspect_ratio or 1)
+    most_frames = _frames_within_budget(container, path, selection, budget)
+    images: list[Tensor] = []
+    framings: set[Framing] = set()
+    for frame in _selected_frames(_timed_frames(container, rate, selection.start), rate, selection):
+        if len(images) == most_frames:
+            raise ValueError(f"{path} holds more frames than it announces and than fit into {_mebibytes(budget)}")
+        image = _image_from_frame(frame, pixel_aspect)
+        fitted, framing = fit_video(image, selection.hw or (image.shape[-2], image.shape[-1]))
+        images.append(fitted)
+        framings.add(framing)
+        if len(framings) > 1:
+            raise ValueError(f"the frames of {path} change their size from one to the next")
+    if not images:
+        raise ValueError(f"{path} holds no frame from {selection.start:g} s on")
+    return Clip(torch.stack(images, dim=1), selection.fps or rate, framings.pop())
+
+
+def _frames_within_budget(container: av.container.InputContainer, path: str, selection: Selection, budget: int) -> int:
+    """Return how many frames may be decoded; raise ValueError when the file announces more of the selection."""
+    stream = container.streams.video[0]
+    height, width = stream.codec_context.height, stream.codec_context.width
+    if not (height and width):
+        raise ValueError(f"{path} has no frame size, or one beyond the {_mebibytes(budget)} that frames may take")
+    out_height, out_width = selection.hw or (height, width)
+    decoder_bytes = height * width * _BYTES_PER_PIXEL
+    most_frames = (budget - decoder_bytes) // (out_height * out_width * _BYTES_PER_PIXEL)
+    announced = _announced_frames(container, selection)
+    if most_frames < max(1, announced):
+        raise ValueError(
+            f"{path} is too large to decode: {max(1, announced)} frames of {out_height}x{out_width} pixels "
+            f"from {height}x{width} need more than the {_mebibytes(budget)} that frames may take"
+        )
+    return most_frames
+
+
+def _announced_frames(container: av.container.InputContainer, selection: Selection) -> int:
+    """Return how many frames the file's header says the selection holds, 0 when it does not say."""
+    stream = container.streams.video[0]
+    if stream.duration is not None and stream.time_base is not None:
+        seconds = float(stream.duration * stream.time_base)
+    elif container.duration is not None:
+        seconds = container.duration / av.time_base
+    else:
+        return 0
+    rate = selection.fps or float(stream.average_rate or stream.guessed_rate or 24)
+    announced = math.ceil(max(0.0, seconds - selection.start) * rate)
+    return announced if selection.frames is None else min(announced, selection.frames)
+
+
+def _timed_frames(
+    container: av.container.InputContainer, rate: float, start: float
+) -> Iterator[tuple[float, av.VideoFrame]]:
+    """Decode frames with their seconds since the start of the stream, from a key frame before `start` on."""
+    stream = container.streams.video[0]
+    time_base = float(stream.time_base or 0)
+    first_pts = stream.start_time or 0
+    if start > 0 and time_base > 0:
+        container.seek(first_pts + int(start / time_base), stream=stream)
+    for index, frame in enumerate(container.decode(stream)):
+        yield (index / rate if frame.pts is None else (frame.pts - first_pts) * time_base), frame
+
+
+def _selected_frames(
+    timed: Iterable[tuple[float, av.VideoFrame]], rate: float, selection: Selection
+) -> Iterator[av.VideoFrame]:
+    """Pick from frames in order of time those that the selection asks for.
+
+    The k-th frame at a given rate is the one nearest to start + k / fps; the last frame of the file stands for the
+    half frame after it.
+    """
+    limit = math.inf if selection.frames is None else selection.frames
+    half_frame = 0.5 / rate
+    taken = 0
+    previous: tuple[float, av.VideoFrame] | None = None
+    for time, frame in timed:
+        if selection.fps is None:
+            if time > selection.start - half_frame:
+                yield frame
+                taken += 1
+        elif previous is not None:
+            while taken < limit and selection.start + taken / selection.fps <= (previous[0] + time) / 2:
+                yield previous[1]
+                taken += 1
+        if taken >= limit:
+            return
+        previous = (time, frame)
+    while selection.fps and previous and taken < limit:
+        if selection.start + taken / selection.fps >= previous[0] + half_frame:
+            return
+        yield previous[1]
+        taken += 1
+
+
+def _image_from_frame(frame: av.VideoFrame, pixel_aspect: float) -> Tensor:
+    """Return one decoded frame as [3, H, W] float32 in [-1, 1], upright; pixels `pixel_aspect` wide made square."""
+    width = max(1, round(frame.width * pixel_aspect))
+    pixels = frame.reformat(width=width, height=frame.height, format="rgb24").to_ndarray()
+    image = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)
+    upright = torch.rot90(image, round(frame.rotation / 90), dims=(1, 2))
+    return upright.float() / 127.5 - 1.0
+
+
+def _rgb_bytes(video: Tensor) -> np.ndarray:
+    """Return video [3, F, H, W] in [-1, 1] as 8-bit RGB images [F, H, W, 3], values outside clipped."""
+    if video.ndim != 4 or video.shape[0] != 3 or video.shape[1] < 1:
+        raise ValueError(f"a video to write must be [3, F, H, W] with at least one frame, got {tuple(video.shape)}")
+    if not bool(torch.isfinite(video).all()):
+        raise ValueError("a video to write must be finite, and this one contains NaN or infinity")
+    levels = ((video.detach().float().clamp(-1.0, 1.0) + 1.0) * 127.5).round()
+    return levels.to(torch.uint8).permute(1, 2, 3, 0).contiguous().cpu().numpy()
+
+
+def _mebibytes(count: int) -> str:
+    """Return a byte count as a number a person reads."""
+    return f"{count / 2**20:.0f} MiB"

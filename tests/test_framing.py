@@ -1,0 +1,76 @@
+"""Fitting pictures into a size: what is seen stays in place, and cameras follow the pixels."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from raxel_core.framing import Framing, check_aspect, fit_video, framing_for
+from raxel_core.geometry.camera import Camera
+
+
+def _camera(hw: tuple[int, int]) -> Camera:
+    K = torch.tensor([[70.0, 0.0, hw[1] / 2 - 3], [0.0, 80.0, hw[0] / 2 + 2], [0.0, 0.0, 1.0]], dtype=torch.float64)
+    return Camera(torch.eye(4, dtype=torch.float64), K, hw)
+
+
+def test_a_wide_picture_loses_its_sides() -> None:
+    # 100 x 400 to 50 x 50: halved to 50 x 200, then 75 columns go on either side.
+    framing = framing_for((100, 400), (50, 50))
+    assert framing == Framing((100, 400), (50, 200), (50, 50))
+    assert framing.top_left == (0, 75)
+
+
+def test_known_camera_by_hand() -> None:
+    """Halving halves K; cropping 75 columns moves the principal point by as much."""
+    fitted = framing_for((100, 400), (50, 50)).to_fitted(_camera((100, 400)))
+    torch.testing.assert_close(fitted.focal, torch.tensor([35.0, 40.0], dtype=torch.float64))
+    torch.testing.assert_close(fitted.principal_point, torch.tensor([98.5 - 75, 26.0], dtype=torch.float64))
+    assert fitted.hw == (50, 50)
+
+
+@pytest.mark.parametrize("source_hw", [(100, 400), (400, 100), (37, 53), (32, 48), (1080, 1920)])
+def test_cameras_go_there_and_back(source_hw: tuple[int, int]) -> None:
+    camera = _camera(source_hw)
+    framing = framing_for(source_hw, (32, 48))
+    back = framing.to_source(framing.to_fitted(camera))
+    torch.testing.assert_close(back.K, camera.K)
+    assert back.hw == source_hw
+
+
+def test_a_marked_pixel_is_where_the_camera_says() -> None:
+    """A point projected with the fitted camera lands on the mark that resizing and cropping left of it."""
+    video = torch.zeros(3, 1, 80, 200)
+    video[:, :, 30:34, 90:94] = 1.0  # a mark about (92, 32)
+    fitted, framing = fit_video(video, (40, 60))
+    rows, columns = torch.meshgrid(torch.arange(40) + 0.5, torch.arange(60) + 0.5, indexing="ij")
+    weight = fitted[0, 0] / fitted[0, 0].sum()
+    center = torch.stack([(weight * columns).sum(), (weight * rows).sum()]).double()
+    camera = _camera((80, 200))
+    ray = torch.linalg.inv(camera.K) @ torch.tensor([92.0, 32.0, 1.0], dtype=torch.float64)
+    projected = framing.to_fitted(camera).K @ ray
+    torch.testing.assert_close(center, projected[:2] / projected[2], rtol=0, atol=0.05)
+
+
+def test_leading_axes_and_values_are_kept() -> None:
+    video = torch.rand(2, 3, 5, 30, 50, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    fitted, _ = fit_video(video, (16, 16))
+    assert fitted.shape == (2, 3, 5, 16, 16)
+    assert video.min() <= fitted.min() <= fitted.max() <= video.max()
+    torch.testing.assert_close(fit_video(video[1, :, 3], (16, 16))[0], fitted[1, :, 3])
+
+
+def test_a_picture_of_the_size_is_returned_as_it_is() -> None:
+    video = torch.rand(3, 16, 24)
+    fitted, framing = fit_video(video, (16, 24))
+    assert fitted is video
+    assert framing.top_left == (0, 0)
+
+
+def test_another_aspect_is_refused() -> None:
+    check_aspect((480, 832), (240, 416))
+    check_aspect((1080, 1920), (720, 1279))
+    with pytest.raises(ValueError, match="480x832 pixels cannot be those of 480x640 pixels"):
+        check_aspect((480, 832), (480, 640))
+    with pytest.raises(ValueError, match="aspects differ"):
+        framing_for((100, 400), (50, 50)).to_fitted(_camera((50, 50)))

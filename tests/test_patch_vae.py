@@ -1,0 +1,116 @@
+"""The small VAE: its bars on held-out scenes, causality, linearity, and that it passes what lies outside [-1, 1]."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from raxel_core.evaluation.image_metrics import psnr
+from raxel_core.geometry import se3
+from raxel_core.latents.patch_vae import PatchVAE, load_patch_vae
+from raxel_core.latents.vae import VideoVAE, encode_images
+from raxel_core.raxel_model import CHECKPOINTS
+from raxel_core.raxels import decode_raxels
+from raxel_core.training.loss import canonical_cameras, raxels_of
+from raxel_core.training.synthetic import SPLITS, render_scenes
+from raxel_core.training.vae import fit_patch_code
+
+
+@pytest.fixture(scope="module")
+def vae() -> PatchVAE:
+    return load_patch_vae(CHECKPOINTS / "raxel-tiny-vae.safetensors")
+
+
+@pytest.fixture(scope="module")
+def scenes():
+    first = SPLITS["test"].start
+    return render_scenes(range(first, first + 32), frames=17)
+
+
+def test_frames_of_held_out_scenes_come_back_at_27_db(vae, scenes):
+    decoded = vae.decode(vae.encode(scenes.video)).clamp(-1, 1)
+    assert psnr(decoded, scenes.video).mean() >= 27.0
+
+
+def test_cameras_of_held_out_scenes_come_back_from_their_raxels(vae, scenes):
+    camera = canonical_cameras(scenes.camera, scenes.near_depth, torch.zeros(32, dtype=torch.long))
+    decoded = vae.decode(vae.encode(raxels_of(camera, (64, 64))))
+    found = decode_raxels(decoded, (64, 64), scale=0.5, method="robust", focal="per_frame").camera
+    rotation = torch.rad2deg(se3.geodesic(found.rotation.float(), camera.rotation))
+    focal = (found.focal / camera.focal - 1).abs()
+    assert rotation.mean() <= 0.25
+    assert focal.mean() <= 0.005
+
+
+def test_it_is_a_video_vae(vae):
+    assert isinstance(vae, VideoVAE)
+    assert (vae.latent_channels, vae.spatial_stride, vae.temporal_stride) == (64, 8, 4)
+    assert vae.encode(torch.zeros(2, 3, 9, 32, 48)).shape == (2, 64, 3, 4, 6)
+    assert vae.decode(torch.zeros(2, 64, 3, 4, 6)).shape == (2, 3, 9, 32, 48)
+
+
+def test_a_latent_frame_depends_on_no_later_pixel_frame(vae, scenes):
+    changed = scenes.video[:2].clone()
+    changed[:, :, 9:] = torch.rand(changed[:, :, 9:].shape) * 2 - 1
+    before, after = vae.encode(scenes.video[:2]), vae.encode(changed)
+    assert torch.equal(before[:, :, :3], after[:, :, :3])
+    assert not torch.allclose(before[:, :, 3], after[:, :, 3], atol=0.01)
+
+
+def test_an_image_is_coded_as_the_first_frame_of_a_clip(vae, scenes):
+    images = encode_images(vae, scenes.video[:2, :, [0, 5]])
+    assert torch.allclose(images[:, :, :1], vae.encode(scenes.video[:2])[:, :, :1], atol=1e-6)
+
+
+def test_encoding_is_affine_so_nothing_is_clamped(vae):
+    torch.manual_seed(0)
+    a, b = torch.randn(2, 1, 3, 5, 16, 16)
+    origin = vae.encode(torch.zeros_like(a))
+    left = vae.encode(3 * a - 2 * b) - origin
+    right = 3 * (vae.encode(a) - origin) - 2 * (vae.encode(b) - origin)
+    assert torch.allclose(left, right, atol=1e-4)
+
+
+def test_a_still_has_nearly_the_same_code_as_an_image_and_as_a_group(vae, scenes):
+    still = scenes.video[:16, :, :1].expand(-1, -1, 5, -1, -1)
+    latents = vae.encode(still)
+    image, group = latents[:, :, 0], latents[:, :, 1]
+    unaligned = fit_free_distance(image, group)
+    assert (image - group).square().mean() < 0.35 * unaligned
+
+
+def fit_free_distance(image, group):
+    """What the distance would be with the channels of one of the two out of order."""
+    return (image - group.roll(1, dims=1)).square().mean()
+
+
+def test_a_code_with_every_component_is_exact():
+    torch.manual_seed(0)
+    clips = [(torch.randn(4, 3, 5, 16, 16), torch.randn(4, 3, 5, 16, 16)) for _ in range(60)]
+    vae = fit_patch_code(clips, channels=192)
+    image = clips[0][0][:, :, :1]
+    assert torch.allclose(vae.decode(vae.encode(image)), image, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((1, 3, 4, 16, 16), "5"),
+        ((1, 3, 5, 20, 16), "multiples of 8, got 20x16"),
+        ((1, 4, 5, 16, 16), r"\[B, 3, F, H, W\]"),
+        ((3, 5, 16, 16), r"\[B, 3, F, H, W\]"),
+    ],
+)
+def test_what_it_can_not_code_is_named(vae, shape, message):
+    with pytest.raises(ValueError, match=message):
+        vae.encode(torch.zeros(shape))
+
+
+def test_other_latents_and_other_files_are_refused(vae, tmp_path):
+    from safetensors.torch import save_file
+
+    with pytest.raises(ValueError, match=r"\[B, 64, T, h, w\]"):
+        vae.decode(torch.zeros(1, 16, 3, 4, 4))
+    save_file({"decoder.conv_in.weight": torch.zeros(2)}, tmp_path / "sd-vae.safetensors")
+    with pytest.raises(ValueError, match="no raxel patch VAE"):
+        load_patch_vae(tmp_path / "sd-vae.safetensors")
