@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 from types import MappingProxyType
 
 import torch
@@ -82,6 +83,9 @@ class Run:
     def __post_init__(self) -> None:
         if self.sampler not in SAMPLERS:
             raise ValueError(f"the sampler must be one of {', '.join(SAMPLERS)}, got {self.sampler!r}")
+        for name, scale in (("source", self.source_guidance), ("text", self.text_guidance)):
+            if not isfinite(scale):
+                raise ValueError(f"the {name} guidance must be a finite number, got {scale}")
         if self.text is not None and self.text.ndim != 2:
             raise ValueError(f"text must be one prompt's embedding [M, text_dim], got {tuple(self.text.shape)}")
 

@@ -61,7 +61,7 @@ def fit_video(video: Tensor, hw: tuple[int, int]) -> tuple[Tensor, Framing]:
     planes = video.reshape(-1, 1, *framing.source_hw)
     resized = functional.interpolate(planes, size=framing.resized_hw, mode="bilinear", antialias=True)
     top, left = framing.top_left
-    cropped = resized[..., top : top + hw[0], left : left + hw[1]]
+    cropped = resized[..., top : top + hw[0], left : left + hw[1]].contiguous()  # lets go of what was cut off
     return cropped.reshape(*video.shape[:-2], *hw), framing
 
 

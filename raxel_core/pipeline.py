@@ -19,7 +19,7 @@ from torch import Tensor
 from .denoising import Run, SourceBatch, denoise_joint, denoise_rays, denoise_video, reference_frame
 from .framing import check_aspect
 from .geometry.camera import Camera, stack
-from .geometry.pose import RecoveredCameras
+from .geometry.pose import PoseRecoveryError, RecoveredCameras
 from .geometry.trajectory import Trajectory
 from .latents.frames import check_frame_count
 from .raxel_model import RaxelModel, embedded_models, load_model
@@ -32,6 +32,7 @@ __all__ = [
     "LoopResult",
     "RaxelModel",
     "Source",
+    "UnreadCamerasError",
     "embedded_models",
     "estimate_cameras",
     "generate_joint",
@@ -78,6 +79,14 @@ class LoopResult:
     first: CameraEstimate
     video: Tensor
     second: CameraEstimate
+
+
+class UnreadCamerasError(PoseRecoveryError):
+    """A clip was generated whose cameras can not be read; `video` [3, F, H, W] keeps it from being lost."""
+
+    def __init__(self, cause: PoseRecoveryError, video: Tensor) -> None:
+        super().__init__(cause.frame, cause.fault)
+        self.video = video
 
 
 def estimate_cameras(
@@ -171,9 +180,10 @@ def generate_joint(
     """Both at once: a clip of `frames` (the recipe's when None) and its cameras, from source images.
 
     The clip has the size of the sources, or `hw` (the recipe's when None) where there is none. `ray_steps` and
-    `mode` are those of `sampling.joint_schedule`. Errors as in `estimate_cameras` and `generate_video`.
+    `mode` are those of `sampling.joint_schedule`. Errors as in `estimate_cameras` and `generate_video`, but
+    UnreadCamerasError, which holds the clip, where its cameras cannot be read.
     """
-    frames = frames or model.recipe.frames
+    frames = model.recipe.frames if frames is None else frames
     batch = _source_batch(sources, frames=frames)
     hw = batch.hw if batch else hw or model.recipe.hw
     run = Run(
@@ -186,8 +196,12 @@ def generate_joint(
         progress=progress,
         on_block=on_block,
     )
-    video, raxels = denoise_joint(model, batch, frames, hw, run=run)
-    return JointResult(video[0], read_cameras(model, raxels[0], hw, batch, method=method, focal=focal, fps=fps))
+    (video,), (raxels,) = denoise_joint(model, batch, frames, hw, run=run)
+    try:
+        cameras = read_cameras(model, raxels, hw, batch, method=method, focal=focal, fps=fps)
+    except PoseRecoveryError as error:
+        raise UnreadCamerasError(error, video) from error
+    return JointResult(video, cameras)
 
 
 def self_consistency(
@@ -209,7 +223,8 @@ def self_consistency(
     """Close the loop: the cameras of a clip [3, F, H, W], the clip generated from them, and the cameras of that.
 
     `source_frames` are the frames that the generation is shown, the first, middle and last when None ("Rays as
-    Pixels" shows three). Errors as in `estimate_cameras` and `generate_video`.
+    Pixels" shows three). Errors as in `estimate_cameras` and `generate_video`, but UnreadCamerasError, which holds the
+    generated clip, where the cameras of that cannot be read.
     """
     _check_clip(video)
     last = video.shape[1] - 1
@@ -234,7 +249,11 @@ def self_consistency(
         progress=stages[1],
         on_block=on_block,
     )
-    return LoopResult(first, generated, estimate(generated, progress=stages[2]))
+    try:
+        second = estimate(generated, progress=stages[2])
+    except PoseRecoveryError as error:
+        raise UnreadCamerasError(error, generated) from error
+    return LoopResult(first, generated, second)
 
 
 def trajectory_warnings(
@@ -288,7 +307,8 @@ def read_cameras(
     camera = recovered.camera
     if known is not None:
         camera = replace(camera, world_from_cam=known.world_from_cam.to(camera.K) @ camera.world_from_cam)
-    trajectory = Trajectory(camera, fps=fps or model.recipe.fps, unit=model.recipe.unit)
+    fps = model.recipe.fps if fps is None else fps
+    trajectory = Trajectory(camera, fps=fps, unit=model.recipe.unit)
     return CameraEstimate(trajectory, raxels, recovered)
 
 
@@ -298,12 +318,7 @@ def _source_batch(sources: Sequence[Source], *, frames: int) -> SourceBatch | No
         return None
     ordered = sorted(sources, key=lambda source: source.frame)
     for source in ordered:
-        if source.image.ndim != 3 or source.image.shape[0] != 3:
-            raise ValueError(f"a source image must be [3, H, W], got {tuple(source.image.shape)}")
-        if not 0 <= source.frame < frames:
-            raise ValueError(f"a source shows frame {source.frame} of a clip of {frames} frames (0 to {frames - 1})")
-        if source.camera is not None:
-            check_aspect(source.camera.hw, (source.image.shape[1], source.image.shape[2]))
+        _check_source(source, frames)
     sizes = {tuple(source.image.shape[1:]) for source in ordered}
     if len(sizes) > 1:
         raise ValueError(f"the sources differ in size: {', '.join(f'{h}x{w}' for h, w in sorted(sizes))}")
@@ -318,13 +333,33 @@ def _source_batch(sources: Sequence[Source], *, frames: int) -> SourceBatch | No
     )
 
 
+def _check_source(source: Source, frames: int) -> None:
+    """Raise ValueError unless `source` can be shown to a clip of `frames`."""
+    image, frame = source.image, source.frame
+    if image.ndim != 3 or image.shape[0] != 3:
+        raise ValueError(f"a source image must be [3, H, W], got {tuple(image.shape)}")
+    if not 0 <= frame < frames:
+        raise ValueError(f"a source shows frame {frame} of a clip of {frames} frames (0 to {frames - 1})")
+    _check_values(image, f"the source image of frame {frame}")
+    if source.camera is not None:
+        source.camera.validate()
+        check_aspect(source.camera.hw, (image.shape[1], image.shape[2]))
+
+
 def _check_clip(video: Tensor) -> None:
     """Raise ValueError unless `video` is one clip [3, F, H, W] of finite values."""
     if video.ndim != 4 or video.shape[0] != 3:
         raise ValueError(f"a clip must be [3, F, H, W], got {tuple(video.shape)}")
     check_frame_count(video.shape[1])
-    if not bool(torch.isfinite(video).all()):
-        raise ValueError("the clip contains NaN or infinity")
+    _check_values(video, "the clip")
+
+
+def _check_values(pixels: Tensor, noun: str) -> None:
+    """Raise ValueError unless pixels are finite floating-point values, which in [-1, 1] bytes are not."""
+    if not pixels.is_floating_point():
+        raise ValueError(f"{noun} must be floating point in [-1, 1], got {pixels.dtype}")
+    if not bool(torch.isfinite(pixels).all()):
+        raise ValueError(f"{noun} contains NaN or infinity")
 
 
 def _stage(progress: Progress | None, before: int, total: int) -> Progress | None:

@@ -87,18 +87,6 @@ def draw_curves(panels: Mapping[str, Mapping[str, Tensor]], *, hw: tuple[int, in
     return canvas.picture()
 
 
-def contact_sheet(
-    video: Tensor, *, title: str = "", frames: int = 12, columns: int = 4, cell_width: int = 320
-) -> Tensor:
-    """`frames` evenly spaced frames of `video` [3, F, H, W] in [-1, 1] in rows of `columns`, uint8 [H, W, 3].
-
-    Each picture carries its frame number. ValueError when `video` is none, or a count or width is not positive.
-    """
-    cells = _cells(video, frames)
-    rows = [cells[first : first + columns] for first in range(0, len(cells), columns)]
-    return _sheet({(title if row == 0 else row): cells for row, cells in enumerate(rows)}, cell_width)
-
-
 def comparison_sheet(videos: Mapping[str, Tensor], *, frames: int = 6, cell_width: int = 320) -> Tensor:
     """Videos [3, F, H, W] in [-1, 1] below each other, `frames` evenly spaced frames each, uint8 [H, W, 3].
 
@@ -622,8 +610,8 @@ def _cells(video: Tensor, frames: int) -> list[tuple[str, Pixels]]:
     return [(str(frame), image.numpy()) for frame, image in zip(chosen, images.permute(1, 2, 3, 0), strict=True)]
 
 
-def _sheet(rows: Mapping[Any, Sequence[tuple[str, Pixels]]], cell_width: int) -> Tensor:
-    """Rows of labelled pictures; a key that is a word is written above its row."""
+def _sheet(rows: Mapping[str, Sequence[tuple[str, Pixels]]], cell_width: int) -> Tensor:
+    """Rows of labelled pictures; the name of each is written above it."""
     if not rows:
         raise ValueError("no video to show")
     if cell_width < 32:
@@ -631,7 +619,7 @@ def _sheet(rows: Mapping[Any, Sequence[tuple[str, Pixels]]], cell_width: int) ->
     gap, strip = 8, 28
     first = next(iter(rows.values()))[0][1]
     cell_height = max(round(cell_width * first.shape[0] / first.shape[1]), 32)
-    heads = [strip if isinstance(name, str) and name else 0 for name in rows]
+    heads = [strip if name else 0 for name in rows]
     height = gap + sum(head + cell_height + gap for head in heads)
     width = gap + max(map(len, rows.values())) * (cell_width + gap)
     canvas = _Canvas(np.full((height, width, 3), _BACKGROUND, np.uint8), 1, 1.0)

@@ -12,7 +12,7 @@ from .geometry.camera import Camera
 from .latents.frames import check_frame_count, latent_frames
 from .latents.patch_vae import load_patch_vae
 from .latents.vae import VideoVAE, encode_images
-from .model.checkpoint import load_checkpoint
+from .model.checkpoint import load_checkpoint, read_header
 from .model.transformer import RaxelTransformer
 from .raxels import encode_raxels, raxel_hw
 from .recipe import METADATA_KEY, Recipe
@@ -122,8 +122,7 @@ class RaxelModel:
 
 def embedded_models() -> list[str]:
     """The names of the models that ship with the package."""
-    names = sorted(path.stem for path in CHECKPOINTS.glob("*.safetensors"))
-    return [name for name in names if not name.endswith(_VAE_SUFFIX)]
+    return sorted(name for name in _embedded() if not name.endswith(_VAE_SUFFIX))
 
 
 def load_model(
@@ -145,16 +144,17 @@ def load_model(
     if METADATA_KEY not in loaded.metadata:
         raise ValueError(f"{name_or_path} does not say what it was trained on: its header lacks {METADATA_KEY!r}")
     recipe = Recipe.from_json(loaded.metadata[METADATA_KEY])
+    if vae is None:
+        vae = _embedded_vae(recipe.vae)
     if not isinstance(vae, VideoVAE):
-        vae = load_vae(vae or recipe.vae, device=device)
+        vae = load_vae(vae, device=device)
     return RaxelModel(loaded.model.eval().requires_grad_(False), vae, recipe)
 
 
 def _checkpoint_path(name_or_path: str | Path) -> Path:
     """Return the file of an embedded name, or the path itself; ValueError names the choices."""
-    embedded = CHECKPOINTS / f"{name_or_path}.safetensors"
     if str(name_or_path) in embedded_models():
-        return embedded
+        return _embedded()[str(name_or_path)]
     path = Path(name_or_path)
     if not path.exists():
         names = ", ".join(embedded_models()) or "none"
@@ -164,12 +164,25 @@ def _checkpoint_path(name_or_path: str | Path) -> Path:
 
 def load_vae(name_or_path: str | Path, *, device: torch.device | str = "cpu") -> VideoVAE:
     """Load an embedded VAE by name, a patch VAE by file, or Wan's VAE from a diffusers folder or file."""
-    embedded = CHECKPOINTS / f"{name_or_path}.safetensors"
-    if embedded.exists():
-        return load_patch_vae(embedded).to(device)
-    path = Path(name_or_path)
+    path = _embedded().get(str(name_or_path), Path(name_or_path))
     if not path.exists():
         raise ValueError(f"the VAE {name_or_path} is not embedded; give the path of its file or folder")
     from .latents.wan_vae import is_wan_vae, load_wan_vae
 
-    return load_wan_vae(path, device=device) if is_wan_vae(path) else load_patch_vae(path).to(device)
+    if path.is_file():
+        read_header(path)  # says what is wrong with a file that is no safetensors file
+    if path.is_dir() or is_wan_vae(path):
+        return load_wan_vae(path, device=device)
+    return load_patch_vae(path).to(device)
+
+
+def _embedded() -> dict[str, Path]:
+    """The files that ship with the package, models and VAEs, by name."""
+    return {path.stem: path for path in CHECKPOINTS.glob("*.safetensors")}
+
+
+def _embedded_vae(name: str) -> Path:
+    """The embedded VAE that a recipe names. A name is never taken for a path: a checkpoint opens no other file."""
+    if name not in _embedded():
+        raise ValueError(f"the VAE {name} is not embedded; give the path of its file or folder")
+    return _embedded()[name]

@@ -62,21 +62,15 @@ class Recipe:
         return cls(**values)
 
 
-_TYPES: dict[str, type | tuple[type, ...]] = {
-    "vae": str,
-    "unit": str,
-    "frames": int,
-    "raxel_downscale": int,
-    "fps": (int, float),
-    "raxel_scale": (int, float),
-}
+_TYPES: dict[str, type] = {"vae": str, "unit": str, "frames": int, "raxel_downscale": int}
+_NUMBERS = ("fps", "raxel_scale")
 
 
 def _parse(text: str) -> dict[str, Any]:
     """The JSON object in `text`; ValueError when it holds no JSON or something else than an object."""
     try:
         values = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"the recipe is not JSON: {error}") from error
     if not isinstance(values, dict):
         raise ValueError(f"the recipe is a JSON object, got {type(values).__name__}")
@@ -94,11 +88,19 @@ def _check_names(noun: str, values: dict[str, Any], target: type) -> None:
 def _check_types(values: dict[str, Any]) -> None:
     """ValueError when a value has another JSON type than its field."""
     for name, kind in _TYPES.items():
-        if not isinstance(values[name], kind) or isinstance(values[name], bool):
+        if type(values[name]) is not kind:
             raise ValueError(f"the recipe's {name} is {values[name]!r}")
+    for name in _NUMBERS:
+        if not _is_number(values[name]):
+            raise ValueError(f"the recipe's {name} is {repr(values[name])[:40]}")
     hw = values["hw"]
     if not isinstance(hw, list) or not all(type(size) is int for size in hw):
         raise ValueError(f"the recipe's hw is {hw!r}")
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a JSON value is a number that a float can hold, which a whole number of 400 digits is not."""
+    return type(value) in (int, float) and abs(value) < 1e300
 
 
 def _statistics(name: str, values: Any) -> LatentStatistics:
@@ -107,6 +109,6 @@ def _statistics(name: str, values: Any) -> LatentStatistics:
         raise ValueError(f"the recipe's {name} is {values!r}")
     _check_names(f"recipe's {name}", values, LatentStatistics)
     for entry in values.values():
-        if not isinstance(entry, list) or not all(type(number) in (int, float) for number in entry):
+        if not isinstance(entry, list) or not all(map(_is_number, entry)):
             raise ValueError(f"the recipe's {name} holds something else than lists of numbers")
     return LatentStatistics(tuple(values["mean"]), tuple(values["std"]))

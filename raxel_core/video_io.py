@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -10,14 +11,19 @@ from pathlib import Path
 
 import av
 import numpy as np
-import psutil
+import psutil  # comes with accelerate
 import torch
 from torch import Tensor
 
-from .framing import Framing, fit_video
+from .atomic_file import replacing
+from .framing import Framing, fit_video, framing_for
 
 DECODED_BYTES_CAP = 4 * 2**30
 """The most memory that decoded frames may take, however much is free."""
+FRAME_RATES = (1e-3, 1e4)
+"""The lowest and the highest rate of a video in frames a second: what its file format can state."""
+VIDEO_SUFFIX, IMAGE_SUFFIX = ".mp4", ".png"
+_LATEST_START = 1e7
 _BYTES_PER_PIXEL = 3 * 4 * 2  # three channels of float32, held twice while the frames are joined into one tensor
 _BT709 = 1  # AVCOL_SPC_BT709
 _LIMITED_RANGE = 1  # AVCOL_RANGE_MPEG
@@ -48,10 +54,16 @@ class Selection:
     def __post_init__(self) -> None:
         if self.frames is not None and self.frames < 1:
             raise ValueError(f"at least 1 frame must be read, got {self.frames}")
-        if self.fps is not None and not (math.isfinite(self.fps) and self.fps > 0):
-            raise ValueError(f"the frame rate to read at must be positive, got {self.fps}")
-        if not (math.isfinite(self.start) and self.start >= 0):
-            raise ValueError(f"the time to start reading at must be 0 s or later, got {self.start}")
+        if self.fps is not None:
+            check_frame_rate(self.fps)
+        if not 0 <= self.start <= _LATEST_START:
+            raise ValueError(f"the time to start reading at is 0 to {_LATEST_START:g} s, got {self.start}")
+
+
+class _OpenFile(io.BufferedReader):
+    """A file that hides its name from FFmpeg, which would take `shot%d.png` for a series and `http:/x` for a page."""
+
+    name = "file"
 
 
 def read_video(path: str | Path, selection: Selection | None = None, *, bytes_cap: int = DECODED_BYTES_CAP) -> Clip:
@@ -65,9 +77,13 @@ def read_video(path: str | Path, selection: Selection | None = None, *, bytes_ca
     selection = selection or Selection()
     budget = decoded_bytes_budget(bytes_cap)
     try:
-        with av.open(str(path), options={"max_pixels": str(budget // _BYTES_PER_PIXEL)}) as container:
+        if Path(path).is_file() and not Path(path).stat().st_size:
+            raise ValueError(f"{path} is empty")
+        # Without protocols a playlist in the file opens nothing else.
+        options = {"max_pixels": str(budget // _BYTES_PER_PIXEL), "protocol_whitelist": "none"}
+        with _OpenFile(io.FileIO(path)) as file, av.open(file, options=options) as container:
             return _read_clip(container, str(path), selection, budget)
-    except av.FFmpegError as error:
+    except (av.FFmpegError, OSError) as error:
         kind = OSError if isinstance(error, OSError) else ValueError
         raise kind(f"cannot read {path}: {error.strerror or error}") from error
 
@@ -81,47 +97,68 @@ def read_image(path: str | Path, *, hw: tuple[int, int] | None = None) -> tuple[
 def write_video(path: str | Path, video: Tensor, *, fps: float, crf: int = 16) -> None:
     """Write video [3, F, H, W] in [-1, 1] (values outside are clipped) as H.264 yuv420p mp4, BT.709.
 
-    The file appears when it is complete. Raises ValueError when the shape, an odd height or width, the rate or a
-    non-finite value cannot be written; OSError when the place cannot.
+    The file appears when it is complete. Raises ValueError when the name does not end in .mp4 or the shape, an odd
+    height or width, the rate or a non-finite value cannot be written; OSError when the place cannot.
     """
+    _check_suffix(path, VIDEO_SUFFIX)
     images = _rgb_bytes(video)
     height, width = images.shape[1:3]
     if height % 2 or width % 2:
         raise ValueError(f"H.264 with yuv420p needs an even height and width, got {height}x{width}")
-    if not (math.isfinite(fps) and fps > 0):
-        raise ValueError(f"the frame rate of a video must be positive, got {fps}")
-    partial = Path(f"{path}.partial")
-    try:
-        with av.open(str(partial), "w", format="mp4", options={"movflags": "faststart"}) as container:
-            stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(65535))
-            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-            stream.options = {"crf": str(crf), "preset": "medium"}
-            stream.codec_context.colorspace, stream.codec_context.color_range = _BT709, _LIMITED_RANGE
-            for image in images:
-                frame = av.VideoFrame.from_ndarray(image, format="rgb24")
-                frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709")
-                container.mux(stream.encode(frame))
-            container.mux(stream.encode(None))
-        partial.replace(path)
-    except av.FFmpegError as error:
-        raise OSError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    rate = Fraction(check_frame_rate(fps)).limit_denominator(65535)
+    with replacing(path) as partial:
+        try:
+            _encode(partial, images, rate, crf)
+        except av.FFmpegError as error:
+            raise OSError(error.strerror or str(error)) from error
 
 
 def write_image(path: str | Path, image: Tensor) -> None:
-    """Write a picture [3, H, W] in [-1, 1] (values outside are clipped) as PNG."""
+    """Write a picture [3, H, W] in [-1, 1] (values outside are clipped) as PNG, whole or not at all.
+
+    Raises ValueError when the name does not end in .png or the picture cannot be written; OSError when the place
+    cannot.
+    """
+    _check_suffix(path, IMAGE_SUFFIX)
     (pixels,) = _rgb_bytes(image[:, None])
     encoder = av.CodecContext.create("png", "w")
     encoder.width, encoder.height, encoder.pix_fmt = pixels.shape[1], pixels.shape[0], "rgb24"
     encoder.time_base = Fraction(1, 1)
     packets = encoder.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24"))
-    Path(path).write_bytes(b"".join(bytes(packet) for packet in packets))
+    with replacing(path) as partial:
+        partial.write_bytes(b"".join(bytes(packet) for packet in packets))
+
+
+def check_frame_rate(fps: float) -> float:
+    """`fps` when a video file can have that rate; ValueError otherwise."""
+    lowest, highest = FRAME_RATES
+    if not lowest <= fps <= highest:
+        raise ValueError(f"the frame rate of a video is {lowest:g} to {highest:g} a second, got {fps}")
+    return fps
 
 
 def decoded_bytes_budget(bytes_cap: int = DECODED_BYTES_CAP) -> int:
     """Return how many bytes decoded frames may take now: half of the available memory, at most `bytes_cap`."""
     return min(bytes_cap, psutil.virtual_memory().available // 2)
+
+
+def _encode(path: Path, images: np.ndarray, rate: Fraction, crf: int) -> None:
+    """Write 8-bit RGB images [F, H, W, 3] as an mp4, whatever the name of the file is."""
+    with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
+        stream = container.add_stream("libx264", rate=rate)
+        stream.height, stream.width, stream.pix_fmt = images.shape[1], images.shape[2], "yuv420p"
+        stream.options = {"crf": str(crf), "preset": "medium"}
+        stream.codec_context.colorspace, stream.codec_context.color_range = _BT709, _LIMITED_RANGE
+        for image in images:
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            container.mux(stream.encode(frame.reformat(format="yuv420p", dst_colorspace="ITU709")))
+        container.mux(stream.encode(None))
+
+
+def _check_suffix(path: str | Path, suffix: str) -> None:
+    """ValueError unless `path` is named as the kind of file that is written."""
+    if Path(path).suffix.lower() != suffix:
+        raise ValueError(f"{path} has to end in {suffix}, which is what is written there")
 
 
 def _read_clip(container: av.container.InputContainer, path: str, selection: Selection, budget: int) -> Clip:
@@ -131,13 +168,16 @@ def _read_clip(container: av.container.InputContainer, path: str, selection: Sel
     stream = container.streams.video[0]
     stream.thread_type = "AUTO"
     rate = float(stream.average_rate or stream.guessed_rate or 24)
-    pixel_aspect = float(stream.codec_context.sample_aspect_ratio or 1)
+    pixel_aspect = stream.codec_context.sample_aspect_ratio
+    announced_hw = stream.codec_context.height, stream.codec_context.width
     most_frames = _frames_within_budget(container, path, selection, budget)
     images: list[Tensor] = []
     framings: set[Framing] = set()
     for frame in _selected_frames(_timed_frames(container, rate, selection.start), rate, selection):
         if len(images) == most_frames:
             raise ValueError(f"{path} holds more frames than it announces and than fit into {_mebibytes(budget)}")
+        if (frame.height, frame.width) != announced_hw:
+            raise ValueError(f"the frames of {path} change their size from one to the next")
         image = _image_from_frame(frame, pixel_aspect)
         fitted, framing = fit_video(image, selection.hw or (image.shape[-2], image.shape[-1]))
         images.append(fitted)
@@ -155,9 +195,10 @@ def _frames_within_budget(container: av.container.InputContainer, path: str, sel
     height, width = stream.codec_context.height, stream.codec_context.width
     if not (height and width):
         raise ValueError(f"{path} has no frame size, or one beyond the {_mebibytes(budget)} that frames may take")
-    out_height, out_width = selection.hw or (height, width)
-    decoder_bytes = height * width * _BYTES_PER_PIXEL
-    most_frames = (budget - decoder_bytes) // (out_height * out_width * _BYTES_PER_PIXEL)
+    upright = height, _square_width(width, stream.codec_context.sample_aspect_ratio)
+    out_height, out_width = selection.hw or upright
+    work = max(_fitting_pixels(hw, selection.hw or hw) for hw in (upright, upright[::-1])) * _BYTES_PER_PIXEL
+    most_frames = (budget - work) // (out_height * out_width * _BYTES_PER_PIXEL)
     announced = _announced_frames(container, selection)
     if most_frames < max(1, announced):
         raise ValueError(
@@ -165,6 +206,12 @@ def _frames_within_budget(container: av.container.InputContainer, path: str, sel
             f"from {height}x{width} need more than the {_mebibytes(budget)} that frames may take"
         )
     return most_frames
+
+
+def _fitting_pixels(source_hw: tuple[int, int], hw: tuple[int, int]) -> int:
+    """Return how many pixels are held to fit one picture of `source_hw` into `hw`: as it is, and resized."""
+    resized_hw = framing_for(source_hw, hw).resized_hw
+    return source_hw[0] * source_hw[1] + (resized_hw[0] * resized_hw[1] if source_hw != hw else 0)
 
 
 def _announced_frames(container: av.container.InputContainer, selection: Selection) -> int:
@@ -225,9 +272,14 @@ def _selected_frames(
         taken += 1
 
 
-def _image_from_frame(frame: av.VideoFrame, pixel_aspect: float) -> Tensor:
+def _square_width(width: int, pixel_aspect: Fraction | None) -> int:
+    """Return how many square pixels are as wide as `width` pixels of that aspect, which None or 0 leaves unsaid."""
+    return max(1, round(width * float(pixel_aspect or 1)))
+
+
+def _image_from_frame(frame: av.VideoFrame, pixel_aspect: Fraction | None) -> Tensor:
     """Return one decoded frame as [3, H, W] float32 in [-1, 1], upright; pixels `pixel_aspect` wide made square."""
-    width = max(1, round(frame.width * pixel_aspect))
+    width = _square_width(frame.width, pixel_aspect)
     pixels = frame.reformat(width=width, height=frame.height, format="rgb24").to_ndarray()
     image = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)
     upright = torch.rot90(image, round(frame.rotation / 90), dims=(1, 2))

@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -16,21 +17,22 @@ SHIPPED = sorted([*CORE.rglob("*.py"), *(ROOT / "nodes").rglob("*.py"), ROOT / "
 
 # What each part of the core may import from the core, besides itself; None: everything.
 LADDER: dict[str, set[str] | None] = {
+    "atomic_file": set(),
     "geometry": set(),
     "latents": set(),
-    "model": set(),
+    "model": {"atomic_file"},
     "sampling": set(),
     "framing": {"geometry"},
     "raxels": {"geometry"},
     "camera_io": {"geometry"},
-    "video_io": {"framing"},
+    "video_io": {"framing", "atomic_file"},
     "plot": {"geometry"},
     "recipe": {"latents"},
     "raxel_model": {"geometry", "raxels", "latents", "model", "recipe"},
     "denoising": {"geometry", "raxels", "latents", "sampling", "framing", "raxel_model"},
     "pipeline": {"geometry", "raxels", "latents", "sampling", "framing", "raxel_model", "denoising"},
     "evaluation": {"geometry", "camera_io"},
-    "training": {"geometry", "raxels", "latents", "model", "sampling", "recipe"},
+    "training": {"atomic_file", "geometry", "raxels", "latents", "model", "sampling", "recipe"},
     "benchmarks": {"geometry", "raxels"},
     "cli": None,
     "__main__": {"cli"},
@@ -44,6 +46,8 @@ PACKAGES = {
     "sampling": {"torch", "einops"},
     "raxels": {"torch", "einops"},
 }
+# What `benchmark` compares with where it is installed.
+COMPARED = {"pytorch3d", "roma", "scipy", "evo"}
 BANNED_FILES = {"utils", "helpers", "common", "misc"}
 BANNED_NAMES = re.compile(r"^(extrinsics?|pose|T|RT|viewmat)$")
 LINES_IN_A_FUNCTION = 60
@@ -90,6 +94,21 @@ def test_core_imports_follow_the_ladder(path):
             )
             if part in PACKAGES and top not in sys.stdlib_module_names:
                 assert top in PACKAGES[part], f"{part} may not import {top}"
+
+
+def _packages(requirements: list[str]) -> set[str]:
+    return {re.split(r"[\s<>=~!;\[(]", line)[0] for line in requirements if line and "extra ==" not in line}
+
+
+def test_what_the_core_imports_is_installed_with_the_pack():
+    """A package outside requirements.txt has to come with one that is named there (psutil does, with accelerate)."""
+    listed = _packages((ROOT / "requirements.txt").read_text().splitlines())
+    brought = {package for name in listed for package in _packages(metadata.requires(name) or [])}
+    installed = {"cv2" if name == "opencv-python" else name for name in listed | brought}
+    for path in CORE.rglob("*.py"):
+        tops = {name.split(".")[0] for level, name in _imports(path) if not level}
+        foreign = tops - sys.stdlib_module_names - installed - COMPARED
+        assert not foreign, f"{path.name} imports {foreign}, which requirements.txt does not bring"
 
 
 def test_model_files_import_only_down_the_ladder():

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from raxel_core.model import (
@@ -234,6 +235,9 @@ def test_a_tensor_of_another_shape_is_named(saved):
     [
         ({"raxel_format": "2"}, "format 2, this version reads 1"),
         ({"raxel_config": "nonsense"}, "not JSON"),
+        ({"raxel_config": "[" * 100_000}, "the model configuration is not JSON"),
+        ({"raxel_config": '{"dim": ' + "9" * 5000 + "}"}, "the model configuration is not JSON"),
+        ({"raxel_config": replace(CONFIG, text_dim=10**18).to_json()}, "claims tensors beyond any memory"),
         ({"raxel_config": '{"dim": 24}'}, "lacks ffn_dim, layers, heads"),
         ({"raxel_config": replace(CONFIG, layers=10**6).to_json()}, "claims 1000000 layers but holds"),
         ({"raxel_config": CONFIG.to_json().replace('"dim": 24', '"dim": 25')}, "dim 25 does not divide into 2 heads"),
@@ -318,3 +322,17 @@ def test_an_index_without_a_map_is_refused(index):
     index.write_text("{}")
     with pytest.raises(ValueError, match="has no weight_map"):
         load_checkpoint(index)
+
+
+def test_a_full_disk_loses_nothing(model, saved, tmp_path, monkeypatch):
+    before = saved.read_bytes()
+
+    def fail(tensors, path, metadata):
+        path.write_bytes(b"half")
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(checkpoint, "save_file", fail)
+    with pytest.raises(OSError, match=r"cannot write .*model\.safetensors: .*No space left on device"):
+        save_checkpoint(saved, model, CONFIG)
+    assert saved.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [saved]

@@ -15,10 +15,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from raxel_core import pipeline
+from raxel_core.atomic_file import write_text
 from raxel_core.cli import build_parser, main, options
 from raxel_core.framing import framing_for
 from raxel_core.geometry import se3
-from raxel_core.geometry.moves import MOVES
+from raxel_core.geometry.moves import MOVES, make_move
+from raxel_core.geometry.pose import PoseRecoveryError
 from raxel_core.geometry.trajectory import Trajectory
 from raxel_core.raxel_model import load_model
 from raxel_core.training.config import TrainConfig
@@ -219,6 +222,24 @@ def test_the_moves_offered_are_the_moves_there_are() -> None:
     [
         (["pose", "{text}"], "cannot read .*: Invalid data found"),
         (["pose", "{missing}"], "cannot read .*: No such file"),
+        (["pose", "{video}", "--frames", "0"], "4k \\+ 1 frames, got 0"),
+        (["pose", "{video}", "--fps", "0"], "frame rate of a video is 0.001 to 10000 a second, got 0"),
+        (["pose", "{video}", "--start", "1e18"], "the time to start reading at is 0 to"),
+        (["pose", "{video}", "--out", "{video}"], "input.mp4 has to end in .json"),
+        (["pose", "{video}", "--out", "{folder}"], "folder.json is a folder"),
+        (["pose", "{video}", "--plot", "{missing}/a.png"], "cannot write into .*missing.mp4: No such file"),
+        (["generate", "{image}", "--move", "pan", "--out", "a.avi"], "a.avi has to end in .mp4"),
+        (["generate", "{video}", "--move", "pan", "--out", "{video}"], "input.mp4 is read, and so cannot be where"),
+        (["generate", "{image}", "--move", "pan", "--frames", "0"], "at least one frame, got 0"),
+        (["generate", "{image}", "--trajectory", "{path}", "--frames", "0"], "at least one frame, got 0"),
+        (["generate", "{image}", "--trajectory", "{path}"], "frame rate of a video is 0.001 to 10000 a second"),
+        (["generate", "{image}", "--trajectory", "{folder}"], "folder.json: Is a directory"),
+        (["generate", "{image}", "--move", "static", "--distance", "1"], "static stands still"),
+        (["generate", "{image}", "--move", "pan", "--guidance", "nan"], "source guidance must be a finite number"),
+        (["joint", "{image}", "--out", "{text}"], "notes.txt has to end in .mp4"),
+        (["loop", "{video}", "--out", "{text}"], "cannot write into .*notes.txt: Not a directory"),
+        (["demo", "--out", "{text}/demo"], "cannot write into .*notes.txt: Not a directory"),
+        (["evaluate", "--out", "{missing}/report.json"], "cannot write into"),
         (["pose", "{video}", "--frames", "6"], "nearest such count is 5"),
         (["pose", "{video}", "--frames", "13"], "has 9 frames at 8 a second, 13 are needed"),
         (["pose", "{video}", "--start", "60"], "holds no frame from 60 s on"),
@@ -232,18 +253,29 @@ def test_the_moves_offered_are_the_moves_there_are() -> None:
         (["joint", "{image}", "--steps", "2", "--ray-steps", "3"], "cannot take more steps"),
         (["loop", "{video}", "--sources", "8"], "not all frames of a clip of 5"),
         (["evaluate", "--scenes", "1"], "at least 2 scenes"),
+        (["evaluate", "--sources", "5"], "some of the frames 0 to 4 and not all of them, got .5"),
+        (["evaluate", "--sources", "0", "1", "2", "3", "4"], "some of the frames 0 to 4 and not all of them"),
         (["demo", "--scene", "-1"], "the test split has scenes 0 to"),
     ],
 )
 def test_bad_input_ends_with_code_2_and_one_sentence(
-    model, video_file: Path, image_file: Path, tmp_path: Path, arguments: list[str], sentence: str, capsys
+    model, video_file: Path, image_file: Path, tmp_path: Path, monkeypatch, arguments: list[str], sentence: str, capsys
 ) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
     text = tmp_path / "notes.txt"
     text.write_text("this is neither a video nor a path")
+    folder, path = tmp_path / "folder.json", tmp_path / "fast.json"
+    folder.mkdir()
+    write_text(path, make_move("pan", FRAMES, hw=FILE_HW, fps=1e299).to_json())
     places = {"text": text, "missing": tmp_path / "missing.mp4", "video": video_file, "image": image_file}
-    assert main([argument.format(**places) for argument in arguments]) == 2
+    before = {given: given.read_bytes() for given in (text, path, video_file, image_file)}
+    assert main([argument.format(folder=folder, path=path, **places) for argument in arguments]) == 2
     line = _sentence(capsys)
     assert re.search(sentence, line), line
+    assert not model.transformer.questions
+    assert not list(Path.cwd().iterdir())
+    assert {given: given.read_bytes() for given in before} == before
 
 
 @pytest.mark.parametrize(
@@ -268,6 +300,68 @@ def test_interruption_has_its_own_code(model, video_file: Path, monkeypatch, cap
     monkeypatch.setattr(model.transformer, "forward", interrupt)
     assert main(["pose", str(video_file)]) == 130
     assert _sentence(capsys) == "raxel: interrupted"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory"),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+    ],
+)
+def test_too_little_memory_is_said_and_the_next_run_works(
+    model, video_file: Path, monkeypatch, capsys, error: Exception
+) -> None:
+    def fail(*arguments, **named):
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(model.transformer, "forward", fail)
+        assert main(["pose", str(video_file)]) == 2
+    assert "the memory does not suffice: take fewer frames" in _sentence(capsys)
+    assert list(video_file.parent.iterdir()) == [video_file]
+    assert main(["pose", str(video_file)]) == 0
+
+
+def test_an_error_of_ours_is_not_hidden(model, video_file: Path, monkeypatch) -> None:
+    def fail(*arguments, **named):
+        raise RuntimeError("the size of tensor a must match the size of tensor b")
+
+    monkeypatch.setattr(model.transformer, "forward", fail)
+    with pytest.raises(RuntimeError, match="size of tensor"):
+        main(["pose", str(video_file)])
+
+
+@pytest.mark.parametrize("command", ["joint", "loop"])
+def test_a_generated_video_outlives_cameras_that_cannot_be_read(
+    model, video_file: Path, image_file: Path, tmp_path: Path, monkeypatch, capsys, command: str
+) -> None:
+    read, calls = pipeline.read_cameras, []
+
+    def fail_on_the_generated(*arguments, **named):
+        calls.append(arguments)
+        if command == "loop" and len(calls) == 1:
+            return read(*arguments, **named)
+        raise PoseRecoveryError(3, "its rays are all the same")
+
+    monkeypatch.setattr(pipeline, "read_cameras", fail_on_the_generated)
+    out = tmp_path / "made.mp4" if command == "joint" else tmp_path / "made"
+    given = image_file if command == "joint" else video_file
+    assert main([command, str(given), "--steps", "1", "--out", str(out)]) == 2
+    assert capsys.readouterr().err.endswith(
+        "raxel: no camera can be recovered from frame 3: its rays are all the same\n"
+    )
+    assert read_video(out if command == "joint" else out / "generated.mp4").video.shape == (3, FRAMES, *HW)
+
+
+def test_a_camera_path_too_large_to_be_one_is_not_read(tmp_path: Path, monkeypatch) -> None:
+    path = tmp_path / "path.json"
+    path.write_text(make_move("pan", 5).to_json())
+    assert len(options.read_trajectory(path)) == 5
+    monkeypatch.setattr(options, "LARGEST_PATH_BYTES", 1000)
+    with pytest.raises(ValueError, match=r"path\.json is no camera path: it is larger than"):
+        options.read_trajectory(path)
 
 
 def test_the_parser_starts_without_the_heavy_packages() -> None:

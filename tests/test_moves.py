@@ -115,5 +115,5 @@ def test_what_is_no_move() -> None:
         make_move("orbit", 5, depth=0.0)
     with pytest.raises(ValueError, match=r"an arc swings by at most 2\.985 radians, got 3\.000"):
         make_move("arc", 5, amount=3.0)
-    with pytest.raises(ValueError, match="between 0 and pi radians"):
+    with pytest.raises(ValueError, match=r"between 0 and 180 degrees, got 180\.0"):
         make_move("pan", 5, fov_degrees=180.0)

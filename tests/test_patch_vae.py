@@ -114,3 +114,36 @@ def test_other_latents_and_other_files_are_refused(vae, tmp_path):
     save_file({"decoder.conv_in.weight": torch.zeros(2)}, tmp_path / "sd-vae.safetensors")
     with pytest.raises(ValueError, match="no raxel patch VAE"):
         load_patch_vae(tmp_path / "sd-vae.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"image_refiner.enter.weight": None}, "lacks the tensor"),
+        ({"group_code": torch.zeros(())}, "lacks the tensor"),
+        ({"image_mean": None}, 'Missing key.*"image_mean"'),
+        ({"image_code": torch.zeros(2, 192)}, "size mismatch for image_code"),
+        ({"surplus": torch.zeros(1)}, 'Unexpected key.*"surplus"'),
+        ({"image_refiner.enter.weight": torch.zeros(1 << 40, 0, 3, 3)}, "size"),
+    ],
+)
+def test_damaged_files_are_refused_in_one_sentence(tmp_path, change, reason):
+    from safetensors.torch import save_file
+
+    path = tmp_path / "vae.safetensors"
+    state = PatchVAE(4, 8).state_dict() | change
+    save_file({name: tensor for name, tensor in state.items() if tensor is not None}, path)
+    with pytest.raises(ValueError, match=f"^vae.safetensors is no raxel patch VAE: .*{reason}") as error:
+        load_patch_vae(path)
+    assert "\n" not in str(error.value)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ValueError, match="^vae.safetensors can not be read as safetensors"):
+        load_patch_vae(path)
+
+
+def test_a_file_in_half_precision_is_a_vae_in_float32(tmp_path):
+    from safetensors.torch import save_file
+
+    path = tmp_path / "vae.safetensors"
+    save_file({name: tensor.half() for name, tensor in PatchVAE(4, 8).state_dict().items()}, path)
+    assert {tensor.dtype for tensor in load_patch_vae(path).state_dict().values()} == {torch.float32}

@@ -23,6 +23,7 @@ from raxel_core.model.config import RaxelConfig
 from raxel_core.model.transformer import RaxelTransformer, initialize
 from raxel_core.pipeline import (
     Source,
+    UnreadCamerasError,
     estimate_cameras,
     generate_joint,
     generate_video,
@@ -306,3 +307,46 @@ def test_a_model_whose_parts_do_not_fit_is_refused() -> None:
     wrong = replace(lossless_recipe(), ray_statistics=LatentStatistics((0.0,) * 4, (1.0,) * 4))
     with pytest.raises(ValueError, match="differ in latent channels"):
         replace(model, recipe=wrong)
+
+
+def test_sources_and_clips_that_are_no_pictures_are_named() -> None:
+    video, camera = moving_clip()
+    model = oracle_model(video, camera)
+    broken = video[:, 4].clone()
+    broken[0, 0, 0] = torch.inf
+    with pytest.raises(ValueError, match="the source image of frame 4 contains NaN or infinity"):
+        generate_joint(model, [Source(video[:, 0]), Source(broken, 4)])
+    levels = video.mul(127).to(torch.uint8)
+    with pytest.raises(
+        ValueError, match=r"the source image of frame 0 must be floating point in \[-1, 1\], got torch.uint8"
+    ):
+        generate_joint(model, [Source(levels[:, 0])])
+    with pytest.raises(ValueError, match=r"the clip must be floating point in \[-1, 1\], got torch.uint8"):
+        estimate_cameras(model, levels)
+    mirrored = replace(camera[0], world_from_cam=camera[0].world_from_cam * torch.tensor([-1.0, 1.0, 1.0, 1.0]))
+    with pytest.raises(ValueError, match="the camera has a rotation that mirrors"):
+        generate_joint(model, [Source(video[:, 0], camera=mirrored)])
+
+
+@pytest.mark.parametrize("name", ["source_guidance", "text_guidance"])
+def test_guidance_that_is_no_number_is_named(name: str) -> None:
+    with pytest.raises(ValueError, match=f"the {name.split('_')[0]} guidance must be a finite number, got nan"):
+        Run(pose_schedule(1), **{name: float("nan")})
+
+
+def test_zero_frames_and_zero_fps_are_not_the_defaults() -> None:
+    video, camera = moving_clip()
+    model = oracle_model(video, camera)
+    with pytest.raises(ValueError, match=r"4k \+ 1 frames, got 0"):
+        generate_joint(model, [], frames=0)
+    with pytest.raises(ValueError, match="fps is a positive number, got 0"):
+        estimate_cameras(model, video, fps=0.0)
+
+
+def test_a_clip_whose_cameras_cannot_be_read_is_not_lost() -> None:
+    video, camera = moving_clip()
+    model = oracle_model(video, camera)
+    model.transformer.rays = torch.zeros_like(model.transformer.rays)
+    with pytest.raises(UnreadCamerasError, match="no camera can be recovered from frame 0") as raised:
+        generate_joint(model, [Source(video[:, 0])], steps=4)
+    torch.testing.assert_close(raised.value.video, video, rtol=0, atol=1e-4)

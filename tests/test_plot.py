@@ -133,14 +133,12 @@ def levels(frames: int, height: int, width: int) -> Tensor:
     return torch.linspace(-1, 1, frames)[None, :, None, None].expand(3, frames, height, width)
 
 
-def test_a_contact_sheet_shows_the_frames_in_order() -> None:
-    """Six of eleven frames, 0, 2, ... 10, in rows of three: greys 0, 51, ... 255 in the middle of the cells."""
-    sheet = plot.contact_sheet(levels(11, 40, 80), frames=6, columns=3, cell_width=80)
-    assert sheet.shape == (8 + 2 * 48, 8 + 3 * 88, 3)
-    middles = [int(sheet[28 + 48 * row, 48 + 88 * column, 0]) for row in range(2) for column in range(3)]
-    assert middles == [0, 51, 102, 153, 204, 255]
-    titled = plot.contact_sheet(levels(11, 40, 80), frames=6, columns=3, cell_width=80, title="clip")
-    assert titled.shape[0] == sheet.shape[0] + 28
+def test_a_comparison_shows_the_frames_in_order() -> None:
+    """Six of eleven frames, 0, 2, ... 10, in a row: greys 0, 51, ... 255 in the middle of the cells."""
+    sheet = plot.comparison_sheet({"": levels(11, 40, 80)}, frames=6, cell_width=80)
+    assert sheet.shape == (8 + 48, 8 + 6 * 88, 3)
+    assert [int(sheet[28, 48 + 88 * column, 0]) for column in range(6)] == [0, 51, 102, 153, 204, 255]
+    assert plot.comparison_sheet({"clip": levels(11, 40, 80)}, cell_width=80).shape[0] == sheet.shape[0] + 28
 
 
 def test_a_comparison_keeps_each_aspect() -> None:
@@ -153,11 +151,11 @@ def test_a_comparison_keeps_each_aspect() -> None:
 
 def test_bad_videos_are_named() -> None:
     with pytest.raises(ValueError, match=r"a sheet needs videos \[3, F, H, W\] in \[-1, 1\], got torch.uint8"):
-        plot.contact_sheet(torch.zeros(3, 2, 8, 8, dtype=torch.uint8))
+        plot.comparison_sheet({"clip": torch.zeros(3, 2, 8, 8, dtype=torch.uint8)})
     with pytest.raises(ValueError, match="no video to show"):
         plot.comparison_sheet({})
     with pytest.raises(ValueError, match="at least 1 frame, got 0"):
-        plot.contact_sheet(levels(3, 8, 8), frames=0)
+        plot.comparison_sheet({"clip": levels(3, 8, 8)}, frames=0)
 
 
 def test_a_picture_becomes_an_image_and_opencv_waits_until_it_is_needed() -> None:

@@ -429,3 +429,16 @@ def test_the_best_rotation_never_mirrors(batch):
     mirror = rotation @ torch.diag(torch.tensor([3.0, 2.0, -1.0], dtype=F64))
     # Of the proper rotations the best one gives up the weakest axis, the mirrored one.
     torch.testing.assert_close(rotation_from_covariance(mirror), rotation, rtol=0.0, atol=1e-12)
+
+
+@pytest.mark.parametrize("focal", ["shared", "per_frame"])
+@pytest.mark.parametrize("method", METHODS)
+def test_a_batch_is_read_like_its_clips_and_left_as_it_was(method: str, focal: str) -> None:
+    rays = bundles(clip((2, 3)))
+    rays = rays + 0.01 * draw(*rays.shape)
+    given = rays.clone()
+    found = recover_cameras(rays, VIDEO_HW, method=method, focal=focal)
+    assert torch.equal(rays, given)
+    alone = recover_cameras(rays[1, 2], VIDEO_HW, method=method, focal=focal)
+    torch.testing.assert_close(found.camera.world_from_cam[1, 2], alone.camera.world_from_cam, rtol=0, atol=1e-6)
+    torch.testing.assert_close(found.covariance[1, 2], alone.covariance, rtol=1e-3, atol=1e-12)

@@ -72,6 +72,28 @@ def test_a_vae_that_is_not_at_hand_is_asked_for(files: tuple[Path, Path], tmp_pa
         load_vae(files[0])
 
 
+def test_a_checkpoint_cannot_name_a_file_as_its_vae(files: tuple[Path, Path], tmp_path: Path) -> None:
+    """What a recipe says is a name: even where a VAE lies at that place, it is not opened."""
+    path = tmp_path / "pointing.safetensors"
+    for place in (files[1], files[1].with_suffix("")):
+        recipe = replace(small_recipe(), vae=str(place))
+        save_checkpoint(path, small_transformer(), CONFIG, metadata={METADATA_KEY: recipe.to_json()})
+        with pytest.raises(ValueError, match="is not embedded; give the path"):
+            load_model(path)
+
+
+def test_a_vae_of_another_format_is_refused_with_the_reason(tmp_path: Path) -> None:
+    pickled = tmp_path / "vae.pt"
+    torch.save({}, pickled)
+    with pytest.raises(ValueError, match="can run code when opened"):
+        load_vae(pickled)
+    pickled.rename(tmp_path / "vae.safetensors")
+    with pytest.raises(ValueError, match="zip archive"):
+        load_vae(tmp_path / "vae.safetensors")
+    with pytest.raises(ValueError, match="neither a diffusers folder"):
+        load_vae(tmp_path)
+
+
 def test_latent_shapes_follow_from_frames_and_size() -> None:
     """9 frames are 3 latent frames; 64 x 96 pixels are 8 x 12 cells, and the raxels' 32 x 48 pixels are 4 x 6."""
     model = RaxelModel(small_transformer(), small_vae(), small_recipe())

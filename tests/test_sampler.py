@@ -150,3 +150,10 @@ def test_noise_is_fixed_by_the_seed_and_video_comes_first() -> None:
     assert not torch.equal(first.video, draw_noise(VIDEO_SHAPE, RAY_SHAPE, seed=8).video)
     # The bytes themselves are a promise: a saved seed must give the same result next year.
     assert first.video.flatten()[:3].tolist() == pytest.approx([-0.82013, 0.39563, 0.89891], abs=1e-4)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**64])
+def test_a_seed_beyond_64_bits_is_refused(seed: int) -> None:
+    draw_noise(VIDEO_SHAPE, RAY_SHAPE, seed=2**64 - 1)
+    with pytest.raises(ValueError, match=rf"a seed is a whole number from 0 to 2\^64 - 1, got {seed}"):
+        draw_noise(VIDEO_SHAPE, RAY_SHAPE, seed=seed)

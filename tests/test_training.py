@@ -77,7 +77,7 @@ def test_the_network_learns_four_clips_by_heart(tmp_path, vae):
     run(tmp_path / "run", config, vae)
     lines = [line for line in read_log(tmp_path / "run") if "loss" in line]
     for part in ("loss", "rotation", "translation", "focal"):
-        assert lines[-1][part] < 0.05 * lines[0][part], part
+        assert lines[-1][part] < 0.1 * lines[0][part], part
 
 
 def test_each_task_noises_the_streams_it_generates():
@@ -140,5 +140,12 @@ def test_configurations_survive_json_and_name_what_they_do_not_know():
     assert TrainConfig.from_json(CONFIG.to_json()) == CONFIG
     with pytest.raises(ValueError, match="no stepz"):
         TrainConfig.from_json(json.dumps({"name": "x", "steps": 1, "frames": 5, "stepz": 2}))
+    for text, message in (
+        ("[]", "JSON object, got list"), ('{"name": "x"}', "lacks frames, steps"), ("{", "not JSON"),
+        ('{"name": "x", "steps": "a", "frames": 5}', "steps of the training configuration must be int"),
+        ("[" * 100_000, "not JSON"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=message):
+            TrainConfig.from_json(text)
     with pytest.raises(ValueError, match="sum to 1"):
         replace(CONFIG, task_shares=(0.5, 0.5, 0.5))

@@ -196,9 +196,11 @@ def test_the_budget_follows_free_memory(monkeypatch: pytest.MonkeyPatch) -> None
     ("arguments", "message"),
     [
         ({"frames": 0}, "at least 1 frame"),
-        ({"fps": 0.0}, "must be positive"),
-        ({"fps": float("inf")}, "must be positive"),
-        ({"start": -1.0}, "0 s or later"),
+        ({"fps": 0.0}, "the frame rate of a video is 0.001 to 10000 a second, got 0.0"),
+        ({"fps": float("inf")}, "frame rate"),
+        ({"fps": float("nan")}, "frame rate"),
+        ({"start": -1.0}, "0 to 1e\\+07 s, got -1.0"),
+        ({"start": 1e18}, "0 to 1e\\+07 s"),
     ],
 )
 def test_selections_of_nothing_are_refused(arguments: dict, message: str) -> None:
@@ -239,3 +241,79 @@ def test_a_video_is_complete_or_absent(tmp_path: Path, monkeypatch: pytest.Monke
 def test_an_unwritable_place_is_an_oserror(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="cannot write"):
         write_video(tmp_path / "missing" / "out.mp4", torch.zeros(3, 1, 32, 32), fps=8.0)
+
+
+def test_what_was_cropped_off_is_not_kept(tmp_path: Path) -> None:
+    """A strip of 2 x 320 pixels covers 32 x 32 after it was made 32 x 5120: only the crop may stay in memory."""
+    path = tmp_path / "strip.mp4"
+    write_video(path, torch.zeros(3, 1, 2, 320), fps=8.0)
+    with av.open(str(path)) as container:
+        frame = next(container.decode(video=0))
+    image, _ = video_io.fit_video(video_io._image_from_frame(frame, None), (32, 32))
+    assert image.shape == (3, 32, 32)
+    assert image.untyped_storage().nbytes() == 3 * 32 * 32 * 4
+
+
+def test_the_budget_counts_what_a_picture_becomes_before_it_is_cropped(tmp_path: Path) -> None:
+    path = tmp_path / "strip.png"
+    write_image(path, torch.zeros(3, 1, 3000))
+    with pytest.raises(ValueError, match="too large to decode: 1 frames of 64x64 pixels from 1x3000"):
+        read_video(path, Selection(hw=(64, 64)), bytes_cap=64 * 192_000 * 24)
+
+
+def test_a_picture_with_wide_pixels_is_read_wide(tmp_path: Path) -> None:
+    path = tmp_path / "wide.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=8)
+        stream.width, stream.height, stream.pix_fmt = 64, 32, "yuv420p"
+        stream.options = {"x264-params": "sar=2/1"}
+        frame = av.VideoFrame.from_ndarray(np.zeros((32, 64, 3), np.uint8), format="rgb24")
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    assert read_video(path).video.shape == (3, 1, 32, 128)
+    with pytest.raises(ValueError, match="1 frames of 32x128 pixels from 32x64"):
+        read_video(path, bytes_cap=2 * 32 * 64 * 24)
+
+
+def test_a_name_is_never_a_pattern_or_an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_image("shot%d.png", torch.zeros(3, 8, 8))
+    assert read_image("shot%d.png")[0].shape == (3, 8, 8)
+    for name in ("http://127.0.0.1:9/a.mp4", "concat:shot%d.png"):
+        with pytest.raises(OSError, match="No such file or directory"):
+            read_video(name)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ffconcat version 1.0\nfile ramp.mp4\n",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nramp.mp4\n#EXT-X-ENDLIST\n",
+    ],
+)
+def test_a_playlist_opens_no_other_file(ramp_file: Path, text: str) -> None:
+    path = ramp_file.with_name("list.m3u8")
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"^cannot read .*list\.m3u8"):
+        read_video(path)
+
+
+def test_an_empty_file_is_called_empty(tmp_path: Path) -> None:
+    path = tmp_path / "empty.mp4"
+    path.touch()
+    with pytest.raises(ValueError, match=r"empty\.mp4 is empty$"):
+        read_video(path)
+
+
+def test_a_result_is_named_as_what_it_is(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"out\.avi has to end in \.mp4"):
+        write_video(tmp_path / "out.avi", torch.zeros(3, 1, 32, 32), fps=8.0)
+    with pytest.raises(ValueError, match=r"out\.jpg has to end in \.png"):
+        write_image(tmp_path / "out.jpg", torch.zeros(3, 8, 8))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("fps", [1e-9, 1e299, float("nan")])
+def test_rates_that_no_file_can_state_are_refused(tmp_path: Path, fps: float) -> None:
+    with pytest.raises(ValueError, match=r"the frame rate of a video is 0\.001 to 10000 a second"):
+        write_video(tmp_path / "out.mp4", torch.zeros(3, 1, 32, 32), fps=fps)

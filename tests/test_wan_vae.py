@@ -145,3 +145,26 @@ def test_tiling_is_refused_rather_than_clamped(video: torch.Tensor) -> None:
 def test_importing_the_adapter_does_not_import_diffusers() -> None:
     code = "import sys, raxel_core.latents.wan_vae; sys.exit('diffusers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("text", ["[]", "null", '{"_class_name": 3}'])
+def test_a_folder_of_something_else_is_no_wan_vae(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(ValueError, match="neither a diffusers folder"):
+        load_wan_vae(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["{", "[" * 100_000])
+def test_a_folder_with_a_broken_configuration_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(ValueError, match=r"config\.json is not JSON"):
+        load_wan_vae(tmp_path)
+
+
+def test_a_file_whose_sizes_are_no_sizes_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "scalar.safetensors"
+    scalar = torch.zeros(())
+    names = ("decoder.middle.0.residual.0.gamma", "decoder.head.0.gamma", "conv2.weight")
+    save_file({name: scalar.clone() for name in names}, path)
+    with pytest.raises(ValueError, match="is no complete Wan VAE"):
+        load_wan_vae(path)

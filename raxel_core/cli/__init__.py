@@ -15,6 +15,8 @@ from . import benchmark, demo, evaluate, generate, joint, loop, pose, train
 COMMANDS = (demo, pose, generate, joint, loop, evaluate, train, benchmark)
 BAD_INPUT = 2
 INTERRUPTED = 130
+# What PyTorch says on a GPU and on the CPU; it has an exception of its own for the first only.
+_OUT_OF_MEMORY = ("out of memory", "DefaultCPUAllocator")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -30,15 +32,29 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit code: 0, 2 on bad input, 130 when interrupted."""
+    """Run one command; return its exit code: 0, 2 on bad input or too little memory, 130 when interrupted."""
     options = build_parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="raxel: %(message)s", stream=sys.stderr)
     try:
         options.run(options)
-    except (ValueError, OSError) as error:
-        print(f"raxel: {' '.join(str(error).split())}", file=sys.stderr)
+    except (ValueError, OSError, MemoryError, RuntimeError) as error:
+        sentence = _sentence(error)
+        if sentence is None:
+            raise
+        print(f"raxel: {' '.join(sentence.split())}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         print("raxel: interrupted", file=sys.stderr)
         return INTERRUPTED
     return 0
+
+
+def _sentence(error: Exception) -> str | None:
+    """What to tell the user of an error of theirs or of their machine; None of one of ours."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, (ValueError, OSError)):
+        return str(error)
+    if isinstance(error, MemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY):
+        return "the memory does not suffice: take fewer frames, smaller pictures, a smaller batch or another --device"
+    return None

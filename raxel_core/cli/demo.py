@@ -51,9 +51,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Render the scene, run the tasks, write videos, paths, pictures and the report."""
+    from ..atomic_file import write_text
     from ..evaluation.report import to_json
 
     started = time.monotonic()
+    shared.check_output_folder(options.out)
     model = shared.load(options)
     scene = _run_tasks(model, options)
     options.out.mkdir(parents=True, exist_ok=True)
@@ -64,7 +66,7 @@ def run(options: argparse.Namespace) -> None:
     figures = _figures(scene)
     seconds = round(time.monotonic() - started, 1)
     report = {"format": FORMAT, "version": VERSION, **facts, "unit": scene.truth.unit, **figures, "seconds": seconds}
-    (options.out / "report.json").write_text(to_json(report))
+    write_text(options.out / "report.json", to_json(report))
     say(f"wrote {options.out}")
     show(report, _text(figures, seconds), as_json=options.json)
 
@@ -108,11 +110,12 @@ def _write_videos(out: Path, scene: _Scene) -> None:
 
 def _write_paths(out: Path, scene: _Scene) -> None:
     """The camera paths as files and as one drawing."""
+    from ..atomic_file import write_text
     from .pose import write_plot
 
     paths = _paths(scene) | {"joint": scene.joint.cameras.trajectory}
     for name, trajectory in paths.items():
-        (out / f"{name}.json").write_text(trajectory.to_json())
+        write_text(out / f"{name}.json", trajectory.to_json())
     write_plot(out / "paths.png", _paths(scene))
 
 

@@ -38,15 +38,20 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Render the scenes batch by batch, measure, print the report."""
+    from ..atomic_file import write_text
     from ..evaluation.benchmark_scenes import SceneSettings, evaluate_scenes
     from .scenes import PipelineScenes, scene_batches
 
     if min(options.scenes, options.batch) < 2:
         raise ValueError(f"at least 2 scenes are needed, 2 at a time, got {options.scenes} and {options.batch}")
+    if options.out:
+        shared.check_output(options.out, ".json")
     settings = SceneSettings(tuple(options.pose_steps), options.loop_steps, tuple(sorted(options.sources)))
     model = shared.load(options)
-    if settings.source_frames[-1] >= model.recipe.frames:
-        raise ValueError(f"a source shows frame {settings.source_frames[-1]} of clips of {model.recipe.frames} frames")
+    frames = range(model.recipe.frames)
+    if not set(settings.source_frames) < set(frames):
+        shown = list(settings.source_frames)
+        raise ValueError(f"the sources are some of the frames 0 to {frames[-1]} and not all of them, got {shown}")
     scenes = PipelineScenes(
         model,
         settings.source_frames,
@@ -69,7 +74,7 @@ def run(options: argparse.Namespace) -> None:
     batches = scene_batches(model, options.first, options.scenes, batch=options.batch)
     report = evaluate_scenes(scenes, batches, settings, seed=options.seed, facts=facts)
     if options.out:
-        options.out.write_text(report.to_json())
+        write_text(options.out, report.to_json())
         say(f"wrote {options.out}")
     show(json.loads(report.to_json()), report.table(), as_json=options.json)
 

@@ -38,11 +38,13 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 def run(options: argparse.Namespace) -> None:
     """Read the pictures and the path, generate, write the video."""
     from ..pipeline import generate_video
-    from ..video_io import write_video
+    from ..video_io import check_frame_rate, write_video
 
+    shared.check_output(options.out, ".mp4", inputs=options.images)
     model = shared.load(options)
     sources, framing = shared.read_sources(options, model)
     trajectory = _trajectory(options, model, framing)
+    check_frame_rate(trajectory.fps)
     video = generate_video(
         model,
         sources,
@@ -71,7 +73,7 @@ def _trajectory(options: argparse.Namespace, model: RaxelModel, framing: Framing
         raise ValueError("--degrees and --distance belong to --move, not to --trajectory")
     trajectory = shared.read_trajectory(options.trajectory)
     trajectory = replace(trajectory, camera=framing.to_fitted(trajectory.camera))
-    return trajectory.resampled(options.frames) if options.frames else trajectory
+    return trajectory if options.frames is None else trajectory.resampled(options.frames)
 
 
 def _move(options: argparse.Namespace, model: RaxelModel) -> Trajectory:
@@ -81,13 +83,15 @@ def _move(options: argparse.Namespace, model: RaxelModel) -> Trajectory:
     from ..geometry.moves import MOVES as KINDS
     from ..geometry.moves import make_move
 
+    if options.move == "static" and (options.degrees, options.distance) != (None, None):
+        raise ValueError("static stands still, and takes neither --degrees nor --distance")
     angular = KINDS[options.move].angular
     if (options.distance if angular else options.degrees) is not None:
         raise ValueError(f"{options.move} takes {'--degrees' if angular else '--distance'}")
     amount = math.radians(options.degrees) if options.degrees is not None else options.distance
     return make_move(
         options.move,
-        options.frames or model.recipe.frames,
+        model.recipe.frames if options.frames is None else options.frames,
         hw=model.recipe.hw,
         fov_degrees=options.fov_degrees,
         amount=amount,

@@ -27,28 +27,36 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Read the pictures, generate both, write the video and the path beside it."""
-    from ..pipeline import generate_joint
+    from ..atomic_file import write_text
+    from ..pipeline import UnreadCamerasError, generate_joint
     from ..video_io import write_video
     from .pose import summary
 
+    path = shared.check_output(options.out, ".mp4", inputs=options.images).with_suffix(".json")
+    shared.check_output(path, ".json")
     model = shared.load(options)
     sources, _ = shared.read_sources(options, model)
-    result = generate_joint(
-        model,
-        sources,
-        frames=options.frames,
-        steps=options.steps,
-        ray_steps=options.ray_steps,
-        mode=options.mode,
-        shift=options.shift,
-        sampler=options.sampler,
-        source_guidance=options.guidance,
-        seed=options.seed,
-        progress=progress_bar("video and cameras"),
-    )
-    trajectory, path = result.cameras.trajectory, options.out.with_suffix(".json")
+    try:
+        result = generate_joint(
+            model,
+            sources,
+            frames=options.frames,
+            steps=options.steps,
+            ray_steps=options.ray_steps,
+            mode=options.mode,
+            shift=options.shift,
+            sampler=options.sampler,
+            source_guidance=options.guidance,
+            seed=options.seed,
+            progress=progress_bar("video and cameras"),
+        )
+    except UnreadCamerasError as error:
+        write_video(options.out, error.video, fps=model.recipe.fps)
+        say(f"wrote {options.out}, without a path")
+        raise
+    trajectory = result.cameras.trajectory
     write_video(options.out, result.video, fps=trajectory.fps)
-    path.write_text(trajectory.to_json())
+    write_text(path, trajectory.to_json())
     say(f"wrote {options.out} and {path}")
     body = {"video": str(options.out), "trajectory": str(path), **summary(result.cameras, trajectory)}
     show(body, "\n".join(f"{name}: {value}" for name, value in body.items()), as_json=options.json)

@@ -5,9 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import options as shared
 from .console import progress_bar, say, show
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -31,27 +35,33 @@ def run(options: argparse.Namespace) -> None:
     """Read the clip, close the loop, write what it made and the report."""
     import math
 
+    from ..atomic_file import write_text
     from ..evaluation.report import Bounds, loop_report
-    from ..pipeline import self_consistency
-    from ..video_io import write_video
+    from ..pipeline import UnreadCamerasError, self_consistency
     from .pose import in_source_pixels, write_plot
 
+    shared.check_output_folder(options.out)
     model = shared.load(options)
     clip = shared.read_clip(options, model)
-    result = self_consistency(
-        model,
-        clip.video,
-        source_frames=options.sources,
-        steps=options.steps,
-        pose_steps=options.pose_steps,
-        shift=options.shift,
-        sampler=options.sampler,
-        seed=options.seed,
-        method=options.method,
-        focal=options.focal,
-        fps=clip.fps,
-        progress=progress_bar("loop"),
-    )
+    try:
+        result = self_consistency(
+            model,
+            clip.video,
+            source_frames=options.sources,
+            steps=options.steps,
+            pose_steps=options.pose_steps,
+            shift=options.shift,
+            sampler=options.sampler,
+            seed=options.seed,
+            method=options.method,
+            focal=options.focal,
+            fps=clip.fps,
+            progress=progress_bar("loop"),
+        )
+    except UnreadCamerasError as error:
+        _write_generated(options.out, error.video, clip.fps)
+        say(f"wrote {options.out}, with the video alone")
+        raise
     degrees = options.max_rotation_degrees
     bounds = Bounds(
         rotation_error=None if degrees is None else math.radians(degrees),
@@ -63,11 +73,18 @@ def run(options: argparse.Namespace) -> None:
         "second": in_source_pixels(result.second.trajectory, clip),
     }
     report = loop_report((paths["first"], paths["second"]), (clip.video, result.video), bounds=bounds)
-    options.out.mkdir(parents=True, exist_ok=True)
-    write_video(options.out / "generated.mp4", result.video, fps=clip.fps)
+    _write_generated(options.out, result.video, clip.fps)
     for name, trajectory in paths.items():
-        (options.out / f"{name}.json").write_text(trajectory.to_json())
+        write_text(options.out / f"{name}.json", trajectory.to_json())
     write_plot(options.out / "paths.png", paths)
-    (options.out / "report.json").write_text(report.to_json())
+    write_text(options.out / "report.json", report.to_json())
     say(f"wrote {options.out}")
     show(json.loads(report.to_json()), report.table(), as_json=options.json)
+
+
+def _write_generated(folder: Path, video: Tensor, fps: float) -> None:
+    """The clip that was generated again, in a new folder if need be."""
+    from ..video_io import write_video
+
+    folder.mkdir(parents=True, exist_ok=True)
+    write_video(folder / "generated.mp4", video, fps=fps)

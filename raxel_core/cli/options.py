@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from ..pipeline import RaxelModel, Source
     from ..video_io import Clip
 
+LARGEST_PATH_BYTES = 64 << 20  # some 100,000 frames
 DTYPES = ("float32", "bfloat16", "float16")
 
 
@@ -76,6 +79,37 @@ def load(options: argparse.Namespace) -> RaxelModel:
     return load_model(options.model, vae=options.vae, device=_device(options.device), dtype=dtype)
 
 
+def check_output(path: Path, suffix: str, *, inputs: Sequence[Path] = ()) -> Path:
+    """`path`, after a check before long work that a result can be written there.
+
+    Raises ValueError when it does not end in `suffix`, is a folder or one of the `inputs`; OSError when its folder
+    takes no file.
+    """
+    if path.suffix.lower() != suffix:
+        raise ValueError(f"{path} has to end in {suffix}, which is what is written there")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder, and a file is to be written there")
+    for given in inputs:
+        if path.exists() and given.exists() and path.samefile(given):
+            raise ValueError(f"{path} is read, and so cannot be where the result is written")
+    _check_takes_files(path.parent)
+    return path
+
+
+def check_output_folder(folder: Path) -> None:
+    """Check before long work that `folder` takes files, or can be made to; OSError otherwise."""
+    _check_takes_files(next(place for place in (folder, *folder.absolute().parents) if place.exists()))
+
+
+def _check_takes_files(folder: Path) -> None:
+    """OSError unless a file can be written into `folder`."""
+    try:
+        with TemporaryFile(dir=folder):
+            return
+    except OSError as error:
+        raise OSError(f"cannot write into {folder}: {error.strerror}") from error
+
+
 def _device(name: str) -> torch.device:
     """The device of that name; ValueError when there is none, or none on this computer."""
     import torch
@@ -99,15 +133,15 @@ def read_clip(options: argparse.Namespace, model: RaxelModel) -> Clip:
     from ..video_io import Selection, read_video
     from .console import say
 
-    wanted = check_frame_count(options.frames or model.recipe.frames)
-    fps = options.fps or model.recipe.fps
+    wanted = check_frame_count(model.recipe.frames if options.frames is None else options.frames)
+    fps = model.recipe.fps if options.fps is None else options.fps
     clip = read_video(options.video, Selection(wanted, fps, options.start, model.recipe.hw))
     found = clip.video.shape[1]
     say(f"read {found} frames at {fps:g} a second of {options.video}, from {options.start:g} s on")
     if found == wanted:
         return clip
     usable = (found - 1) // 4 * 4 + 1
-    if options.frames or usable < 5:
+    if options.frames is not None or usable < 5:
         raise ValueError(f"{options.video} has {found} frames at {fps:g} a second, {max(wanted, 5)} are needed")
     say(f"the first {usable} of them are used: a clip has 4n+1 frames")
     return replace(clip, video=clip.video[:, :usable])
@@ -117,6 +151,8 @@ def read_trajectory(path: Path) -> Trajectory:
     """The camera path in a file; ValueError that names the file when it holds none."""
     from ..geometry.trajectory import Trajectory
 
+    if path.stat().st_size > LARGEST_PATH_BYTES:
+        raise ValueError(f"{path} is no camera path: it is larger than {LARGEST_PATH_BYTES >> 20} MiB")
     try:
         return Trajectory.from_json(path.read_text(encoding="utf-8"))
     except ValueError as error:

@@ -28,8 +28,14 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Read the clip, estimate, write the path in the pixels of the video as it is."""
+    from ..atomic_file import write_text
     from ..pipeline import estimate_cameras
 
+    out = shared.check_output(
+        options.out or options.video.with_suffix(".cameras.json"), ".json", inputs=[options.video]
+    )
+    if options.plot:
+        shared.check_output(options.plot, ".png", inputs=[options.video])
     model = shared.load(options)
     clip = shared.read_clip(options, model)
     estimate = estimate_cameras(
@@ -43,8 +49,7 @@ def run(options: argparse.Namespace) -> None:
         progress=progress_bar("cameras"),
     )
     trajectory = in_source_pixels(estimate.trajectory, clip)
-    out = options.out or options.video.with_suffix(".cameras.json")
-    out.write_text(trajectory.to_json())
+    write_text(out, trajectory.to_json())
     if options.plot:
         write_plot(options.plot, {"estimate": trajectory})
     say(f"wrote {out}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -25,6 +24,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Build the trainer, which resumes from the folder's state if there is one, and train."""
+    from ..evaluation.report import to_json
     from ..raxel_model import load_vae
     from ..training.config import TrainConfig
     from ..training.train import WEIGHTS_FILE, Trainer
@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> None:
     trainer = Trainer(config, load_vae(options.vae), options.folder, cache=cache, start=options.start, vae_name=name)
 
     def report(line: dict[str, object]) -> None:
-        text = json.dumps(line) if options.json else "  ".join(_words(line))
+        text = to_json(line, indent=None) if options.json else "  ".join(_words(line))
         print(text, file=sys.stdout, flush=True)
 
     trainer.train(until=options.until, report=report)

@@ -234,15 +234,6 @@ def summarize(figures: Mapping[str, Sequence[float]]) -> tuple[Summary, ...]:
     return tuple(_summary(name, values) for name, values in figures.items())
 
 
-def summary_table(summaries: Sequence[Summary], *, unit: str = "scene units") -> str:
-    """Text table of summaries: angles in degrees, shares in percent, lengths in `unit`."""
-    rows = []
-    for summary in summaries:
-        numbers = [readable(summary.name, v, unit) for v in (summary.mean, summary.median, summary.standard_error)]
-        rows.append((summary.name, *(text for text, _ in numbers), numbers[0][1], str(summary.count)))
-    return text_table(("figure", "mean", "median", "+-", "unit", "clips"), rows)
-
-
 def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Plain text columns under `header`: columns that hold only numbers to the right, words to the left."""
     columns = [_column(name, [row[place] for row in rows]) for place, name in enumerate(header)]
@@ -262,9 +253,9 @@ def readable(name: str, value: float, unit: str = "scene units") -> tuple[str, s
     return f"{value:.5f}", unit if name in _LENGTHS else ""
 
 
-def to_json(body: Mapping[str, object]) -> str:
-    """`body` as strict JSON, indented by two: numbers that are NaN or infinite become null, which JSON has."""
-    return json.dumps(_without_non_finite(body), indent=2, allow_nan=False)
+def to_json(body: Mapping[str, object], *, indent: int | None = 2) -> str:
+    """`body` as strict JSON, on one line with `indent` None: NaN and infinity become null, which JSON has."""
+    return json.dumps(_without_non_finite(body), indent=indent, allow_nan=False)
 
 
 def _numbers(metrics: PoseMetrics) -> dict[str, float]:

@@ -84,6 +84,8 @@ def make_move(
         amount = kind.default if kind.angular else kind.default * depth
     if move == "arc" and abs(amount) > _ARC_LIMIT:
         raise ValueError(f"an arc swings by at most {_ARC_LIMIT:.3f} radians, got {amount:.3f}")
+    if not 0.0 < fov_degrees < 180.0:
+        raise ValueError(f"a horizontal angle of view lies between 0 and 180 degrees, got {fov_degrees}")
     progress = _progress(frames, easing)
     world_from_cam = _MOTIONS[move](progress * amount, depth).to(torch.float32)
     K = K_from_fov(radians(fov_degrees), hw)

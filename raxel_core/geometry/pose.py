@@ -37,11 +37,11 @@ _CONSTANT = 1e-6
 
 
 class PoseRecoveryError(ValueError):
-    """A frame whose rays give no camera; `frame` is its number in the clip."""
+    """A frame whose rays give no camera: `frame` is its number in the clip, `fault` what is wrong with them."""
 
     def __init__(self, frame: int, fault: str) -> None:
         super().__init__(f"no camera can be recovered from frame {frame}: {fault}")
-        self.frame = frame
+        self.frame, self.fault = frame, fault
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,7 +195,7 @@ def _procrustes(request: _Request) -> _Found:
     _require_fov(K, request.hw)
     problem = _problem(request, K, request.stride(_SAMPLES))
     groups, frames = problem.pinned.shape
-    fit = RayFit(rotation.view(groups, frames, 3, 3), center.view(groups, frames, 3), K.new_zeros(groups))
+    fit = RayFit(rotation.reshape(groups, frames, 3, 3), center.reshape(groups, frames, 3), K.new_zeros(groups))
     return _found(request, rotation, center, K, assess(problem, fit, weigh=equal_weights))
 
 

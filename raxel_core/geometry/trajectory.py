@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any, overload
@@ -19,6 +20,8 @@ VERSION = 1
 
 _KEYS = ("format", "version", "fps", "unit", "name", "width", "height", "frames")
 _FRAME_KEYS = ("world_from_cam", "K")
+# The largest width or height that a path may name: no picture is larger.
+_MOST_PIXELS = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,13 +154,22 @@ class Trajectory:
 def _parse(text: str) -> dict[str, Any]:
     """The JSON object in `text`, NaN and infinity refused; ValueError when there is none."""
     try:
-        values = json.loads(text, parse_constant=_refuse_constant)
+        values = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_object)
     except RecursionError as error:
         raise ValueError("the camera path is nested too deep to be one") from error
     except json.JSONDecodeError as error:
         raise ValueError(f"the camera path is not JSON: {error}") from error
     if not isinstance(values, dict):
         raise ValueError(f"a camera path is a JSON object, got {type(values).__name__}")
+    return values
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; ValueError where a name stands twice, of which readers would take different ones."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        ((name, _),) = Counter(name for name, _ in pairs).most_common(1)
+        raise ValueError(f"the camera path gives {name[:40]!r} more than once")
     return values
 
 
@@ -176,10 +188,11 @@ def _check_keys(noun: str, values: dict[str, Any], expected: tuple[str, ...]) ->
 
 
 def _whole(values: dict[str, Any], name: str) -> int:
-    """The positive whole number under `name`; ValueError otherwise."""
+    """The number of pixels under `name`; ValueError otherwise."""
     number = values[name]
-    if type(number) is not int or number < 1:
-        raise ValueError(f"the camera path's {name} is a positive whole number, got {number!r}")
+    if type(number) is not int or not 1 <= number <= _MOST_PIXELS:
+        got = repr(number)[:40]
+        raise ValueError(f"the camera path's {name} is a whole number from 1 to {_MOST_PIXELS}, got {got}")
     return number
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 from einops import rearrange
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from .frames import check_frame_count
@@ -106,11 +106,23 @@ def frames_of_patches(patches: Tensor, group: int) -> Tensor:
 
 
 def load_patch_vae(path: str | Path) -> PatchVAE:
-    """The VAE of a safetensors file that training/vae.py wrote; ValueError where it is another model's."""
-    with safe_open(path, framework="pt") as file:
-        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
-    if "group_code" not in state:
-        raise ValueError(f"{Path(path).name} is no raxel patch VAE: it lacks the tensor 'group_code'")
-    vae = PatchVAE(state["group_code"].shape[0], state["image_refiner.enter.weight"].shape[0])
-    vae.load_state_dict(state)
+    """The VAE of a safetensors file that training/vae.py wrote, in float32; ValueError where it is another model's.
+
+    Raises OSError when there is no such file.
+    """
+    name = Path(path).name
+    try:
+        with safe_open(path, framework="pt") as file:
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  (not a dict)
+    except SafetensorError as error:
+        raise ValueError(f"{name} can not be read as safetensors: {error}") from error
+    code, enter = state.get("group_code"), state.get("image_refiner.enter.weight")
+    if code is None or enter is None or not code.ndim or not enter.ndim:
+        raise ValueError(f"{name} is no raxel patch VAE: it lacks the tensor 'group_code' or its refiners")
+    try:
+        with torch.device("meta"):
+            vae = PatchVAE(len(code), len(enter))
+        vae.load_state_dict({key: tensor.float() for key, tensor in state.items()}, strict=True, assign=True)
+    except RuntimeError as error:
+        raise ValueError(f"{name} is no raxel patch VAE: {' '.join(str(error).split())[:300]}") from error
     return vae.eval().requires_grad_(False)

@@ -55,12 +55,21 @@ def is_wan_vae(path: str | Path) -> bool:
     path = Path(path)
     if path.is_dir():
         config = path / "config.json"
-        return config.is_file() and json.loads(config.read_text()).get("_class_name") == "AutoencoderKLWan"
+        return config.is_file() and _class_name(config) == "AutoencoderKLWan"
     try:
         with safe_open(path, framework="pt") as file:
             return _WAN_KEY in set(file.keys())
     except SafetensorError as error:
         raise ValueError(f"{path} is not a readable safetensors file: {error}") from error
+
+
+def _class_name(config: Path) -> object:
+    """The class that diffusers would build from a `config.json`; ValueError where the file is none."""
+    try:
+        values = json.loads(config.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{config} is not JSON: {error}") from error
+    return values.get("_class_name") if isinstance(values, dict) else None
 
 
 def load_wan_vae(path: str | Path, *, device: torch.device | str = "cpu") -> WanVAE:
@@ -86,7 +95,7 @@ def _from_wan_file(path: Path) -> Any:
     from safetensors.torch import load_file
 
     state = load_file(path)
-    absent = [key for key in (_WIDTH_KEY, _CHANNELS_KEY) if key not in state]
+    absent = [key for key in (_WIDTH_KEY, _CHANNELS_KEY) if key not in state or not state[key].ndim]
     if absent:
         raise ValueError(f"{path} is no complete Wan VAE: it lacks {absent}")
     with torch.device("meta"):

@@ -10,9 +10,8 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -21,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from ..atomic_file import replacing, write_text
 from .attention import Attention, attend
 from .config import RaxelConfig
 from .transformer import RaxelTransformer
@@ -102,7 +102,10 @@ def load_checkpoint(
     files = _checkpoint_files(Path(path))
     header = _merged_header(files)
     config = _config_of(header, files[0])
-    model = RaxelTransformer(config, operations=operations, attention=attention, device="meta", dtype=dtype)
+    try:
+        model = RaxelTransformer(config, operations=operations, attention=attention, device="meta", dtype=dtype)
+    except RuntimeError as error:
+        raise ValueError(f"{files[0].name} claims tensors beyond any memory: {error}") from error
     _check_tensors(header, model.state_dict(), files[0])
     state = {key: tensor if dtype is None else tensor.to(dtype) for key, tensor in _read_tensors(files, str(device))}
     model.load_state_dict(state, strict=True, assign=True)
@@ -140,7 +143,7 @@ def save_checkpoint(
     free |= {CONFIG_KEY: config.to_json(), FORMAT_KEY: FORMAT}
     shards = _split(tensors, shard_bytes)
     if len(shards) == 1:
-        _replace(path, partial(save_file, _contiguous(tensors, shards[0]), metadata=free))
+        _write_tensors(path, _contiguous(tensors, shards[0]), free)
         return path
     return _save_set(path, tensors, shards, free)
 
@@ -319,12 +322,12 @@ def _save_set(path: Path, tensors: Mapping[str, Tensor], shards: list[list[str]]
     weight_map: dict[str, str] = {}
     for number, keys in enumerate(shards, start=1):
         name = f"{path.stem}-{number:05d}-of-{len(shards):05d}.safetensors"
-        _replace(path.with_name(name), partial(save_file, _contiguous(tensors, keys), metadata=metadata))
+        _write_tensors(path.with_name(name), _contiguous(tensors, keys), metadata)
         weight_map |= dict.fromkeys(keys, name)
     total = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
     index = json.dumps({"metadata": {"total_size": total}, "weight_map": weight_map}, indent=1)
     index_path = path.with_name(path.stem + INDEX_SUFFIX)
-    _replace(index_path, lambda temporary: temporary.write_text(index, encoding="utf-8"))
+    write_text(index_path, index)
     return index_path
 
 
@@ -332,25 +335,10 @@ def _contiguous(tensors: Mapping[str, Tensor], keys: list[str]) -> dict[str, Ten
     return {key: tensors[key].detach().contiguous() for key in keys}
 
 
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file in the folder of `path`, bring it to the disk, then put it in place."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        write(temporary)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Bring a rename to the disk, on systems whose folders can be opened."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    """One safetensors file, whole or not at all; OSError when it cannot be written."""
+    with replacing(path) as temporary:
+        try:
+            save_file(tensors, temporary, metadata=metadata)
+        except SafetensorError as error:
+            raise OSError(str(error)) from error

@@ -96,7 +96,7 @@ class RaxelConfig:
         """The configuration of a JSON object made by `to_json`; ValueError names an unknown or missing field."""
         try:
             values = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"the model configuration is not JSON: {error}") from None
         if not isinstance(values, dict):
             raise ValueError(f"the model configuration must be a JSON object, not {type(values).__name__}")

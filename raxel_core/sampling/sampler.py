@@ -35,8 +35,10 @@ def draw_noise(video_shape: Sequence[int], ray_shape: Sequence[int], *, seed: in
     """Draw float32 standard normal noise for both streams from one CPU generator.
 
     The video is drawn first, so its noise does not depend on the grid of the rays; the same seed gives the same bytes
-    on every device.
+    on every device. Raises ValueError for a seed that is not one of 64 bits.
     """
+    if not 0 <= seed < 2**64:
+        raise ValueError(f"a seed is a whole number from 0 to 2^64 - 1, got {seed}")
     generator = torch.Generator(device="cpu").manual_seed(seed)
     video = torch.randn(tuple(video_shape), generator=generator, dtype=torch.float32)
     rays = torch.randn(tuple(ray_shape), generator=generator, dtype=torch.float32)

@@ -69,10 +69,31 @@ class TrainConfig:
     @classmethod
     def from_json(cls, text: str) -> TrainConfig:
         """The run that `to_json` wrote; fields left out keep their defaults. ValueError names an unknown field."""
-        values = json.loads(text)
-        unknown = sorted(set(values) - {f.name for f in fields(cls)})
-        if unknown:
-            raise ValueError(f"a training configuration has no {', '.join(unknown)}")
+        try:
+            values = json.loads(text)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise ValueError(f"the training configuration is not JSON: {error}") from None
+        if not isinstance(values, dict):
+            raise ValueError(f"a training configuration is a JSON object, got {type(values).__name__}")
+        types = {f.name: f.type for f in fields(cls)}
+        unknown, missing = sorted(set(values) - set(types)), sorted({"name", "steps", "frames"} - set(values))
+        if unknown or missing:
+            raise ValueError(f"a training configuration has no {', '.join(unknown)}" if unknown else
+                             f"the training configuration lacks {', '.join(missing)}")  # fmt: skip
+        for name, value in values.items():
+            _check_type(name, value, str(types[name]))
         if "model" in values:
             values["model"] = RaxelConfig.from_json(json.dumps(values["model"]))
         return cls(**values)
+
+
+_SCALARS: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float)}
+
+
+def _check_type(name: str, value: object, annotation: str) -> None:
+    """ValueError unless a JSON value fits a field's annotation: a scalar's, or a list of numbers for a tuple."""
+    expected = _SCALARS.get(annotation, (dict,) if annotation == "RaxelConfig" else (list,))
+    if isinstance(value, bool) or not isinstance(value, expected):
+        raise ValueError(f"{name} of the training configuration must be {annotation}, got {value!r}")
+    if isinstance(value, list) and not all(isinstance(v, int | float) and not isinstance(v, bool) for v in value):
+        raise ValueError(f"{name} of the training configuration must hold numbers, got {value!r}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from ..atomic_file import replacing
 from ..geometry.camera import Camera
 from ..latents.vae import VideoVAE, encode_images
 from .config import TrainConfig
@@ -140,9 +140,8 @@ def _save(path: Path, clips: LatentClips, content: str) -> None:
         "video": clips.video.half(), "images": clips.images.half(), "image_frame": clips.image_frame,
         "world_from_cam": clips.camera.world_from_cam, "K": clips.camera.K, "near_depth": clips.near_depth,
     }  # fmt: skip
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial, {"content": content})
-    partial.replace(path)
+    with replacing(path) as partial:
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial, {"content": content})
 
 
 def _load(path: Path, hw: tuple[int, int]) -> LatentClips:

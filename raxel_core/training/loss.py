@@ -144,9 +144,9 @@ def flow_loss(
         denoised = noisy_rays - ray_sigma[:, None, None, None, None] * velocity[1][:, :, :frames].float()
         raxels = vae.decode(recipe.ray_statistics.denormalize(denoised))
         rotation, translation, focal = camera_errors(raxels / recipe.raxel_scale, example.camera)
-        parts["rotation"] = (rotation / ROTATION_UNIT).square().sum(-1).mean()
-        parts["translation"] = (translation / TRANSLATION_UNIT).square().sum(-1).mean()
-        parts["focal"] = (focal / FOCAL_UNIT).square().mean()
+        parts["rotation"] = _pseudo_huber(rotation / ROTATION_UNIT)
+        parts["translation"] = _pseudo_huber(translation / TRANSLATION_UNIT)
+        parts["focal"] = _pseudo_huber(focal[..., None] / FOCAL_UNIT)
     weights = {"video": 1.0, "rays": 1.0}
     weighted = [weights.get(name, config.bundle_weight / 3) * part for name, part in parts.items()]
     parts["loss"] = torch.stack(weighted).sum()
@@ -159,6 +159,11 @@ def _with_given(noisy: Tensor, sigma: Tensor, given: Tensor, time: Tensor) -> tu
     levels = torch.cat([sigma[:, None].expand(-1, frames), sigma.new_zeros(batch, extra)], 1)
     clip_time = torch.arange(frames, device=sigma.device, dtype=time.dtype).expand(batch, -1)
     return torch.cat([noisy, given], 2), levels, torch.cat([clip_time, time[:, :extra]], 1)
+
+
+def _pseudo_huber(error: Tensor) -> Tensor:
+    """Mean of sqrt(1 + |error|^2) - 1 over vectors [..., N]: clips that can not be solved yet do not drown the rest."""
+    return (torch.sqrt(1 + error.square().sum(-1)) - 1).mean()
 
 
 def _at_level(clean: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from ..atomic_file import replacing
 from ..latents.statistics import LatentStatistics
 from ..latents.vae import VideoVAE
 from ..model.checkpoint import load_checkpoint, save_checkpoint
@@ -69,7 +70,8 @@ class Trainer:
 
     def train(self, *, until: int | None = None, report: Callable[[dict[str, Any]], None] = lambda line: None) -> None:
         """Trains to step `until` (the whole run if None), saving, validating and logging on the way."""
-        config, last = self.config, min(until or self.config.steps, self.config.steps)
+        config = self.config
+        last = config.steps if until is None else min(until, config.steps)
         started, parts = time.monotonic(), []
         while self.step < last:
             parts.append(self._train_step())
@@ -97,7 +99,7 @@ class Trainer:
                 group["lr"] = learning_rate(self.step, config)
         parts = flow_loss(self.model, example, noise, config, self.recipe, self.vae)
         if not torch.isfinite(parts["loss"]):
-            raise FloatingPointError(f"the loss of step {self.step} is {parts['loss'].item()}")
+            raise ValueError(f"the loss of step {self.step} is {parts['loss'].item()}: the run went astray before it")
         self.accelerator.backward(parts["loss"])
         norm = self.accelerator.clip_grad_norm_(self.model.parameters(), config.clip_norm)
         for optimizer in self.optimizers:
@@ -125,10 +127,9 @@ class Trainer:
         for i, optimizer in enumerate(self.optimizers):
             for key, moments in optimizer.state_dict()["state"].items():
                 tensors |= {f"optimizer.{i}.{key}.{name}": torch.as_tensor(value) for name, value in moments.items()}
-        partial = self.folder / (STATE_FILE + ".partial")
         metadata = {"step": str(self.step), "config": self.config.to_json()}
-        save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, partial, metadata)
-        partial.replace(self.folder / STATE_FILE)
+        with replacing(self.folder / STATE_FILE) as partial:
+            save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, partial, metadata)
         weights = {name: value.to(torch.bfloat16) for name, value in self.average.items()}
         save_checkpoint(self.folder / WEIGHTS_FILE, weights, self.config.model,
                         metadata={METADATA_KEY: self.recipe.to_json(), "steps": str(self.step)})  # fmt: skip

@@ -1,0 +1,44 @@
+"""Clips of the length, rate and size that a checkpoint was trained on."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ...raxel_core.framing import fit_video
+from ...raxel_core.geometry.trajectory import Trajectory
+from ...raxel_core.latents.frames import check_frame_count
+from ...raxel_core.recipe import Recipe
+
+
+def fit_clip(video: Tensor, recipe: Recipe, *, fps: float, start: float, frames: int, speed: float) -> Tensor:
+    """Frames of a video [3, F, H, W] of `fps`, from `start` seconds on, at the recipe's size and rate over `speed`.
+
+    With `fps` 0 every frame is kept. Raises ValueError when the video is too short for `frames`.
+    """
+    picked = video if fps == 0.0 else video[:, frame_numbers(video.shape[1], recipe, fps, start, frames, speed)]
+    return fit_video(picked, recipe.hw)[0]
+
+
+def frame_numbers(
+    given: int, recipe: Recipe, fps: float, start: float, frames: int, speed: float
+) -> list[int]:
+    """The frames of a video of `given` that lie nearest to the times of a clip of `frames`."""
+    step = speed * fps / recipe.fps
+    numbers = [round(start * fps + index * step) for index in range(check_frame_count(frames))]
+    if numbers[-1] >= given:
+        raise ValueError(
+            f"{frames} frames at {recipe.fps / speed:g} a second from {start:g} s on need "
+            f"{(numbers[-1] + 1) / fps:.2f} s of video, got {given / fps:.2f} s: start earlier or lower speed"
+        )
+    return numbers
+
+
+def example_scene(number: int, recipe: Recipe) -> tuple[Tensor, Trajectory]:
+    """A clip [3, F, H, W] of the test split as the recipe has them, and its cameras, in near depths of frame 0."""
+    from ...raxel_core.training.loss import canonical_cameras
+    from ...raxel_core.training.synthetic import SPLITS, render_scenes
+
+    scene = render_scenes([SPLITS["test"][number]], frames=recipe.frames, hw=recipe.hw)
+    camera = canonical_cameras(scene.camera, scene.near_depth, torch.zeros(1, dtype=torch.long))[0]
+    return scene.video[0], Trajectory(camera, fps=recipe.fps, unit="near_depth", name=f"scene {number}")

@@ -1,0 +1,158 @@
+"""The core's network with the call that ComfyUI's BaseModel makes: packed streams in, noise level of the sampler in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextvars import ContextVar
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import comfy.model_management
+import comfy.patcher_extension
+import torch
+from comfy.ldm.modules.attention import optimized_attention
+from torch import Tensor
+
+from ...raxel_core.model import RaxelConfig, RaxelTransformer
+from ...raxel_core.sampling import Sigmas
+from .packing import Shapes
+
+# The key of transformer_options under which a sampler states the noise level of each stream.
+SIGMAS_KEY = "raxel_sigmas"
+
+_OPTIONS: ContextVar[dict[str, Any]] = ContextVar("raxel_transformer_options")
+
+
+def attend_as_comfyui(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """ComfyUI's attention, with its overrides, for q, k, v [B, heads, L, head_dim]."""
+    return optimized_attention(
+        q, k, v, q.shape[1], skip_reshape=True, skip_output_reshape=True, transformer_options=_OPTIONS.get({})
+    )
+
+
+class RaxelNetwork(RaxelTransformer):
+    """`RaxelTransformer` as ComfyUI's `diffusion_model`; its state dict is the checkpoint's."""
+
+    def __init__(
+        self,
+        *,
+        image_model: str,
+        raxel_config: str,
+        raxel_recipe: str,
+        operations: ModuleType,
+        device: torch.device | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(
+            RaxelConfig.from_json(raxel_config),
+            operations=operations,
+            attention=attend_as_comfyui,
+            device=device,
+            dtype=dtype,
+        )
+
+    def forward(
+        self, x: list[Tensor], timestep: Tensor, *, transformer_options: dict[str, Any] | None = None, **conds: Any
+    ) -> list[Tensor]:
+        """Velocities of both streams x = [video, rays] [B, C, T, h, w]; `timestep` [B] is the sampler's."""
+        options = transformer_options or {}
+        wrappers = comfy.patcher_extension.get_all_wrappers(
+            comfy.patcher_extension.WrappersMP.DIFFUSION_MODEL, options
+        )
+        run = comfy.patcher_extension.WrapperExecutor.new_class_executor(self._denoise, self, wrappers)
+        return run.execute(x, timestep, transformer_options=options, **conds)
+
+    def _denoise(
+        self,
+        x: list[Tensor],
+        timestep: Tensor,
+        *,
+        levels: tuple[FrameLevels, FrameLevels],
+        transformer_options: dict[str, Any],
+        context: Tensor | None = None,
+        control: Any = None,
+        source_times: Sequence[float] = (),
+        source_video: Tensor | None = None,
+        source_rays: Tensor | None = None,
+    ) -> list[Tensor]:
+        """The velocities that the sampler's one noise level stands for: x - sigma * v is the denoised stream."""
+        if control is not None:
+            raise ValueError("ControlNets do not fit the joint latent of a raxel model: remove Apply ControlNet")
+        given = (source_video, source_rays)
+        (video, video_sigma, video_time), (rays, ray_sigma, ray_time) = (
+            append_sources(*parts, source_times) for parts in zip(x, levels, given, strict=True)
+        )
+        token = _OPTIONS.set(transformer_options)
+        try:
+            velocities = super().forward(
+                video,
+                rays,
+                video_sigma,
+                ray_sigma,
+                video_time=video_time,
+                ray_time=ray_time,
+                text=context,
+                on_block=stop_if_interrupted,
+            )
+        finally:
+            _OPTIONS.reset(token)
+        return [
+            velocity[:, :, : stream.shape[2]] * level.share[:, None, None, None, None].to(velocity)
+            for velocity, stream, level in zip(velocities, x, levels, strict=True)
+        ]
+
+
+class FrameLevels(NamedTuple):
+    """What the network is told of the frames of one stream, in tensors, so that a compiled network sees them change.
+
+    `sigma` [B, T] is each frame's noise level, `share` [B] the stream's own level over the sampler's, and `time` [T]
+    the latent time of each frame.
+    """
+
+    sigma: Tensor
+    share: Tensor
+    time: Tensor
+
+
+def frame_levels(
+    lead: Tensor, shapes: Shapes, masks: Sequence[Tensor | None], transformer_options: dict[str, Any]
+) -> tuple[FrameLevels, FrameLevels]:
+    """The levels of both streams at the sampler's noise level `lead` [B], with a mask [B, T] of each or None."""
+    own: Sigmas | None = transformer_options.get(SIGMAS_KEY)
+    window = transformer_options.get("context_window")
+    levels = []
+    for index, (shape, mask) in enumerate(zip(shapes, masks, strict=True)):
+        sigma = lead.float() if own is None else torch.full_like(lead, own[index], dtype=torch.float32)
+        frames = sigma[:, None].expand(-1, shape[2])
+        time = torch.tensor(frame_numbers(shape[2], index, window), dtype=torch.float64, device=lead.device)
+        levels.append(FrameLevels(frames if mask is None else frames * mask.to(frames), sigma / lead.float(), time))
+    return levels[0], levels[1]
+
+
+def frame_numbers(frames: int, stream: int, window: Any) -> list[int]:
+    """The numbers of a stream's latent frames in the whole clip: 0, 1, 2, ..., or those of ComfyUI's context window."""
+    if window is None:
+        return list(range(frames))
+    numbers = list(window.get_window_for_modality(stream).index_list)
+    anchor = getattr(window, "causal_anchor_index", None)
+    return [anchor, *numbers] if len(numbers) == frames - 1 and anchor is not None else numbers
+
+
+def append_sources(
+    stream: Tensor, level: FrameLevels, sources: Tensor | None, source_times: Sequence[float]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """A stream [B, C, T, h, w] with its sources as further, clean frames; noise levels [B, T + N], times [T + N]."""
+    if sources is None:
+        return stream, level.sigma, level.time
+    clean = level.sigma.new_zeros(level.sigma.shape[0], len(source_times))
+    at = torch.tensor(source_times, dtype=level.time.dtype, device=level.time.device)
+    return (
+        torch.cat((stream, sources.to(stream)), 2),
+        torch.cat((level.sigma, clean), 1),
+        torch.cat((level.time, at)),
+    )
+
+
+def stop_if_interrupted(block: int) -> None:
+    """End the run between two blocks when the user asked for it."""
+    comfy.model_management.throw_exception_if_processing_interrupted()

@@ -1,0 +1,66 @@
+"""What every run of a raxel model passes through: shapes for ComfyUI before 0.33, and given streams kept to the bit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import comfy.patcher_extension
+import torch
+from comfy.model_patcher import ModelPatcher
+from torch import Tensor
+
+from .packing import Shapes, unpack
+
+WRAPPER_KEY = "raxel"
+_OUTER_SAMPLE = comfy.patcher_extension.WrappersMP.OUTER_SAMPLE
+
+
+def with_raxel_sampling(model: ModelPatcher) -> ModelPatcher:
+    """The MODEL itself when its runs pass through `keep_given_streams` already, else a clone whose runs do."""
+    if model.get_wrappers(_OUTER_SAMPLE, WRAPPER_KEY):
+        return model
+    clone = model.clone()
+    add_raxel_sampling(clone)
+    return clone
+
+
+def add_raxel_sampling(model: ModelPatcher) -> None:
+    """Let the runs of a patcher pass through `keep_given_streams`."""
+    model.add_wrapper_with_key(_OUTER_SAMPLE, WRAPPER_KEY, keep_given_streams)
+
+
+def keep_given_streams(
+    executor: Callable[..., Tensor],
+    noise: Tensor,
+    latent_image: Tensor,
+    sampler: Any,
+    sigmas: Tensor,
+    denoise_mask: Tensor | None = None,
+    *args: Any,
+    latent_shapes: Shapes | None = None,
+    **kwargs: Any,
+) -> Tensor:
+    """Run ComfyUI's sampling over packs [B, 1, N]; what the mask keeps comes back as it went in, to the last bit.
+
+    Raises ValueError naming the stream when latents are NaN or infinite, before or after the run.
+    """
+    model = executor.class_obj.model_patcher.model
+    model.latent_shapes = latent_shapes
+    model.latent_format.packed_shapes = latent_shapes
+    check_finite(latent_image, latent_shapes, "given to the sampler")
+    if noise.shape != latent_image.shape and not bool(noise.any()):  # 0.8 makes one stream of empty noise only
+        noise = torch.zeros_like(latent_image)
+    out = executor(noise, latent_image, sampler, sigmas, denoise_mask, *args, latent_shapes=latent_shapes, **kwargs)
+    if denoise_mask is not None:
+        out = torch.where(denoise_mask.to(out.device) == 0, latent_image.to(out), out)
+    check_finite(out, latent_shapes, "made by the sampler")
+    return out
+
+
+def check_finite(packed: Tensor, shapes: Shapes | None, moment: str) -> None:
+    """ValueError that names the stream when a pack [B, 1, N] holds NaN or infinity."""
+    if shapes is None or len(shapes) != 2 or bool(torch.isfinite(packed).all()):
+        return
+    bad = [n for n, x in unpack(packed, shapes)._asdict().items() if not bool(torch.isfinite(x).all())]
+    raise ValueError(f"the {' and '.join(bad)} latents {moment} contain NaN or infinity")

@@ -1,0 +1,26 @@
+"""Fixtures that more than one test file shares."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.comfy_server import ComfyServer, comfy_roots, interpreter_of
+from tests.small_checkpoint import save_small_checkpoint
+
+_NO_COMFYUI = "no ComfyUI found: set COMFYUI_PATH to run the tests of the nodes"
+
+
+@pytest.fixture(scope="session", params=[str(root) for root in comfy_roots()] or [None])
+def comfy(request, tmp_path_factory):
+    """A running ComfyUI with this pack and the small checkpoint; each ComfyUI that is found has its turn."""
+    if request.param is None:
+        pytest.skip(_NO_COMFYUI)
+    root = next(path for path in comfy_roots() if str(path) == request.param)
+    python = interpreter_of(root)
+    if python is None:
+        pytest.skip(f"{root} has no Python of its own: set COMFYUI_PYTHON to the one that runs it")
+    base = tmp_path_factory.mktemp("comfy")
+    save_small_checkpoint(base / "models")
+    server = ComfyServer.start(root, python, base)
+    yield server
+    server.stop()
