@@ -7,8 +7,8 @@ from comfy_api.latest import io
 
 from ..raxel_core.sampling import Streams
 from .bridge.latent_format import format_of
-from .bridge.latents import Latent, joint_latent, rays_of, reference_of, streams_of, video_of
-from .sockets import CATEGORY, MODEL_TOOLTIP, TASK_TOOLTIP, TASKS
+from .bridge.latents import TASK_MASKS, Latent, joint_latent, plain_mask, rays_of, reference_of, streams_of, video_of
+from .sockets import CATEGORY, MODEL_TOOLTIP, TASK_TOOLTIP
 
 
 class JoinRaxelLatent(io.ComfyNode):
@@ -25,7 +25,7 @@ class JoinRaxelLatent(io.ComfyNode):
             inputs=[
                 io.Model.Input("model", tooltip=MODEL_TOOLTIP),
                 io.Latent.Input("video", tooltip="The video, from VAEEncode, or the video of a joint latent."),
-                io.Combo.Input("task", options=list(TASKS), tooltip=TASK_TOOLTIP),
+                io.Combo.Input("task", options=list(TASK_MASKS), tooltip=TASK_TOOLTIP),
                 io.Latent.Input(
                     "rays",
                     optional=True,
@@ -45,7 +45,8 @@ class JoinRaxelLatent(io.ComfyNode):
             raise ValueError("the task camera needs rays: connect RaxelEncode")
         empty = latent_format.empty_rays(clip)
         given = empty if rays is None else rays_of(rays, like=empty)
-        return io.NodeOutput(joint_latent(Streams(clip, given), task, reference_frame=reference_of(rays or {})))
+        streams, reference = Streams(clip, given), reference_of(rays or {})
+        return io.NodeOutput(joint_latent(streams, task, reference_frame=reference, video_mask=plain_mask(video)))
 
 
 class SplitRaxelLatent(io.ComfyNode):

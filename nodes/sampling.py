@@ -9,10 +9,10 @@ from ..raxel_core.latents.frames import latent_frames
 from ..raxel_core.sampling import shifted_sigmas
 from .bridge.conditioning import Conditioning
 from .bridge.latent_format import format_of
-from .bridge.latents import Latent
+from .bridge.latents import TASK_MASKS, Latent
 from .bridge.sampler import SOLVERS, PairSampler, rays_follow
 from .bridge.sampling import conditions, sample, task_latent, task_schedule
-from .sockets import CATEGORY, MODEL_TOOLTIP, SEED_TOOLTIP, TASK_TOOLTIP, TASKS
+from .sockets import CATEGORY, MODEL_TOOLTIP, SEED_TOOLTIP, TASK_TOOLTIP
 
 _MODES = ("first", "together")
 _MODE_TOOLTIP = "When rays and video are both made. first: the rays finish in ray_steps; together: step by step."
@@ -33,7 +33,7 @@ class JointSampler(io.ComfyNode):
             "comes back bit-identical.",
             inputs=[
                 io.Model.Input("model", tooltip=MODEL_TOOLTIP),
-                io.Combo.Input("task", options=list(TASKS), tooltip=TASK_TOOLTIP),
+                io.Combo.Input("task", options=list(TASK_MASKS), tooltip=TASK_TOOLTIP),
                 io.Int.Input("seed", default=0, min=0, max=2**64 - 1, tooltip=SEED_TOOLTIP),
                 io.Int.Input("steps", default=20, min=1, max=1000, tooltip="Steps of the video; a pose run has none."),
                 io.Int.Input(

@@ -9,7 +9,6 @@ CATEGORY = "raxel"
 # A raxel_core.geometry.trajectory.Trajectory.
 TrajectorySocket = io.Custom("RAXEL_TRAJECTORY")
 
-TASKS = ("pose", "camera", "joint")
 TASK_TOOLTIP = (
     "pose: the video is given, the cameras are found. camera: the cameras are given, the video is made. "
     "joint: both are made."

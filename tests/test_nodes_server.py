@@ -7,6 +7,7 @@ import time
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from raxel_core.denoising import Run, denoise_joint, denoise_rays, denoise_video
@@ -14,11 +15,13 @@ from raxel_core.framing import fit_video
 from raxel_core.geometry import se3
 from raxel_core.geometry.camera import Camera
 from raxel_core.geometry.moves import make_move
-from raxel_core.pipeline import Source, _source_batch, load_model
+from raxel_core.geometry.pose import PoseRecoveryError
+from raxel_core.pipeline import Source, _source_batch, load_model, self_consistency
+from raxel_core.raxel_model import CHECKPOINTS, EMBEDDED_MODEL
 from raxel_core.sampling import camera_schedule, joint_schedule, pose_schedule
 from raxel_core.training.synthetic import SPLITS, render_scenes
 from tests.comfy_server import PACK
-from tests.small_checkpoint import FRAMES, HW, MODEL_NAME, VAE_NAME
+from tests.small_checkpoint import CONFIG, FRAMES, HW, MODEL_NAME, VAE_NAME
 
 NODES = (
     "LoadRaxelModel",
@@ -36,6 +39,7 @@ NODES = (
     "RaxelFitVideo",
     "RaxelExampleScene",
 )
+EMBEDDED = CHECKPOINTS / f"{EMBEDDED_MODEL}.safetensors"
 TOLERANCE = 2e-5  # float32 through two versions of torch
 
 
@@ -278,6 +282,19 @@ def test_a_mask_keeps_frames_of_the_video_to_the_bit(comfy, graph):
     assert not torch.equal(join["video"][:, :, 1:], made["video"][:, :, 1:])
 
 
+def test_jointsampler_minds_a_mask_on_the_video(comfy, graph):
+    mask = torch.zeros(3, HW[0] // 8, HW[1] // 8)
+    mask[1:, :, 6:] = 1
+    graph["mask_image"] = given(comfy, "half", mask[..., None].repeat(1, 1, 1, 3).contiguous())
+    graph["mask"] = node("ImageToMask", image=["mask_image", 0], channel="red")
+    graph["masked"] = node("SetLatentNoiseMask", samples=["video", 0], mask=["mask", 0])
+    graph["made"] = sampler("joint", latent=["masked", 0])
+    video, made = comfy.probe(graph, ["video", 0], ["made", 0])
+    kept = (mask == 0).expand(1, 48, -1, -1, -1)
+    assert torch.equal(video["samples"][kept], made["video"][kept])
+    assert not torch.isclose(video["samples"][~kept], made["video"][~kept]).all()
+
+
 def test_two_queues_with_one_seed_agree_to_the_bit_and_another_seed_does_not(comfy, graph):
     runs = []
     for seed in (11, 12, 11):
@@ -308,6 +325,75 @@ def test_a_compiled_network_sees_the_noise_levels_change(comfy, graph):
     plain, compiled = comfy.probe(graph, ["plain_made", 0], ["compiled_made", 0])
     for name in ("video", "rays"):
         torch.testing.assert_close(plain[name], compiled[name], atol=1e-6, rtol=1e-6)
+
+
+def test_a_lora_in_wans_naming_changes_the_video(comfy, graph):
+    generator = torch.Generator().manual_seed(1)
+    weights = {}
+    for index in range(CONFIG.layers):
+        path = f"diffusion_model.blocks.{index}.self_attn.q"
+        weights[f"{path}.lora_A.weight"] = torch.randn(4, CONFIG.dim, generator=generator)
+        weights[f"{path}.lora_B.weight"] = torch.randn(CONFIG.dim, 4, generator=generator)
+    (comfy.base / "models" / "loras").mkdir(exist_ok=True)
+    save_file(weights, comfy.base / "models" / "loras" / "wan.safetensors")
+    made = {}
+    for strength in (0.0, 1.0):
+        graph["lora"] = node("LoraLoaderModelOnly", model=["load", 0], lora_name="wan.safetensors", strength_model=strength)
+        graph["made"] = sampler("joint", seed=5, model=["lora", 0])
+        (made[strength],) = comfy.probe(graph, ["made", 0])
+    assert not torch.allclose(made[0.0]["video"], made[1.0]["video"], atol=1e-3)
+    assert "lora key not loaded" not in comfy.log
+
+
+@pytest.mark.skipif(not EMBEDDED.exists(), reason="the embedded checkpoint is not in this checkout")
+def test_the_loop_gives_the_pipelines_cameras_and_video(comfy):
+    core = load_model()
+    scene = render_scenes([SPLITS["test"][3]], frames=core.recipe.frames, hw=core.recipe.hw).video[0]
+    graph = {
+        "load": node("LoadRaxelModel", model_name=f"{EMBEDDED_MODEL} (embedded)"),
+        "clip": given(comfy, "scene", ((scene + 1) / 2).movedim(0, -1).contiguous()),
+        "loop": node(
+            "SelfConsistencyLoop", model=["load", 0], vae=["load", 1], images=["clip", 0], seed=5, steps=3, ray_steps=2
+        ),
+    }
+    try:
+        expected = self_consistency(core, scene, steps=3, pose_steps=2, seed=5)
+    except PoseRecoveryError as error:  # a checkpoint too weak to read its own video says the same in both
+        assert str(error) in comfy.run({**graph, "out": node("RaxelProbe", value=["loop", 0], name="loop")}).error
+        return
+    images, first, second, report = comfy.probe(graph, *(["loop", output] for output in range(4)))
+    video = (images["tensor"] * 2 - 1).movedim(-1, 0)
+    torch.testing.assert_close(video, expected.video, atol=2e-3, rtol=1e-3)
+    for found, truth in ((first, expected.first), (second, expected.second)):
+        torch.testing.assert_close(found["world_from_cam"], truth.trajectory.camera.world_from_cam, atol=2e-3, rtol=1e-3)
+    figures = json.loads(bytes(report["text"].tolist()))["cameras"]["figures"]
+    assert figures["rotation_error"] >= 0
+
+
+DAMAGE = {
+    "cut": "is truncated",
+    "missing": "is missing tensors (1): video_head.head.bias",
+    "surplus": "has surplus tensors (1): extra",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_checkpoint_is_refused_in_one_sentence(comfy, damage):
+    folder = comfy.base / "models" / "diffusion_models"
+    whole, path = folder / f"{MODEL_NAME}.safetensors", folder / f"{damage}.safetensors"
+    with safe_open(whole, framework="pt") as file:
+        metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    if damage == "cut":
+        path.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    else:
+        kept = {name: tensor for name, tensor in tensors.items() if name != "video_head.head.bias"}
+        save_file(kept if damage == "missing" else {**tensors, "extra": torch.zeros(1)}, path, metadata)
+    graph = {"load": node("LoadRaxelModel", model_name=path.name), "made": sampler("joint")}
+    outcome = comfy.run({**graph, "out": node("RaxelProbe", value=["made", 0], name="damaged")})
+    path.unlink()
+    assert outcome.status == "error"
+    assert DAMAGE[damage] in outcome.error
+    assert len(outcome.error.strip().splitlines()) == 1
 
 
 def test_stock_loaders_open_raxel_checkpoints(comfy, graph):
@@ -361,6 +447,10 @@ BAD = {
         lambda g: sampler("camera", latent=["rays", 0], positive=["small", 0]),
         "the source images are 32x48 pixels high and wide and the video is 64x96",
     ),
+    "a source after the end": (
+        lambda g: sampler("joint", frames=5, positive=["sources", 0]),
+        "a source image shows frame 8, but the clip ends at frame 4",
+    ),
     "a plain latent to split": (lambda g: node("SplitRaxelLatent", latent=["video", 0]), "takes a joint latent"),
     "frame numbers that are none": (lambda g: sources(frames="first"), "got 'first'"),
     "too few frame numbers": (lambda g: sources(frames="0"), "2 source images need 2 frame numbers, got 1"),
@@ -385,6 +475,7 @@ def test_bad_input_is_answered_in_one_sentence(comfy, graph, case):
     build, sentence = BAD[case]
     graph["shown"] = given(comfy, "shown", shown_images())
     graph["tiny"] = given(comfy, "tiny", clip_images(frames=1, hw=(32, 48)))
+    graph["sources"] = sources()
     graph["late"] = sources(frames="4, 8")
     graph["small"] = sources(images=["tiny", 0], frames="0")
     graph["odd"] = node("CameraTrajectoryBuilder", **{**graph["path"]["inputs"], "width": 100})

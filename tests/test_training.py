@@ -68,6 +68,25 @@ def test_the_log_has_one_json_line_per_report(tmp_path, vae):
     assert {"rotation", "identity", "gain_se", "corr_yaw+tx", "corr_yaw-tx"} <= lines[-1]["validation"].keys()
 
 
+def test_validation_hands_the_averaged_network_to_be_drawn(tmp_path, vae):
+    drawn = []
+
+    def draw(network, recipe, path):
+        drawn.append((network.state_dict(), recipe, path.name))
+
+    trainer = Trainer(CONFIG, vae, tmp_path / "run", cache=tmp_path / "cache", draw_samples=draw)
+    trainer.train()
+    ((weights, recipe, name),) = drawn
+    assert name == "samples-0000004.png" and recipe == trainer.recipe
+    assert all(torch.equal(weights[key], value) for key, value in trainer.average.items())
+
+
+def test_gradient_checkpointing_changes_nothing_but_memory(tmp_path, vae):
+    plain = run(tmp_path / "plain", CONFIG, vae)
+    saving = run(tmp_path / "saving", replace(CONFIG, gradient_checkpointing=True), vae)
+    assert all(torch.allclose(saving.average[name], value, atol=1e-6) for name, value in plain.average.items())
+
+
 def test_the_network_learns_four_clips_by_heart(tmp_path, vae):
     config = replace(
         CONFIG, steps=360, clips=4, shard_clips=4, batch=4, learning_rate=8e-3, warmup=10, task_shares=(1.0, 0.0, 0.0),

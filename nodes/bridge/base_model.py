@@ -14,7 +14,8 @@ import torch
 from comfy.nested_tensor import NestedTensor
 from torch import Tensor
 
-from ...raxel_core.model import RaxelConfig
+from ...raxel_core.latents.frames import pixel_frames
+from ...raxel_core.model import RaxelConfig, RaxelTransformer
 from ...raxel_core.recipe import Recipe
 from .conditioning import SOURCES_KEY, SourceLatents
 from .latent_format import RaxelLatentFormat
@@ -85,20 +86,18 @@ class RaxelBaseModel(comfy.model_base.BaseModel):
         self.latent_shapes: Shapes | None = None
         self.memory_usage_factor_conds = ("source_video", "source_rays")
 
-    def load_model_weights(
-        self, sd: dict[str, Tensor], unet_prefix: str = "", **how: Any
-    ) -> RaxelBaseModel:
+    def load_model_weights(self, sd: dict[str, Tensor], unet_prefix: str = "", **how: Any) -> RaxelBaseModel:
         """Load the weights, all of them; ValueError with the first five names where some are missing or surplus.
 
         Quantised files hold more tensors than the network has, so of those only the missing ones count.
         """
         given = {name.removeprefix(unet_prefix) for name in sd if name.startswith(unet_prefix)} - set(HEADER_TENSORS)
-        expected = set(self.diffusion_model.state_dict())
+        expected = set(RaxelTransformer(self.config, device="meta").state_dict())
         quantised = self.model_config.quant_config is not None or self.model_config.custom_operations is not None
-        wrong = {"lacks": expected - given, "has the unknown": set() if quantised else given - expected}
-        for verb, names in wrong.items():
+        wrong = {"is missing": expected - given, "has surplus": set() if quantised else given - expected}
+        for what, names in wrong.items():
             if names:
-                raise ValueError(f"this raxel checkpoint {verb} {len(names)} tensors: {', '.join(sorted(names)[:5])}")
+                raise ValueError(f"this raxel checkpoint {what} tensors ({len(names)}): {', '.join(sorted(names)[:5])}")
         return super().load_model_weights(sd, unet_prefix, **how)
 
     def process_latent_in(self, latent: Tensor | NestedTensor) -> Tensor | NestedTensor:
@@ -182,6 +181,10 @@ class RaxelBaseModel(comfy.model_base.BaseModel):
         self, sources: SourceLatents, shapes: Shapes, *, rays_are_given: bool
     ) -> dict[str, comfy.conds.CONDRegular]:
         """Source frames in the model's latents; their cameras only where the rays do not hold them already."""
+        frames = pixel_frames(shapes[0][2])
+        if sources.frames[-1] >= frames:
+            last = sources.frames[-1]
+            raise ValueError(f"a source image shows frame {last}, but the clip ends at frame {frames - 1}")
         out = {"source_times": comfy.conds.CONDConstant(sources.times)}
         if sources.video is not None:
             self._check_source_size(sources.video, shapes[0])

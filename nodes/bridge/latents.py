@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import comfy.utils
 import torch
 from comfy.nested_tensor import NestedTensor
 from torch import Tensor
@@ -51,20 +52,30 @@ def reference_of(latent: Mapping[str, Any]) -> int:
     return int(latent.get(REFERENCE_KEY, 0))
 
 
-def joint_latent(streams: Streams, task: str | None = None, *, reference_frame: int = 0) -> Latent:
-    """The LATENT of both streams, with one mask per stream when `task` says which of them is given."""
-    latent: Latent = {"samples": NestedTensor(streams), REFERENCE_KEY: reference_frame}
-    if task is not None:
-        latent["noise_mask"] = task_masks(streams, task)
-    return latent
+def joint_latent(streams: Streams, task: str, *, reference_frame: int = 0, video_mask: Tensor | None = None) -> Latent:
+    """The LATENT of both streams, with a mask for each that says what `task` makes.
+
+    Where the video is made, a `video_mask` that the user set on it still keeps parts of it.
+    """
+    made_video, made_rays = task_masks(streams, task)
+    if video_mask is not None:
+        made_video = made_video * comfy.utils.reshape_mask(video_mask, streams.video.shape)[:, :1].to(made_video)
+    masks = NestedTensor([made_video, made_rays])
+    return {"samples": NestedTensor(streams), "noise_mask": masks, REFERENCE_KEY: reference_frame}
 
 
-def task_masks(streams: Streams, task: str) -> NestedTensor:
+def task_masks(streams: Streams, task: str) -> Streams:
     """The masks [B, 1, T, h, w] of `task`, at latent resolution so that nothing is interpolated."""
     if task not in TASK_MASKS:
         raise ValueError(f"a task is one of {', '.join(TASK_MASKS)}, got {task!r}")
     values = TASK_MASKS[task]
-    return NestedTensor([torch.full_like(x[:, :1], value) for x, value in zip(streams, values, strict=True)])
+    return Streams(*(torch.full_like(x[:, :1], value) for x, value in zip(streams, values, strict=True)))
+
+
+def plain_mask(latent: Mapping[str, Any]) -> Tensor | None:
+    """The mask that a stock node has set on a LATENT, which is of the video; masks per stream are a task's own."""
+    mask = latent.get("noise_mask")
+    return None if mask is None or mask.is_nested else mask
 
 
 def rays_of(latent: Mapping[str, Any], like: Tensor) -> Tensor:

@@ -33,8 +33,10 @@ WEIGHT_DTYPES = {
 }
 _SUFFIX = ".safetensors"
 _SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.safetensors")
-# The headers of the largest models take a few hundred thousand bytes; more is not read to find out what a file is.
-_HEADER_BYTES = 4_000_000
+# Metadata stands at a file's beginning, and of a raxel network some ray module is named there too. Only then is the
+# whole header worth reading, which takes a few hundred thousand bytes in the largest models.
+_BEGINNING_BYTES, _HEADER_BYTES = 65_536, 4_000_000
+_RAY_MODULE = b"ray_modulation"
 
 
 class ClipDefaults(NamedTuple):
@@ -77,8 +79,10 @@ def is_raxel_file(name: str) -> bool:
 def _says_raxel(path: str, modified: int, size: int) -> bool:
     """Whether a safetensors header names our entries; remembered until the file changes."""
     with Path(path).open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        header = file.read(min(length, _HEADER_BYTES))
+        length = min(int.from_bytes(file.read(8), "little"), _HEADER_BYTES)
+        header = file.read(min(length, _BEGINNING_BYTES))
+        if _RAY_MODULE in header:
+            header += file.read(length - len(header))
     return all(f'{name}"'.encode() in header for name in HEADER_TENSORS)
 
 

@@ -16,7 +16,7 @@ from comfy.model_patcher import ModelPatcher
 from ...raxel_core.sampling import PairSchedule, Streams, camera_schedule, joint_schedule, pose_schedule
 from .conditioning import Conditioning, SourceLatents, no_text, sources_of, with_sources
 from .latent_format import RaxelLatentFormat
-from .latents import Latent, is_joint, joint_latent, reference_of, streams_of, video_of
+from .latents import Latent, is_joint, joint_latent, plain_mask, reference_of, streams_of, video_of
 from .outer_sample import with_raxel_sampling
 from .sampler import PairSampler
 
@@ -95,8 +95,9 @@ def task_latent(
             f"the earliest source image is frame {reference}, but the rays are relative to frame "
             f"{reference_of(latent or {})}: set reference_frame of RaxelEncode to {reference}"
         )
-    kept = {name: value for name, value in (latent or {}).items() if name in ("batch_index",)}
-    return {**kept, **joint_latent(streams, task, reference_frame=reference)}
+    given = latent or {}
+    kept = {name: given[name] for name in ("batch_index",) if name in given}
+    return {**kept, **joint_latent(streams, task, reference_frame=reference, video_mask=plain_mask(given))}
 
 
 def conditions(

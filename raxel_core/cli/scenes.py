@@ -25,16 +25,18 @@ def batch_count(scenes: int, batch: int) -> int:
     return max(1, scenes // batch)
 
 
-def scene_batches(model: RaxelModel, first: int, count: int, *, batch: int) -> Iterator[SceneBatch]:
-    """Clips of the test split, from number `first` on, as the model's recipe has them, in `batch_count` batches.
+def scene_batches(
+    model: RaxelModel, first: int, count: int, *, batch: int, split: str = "test"
+) -> Iterator[SceneBatch]:
+    """Clips of a split, from number `first` on, as the model's recipe has them, in `batch_count` batches.
 
     Cameras are relative to frame 0, in its near depth. Raises ValueError when the split has no such scenes.
     """
-    recipe, split = model.recipe, SPLITS["test"]
-    if first < 0 or count < 1 or batch < 1 or first + count > len(split):
-        raise ValueError(f"the test split has scenes 0 to {len(split) - 1}, got {count} from {first} on")
+    recipe, numbers = model.recipe, SPLITS[split]
+    if first < 0 or count < 1 or batch < 1 or first + count > len(numbers):
+        raise ValueError(f"the {split} split has scenes 0 to {len(numbers) - 1}, got {count} from {first} on")
     for part in torch.arange(first, first + count).tensor_split(batch_count(count, batch)):
-        seeds = [split[int(number)] for number in part]
+        seeds = [numbers[int(number)] for number in part]
         scenes = render_scenes(seeds, frames=recipe.frames, hw=recipe.hw)
         reference = torch.zeros(len(seeds), dtype=torch.long)
         yield SceneBatch(scenes.video, canonical_cameras(scenes.camera, scenes.near_depth, reference))

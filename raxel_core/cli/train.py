@@ -5,8 +5,19 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .console import say
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..latents.vae import VideoVAE
+    from ..model.transformer import RaxelTransformer
+    from ..recipe import Recipe
+    from ..training.train import DrawSamples
+
+SAMPLE_SCENES = 3
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -32,7 +43,10 @@ def run(options: argparse.Namespace) -> None:
     config = TrainConfig.from_json(options.config.read_text())
     cache = options.cache or options.folder / "clips"
     name = Path(options.vae).name.removesuffix(".safetensors")
-    trainer = Trainer(config, load_vae(options.vae), options.folder, cache=cache, start=options.start, vae_name=name)
+    vae = load_vae(options.vae)
+    trainer = Trainer(
+        config, vae, options.folder, cache=cache, start=options.start, vae_name=name, draw_samples=_sample_grid(vae)
+    )
 
     def report(line: dict[str, object]) -> None:
         text = to_json(line, indent=None) if options.json else "  ".join(_words(line))
@@ -40,6 +54,31 @@ def run(options: argparse.Namespace) -> None:
 
     trainer.train(until=options.until, report=report)
     say(f"wrote {options.folder / WEIGHTS_FILE}")
+
+
+def _sample_grid(vae: VideoVAE) -> DrawSamples:
+    """What each validation draws: a clip never trained on, its cameras as found, and the clip made from frame 0."""
+
+    def draw(transformer: RaxelTransformer, recipe: Recipe, path: Path) -> None:
+        from ..denoising import Run, SourceBatch, denoise_rays, denoise_video
+        from ..plot import comparison_sheet, image_from_picture
+        from ..raxel_model import RaxelModel
+        from ..sampling import camera_schedule, pose_schedule
+        from ..video_io import write_image
+        from .scenes import scene_batches
+
+        model = RaxelModel(transformer, vae, recipe)
+        rows: dict[str, Tensor] = {}
+        for batch in scene_batches(model, 0, SAMPLE_SCENES, batch=SAMPLE_SCENES, split="validation"):
+            seeds = range(SAMPLE_SCENES)
+            raxels = denoise_rays(model, batch.video, run=Run(pose_schedule(), seeds))
+            shown = SourceBatch(batch.video[:, :, :1], (0,))
+            made = denoise_video(model, shown, batch.camera, recipe.hw, run=Run(camera_schedule(10), seeds))
+            for i in seeds:
+                rows |= {f"given {i}": batch.video[i], f"its cameras {i}": raxels[i], f"from frame 0, {i}": made[i]}
+        write_image(path, image_from_picture(comparison_sheet(rows)))
+
+    return draw
 
 
 def _words(line: dict[str, object], prefix: str = "") -> list[str]:

@@ -46,6 +46,7 @@ class TrainConfig:
     clip_norm: float = 1.0
     ema: float = 0.998
     precision: str = "bf16"
+    gradient_checkpointing: bool = False
     log_every: int = 50
     validate_every: int = 2000
     validation_clips: int = 256
@@ -87,13 +88,13 @@ class TrainConfig:
         return cls(**values)
 
 
-_SCALARS: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float)}
+_SCALARS: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float), "bool": (bool,)}
 
 
 def _check_type(name: str, value: object, annotation: str) -> None:
     """ValueError unless a JSON value fits a field's annotation: a scalar's, or a list of numbers for a tuple."""
     expected = _SCALARS.get(annotation, (dict,) if annotation == "RaxelConfig" else (list,))
-    if isinstance(value, bool) or not isinstance(value, expected):
+    if isinstance(value, bool) != (annotation == "bool") or not isinstance(value, expected):
         raise ValueError(f"{name} of the training configuration must be {annotation}, got {value!r}")
     if isinstance(value, list) and not all(isinstance(v, int | float) and not isinstance(v, bool) for v in value):
         raise ValueError(f"{name} of the training configuration must hold numbers, got {value!r}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -44,6 +44,10 @@ class Example:
     ray_sigma: Tensor
     camera: Camera
     raxels: Tensor
+
+    def to(self, device: torch.device) -> Example:
+        """The same on a device."""
+        return Example(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
 
 
 def make_example(
@@ -128,7 +132,8 @@ def flow_loss(
     vae: VideoVAE,
 ) -> dict[str, Tensor]:  # fmt: skip
     """The loss and its parts, scalars. Flow matching on each noised stream: MSE + lambda (1 - cosine) per token, plus
-    the camera errors of the denoised rays. A given stream carries no loss, nor do the sources."""
+    the camera errors of the denoised rays. Video channels weigh by their raw spread, so that what is seen most is
+    learned first. A given stream carries no loss, nor do the sources."""
     video_sigma, ray_sigma = example.video_sigma, example.ray_sigma
     noisy_video = _at_level(example.video, noise[0], video_sigma)
     noisy_rays = _at_level(example.rays, noise[1], ray_sigma)
@@ -138,7 +143,10 @@ def flow_loss(
     velocity = model(video, rays, video_levels, ray_levels, video_time=video_time, ray_time=ray_time)
     parts = {}
     if video_sigma.any():
-        parts["video"] = _stream_loss(velocity[0][:, :, :frames], noise[0] - example.video, config.cosine_weight)
+        spread = torch.tensor(recipe.video_statistics.std, device=video.device)
+        visible = (spread / spread.mean()).sqrt()[:, None, None, None]
+        target = noise[0] - example.video
+        parts["video"] = _stream_loss(visible * velocity[0][:, :, :frames], visible * target, config.cosine_weight)
     if ray_sigma.any():
         parts["rays"] = _stream_loss(velocity[1][:, :, :frames], noise[1] - example.rays, config.cosine_weight)
         denoised = noisy_rays - ray_sigma[:, None, None, None, None] * velocity[1][:, :, :frames].float()

@@ -6,6 +6,7 @@ average and the optimisers' moments: one safetensors file beside a JSON log with
 
 from __future__ import annotations
 
+import copy
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -26,7 +27,7 @@ from ..model.transformer import RaxelTransformer, initialize
 from ..recipe import METADATA_KEY, Recipe
 from .config import TrainConfig
 from .data import ClipPool, LatentClips
-from .loss import canonical_cameras, flow_loss, make_example, raxels_of
+from .loss import Example, canonical_cameras, flow_loss, make_example, raxels_of
 from .synthetic import SPLITS
 from .validate import pose_figures
 
@@ -34,22 +35,32 @@ GATE_START = 0.5
 STATE_FILE = "state.safetensors"
 LOG_FILE = "log.jsonl"
 WEIGHTS_FILE = "raxel.safetensors"
+SAMPLES_FILE = "samples-{step:07d}.png"
 VIDEO_STD_FLOOR = 0.15  # of the largest channel's spread: small channels stay small, noise drowns them first
 RAY_STD_FLOOR = 0.05
 
 
+DrawSamples = Callable[[RaxelTransformer, Recipe, Path], None]
+"""Draws what a network can do, as a picture at a path."""
+
+
 class Trainer:
-    """A run in a folder: `train` carries it on from where its last state left off."""
+    """A run in a folder: `train` carries it on from where its last state left off.
+
+    It runs on what `accelerate` finds: a CPU, a GPU, or one process per GPU, each with batches of its own.
+    """
 
     def __init__(
         self, config: TrainConfig, vae: VideoVAE, folder: Path, *, cache: Path, start: Path | None = None,
-        vae_name: str = "raxel-tiny-vae",
+        vae_name: str = "raxel-tiny-vae", draw_samples: DrawSamples | None = None,
     ) -> None:  # fmt: skip
         """`cache` holds rendered clips and may be shared by runs of the same clips; `start` is a checkpoint to begin
-        from (its recipe's statistics are kept)."""
-        self.config, self.vae, self.folder = config, vae, folder
+        from (its recipe's statistics are kept); `draw_samples` is called with the averaged network at each validation.
+        """
+        self.config, self.vae, self.folder, self.draw_samples = config, vae, folder, draw_samples
         self.accelerator = Accelerator(mixed_precision=config.precision)
         self.pool = ClipPool(config, vae, cache)
+        self.device_vae = copy.deepcopy(vae).to(self.accelerator.device) if isinstance(vae, nn.Module) else vae
         folder.mkdir(parents=True, exist_ok=True)
         model = RaxelTransformer(config.model)
         if start is None:
@@ -60,6 +71,8 @@ class Trainer:
             model.load_state_dict(loaded.model.state_dict())
             statistics = Recipe.from_json(loaded.metadata[METADATA_KEY])
             self.recipe = _recipe(config, vae_name, statistics.video_statistics, statistics.ray_statistics)
+        model.gradient_checkpointing = config.gradient_checkpointing
+        model.to(self.accelerator.device)
         self.average = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
         optimizers = make_optimizers(model, config)
         self.model, *self.optimizers = self.accelerator.prepare(model, *optimizers)
@@ -88,16 +101,11 @@ class Trainer:
 
     def _train_step(self) -> dict[str, float]:
         config = self.config
-        generator = torch.Generator().manual_seed(config.seed * 1_000_000_007 + self.step)
-        example = make_example(self.pool.batch(self.step), config, self.recipe, self.vae, generator)
-        noise = (
-            torch.randn(example.video.shape, generator=generator),
-            torch.randn(example.rays.shape, generator=generator),
-        )
+        example, noise = self._draw()
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(self.step, config)
-        parts = flow_loss(self.model, example, noise, config, self.recipe, self.vae)
+        parts = flow_loss(self.model, example, noise, config, self.recipe, self.device_vae)
         if not torch.isfinite(parts["loss"]):
             raise ValueError(f"the loss of step {self.step} is {parts['loss'].item()}: the run went astray before it")
         self.accelerator.backward(parts["loss"])
@@ -111,12 +119,24 @@ class Trainer:
                 self.average[name].lerp_(parameter, 1 - decay)
         return {name: part.item() for name, part in parts.items()} | {"grad_norm": float(norm)}
 
+    def _draw(self) -> tuple[Example, tuple[Tensor, Tensor]]:
+        """The example of this step for this process, and the noise of both streams, on the device."""
+        config, accelerator = self.config, self.accelerator
+        number = self.step * accelerator.num_processes + accelerator.process_index
+        generator = torch.Generator().manual_seed(config.seed * 1_000_000_007 + number)
+        example = make_example(self.pool.batch(number), config, self.recipe, self.vae, generator)
+        video = torch.randn(example.video.shape, generator=generator).to(accelerator.device)
+        rays = torch.randn(example.rays.shape, generator=generator).to(accelerator.device)
+        return example.to(accelerator.device), (video, rays)
+
     def validate(self) -> dict[str, float]:
-        """Camera errors of the averaged weights on validation scenes (validate.pose_figures)."""
+        """Camera errors of the averaged weights on validation scenes (validate.pose_figures), and their samples."""
         averaged = RaxelTransformer(self.config.model).eval()
         averaged.load_state_dict(self.average)
+        if self.draw_samples is not None and self.accelerator.is_main_process:
+            self.draw_samples(averaged, self.recipe, self.folder / SAMPLES_FILE.format(step=self.step))
         averaged = self.accelerator.prepare_model(averaged, evaluation_mode=True)
-        return pose_figures(averaged, self.validation, self.config, self.recipe, self.vae)
+        return pose_figures(averaged, self.validation, self.config, self.recipe, self.device_vae)
 
     def save(self) -> None:
         """Writes the state that resumes this run and the averaged weights as a checkpoint, both atomically."""
@@ -140,7 +160,7 @@ class Trainer:
             metadata = file.metadata()
         self.step = int(metadata["step"])
         self._bare().load_state_dict(_under(tensors, "model."))
-        self.average = _under(tensors, "average.")
+        self.average = {name: p.to(self.accelerator.device) for name, p in _under(tensors, "average.").items()}
         for i, optimizer in enumerate(self.optimizers):
             state = optimizer.state_dict()
             moments: dict[int, dict[str, Tensor]] = {}
