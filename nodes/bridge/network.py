@@ -124,7 +124,7 @@ def frame_levels(
     for index, (shape, mask) in enumerate(zip(shapes, masks, strict=True)):
         sigma = lead.float() if own is None else torch.full_like(lead, own[index], dtype=torch.float32)
         frames = sigma[:, None].expand(-1, shape[2])
-        time = torch.tensor(frame_numbers(shape[2], index, window), dtype=torch.float64, device=lead.device)
+        time = torch.tensor(frame_numbers(shape[2], index, window), dtype=torch.float32, device=lead.device)
         levels.append(FrameLevels(frames if mask is None else frames * mask.to(frames), sigma / lead.float(), time))
     return levels[0], levels[1]
 
