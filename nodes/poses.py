@@ -7,7 +7,7 @@ from comfy.sd import VAE
 from comfy_api.latest import io
 
 from ..raxel_core.geometry.trajectory import Trajectory
-from .bridge.cameras import read_cameras, reading_report, reading_summary
+from .bridge.cameras import latent_cameras, reading_report, reading_summary
 from .bridge.images import image_from_video
 from .bridge.latents import Latent
 from .bridge.notice import show_on_node
@@ -82,7 +82,7 @@ class RaxelsToPoses(io.ComfyNode):
         known: Trajectory | None = None,
         index: int = 0,
     ) -> io.NodeOutput:
-        read = read_cameras(
+        read = latent_cameras(
             model, vae, latent, method=method, focal=focal, fps=fps, index=index, known=known
         )
         show_on_node(cls, reading_summary(read))

@@ -113,7 +113,16 @@ def estimate_cameras(
     run = Run(pose_schedule(steps), seeds=(seed,), progress=progress, on_block=on_block)
     (raxels,) = denoise_rays(model, video[None], batch, run=run)
     hw = (video.shape[2], video.shape[3])
-    return read_cameras(model, raxels, hw, batch, method=method, focal=focal, fps=fps)
+    return read_cameras(
+        model,
+        raxels,
+        hw,
+        method=method,
+        focal=focal,
+        fps=fps,
+        reference=reference_frame(batch),
+        known=_known_reference(batch),
+    )
 
 
 def generate_video(
@@ -198,7 +207,16 @@ def generate_joint(
     )
     (video,), (raxels,) = denoise_joint(model, batch, frames, hw, run=run)
     try:
-        cameras = read_cameras(model, raxels, hw, batch, method=method, focal=focal, fps=fps)
+        cameras = read_cameras(
+            model,
+            raxels,
+            hw,
+            method=method,
+            focal=focal,
+            fps=fps,
+            reference=reference_frame(batch),
+            known=_known_reference(batch),
+        )
     except PoseRecoveryError as error:
         raise UnreadCamerasError(error, video) from error
     return JointResult(video, cameras)
@@ -285,16 +303,21 @@ def read_cameras(
     model: RaxelModel,
     raxels: Tensor,
     hw: tuple[int, int],
-    sources: SourceBatch | None,
     *,
     method: str,
     focal: str,
-    fps: float | None,
+    fps: float | None = None,
+    reference: int = 0,
+    known: Camera | None = None,
 ) -> CameraEstimate:
-    """Recover the cameras of raxels [3, F, h, w], in the world of the earliest source's camera where that is known."""
-    known = None if sources is None or sources.camera is None else sources.camera[0, 0].resized(hw)
+    """Recover the cameras of raxels [3, F, h, w], relative to frame `reference`; K is in the pixels of a video of `hw`.
+
+    With the `known` camera of that frame they stand in its world instead, and focal "known" takes its K. ValueError
+    when focal "known" has none to take, PoseRecoveryError where no camera can be read.
+    """
+    known = None if known is None else known.resized(hw)
     if focal == "known" and known is None:
-        raise ValueError("focal 'known' needs the camera of the earliest source")
+        raise ValueError("focal known needs the known camera of the reference frame, or choose shared")
     recovered = decode_raxels(
         raxels,
         hw,
@@ -302,14 +325,18 @@ def read_cameras(
         method=method,
         focal=focal,
         K=known.K if known is not None and focal == "known" else None,
-        reference_frame=reference_frame(sources),
+        reference_frame=reference,
     )
     camera = recovered.camera
     if known is not None:
         camera = replace(camera, world_from_cam=known.world_from_cam.to(camera.K) @ camera.world_from_cam)
     fps = model.recipe.fps if fps is None else fps
-    trajectory = Trajectory(camera, fps=fps, unit=model.recipe.unit)
-    return CameraEstimate(trajectory, raxels, recovered)
+    return CameraEstimate(Trajectory(camera, fps=fps, unit=model.recipe.unit), raxels, recovered)
+
+
+def _known_reference(sources: SourceBatch | None) -> Camera | None:
+    """The camera of the earliest source, where it is known."""
+    return None if sources is None or sources.camera is None else sources.camera[0, 0]
 
 
 def _source_batch(sources: Sequence[Source], *, frames: int) -> SourceBatch | None:

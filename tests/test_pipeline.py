@@ -265,7 +265,7 @@ VIDEO, CAMERA = moving_clip()
         (lambda m: estimate_cameras(m, VIDEO[:, :, :30]), "multiples of 8, got 30x48; the nearest such size is 32x48"),
         (lambda m: estimate_cameras(m, VIDEO[:2]), r"must be \[3, F, H, W\]"),
         (lambda m: estimate_cameras(m, VIDEO * float("nan")), "the clip contains NaN"),
-        (lambda m: estimate_cameras(m, VIDEO, focal="known"), "needs the camera of the earliest source"),
+        (lambda m: estimate_cameras(m, VIDEO, focal="known"), "needs the known camera"),
         (lambda m: estimate_cameras(m, VIDEO, sources=[Source(VIDEO[:, 0], 5)]), "frame 5 of a clip of 5 frames"),
         (
             lambda m: estimate_cameras(m, VIDEO, sources=[Source(VIDEO[:, 0, :16], 0)]),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from math import degrees
 
 from comfy.model_patcher import ModelPatcher
@@ -11,22 +10,12 @@ from torch import Tensor
 
 from ...raxel_core.evaluation.report import to_json
 from ...raxel_core.geometry.camera import Camera
-from ...raxel_core.geometry.pose import RecoveredCameras
 from ...raxel_core.geometry.trajectory import Trajectory
+from ...raxel_core.pipeline import CameraEstimate, read_cameras
 from ...raxel_core.raxel_model import RaxelModel
-from ...raxel_core.raxels import decode_raxels
 from .latent_format import format_of
 from .latents import Latent, reference_of, streams_of
 from .vae import ComfyVideoVAE
-
-
-@dataclass(frozen=True, eq=False)
-class ReadCameras:
-    """The path read from a joint latent, the raxels [3, F, h, w] it was read from, and how sure the reading is."""
-
-    trajectory: Trajectory
-    raxels: Tensor
-    recovered: RecoveredCameras
 
 
 def core_model(model: ModelPatcher, vae: VAE) -> RaxelModel:
@@ -35,7 +24,7 @@ def core_model(model: ModelPatcher, vae: VAE) -> RaxelModel:
     return RaxelModel(model.model.diffusion_model, ComfyVideoVAE(vae), latent_format.recipe)
 
 
-def read_cameras(
+def latent_cameras(
     model: ModelPatcher,
     vae: VAE,
     latent: Latent,
@@ -45,7 +34,7 @@ def read_cameras(
     fps: float,
     index: int = 0,
     known: Trajectory | None = None,
-) -> ReadCameras:
+) -> CameraEstimate:
     """The cameras of clip `index` of a joint LATENT, K in pixels of its video, relative to its reference frame.
 
     With a `known` path they stand in its world instead, at its camera of that frame, whose K "known" focal takes.
@@ -53,32 +42,24 @@ def read_cameras(
     core, latent_format, streams = core_model(model, vae), format_of(model), streams_of(latent, "RaxelsToPoses")
     if not 0 <= index < streams.rays.shape[0]:
         raise ValueError(f"the latent holds {streams.rays.shape[0]} clips, numbered from 0; there is no clip {index}")
-    hw, frame = latent_format.video_hw(streams.video.shape), reference_of(latent)
-    origin = None if known is None else known_camera(known, frame, hw)
-    if focal == "known" and origin is None:
-        raise ValueError("focal known takes it from a known path: connect one to known, or choose shared")
-    raxels = core.vae.decode(streams.rays[index : index + 1])[0]
-    recovered = decode_raxels(
-        raxels,
-        hw,
-        scale=core.recipe.raxel_scale,
+    frame = reference_of(latent)
+    return read_cameras(
+        core,
+        core.vae.decode(streams.rays[index : index + 1])[0],
+        latent_format.video_hw(streams.video.shape),
         method=method,
         focal=focal,
-        K=origin.K if origin is not None and focal == "known" else None,
-        reference_frame=frame,
+        fps=fps or None,
+        reference=frame,
+        known=None if known is None else known_camera(known, frame),
     )
-    camera = recovered.camera
-    if origin is not None:
-        camera = replace(camera, world_from_cam=origin.world_from_cam.to(camera.K) @ camera.world_from_cam)
-    trajectory = Trajectory(camera, fps=fps or core.recipe.fps, unit=core.recipe.unit)
-    return ReadCameras(trajectory, raxels, recovered)
 
 
-def known_camera(known: Trajectory, frame: int, hw: tuple[int, int]) -> Camera:
-    """The camera of `frame` of a known path, for pictures of `hw`; ValueError when the path is too short."""
+def known_camera(known: Trajectory, frame: int) -> Camera:
+    """The camera of `frame` of a known path; ValueError when the path is too short."""
     if frame >= len(known):
         raise ValueError(f"the known path has {len(known)} frames, but the rays are relative to frame {frame}")
-    return known[frame].resized(hw)
+    return known[frame]
 
 
 def encode_rays(core: RaxelModel, camera: Camera, hw: tuple[int, int], *, reference: int) -> tuple[Tensor, Tensor]:
@@ -87,7 +68,7 @@ def encode_rays(core: RaxelModel, camera: Camera, hw: tuple[int, int], *, refere
     return core.vae.encode(raxels[None]), raxels
 
 
-def reading_report(read: ReadCameras) -> str:
+def reading_report(read: CameraEstimate) -> str:
     """JSON about a reading: angles of view in degrees, path length in its unit, residual and inliers per frame."""
     camera, recovered = read.trajectory.camera, read.recovered
     report = {
@@ -102,7 +83,7 @@ def reading_report(read: ReadCameras) -> str:
     return to_json(report)
 
 
-def reading_summary(read: ReadCameras) -> str:
+def reading_summary(read: CameraEstimate) -> str:
     """A reading in a few words, for the node that made it."""
     trajectory, recovered = read.trajectory, read.recovered
     return (

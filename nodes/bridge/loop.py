@@ -14,7 +14,7 @@ from ...raxel_core.geometry.trajectory import Trajectory
 from ...raxel_core.latents.frames import latent_time
 from ...raxel_core.latents.vae import encode_images
 from ...raxel_core.sampling import Streams, camera_schedule, pose_schedule
-from .cameras import core_model, encode_rays, read_cameras
+from .cameras import core_model, encode_rays, latent_cameras
 from .conditioning import SourceLatents, no_text, with_sources
 from .latent_format import format_of
 from .latents import joint_latent, streams_of
@@ -99,4 +99,4 @@ def _cameras(
         seed=settings.seed,
         stage=stage,
     )
-    return read_cameras(model, vae, latent, method="robust", focal="shared", fps=settings.fps).trajectory
+    return latent_cameras(model, vae, latent, method="robust", focal="shared", fps=settings.fps).trajectory
