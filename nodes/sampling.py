@@ -16,7 +16,7 @@ from .sockets import CATEGORY, MODEL_TOOLTIP, SEED_TOOLTIP, TASK_TOOLTIP
 
 _MODES = ("first", "together")
 _MODE_TOOLTIP = "When rays and video are both made. first: the rays finish in ray_steps; together: step by step."
-_SHIFT_TOOLTIP = "Above 1 spends more of the steps on coarse structure. The embedded checkpoint was trained for 1."
+_SHIFT_TOOLTIP = "Above 1 spends more of the steps on coarse structure, below 1 on detail."
 _SOLVER_TOOLTIP = "euler, or multistep of second order at the same cost."
 
 
