@@ -17,7 +17,7 @@ from raxel_core.geometry.camera import Camera
 from raxel_core.geometry.moves import make_move
 from raxel_core.geometry.pose import PoseRecoveryError
 from raxel_core.pipeline import Source, _source_batch, load_model, self_consistency
-from raxel_core.raxel_model import CHECKPOINTS, EMBEDDED_MODEL
+from raxel_core.raxel_model import EMBEDDED_MODEL
 from raxel_core.sampling import camera_schedule, joint_schedule, pose_schedule
 from raxel_core.training.synthetic import SPLITS, render_scenes
 from tests.comfy_server import PACK
@@ -39,7 +39,6 @@ NODES = (
     "RaxelFitVideo",
     "RaxelExampleScene",
 )
-EMBEDDED = CHECKPOINTS / f"{EMBEDDED_MODEL}.safetensors"
 TOLERANCE = 2e-5  # float32 through two versions of torch
 
 
@@ -345,7 +344,6 @@ def test_a_lora_in_wans_naming_changes_the_video(comfy, graph):
     assert "lora key not loaded" not in comfy.log
 
 
-@pytest.mark.skipif(not EMBEDDED.exists(), reason="the embedded checkpoint is not in this checkout")
 def test_the_loop_gives_the_pipelines_cameras_and_video(comfy):
     core = load_model()
     scene = render_scenes([SPLITS["test"][3]], frames=core.recipe.frames, hw=core.recipe.hw).video[0]
