@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 
@@ -15,10 +16,10 @@ from raxel_core.geometry.rays import Rays
 from raxel_core.model.checkpoint import load_checkpoint
 from raxel_core.model.config import RaxelConfig
 from raxel_core.training.config import TASKS, TrainConfig
-from raxel_core.training.data import ClipPool, raxel_and_video_clips
+from raxel_core.training.data import ClipPool
 from raxel_core.training.loss import camera_errors, draw_sigmas, make_example
 from raxel_core.training.train import STATE_FILE, WEIGHTS_FILE, Trainer, learning_rate, read_log
-from raxel_core.training.vae import fit_patch_code
+from raxel_core.training.vae import fit_patch_code, raxel_and_video_clips, train_refiner
 
 SMALL = RaxelConfig(dim=48, ffn_dim=96, layers=2, heads=2, in_channels=32, patch=(1, 1, 1), text_dim=None, freq_dim=32)
 CONFIG = TrainConfig(
@@ -85,6 +86,17 @@ def test_gradient_checkpointing_changes_nothing_but_memory(tmp_path, vae):
     plain = run(tmp_path / "plain", CONFIG, vae)
     saving = run(tmp_path / "saving", replace(CONFIG, gradient_checkpointing=True), vae)
     assert all(torch.allclose(saving.average[name], value, atol=1e-6) for name, value in plain.average.items())
+
+
+def test_the_refiner_lowers_both_errors_and_leaves_the_code_alone():
+    clips = list(raxel_and_video_clips(CONFIG, range(16)))
+    vae = fit_patch_code(clips, channels=16)
+    code = vae.group_code.clone()
+    errors = list(train_refiner(vae, itertools.cycle(clips), steps=300))
+    for part in ("video", "raxels"):
+        before, after = (sum(e[part] for e in some) for some in (errors[:2], errors[-2:]))
+        assert after < 0.99 * before, part
+    assert len(errors) == 300 and torch.equal(vae.group_code, code)
 
 
 def test_the_network_learns_four_clips_by_heart(tmp_path, vae):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -148,13 +147,3 @@ def _load(path: Path, hw: tuple[int, int]) -> LatentClips:
     part = load_file(path)
     camera = Camera(part["world_from_cam"], part["K"], hw)
     return LatentClips(part["video"], part["images"], part["image_frame"], camera, part["near_depth"])
-
-
-def raxel_and_video_clips(config: TrainConfig, seeds: range) -> Iterator[tuple[Tensor, Tensor]]:
-    """Pairs (video, raxels) [B, 3, F, H, W] for the VAE: scenes of `seeds` and the raxels of their cameras."""
-    from .loss import canonical_cameras, raxels_of
-
-    for start in range(0, len(seeds), RENDER_BATCH):
-        batch = render_scenes(seeds[start : start + RENDER_BATCH], frames=config.frames, hw=config.hw)
-        reference = torch.arange(len(batch.near_depth)) % config.frames
-        yield batch.video, raxels_of(canonical_cameras(batch.camera, batch.near_depth, reference), config.hw)

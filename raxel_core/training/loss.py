@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..geometry import se3
 from ..geometry.camera import Camera
+from ..geometry.rays import unit_directions
 from ..latents.vae import VideoVAE, encode_images
 from ..model.transformer import RaxelTransformer
 from ..raxels import encode_raxels, raxel_hw
@@ -192,7 +193,8 @@ def camera_errors(bundles: Tensor, camera: Camera) -> tuple[Tensor, Tensor, Tens
     squares fit of omega x (d - mean d) + shift to the error of the bundle (Procrustes about the truth), and the part
     of the error along the derivative of the directions by log focal.
     """
-    local = _local_directions(camera, (bundles.shape[-2], bundles.shape[-1]))  # [B, F, 3, N]
+    hw = (bundles.shape[-2], bundles.shape[-1])
+    local = unit_directions(camera.resized(hw).K, hw).flatten(-2)  # [B, F, 3, N]
     rotation = camera.rotation
     direction = rotation @ local
     error = bundles.flatten(3).movedim(1, 2) - direction - camera.center[..., None]
@@ -207,12 +209,3 @@ def camera_errors(bundles: Tensor, camera: Camera) -> tuple[Tensor, Tensor, Tens
     slope = slope - slope.mean(-1, keepdim=True)
     log_focal = (error * slope).sum((-2, -1)) / slope.square().sum((-2, -1))
     return omega, shift, log_focal
-
-
-def _local_directions(camera: Camera, hw: tuple[int, int]) -> Tensor:
-    """Unit ray directions [B, F, 3, N] in each camera's own frame on a grid of `hw`."""
-    K = camera.resized((hw[0], hw[1])).K
-    y, x = torch.meshgrid(torch.arange(hw[0]) + 0.5, torch.arange(hw[1]) + 0.5, indexing="ij")
-    grid = torch.stack([x, y]).flatten(1).to(K)
-    flat = (grid - K[..., :2, 2, None]) / torch.stack([K[..., 0, 0], K[..., 1, 1]], -1)[..., None]
-    return torch.nn.functional.normalize(torch.cat([flat, torch.ones_like(flat[..., :1, :])], -2), dim=-2)

@@ -217,7 +217,7 @@ def _path(draws: _Draws, scene: Scene, focus: Tensor, frames: int, config: Scene
     moving = (
         ramp[..., None] * shift[:, None] + bend[..., None] * (curl[:, 3:] * shift.norm(dim=1, keepdim=True))[:, None]
     )
-    start = _look_along(draws.signed(3) * torch.tensor([0.12, 0.15, 0.08]))
+    start = se3.so3_exp(draws.signed(3) * torch.tensor([0.12, 0.15, 0.08]))
     lengths = torch.tensor([1.0, 0.6, 0.35, 0.2, 0.1, 0.0])[:, None, None, None]
     at = lengths * moving  # [lengths, B, F, 3]
     keep = _free_of_collision(scene, at).float().argmax(0)  # the longest path that hits nothing
@@ -241,10 +241,6 @@ def _shake(draws: _Draws, time: Tensor) -> Tensor:
     cycles = draws.uniform(3, 1, low=0.5, high=2.5)
     angle = 2 * math.pi * cycles[:, None] * time[None, :, None, None] + phase[:, None]
     return (torch.sin(angle) - torch.sin(phase[:, None])).mean(2)
-
-
-def _look_along(turn: Tensor) -> Tensor:
-    return se3.so3_exp(turn)
 
 
 def _look_at(forward: Tensor) -> Tensor:

@@ -8,8 +8,21 @@ import torch
 from torch import Tensor
 
 from ..latents.patch_vae import GROUP, GROUP_VALUES, IMAGE_VALUES, PatchVAE, group_patches, image_patches
+from .config import TrainConfig
+from .data import RENDER_BATCH
+from .loss import canonical_cameras, raxels_of
+from .synthetic import render_scenes
 
-RAXEL_WEIGHT = 16.0
+RAXEL_WEIGHT = 16.0  # in the covariance of the code
+REFINER_RAXEL_WEIGHT = 300.0  # in the loss of the refiner
+
+
+def raxel_and_video_clips(config: TrainConfig, seeds: range) -> Iterator[tuple[Tensor, Tensor]]:
+    """Pairs (video, raxels) [B, 3, F, H, W] for the VAE: scenes of `seeds` and the raxels of their cameras."""
+    for start in range(0, len(seeds), RENDER_BATCH):
+        batch = render_scenes(seeds[start : start + RENDER_BATCH], frames=config.frames, hw=config.hw)
+        reference = torch.arange(len(batch.near_depth)) % config.frames
+        yield batch.video, raxels_of(canonical_cameras(batch.camera, batch.near_depth, reference), config.hw)
 
 
 def fit_patch_code(
@@ -68,8 +81,8 @@ def train_refiner(
 ) -> Iterator[dict[str, float]]:
     """Trains the decoder's refiner on (video, raxels) clips, yielding both errors of each step; the code stays fixed.
 
-    The raxel error is relative to the linear code's, so that the camera accuracy of the code is never traded for
-    pictures.
+    Raxels differ from their code by far less than pictures do; their squared error weighs REFINER_RAXEL_WEIGHT times
+    as much, so that cameras are not traded for pictures.
     """
     parameters = [*vae.image_refiner.parameters(), *vae.group_refiner.parameters()]
     for parameter in parameters:
@@ -79,7 +92,7 @@ def train_refiner(
     for _, (video, raxels) in zip(range(steps), clips, strict=False):
         video_error = (vae.decode(vae.encode(video)) - video).square().mean()
         raxel_error = (vae.decode(vae.encode(raxels)) - raxels).square().mean()
-        loss = video_error + 300 * raxel_error
+        loss = video_error + REFINER_RAXEL_WEIGHT * raxel_error
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
