@@ -1,1 +1,1 @@
-"""Cameras and rays: `se3`, `camera`, `rays`, `trajectory`, `moves`, `align`, `pose`, each imported by its own name."""
+"""Cameras, rays and camera paths: each module is imported by its own name."""

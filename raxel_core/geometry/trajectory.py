@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any, overload
@@ -13,15 +12,20 @@ from torch import Tensor
 
 from . import se3
 from .camera import Camera
+from .json_values import check_keys, check_whole, finite_numbers, parse_object, shown
 
 UNITS = ("metre", "near_depth", "arbitrary")
 FORMAT = "raxel.camera_path"
 VERSION = 1
 
-_KEYS = ("format", "version", "fps", "unit", "name", "width", "height", "frames")
+_KEYS = ("format", "version", "fps", "unit", "name", "width", "height")
+_BAKED_KEYS = ("frames",)
+_PLANNED_KEYS = ("frame_count", "plan")
 _FRAME_KEYS = ("world_from_cam", "K")
 # The largest width or height that a path may name: no picture is larger.
 _MOST_PIXELS = 1_000_000
+# The most frames that a plan may ask for.
+_MOST_FRAMES = 100_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,17 +89,25 @@ class Trajectory:
         return replace(self, camera=self.camera.resized(hw))
 
     def resampled(self, frames: int) -> Trajectory:
-        """The same path in `frames` frames, evenly spaced from its first camera to its last, at the same fps.
-
-        Motions are interpolated on the screw between neighbours, K linearly.
-        """
+        """The same path in `frames` frames, evenly spaced from its first camera to its last, at the same fps."""
         if frames < 1:
             raise ValueError(f"a trajectory has at least one frame, got {frames}")
+        return self.sampled(torch.linspace(0.0, float(len(self) - 1), frames, dtype=torch.float64))
+
+    def sampled(self, positions: Tensor) -> Trajectory:
+        """The path at `positions` [N], which count in frames and may lie between them, at the same fps.
+
+        Motions are interpolated on the screw between neighbours, K linearly. Raises ValueError on a position before
+        the first frame or behind the last.
+        """
         last = len(self) - 1
-        position = torch.linspace(0.0, float(last), frames, dtype=torch.float64, device=self.camera.K.device)
-        before = position.floor().long().clamp(max=max(last - 1, 0))
+        positions = positions.to(self.camera.K.device, torch.float64)
+        if not bool(((positions >= 0.0) & (positions <= last)).all()):
+            got = positions.tolist()[:5]
+            raise ValueError(f"positions on a path of {last + 1} frames lie in 0 to {last}, got {got}")
+        before = positions.floor().long().clamp(max=max(last - 1, 0))
         after = (before + 1).clamp(max=last)
-        share = (position - before).to(self.camera.K.dtype)
+        share = (positions - before).to(self.camera.K.dtype)
         motions, K = self.camera.world_from_cam, self.camera.K
         camera = Camera(
             se3.interpolate(motions[before], motions[after], share),
@@ -130,82 +142,35 @@ class Trajectory:
 
     @classmethod
     def from_json(cls, text: str, *, dtype: torch.dtype = torch.float32) -> Trajectory:
-        """The trajectory in a camera path v1 `text`; ValueError with one sentence on anything that is not one."""
-        values = _parse(text)
-        _check_keys("the camera path", values, _KEYS)
+        """The trajectory in a camera path v1 `text`; ValueError with one sentence on anything that is not one.
+
+        A path is baked, with `frames` as `to_json` writes them, or planned, with a `plan` (`plan.CameraPlan`) that is
+        sampled at `frame_count` frames.
+        """
+        values = parse_object("the camera path", text)
+        planned = any(key in values for key in _PLANNED_KEYS)
+        check_keys("the camera path", values, (*_KEYS, *(_PLANNED_KEYS if planned else _BAKED_KEYS)))
         if values["format"] != FORMAT or values["version"] != VERSION or isinstance(values["version"], bool):
-            raise ValueError(
-                f"expected format {FORMAT!r} version {VERSION}, got {values['format']!r} version {values['version']!r}"
-            )
+            got = f"{shown(values['format'])} version {shown(values['version'])}"
+            raise ValueError(f"expected format {FORMAT!r} version {VERSION}, got {got}")
         for name in ("unit", "name"):
             if not isinstance(values[name], str):
-                raise ValueError(f"the camera path's {name} is text, got {values[name]!r}")
-        hw = (_whole(values, "height"), _whole(values, "width"))
+                raise ValueError(f"the camera path's {name} is text, got {shown(values[name])}")
+        height, width = (check_whole(f"the camera path's {k}", values[k], 1, _MOST_PIXELS) for k in ("height", "width"))
+        fps = finite_numbers("the camera path's fps", [values["fps"]], 1)[0]
+        if planned:
+            from .plan import CameraPlan  # which makes trajectories
+
+            frames = check_whole("the camera path's frame_count", values["frame_count"], 1, _MOST_FRAMES)
+            plan, clip = CameraPlan.from_values(values["plan"]), {"unit": values["unit"], "name": values["name"]}
+            return plan.build(frames, hw=(height, width), fps=fps, dtype=dtype, **clip)
         motions, intrinsics = _read_frames(values["frames"])
         camera = Camera(
             torch.tensor(motions, dtype=dtype).unflatten(-1, (4, 4)),
             _K_from_row(torch.tensor(intrinsics, dtype=dtype)),
-            hw,
+            (height, width),
         )
-        fps = _numbers("the camera path's fps", [values["fps"]], 1)[0]
         return cls(camera.validate(), fps=fps, unit=values["unit"], name=values["name"])
-
-
-def _parse(text: str) -> dict[str, Any]:
-    """The JSON object in `text`, NaN and infinity refused; ValueError when there is none."""
-    try:
-        values = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_object)
-    except RecursionError as error:
-        raise ValueError("the camera path is nested too deep to be one") from error
-    except json.JSONDecodeError as error:
-        raise ValueError(f"the camera path is not JSON: {error}") from error
-    if not isinstance(values, dict):
-        raise ValueError(f"a camera path is a JSON object, got {type(values).__name__}")
-    return values
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object; ValueError where a name stands twice, of which readers would take different ones."""
-    values = dict(pairs)
-    if len(values) < len(pairs):
-        ((name, _),) = Counter(name for name, _ in pairs).most_common(1)
-        raise ValueError(f"the camera path gives {name[:40]!r} more than once")
-    return values
-
-
-def _refuse_constant(constant: str) -> float:
-    raise ValueError(f"the camera path holds {constant}, which is no number")
-
-
-def _check_keys(noun: str, values: dict[str, Any], expected: tuple[str, ...]) -> None:
-    """ValueError when `values` lacks one of `expected` or has another key."""
-    missing = [key for key in expected if key not in values]
-    surplus = sorted(values.keys() - set(expected))
-    if missing:
-        raise ValueError(f"{noun} lacks {', '.join(missing[:5])}")
-    if surplus:
-        raise ValueError(f"{noun} has unknown {', '.join(surplus[:5])}")
-
-
-def _whole(values: dict[str, Any], name: str) -> int:
-    """The number of pixels under `name`; ValueError otherwise."""
-    number = values[name]
-    if type(number) is not int or not 1 <= number <= _MOST_PIXELS:
-        got = repr(number)[:40]
-        raise ValueError(f"the camera path's {name} is a whole number from 1 to {_MOST_PIXELS}, got {got}")
-    return number
-
-
-def _numbers(noun: str, values: Any, count: int) -> list[float]:
-    """`count` finite numbers as floats; ValueError that names `noun` otherwise."""
-    if not isinstance(values, list) or len(values) != count:
-        got = f"{len(values)} of them" if isinstance(values, list) else type(values).__name__
-        raise ValueError(f"{noun} is a list of {count} numbers, got {got}")
-    for value in values:
-        # A whole number too large for a float is as little finite as 1e999.
-        if type(value) not in (int, float) or not abs(value) < 1e300:
-            raise ValueError(f"{noun} holds {str(value)[:40]!r}, which is no finite number")
-    return [float(value) for value in values]
 
 
 def _read_frames(frames: Any) -> tuple[list[list[float]], list[list[float]]]:
@@ -216,9 +181,9 @@ def _read_frames(frames: Any) -> tuple[list[list[float]], list[list[float]]]:
     for number, frame in enumerate(frames):
         if not isinstance(frame, dict):
             raise ValueError(f"frame {number} of the camera path is an object, got {type(frame).__name__}")
-        _check_keys(f"frame {number} of the camera path", frame, _FRAME_KEYS)
-        motions.append(_numbers(f"world_from_cam of frame {number}", frame["world_from_cam"], 16))
-        intrinsics.append(_numbers(f"K of frame {number}", frame["K"], 4))
+        check_keys(f"frame {number} of the camera path", frame, _FRAME_KEYS)
+        motions.append(finite_numbers(f"world_from_cam of frame {number}", frame["world_from_cam"], 16))
+        intrinsics.append(finite_numbers(f"K of frame {number}", frame["K"], 4))
     return motions, intrinsics
 
 

@@ -1,0 +1,325 @@
+// The parts of the builder's editor that need no browser: view, edits, state with undo, speeds, what a node says.
+import assert from "node:assert/strict";
+import { readdir, readFile } from "node:fs/promises";
+import { test } from "node:test";
+
+import { defaultPath, evaluatePlan, MOVES, validatePlan } from "../../web/camera_path.mjs";
+import * as edits from "../../web/editor/edits.mjs";
+import { clipOf, originOf, viewPathOf, withClip } from "../../web/editor/node_clip.mjs";
+import { updateWorkflow } from "../../web/editor/old_workflow.mjs";
+import { speedColor, speedsOf, spread } from "../../web/editor/speeds.mjs";
+import { readValue, Store, writeValue } from "../../web/editor/store.mjs";
+import { keyAtPixel, timeOfX, xOfTime } from "../../web/editor/timeline.mjs";
+import * as view from "../../web/editor/view.mjs";
+
+const CLIP = { frameCount: 9, fps: 8, width: 64, height: 32 };
+const near = (found, expected, tolerance = 1e-9) => {
+  assert.equal(found.length, expected.length);
+  found.forEach((value, index) => assert.ok(Math.abs(value - expected[index]) <= tolerance, `${found} is not ${expected}`));
+};
+const plan = (change = {}) => validatePlan(change);
+const keys = (...positions) => positions.map((position, index) => ({ time: index / Math.max(positions.length - 1, 1), position }));
+
+// ---- view
+
+test("a view straight ahead sees as a camera at its eye does", () => {
+  const camera = view.viewCamera({ target: [0, 0, 0], yaw: 0, pitch: 0, distance: 2 }, [400, 300]);
+  near(camera.center, [0, 0, -2]);
+  near(camera.forward, [0, 0, 1]);
+  near(view.project(camera, [0, 0, 0]), [200, 150]);
+  // 150 pixels are half the smaller side, at tan(0.4) times the distance.
+  near(view.project(camera, [2 * Math.tan(0.4), 0, 0]), [350, 150]);
+  near(view.project(camera, [0, 2 * Math.tan(0.4), 0]), [200, 300]);
+  assert.equal(view.project(camera, [0, 0, -3]), null);
+});
+
+test("a view from above looks down, and its axes are a rotation", () => {
+  const camera = view.viewCamera({ target: [1, 2, 3], yaw: 0.4, pitch: 1.2, distance: 5 }, [400, 300]);
+  assert.ok(camera.center[1] < 2, "up is -y");
+  assert.ok(camera.forward[1] > 0.9);
+  near(view.project(camera, [1, 2, 3]), [200, 150]);
+  const axes = [camera.right, camera.down, camera.forward];
+  const dot = (a, b) => a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
+  axes.forEach((a, i) => axes.forEach((b, j) => assert.ok(Math.abs(dot(a, b) - (i === j ? 1 : 0)) < 1e-12)));
+  const cross = (a, b) => [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
+  near(cross(camera.right, camera.down), camera.forward);
+});
+
+test("dragging a point in the plane of the screen brings it under the pointer", () => {
+  const camera = view.viewCamera({ target: [0.3, -0.2, 1], yaw: -0.7, pitch: 0.5, distance: 4 }, [500, 300]);
+  const point = [0.5, -0.1, 0.4];
+  const moved = point.map((value, axis) => value + view.inScreenPlane(camera, point, 37, -21)[axis]);
+  const [before, after] = [view.project(camera, point), view.project(camera, moved)];
+  near([after[0] - before[0], after[1] - before[1]], [37, -21]);
+});
+
+test("dragging along an axis moves along it only, as far as the pointer goes along its picture", () => {
+  const camera = view.viewCamera({ target: [0, 0, 0], yaw: 0, pitch: 0, distance: 2 }, [400, 300]);
+  const offset = view.alongAxis(camera, [0, 0, 0], [1, 0, 0], 30, 999);
+  near([offset[1], offset[2]], [0, 0]);
+  near(view.project(camera, offset), [230, 150], 1e-6);
+  assert.deepEqual(view.alongAxis(camera, [0, 0, 0], [0, 0, 1], 30, 30), [0, 0, 0], "an axis seen end on stays");
+});
+
+test("a segment through the eye's plane keeps its front part", () => {
+  const camera = view.viewCamera({ target: [0, 0, 0], yaw: 0, pitch: 0, distance: 2 }, [400, 300]);
+  const whole = view.projectSegment(camera, [0.1, 0, 0], [0.1, 0, 4]);
+  const cut = view.projectSegment(camera, [0.1, 0, -8], [0.1, 0, 4]);
+  near(cut[1], whole[1]);
+  assert.ok(cut[0][0] > whole[0][0], "the cut end lies further out");
+  assert.equal(view.projectSegment(camera, [0, 0, -8], [0, 0, -3]), null);
+});
+
+test("framing shows all points, not too small, and keeps the direction", () => {
+  const points = [[0, 0, 0], [3, -1, 2], [-1, 0.5, 4]];
+  const start = { target: [9, 9, 9], yaw: -0.75, pitch: 0.5, distance: 1 };
+  const framed = view.framed(start, points, [400, 200]);
+  assert.deepEqual([framed.yaw, framed.pitch], [start.yaw, start.pitch]);
+  const pixels = points.map((point) => view.project(view.viewCamera(framed, [400, 200]), point));
+  pixels.forEach(([x, y]) => assert.ok(x > 0 && x < 400 && y > 0 && y < 200, `${x}, ${y}`));
+  const spans = [0, 1].map((axis) => Math.max(...pixels.map((p) => p[axis])) - Math.min(...pixels.map((p) => p[axis])));
+  assert.ok(spans[0] > 200 || spans[1] > 100, `${spans}`);
+});
+
+test("orbit, pan and zoom", () => {
+  const start = { target: [0, 0, 0], yaw: 0, pitch: 1.5, distance: 2 };
+  assert.ok(view.orbited(start, 0, 1000).pitch < Math.PI / 2, "never over the pole");
+  const panned = view.panned({ ...start, pitch: 0 }, 10, 0, [400, 300]);
+  near(view.project(view.viewCamera(panned, [400, 300]), [0, 0, 0]), [210, 150], 1e-6);
+  assert.ok(view.zoomed(start, -100).distance < 2 && view.zoomed(start, 100).distance > 2);
+});
+
+test("the nearest pixel within reach, hidden ones left out", () => {
+  assert.equal(view.nearestPixel([[0, 0], null, [6, 0]], [5, 0], 3), 2);
+  assert.equal(view.nearestPixel([[0, 0], null], [5, 0], 3), -1);
+});
+
+// ---- edits
+
+test("a preset replaces the layer it is given and goes on top otherwise; lengths count in the depth", () => {
+  const start = plan({ depth: 2, moves: [{ move: "pan" }] });
+  const replaced = edits.withPreset(start, "dolly", 0);
+  assert.deepEqual(replaced.moves.map(({ move, amount }) => [move, amount]), [["dolly", MOVES.dolly.default * 2]]);
+  assert.deepEqual(edits.withPreset(start, "handheld", -1).moves.map(({ move }) => move), ["pan", "handheld"]);
+  for (const move of Object.keys(MOVES)) validatePlan(edits.withPreset(start, move, -1));
+  assert.deepEqual(start.moves.map(({ move }) => move), ["pan"], "no argument is changed");
+});
+
+test("layers move, change and go", () => {
+  const start = plan({ moves: [{ move: "pan" }, { move: "tilt" }] });
+  const names = ({ moves }) => moves.map(({ move }) => move);
+  assert.deepEqual(names(edits.withMoveShifted(start, 0, 1)), ["tilt", "pan"]);
+  assert.equal(edits.withMoveShifted(start, 0, -1), start);
+  assert.deepEqual(names(edits.withoutMove(start, 0)), ["tilt"]);
+  assert.equal(edits.withMove(start, 1, { amount_degrees: 7 }).moves[1].amount_degrees, 7);
+});
+
+test("the first key of a path of moves leaves the path where it is", () => {
+  const start = plan({ moves: [{ move: "orbit", amount_degrees: 40 }] });
+  const [keyed, index] = edits.withKeyAt(start, 4, CLIP);
+  assert.equal(index, 0);
+  assert.equal(keyed.keys[0].time, 0.5);
+  const [before, after] = [start, keyed].map((one) => evaluatePlan(one, CLIP).world_from_cam);
+  before.forEach((motion, frame) => near(Array.from(after[frame]), Array.from(motion), 1e-6));
+});
+
+test("a key in between stands on the path, and one that is there already is found again", () => {
+  const start = plan({ keys: keys([0, 0, 0], [1, 0, 0]) });
+  const [keyed, index] = edits.withKeyAt(start, 2, CLIP);
+  assert.equal(index, 1);
+  near(keyed.keys[1].position, [0.25, 0, 0], 1e-6);
+  assert.deepEqual(edits.withKeyAt(keyed, 2, CLIP), [keyed, 1]);
+  assert.equal(edits.withoutKey(keyed, 1).keys.length, 2);
+});
+
+test("keys keep their order in time", () => {
+  const start = plan({ keys: keys([0, 0, 0], [1, 0, 0], [2, 0, 0]) });
+  const late = edits.withKeyTime(start, 1, 1.7);
+  assert.ok(late.keys[1].time < 1 && late.keys[1].time > 0.99);
+  assert.equal(edits.withKeyTime(start, 2, 7).keys[2].time, 1);
+  validatePlan(late);
+});
+
+test("a key that faces a point faces where it looked before, and angles bring it back", () => {
+  const turned = { keys: [{ time: 0, position: [1, 0, 0], rotation_degrees: [30, 10, 5] }], depth: 2 };
+  const motion = (one) => evaluatePlan(one, { ...CLIP, frameCount: 1 }).world_from_cam[0];
+  const start = plan(turned);
+  const facing = edits.withKeyFacing(start, 0, true, motion(start));
+  // Two units ahead, at a pan of 30 and a tilt of 10 degrees: (sin 30 cos 10, -sin 10, cos 30 cos 10).
+  near(facing.keys[0].look_at, [1 + 2 * 0.492404, -2 * 0.173648, 2 * 0.852869], 1e-5);
+  assert.equal("rotation_degrees" in facing.keys[0], false);
+  near(Array.from(motion(plan(facing))), Array.from(motion(start)), 1e-5);
+  const back = edits.withKeyFacing(plan(facing), 0, false, motion(plan(facing)));
+  near(back.keys[0].rotation_degrees, [30, 10, 5], 1e-4);
+});
+
+test("moves become keys on the same path, and the shake stays a layer", () => {
+  const start = plan({ moves: [{ move: "truck", amount: 0.8 }, { move: "handheld", seed: 2 }] });
+  const keyed = edits.withMovesAsKeys(start, CLIP, 5);
+  assert.deepEqual(keyed.keys.map(({ time }) => time), [0, 0.25, 0.5, 0.75, 1]);
+  assert.deepEqual(keyed.moves.map(({ move }) => move), ["handheld"]);
+  keyed.keys.forEach(({ position }, index) => near(position, [0.2 * index, 0, 0], 1e-6));
+  validatePlan(keyed);
+});
+
+// ---- state
+
+test("undo and redo travel through edits, and a drag is one step", () => {
+  const store = new Store({ plan: {} });
+  const depth = () => store.state.path.plan.depth;
+  const edit = (value, gesture) => store.edit({ ...store.state.path.plan, depth: value }, gesture);
+  edit(2, "drag");
+  edit(3, "drag");
+  store.endGesture();
+  edit(4, "drag");
+  store.undo();
+  assert.equal(depth(), 3);
+  store.undo();
+  assert.equal(depth(), 1);
+  assert.equal(store.canUndo, false);
+  store.redo();
+  assert.equal(depth(), 3);
+  edit(5);
+  assert.equal(store.canRedo, false, "an edit ends the future");
+});
+
+test("an edit that makes no sense is refused in words and changes nothing", () => {
+  const store = new Store({ plan: { moves: [{ move: "pan", amount_degrees: 10 }] } });
+  let heard = 0;
+  store.subscribe(() => (heard += 1));
+  store.edit({ ...store.state.path.plan, moves: [{ move: "pan", start: 0.5, end: 0.2 }] });
+  assert.match(store.notice, /start/);
+  assert.equal(store.state.path.plan.moves[0].amount_degrees, 10);
+  assert.equal(store.canUndo, false);
+  assert.equal(heard, 1);
+  store.edit({ ...store.state.path.plan, depth: 2 });
+  assert.equal(store.notice, "");
+});
+
+test("what is no path is kept as it was found", () => {
+  for (const found of ["{ not json", "[1, 2]", '{"plan": {"moves": 7}}', { plan: { keys: "x" } }, 42]) {
+    const state = readValue(found);
+    assert.equal(state.path, null);
+    assert.match(state.fault, /^This path can not be shown: \S/);
+    const kept = writeValue(state);
+    assert.deepEqual(typeof found === "string" ? kept : JSON.parse(kept), found);
+  }
+  const store = new Store("{ not json");
+  store.replace(defaultPath());
+  store.undo();
+  assert.equal(writeValue(store.state), "{ not json", "a new path is an edit like any other");
+});
+
+test("text, an object and nothing at all are read, and a lone plan is completed", () => {
+  assert.deepEqual(readValue('{"plan": {"depth": 2}}').path, readValue({ plan: { depth: 2 } }).path);
+  assert.deepEqual(readValue(null).path, defaultPath());
+  assert.equal(readValue({ plan: {} }).path.frame_count, defaultPath().frame_count);
+});
+
+test("a list of cameras is a path too, without a plan", () => {
+  const frame = { world_from_cam: [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1], K: [50, 50, 32, 16] };
+  const { plan: none, frame_count: count, ...rest } = defaultPath();
+  const { path } = readValue({ ...rest, frames: [frame, frame] });
+  assert.equal(path.frames.length, 2);
+  assert.equal(path.plan, undefined);
+});
+
+// ---- speeds and time line
+
+test("speeds of a truck and of a pan", () => {
+  const motions = (move) => evaluatePlan({ moves: [move] }, CLIP).world_from_cam;
+  const truck = speedsOf(motions({ move: "truck", amount: 2 }), CLIP.fps);
+  assert.equal(truck.travel.length, 8);
+  truck.travel.forEach((speed) => near([speed], [2])); // 2 units in 8 steps of 1/8 s
+  truck.turn.forEach((speed) => near([speed], [0], 1e-6));
+  speedsOf(motions({ move: "pan", amount_degrees: 40 }), CLIP.fps).turn.forEach((speed) => near([speed], [40], 1e-6));
+  assert.notEqual(speedColor(0), speedColor(1));
+});
+
+test("a spread keeps both ends and never repeats", () => {
+  assert.deepEqual(spread(81, 9), [0, 10, 20, 30, 40, 50, 60, 70, 80]);
+  assert.deepEqual(spread(3, 9), [0, 1, 2]);
+  assert.deepEqual(spread(1, 9), [0]);
+});
+
+test("the time line's pixels and times are each other's inverse", () => {
+  near([timeOfX(xOfTime(0.3, 400), 400)], [0.3]);
+  assert.deepEqual([timeOfX(-50, 400), timeOfX(999, 400)], [0, 1]);
+  const two = plan({ keys: keys([0, 0, 0], [1, 0, 0]) });
+  assert.equal(keyAtPixel(two, [xOfTime(1, 400) - 3, 12], 400), 1);
+  assert.equal(keyAtPixel(two, [200, 12], 400), -1);
+});
+
+// ---- the node around it
+
+const widget = (name, value) => ({ name, value });
+
+test("the clip is the widgets', of a linked one the last run's", () => {
+  const node = { widgets: [widget("frames", 33), widget("fps", 16), widget("unit", "metre")], inputs: [{ name: "frames", link: 4 }] };
+  const fallback = { frameCount: 81, fps: 24, width: 832, height: 480, unit: "near_depth" };
+  assert.deepEqual(clipOf(node, null, fallback), { frameCount: 33, fps: 16, width: 832, height: 480, unit: "metre" });
+  assert.equal(clipOf(node, { frames: 49, fps: 99 }, fallback).frameCount, 49);
+  assert.equal(clipOf(node, { frames: 49, fps: 99 }, fallback).fps, 16);
+  assert.deepEqual(clipOf({ widgets: [widget("frames", "x"), widget("fps", -1)] }, null, fallback), fallback);
+});
+
+test("the stored path carries the clip, and text stays text", () => {
+  const stored = withClip(defaultPath(), { frameCount: 5, fps: 8, width: 64, height: 32, unit: "metre" });
+  assert.deepEqual([stored.frame_count, stored.fps, stored.width, stored.unit], [5, 8, 64, "metre"]);
+  assert.equal(withClip("{ not json", CLIP), "{ not json");
+});
+
+test("where the linked picture lies", () => {
+  const origin = { widgets: [widget("image", "shots/a & b.png [output]")] };
+  assert.equal(viewPathOf(origin, undefined), "/view?filename=a+%26+b.png&subfolder=shots&type=output");
+  assert.equal(viewPathOf({ widgets: [widget("image", "c.png")] }), "/view?filename=c.png&subfolder=&type=input");
+  const outputs = { images: [{ filename: "t.png", subfolder: "", type: "temp" }] };
+  assert.equal(viewPathOf(origin, outputs), "/view?filename=t.png&subfolder=&type=temp");
+  assert.equal(viewPathOf({}, undefined), null);
+  const node = { inputs: [{ name: "frames" }, { name: "image" }], getInputNode: (slot) => (slot === 1 ? origin : null) };
+  assert.equal(originOf(node, "image"), origin);
+  assert.equal(originOf({}, "image"), null);
+});
+
+test("a builder from before the path becomes one with it, in subgraphs too", () => {
+  const old = () => ({
+    type: "CameraTrajectoryBuilder", size: [300, 200],
+    inputs: [{ name: "angle_degrees", link: null }, { name: "frames", link: 3 }],
+    widgets_values: ["dolly", 33, 640, 384, 50, 20, 0.7, 1.5, "linear", "metre", 12],
+  });
+  const other = { type: "KSampler", widgets_values: ["pan"] };
+  const workflow = { nodes: [old(), structuredClone(other)], definitions: { subgraphs: [{ nodes: [old()] }] } };
+  updateWorkflow(workflow);
+  for (const node of [workflow.nodes[0], workflow.definitions.subgraphs[0].nodes[0]]) {
+    assert.deepEqual(node.widgets_values.slice(1), [33, 640, 384, 12, "metre"]);
+    const { path } = readValue(node.widgets_values[0]);
+    assert.deepEqual([path.plan.fov_degrees, path.plan.depth], [50, 1.5]);
+    assert.deepEqual(path.plan.moves.map(({ move, amount, easing }) => [move, amount, easing]), [["dolly", 0.7, "linear"]]);
+    assert.deepEqual(node.inputs.map(({ name }) => name), ["frames"]);
+    assert.ok(node.size[1] > 600);
+  }
+  assert.deepEqual(workflow.nodes[1], other);
+  const done = structuredClone(workflow);
+  updateWorkflow(workflow);
+  assert.deepEqual(workflow, done, "nothing is done twice");
+});
+
+// ---- the files
+
+test("raxel.js asks anew for every module that there is, and is the one .js file", async () => {
+  const web = new URL("../../web/", import.meta.url);
+  const files = (await readdir(web, { recursive: true })).map((name) => name.replaceAll("\\", "/"));
+  const listed = [.../const MODULES = \[([^\]]*)\]/.exec(await readFile(new URL("raxel.js", web), "utf8"))[1].matchAll(/"([^"]+)"/g)];
+  const modules = files.filter((name) => name.endsWith(".mjs")).map((name) => name.slice(0, -4));
+  assert.deepEqual(listed.map(([, name]) => name).sort(), modules.sort());
+  assert.deepEqual(files.filter((name) => name.endsWith(".js")), ["raxel.js"]);
+});
+
+test("no module writes HTML", async () => {
+  const web = new URL("../../web/", import.meta.url);
+  const files = (await readdir(web, { recursive: true })).filter((name) => /\.m?js$/.test(name));
+  for (const name of files) {
+    const text = await readFile(new URL(name, web), "utf8");
+    assert.doesNotMatch(text, /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(/, name);
+  }
+});

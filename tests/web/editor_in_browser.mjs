@@ -1,0 +1,204 @@
+// Drives the builder's editor in ComfyUI's own frontend, and prints what it saw as JSON; tests/test_editor_browser.py judges.
+// Arguments: the server's address, "classic" or "nodes2", the workflow's file, a folder for the screenshots.
+import { mkdtemp, readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import path from "node:path";
+
+const [url, mode, workflowFile, folder] = process.argv.slice(2);
+const { chromium } = createRequire(import.meta.url)(process.env.RAXEL_PLAYWRIGHT);
+const CHROMIUM_FLAGS = [
+  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+  "--disable-component-update", "--disable-sync",
+];
+const HOSTILE = '<img src=x onerror="window.hacked = true">';
+const KEY_COLOR = [255, 209, 102];
+const workflow = JSON.parse(await readFile(workflowFile, "utf8"));
+const builderId = workflow.nodes.find(({ type }) => type === "CameraTrajectoryBuilder").id;
+const report = { faults: [] };
+
+async function openPage() {
+  const settings = {
+    "Comfy.TutorialCompleted": true, "Comfy.VueNodes.Enabled": mode === "nodes2", "Comfy.Minimap.Visible": false,
+    "Comfy.Workflow.Persist": false,
+  };
+  for (const [name, value] of Object.entries(settings)) {
+    const headers = { "Content-Type": "application/json" };
+    await fetch(`${url}/settings/${name}`, { method: "POST", headers, body: JSON.stringify(value) });
+  }
+  const profile = await mkdtemp(path.join(tmpdir(), "raxel-browser-"));
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath: process.env.RAXEL_CHROMIUM, headless: true, args: CHROMIUM_FLAGS, viewport: { width: 1400, height: 1000 },
+  });
+  await context.route("**/*", (route) =>
+    new URL(route.request().url()).hostname === "127.0.0.1" ? route.continue() : route.abort(),
+  );
+  const page = context.pages()[0] ?? (await context.newPage());
+  page.on("pageerror", (error) => report.faults.push(error.message));
+  return [context, page];
+}
+
+async function load(page, graph) {
+  await page.goto(url);
+  const ready = () => window.app?.extensionManager && window.app.graph && Object.keys(LiteGraph.registered_node_types).length > 50;
+  await page.waitForFunction(ready, null, { timeout: 120_000 });
+  await page.evaluate((data) => window.app.loadGraphData(data), graph);
+  await page.waitForSelector(".raxel-editor canvas");
+  await page.evaluate(() => window.app.extensionManager.command.execute("Comfy.Canvas.FitView"));
+  await settled(page, 1000);
+}
+
+const settled = (page, time = 250) => page.waitForTimeout(time);
+const pathOf = (page) => page.evaluate(async (id) => (await window.app.graphToPrompt()).output[id].inputs.path, builderId);
+const readout = (page) => page.locator(".raxel-readout").last().textContent();
+const frameOf = async (page) => Number((await readout(page)).split("/")[0]);
+
+/** The middle of the selected key's mark in the 3D view, in pixels of the page: the median place of its colour. */
+async function selectedKey(page) {
+  const [x, y] = await page.evaluate((color) => {
+    const canvas = document.querySelector(".raxel-view canvas");
+    const { data, width, height } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    const found = [];
+    for (let i = 0; i < data.length; i += 4) {
+      if (color.every((value, channel) => data[i + channel] === value)) found.push([(i / 4) % width, Math.floor(i / 4 / width)]);
+    }
+    const median = (axis) => found.map((at) => at[axis]).sort((a, b) => a - b)[Math.floor(found.length / 2)];
+    return [median(0) / width, median(1) / height];
+  }, KEY_COLOR);
+  const box = await page.locator(".raxel-view canvas").boundingBox();
+  return [box.x + x * box.width, box.y + y * box.height];
+}
+
+async function queue(page) {
+  const answered = page.waitForResponse((response) => response.url().endsWith("/prompt") && response.request().method() === "POST");
+  await page.evaluate(() => window.app.queuePrompt(0, 1));
+  const response = await answered;
+  const sent = JSON.parse(response.request().postData()).prompt;
+  return { id: (await response.json()).prompt_id, path: sent[builderId].inputs.path };
+}
+
+async function selectSecondKey(page) {
+  const view = page.locator(".raxel-view canvas");
+  await view.focus();
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("ArrowDown");
+  await settled(page);
+}
+
+async function drag(page, [x, y], [dx, dy]) {
+  await page.mouse.move(x, y);
+  await page.mouse.down();
+  await page.mouse.move(x + dx / 2, y + dy / 2);
+  await page.mouse.move(x + dx, y + dy);
+  await page.mouse.up();
+  await settled(page);
+}
+
+async function history(page) {
+  await page.evaluate((id) => (window.app.graph.getNodeById(id).raxelMark = 1), builderId);
+  report.dragged = await pathOf(page);
+  await page.keyboard.press("Control+z");
+  await settled(page, 600);
+  report.undone = await pathOf(page);
+  await page.keyboard.press("Control+Shift+z");
+  await settled(page, 600);
+  report.redone = await pathOf(page);
+  report.nodeKept = await page.evaluate((id) => window.app.graph.getNodeById(id)?.raxelMark === 1, builderId);
+}
+
+async function play(page) {
+  await page.keyboard.press("Home");
+  await settled(page);
+  report.frameAtHome = await frameOf(page);
+  await page.keyboard.press(" ");
+  await settled(page, 700);
+  report.frameWhilePlaying = await frameOf(page);
+  await page.keyboard.press(" ");
+  await settled(page);
+  const stopped = await frameOf(page);
+  await settled(page, 400);
+  report.stands = stopped === (await frameOf(page));
+}
+
+async function keyboard(page) {
+  await page.keyboard.press("End");
+  await page.keyboard.press("ArrowLeft");
+  await settled(page);
+  report.frameBeforeEnd = await frameOf(page);
+  await page.keyboard.press("k");
+  await settled(page);
+  report.withKey = await pathOf(page);
+  await page.keyboard.press("Delete");
+  await settled(page);
+  report.withoutKey = await pathOf(page);
+  report.nodeSurvivesDelete = await page.evaluate((id) => Boolean(window.app.graph.getNodeById(id)), builderId);
+}
+
+async function preset(page) {
+  await page.locator(".raxel-editor [role=tab]").nth(0).click();
+  await page.locator('.raxel-editor [data-move="spiral"]').click();
+  await settled(page);
+  report.preset = await pathOf(page);
+}
+
+async function hostile(page) {
+  await page.locator(".raxel-editor [role=tab]").nth(3).click();
+  await page.locator('.raxel-editor input[type="text"]').fill(HOSTILE);
+  await settled(page, 600);
+  report.named = (await pathOf(page)).name;
+  report.shown = await page.locator(".raxel-editor .raxel-readout").first().textContent();
+  report.images = await page.locator(".raxel-editor img").count();
+  report.hacked = await page.evaluate(() => window.hacked === true);
+}
+
+/** How often anything is drawn while nothing happens. */
+async function idle(page) {
+  report.drawnIdle = await page.evaluate(async () => {
+    let drawn = 0;
+    const { clearRect } = CanvasRenderingContext2D.prototype;
+    CanvasRenderingContext2D.prototype.clearRect = function counted(...box) {
+      drawn += this.canvas.closest(".raxel-editor") ? 1 : 0;
+      return clearRect.apply(this, box);
+    };
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    CanvasRenderingContext2D.prototype.clearRect = clearRect;
+    return drawn;
+  });
+}
+
+async function broken(page, text) {
+  await page.evaluate(([id, value]) => {
+    window.app.graph.getNodeById(id).widgets.find(({ name }) => name === "path").value = value;
+  }, [builderId, text]);
+  await settled(page);
+  report.fault = await page.locator(".raxel-fault").textContent();
+  report.keptText = await pathOf(page);
+}
+
+const [context, page] = await openPage();
+try {
+  await load(page, workflow);
+  report.before = await pathOf(page);
+  report.first = await queue(page);
+  await selectSecondKey(page);
+  await drag(page, await selectedKey(page), [50, -30]);
+  await history(page);
+  await play(page);
+  report.second = await queue(page);
+  await settled(page, 1500);
+  await idle(page);
+  await page.screenshot({ path: path.join(folder, `editor_${mode}.png`) });
+  await keyboard(page);
+  await preset(page);
+  await hostile(page);
+  const saved = await page.evaluate(() => window.app.graph.serialize());
+  report.saved = saved.nodes.find(({ id }) => id === builderId).widgets_values;
+  const old = await pathOf(page);
+  await load(page, saved);
+  report.reloaded = JSON.stringify(await pathOf(page)) === JSON.stringify(old);
+  report.hackedAgain = await page.evaluate(() => window.hacked === true);
+  await broken(page, "{ not a path");
+} finally {
+  await context.close();
+}
+console.log(JSON.stringify(report));

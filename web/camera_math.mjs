@@ -1,0 +1,217 @@
+/**
+ * Rotations and rigid motions of cameras: pure functions on plain arrays, in float64.
+ *
+ * The convention is raxel_core's: OpenCV axes (x right, y down, z forward), `b_from_a` names, radians. A vector is
+ * [x, y, z]; a rotation holds 9 numbers and a rigid motion 16, row by row; a quaternion is [w, x, y, z].
+ */
+
+/** @typedef {ArrayLike<number>} Vector */
+/** @typedef {ArrayLike<number>} Rotation */
+/** @typedef {ArrayLike<number>} Motion */
+
+/** @param {Vector} a @param {Vector} b @returns {number[]} a + b */
+export function add(a, b) {
+  return [a[0] + b[0], a[1] + b[1], a[2] + b[2]];
+}
+
+/** @param {Vector} a @param {Vector} b @returns {number[]} a - b */
+export function subtract(a, b) {
+  return [a[0] - b[0], a[1] - b[1], a[2] - b[2]];
+}
+
+/** @param {Vector} a @param {number} factor @returns {number[]} */
+export function scale(a, factor) {
+  return [a[0] * factor, a[1] * factor, a[2] * factor];
+}
+
+/** @param {Vector} a @param {Vector} b @returns {number} */
+export function dot(a, b) {
+  return a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
+}
+
+/** @param {Vector} a @param {Vector} b @returns {number[]} a x b */
+export function cross(a, b) {
+  return [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
+}
+
+/** @param {Vector} a @returns {number} its length */
+export function norm(a) {
+  return Math.hypot(a[0], a[1], a[2]);
+}
+
+/** @returns {number[]} the rotation that turns nothing */
+export function identityRotation() {
+  return [1, 0, 0, 0, 1, 0, 0, 0, 1];
+}
+
+/** @param {Rotation} a @param {Rotation} b @returns {number[]} a @ b */
+export function multiplyRotations(a, b) {
+  const product = new Array(9);
+  for (let row = 0; row < 9; row += 3) {
+    for (let column = 0; column < 3; column += 1) {
+      product[row + column] = a[row] * b[column] + a[row + 1] * b[column + 3] + a[row + 2] * b[column + 6];
+    }
+  }
+  return product;
+}
+
+/** @param {Rotation} r @returns {number[]} the inverse */
+export function transpose(r) {
+  return [r[0], r[3], r[6], r[1], r[4], r[7], r[2], r[5], r[8]];
+}
+
+/** @param {Rotation} r @param {Vector} v @returns {number[]} r @ v */
+export function rotate(r, v) {
+  return [dot([r[0], r[1], r[2]], v), dot([r[3], r[4], r[5]], v), dot([r[6], r[7], r[8]], v)];
+}
+
+/** A camera turned so looks up. @param {number} angle radians @returns {number[]} */
+export function rotationX(angle) {
+  const [c, s] = [Math.cos(angle), Math.sin(angle)];
+  return [1, 0, 0, 0, c, -s, 0, s, c];
+}
+
+/** A camera turned so looks to the right. @param {number} angle radians @returns {number[]} */
+export function rotationY(angle) {
+  const [c, s] = [Math.cos(angle), Math.sin(angle)];
+  return [c, 0, s, 0, 1, 0, -s, 0, c];
+}
+
+/** A camera turned so rolls clockwise, seen from behind. @param {number} angle radians @returns {number[]} */
+export function rotationZ(angle) {
+  const [c, s] = [Math.cos(angle), Math.sin(angle)];
+  return [c, -s, 0, s, c, 0, 0, 0, 1];
+}
+
+/** Ry(pan) Rx(tilt) Rz(roll). @param {Vector} angles [pan, tilt, roll] in radians @returns {number[]} */
+export function rotationFromPanTiltRoll([pan, tilt, roll]) {
+  return multiplyRotations(multiplyRotations(rotationY(pan), rotationX(tilt)), rotationZ(roll));
+}
+
+/**
+ * The angles of a rotation, tilt in [-pi/2, pi/2]; at a tilt of a quarter turn pan takes all of the turn.
+ * @param {Rotation} r
+ * @returns {number[]} [pan, tilt, roll] in radians
+ */
+export function panTiltRollFromRotation(r) {
+  const level = Math.hypot(r[2], r[8]);
+  const tilt = Math.atan2(-r[5], level);
+  const pan = level > 1e-9 ? Math.atan2(r[2], r[8]) : Math.atan2(-r[6], r[0]);
+  const rolled = multiplyRotations(transpose(multiplyRotations(rotationY(pan), rotationX(tilt))), r);
+  return [pan, tilt, Math.atan2(rolled[3], rolled[0])];
+}
+
+/**
+ * The rotation whose z axis is `forward` and whose x axis is level (world up is -y); straight up or down, where no
+ * level axis is marked out, x is the world's.
+ * @param {Vector} forward of any length but zero
+ * @returns {number[]}
+ */
+export function lookRotation(forward) {
+  const z = scale(forward, 1 / norm(forward));
+  const level = Math.hypot(z[0], z[2]);
+  const x = level > 1e-9 ? [z[2] / level, 0, -z[0] / level] : [1, 0, 0];
+  const y = cross(z, x);
+  return [x[0], y[0], z[0], x[1], y[1], z[1], x[2], y[2], z[2]];
+}
+
+/** Rodrigues. @param {Vector} omega rotation vector in radians @returns {number[]} rotation */
+export function rotationExp(omega) {
+  const half = 0.5 * norm(omega);
+  const factor = half < 1e-8 ? 0.5 : Math.sin(half) / (2 * half);
+  return rotationFromQuaternion([Math.cos(half), ...scale(omega, factor)]);
+}
+
+/**
+ * The rotation vector, of length at most pi; a half turn goes the way in which its largest component is positive.
+ * @param {Rotation} r
+ * @returns {number[]} radians
+ */
+export function rotationLog(r) {
+  const [w, ...v] = quaternionFromRotation(r);
+  const length = norm(v);
+  const omega = scale(v, length < 1e-8 ? 2 / w : (2 * Math.atan2(length, w)) / length);
+  const largest = omega.reduce((a, b) => (Math.abs(b) > Math.abs(a) ? b : a));
+  return norm(omega) > Math.PI - 1e-9 && largest < 0 ? scale(omega, -1) : omega;
+}
+
+/** A share of the way from `a` to `b`, the short way around. @param {Rotation} a @param {Rotation} b
+ * @param {number} share @returns {number[]} */
+export function slerp(a, b, share) {
+  return multiplyRotations(a, rotationExp(scale(rotationLog(multiplyRotations(transpose(a), b)), share)));
+}
+
+/** Unit quaternion with w >= 0 (Shepperd 1978). @param {Rotation} r @returns {number[]} [w, x, y, z] */
+export function quaternionFromRotation(r) {
+  const [xx, yy, zz] = [r[0], r[4], r[8]];
+  const [turnX, turnY, turnZ] = [r[7] - r[5], r[2] - r[6], r[3] - r[1]];
+  const [sumXY, sumXZ, sumYZ] = [r[1] + r[3], r[2] + r[6], r[5] + r[7]];
+  const rows = [
+    [1 + xx + yy + zz, turnX, turnY, turnZ],
+    [turnX, 1 + xx - yy - zz, sumXY, sumXZ],
+    [turnY, sumXY, 1 - xx + yy - zz, sumYZ],
+    [turnZ, sumXZ, sumYZ, 1 - xx - yy + zz],
+  ];
+  let best = 0;
+  for (let i = 1; i < 4; i += 1) if (rows[i][i] > rows[best][best]) best = i;
+  const sign = rows[best][0] < 0 ? -1 : 1;
+  const length = Math.hypot(...rows[best]);
+  return rows[best].map((value) => (sign * value) / length);
+}
+
+/** @param {ArrayLike<number>} quaternion [w, x, y, z], of length 1 @returns {number[]} rotation */
+export function rotationFromQuaternion([w, x, y, z]) {
+  return [
+    1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
+    2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
+    2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
+  ];
+}
+
+/** @param {Rotation} r @param {Vector} t @returns {Float64Array} the rigid motion x -> r x + t */
+export function fromRotationTranslation(r, t) {
+  return Float64Array.of(r[0], r[1], r[2], t[0], r[3], r[4], r[5], t[1], r[6], r[7], r[8], t[2], 0, 0, 0, 1);
+}
+
+/** @returns {Float64Array} */
+export function identityMotion() {
+  return fromRotationTranslation(identityRotation(), [0, 0, 0]);
+}
+
+/** @param {Motion} m @returns {number[]} its rotation */
+export function rotationOf(m) {
+  return [m[0], m[1], m[2], m[4], m[5], m[6], m[8], m[9], m[10]];
+}
+
+/** @param {Motion} m @returns {number[]} its translation: the camera's centre when `m` is world_from_cam */
+export function translationOf(m) {
+  return [m[3], m[7], m[11]];
+}
+
+/** @param {Motion} a @param {Motion} b @returns {Float64Array} a @ b */
+export function multiplyMotions(a, b) {
+  return fromRotationTranslation(multiplyRotations(rotationOf(a), rotationOf(b)), transformPoint(a, translationOf(b)));
+}
+
+/** @param {Motion} m @returns {Float64Array} */
+export function inverseMotion(m) {
+  const inverse = transpose(rotationOf(m));
+  return fromRotationTranslation(inverse, scale(rotate(inverse, translationOf(m)), -1));
+}
+
+/** @param {Motion} m @param {Vector} point @returns {number[]} */
+export function transformPoint(m, point) {
+  return add(rotate(rotationOf(m), point), translationOf(m));
+}
+
+/**
+ * Where a camera sees a point.
+ * @param {Motion} worldFromCam
+ * @param {ArrayLike<number>} K [fx, fy, cx, cy] in pixels
+ * @param {Vector} point in the world
+ * @returns {number[]} [x, y, depth]: pixels, and scene units along the line of sight (not positive: behind the camera)
+ */
+export function project(worldFromCam, K, point) {
+  const [x, y, z] = rotate(transpose(rotationOf(worldFromCam)), subtract(point, translationOf(worldFromCam)));
+  return [(K[0] * x) / z + K[2], (K[1] * y) / z + K[3], z];
+}
