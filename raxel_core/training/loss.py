@@ -133,8 +133,8 @@ def flow_loss(
     vae: VideoVAE,
 ) -> dict[str, Tensor]:  # fmt: skip
     """The loss and its parts, scalars. Flow matching on each noised stream: MSE + lambda (1 - cosine) per token, plus
-    the camera errors of the denoised rays. Video channels weigh by their raw spread, so that what is seen most is
-    learned first. A given stream carries no loss, nor do the sources."""
+    the camera errors of the denoised rays. Video channels weigh by their raw spread, so that an error counts as it
+    does in the picture. A given stream carries no loss, nor do the sources."""
     video_sigma, ray_sigma = example.video_sigma, example.ray_sigma
     noisy_video = _at_level(example.video, noise[0], video_sigma)
     noisy_rays = _at_level(example.rays, noise[1], ray_sigma)
@@ -145,7 +145,7 @@ def flow_loss(
     parts = {}
     if video_sigma.any():
         spread = torch.tensor(recipe.video_statistics.std, device=video.device)
-        visible = (spread / spread.mean()).sqrt()[:, None, None, None]
+        visible = (spread / spread.mean())[:, None, None, None]
         target = noise[0] - example.video
         parts["video"] = _stream_loss(visible * velocity[0][:, :, :frames], visible * target, config.cosine_weight)
     if ray_sigma.any():
