@@ -9,37 +9,31 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .geometry.camera import Camera
+from .canvas import (
+    AXIS,
+    BACKGROUND,
+    GRID,
+    PALETTE,
+    PANEL,
+    QUIET,
+    TEXT,
+    Box,
+    Canvas,
+    Colour,
+    Pixels,
+    mixed,
+    nice_step,
+    steps,
+)
+from .geometry.frustum import frustum_corners
+from .geometry.path_figures import speeds, turn_rates
 from .geometry.trajectory import Trajectory
 
-Colour = tuple[int, int, int]
-Pixels = np.ndarray[Any, np.dtype[Any]]
-
-PALETTE: tuple[Colour, ...] = (
-    (84, 190, 255),
-    (255, 176, 76),
-    (130, 220, 110),
-    (236, 120, 200),
-    (250, 110, 106),
-    (150, 150, 255),
-)
-"""Line colours, in the order of the legend; they repeat after the last."""
-
-_BACKGROUND: Colour = (18, 20, 25)
-_PANEL: Colour = (26, 29, 36)
-_GRID: Colour = (44, 49, 60)
-_AXIS: Colour = (74, 82, 99)
-_TEXT: Colour = (214, 219, 228)
-_QUIET: Colour = (136, 145, 162)
-
-_SUPERSAMPLING = 2
-_SUBPIXEL_BITS = 4
 _THREE_PANELS_FROM = (240, 400)
 _DEFAULT_HW = (720, 1280)
 _FRUSTA_OF_PATHS = (9, 6, 5)
@@ -47,6 +41,9 @@ _FRUSTA_OF_PATHS = (9, 6, 5)
 _SMALLEST_EXTENT = 0.6
 """In metres or near depths: the jitter of a camera that stands still is not blown up to fill the picture."""
 _FADE_SEGMENTS = 24
+_LENS_CHANGES_DEGREES = 1e-3
+_LEVEL = 1e-3
+"""Curves whose values differ by less than this share of them are level: rounding is not blown up."""
 
 
 def draw_trajectories(trajectories: Mapping[str, Trajectory], *, hw: tuple[int, int] = _DEFAULT_HW) -> Tensor:
@@ -58,7 +55,7 @@ def draw_trajectories(trajectories: Mapping[str, Trajectory], *, hw: tuple[int, 
     when units differ, when a camera is not valid, or when a side is below 64 pixels.
     """
     unit = _shared_unit(trajectories)
-    canvas = _Canvas.blank(hw)
+    canvas = Canvas.blank(hw)
     tracks = _tracks(trajectories, unit)
     for name, box in _panels(canvas).items():
         panel = canvas.part(box)
@@ -72,19 +69,38 @@ def draw_curves(panels: Mapping[str, Mapping[str, Tensor]], *, hw: tuple[int, in
     """Curves over frames, uint8 [H, W, 3]: one panel below the other for each title, one curve [F] for each name in it.
 
     The title says what is drawn and in which unit ("rotation error (degrees)"). The scale starts at zero unless all
-    values lie far from it; a value that is not finite is a gap; the legend gives each curve's mean.
+    values lie far from it and differ; a value that is not finite is a gap; the legend gives each curve's mean.
     ValueError when there is no panel, an empty panel, or a curve that is not one value per frame.
     """
     if not panels:
         raise ValueError("no curves to draw")
-    canvas = _Canvas.blank(hw)
+    canvas = Canvas.blank(hw)
     gap = canvas.unit * 10
     height = (canvas.height - gap) / len(panels)
     for row, (title, curves) in enumerate(panels.items()):
         _check_curves(title, curves)
-        panel = canvas.part(_Box(gap, gap + row * height, canvas.width - 2 * gap, height - gap))
+        panel = canvas.part(Box(gap, gap + row * height, canvas.width - 2 * gap, height - gap))
         _draw_curve_panel(panel, title, {name: curve.detach().cpu().double() for name, curve in curves.items()})
     return canvas.picture()
+
+
+def draw_speeds(trajectory: Trajectory, *, hw: tuple[int, int] = _DEFAULT_HW) -> Tensor:
+    """Speed, turn rate and, where it changes, the angle of view of a path over its frames, uint8 [H, W, 3].
+
+    The value at a frame is that of the step that leads to it; the first frame has none. ValueError when a side is
+    below 64 pixels.
+    """
+    none_yet = torch.full((1,), math.nan, dtype=torch.float64)
+    speed, turn = (torch.cat((none_yet, rates(trajectory).cpu())) for rates in (speeds, turn_rates))
+    unit = "" if trajectory.unit == "arbitrary" else f"{trajectory.unit} "
+    panels = {
+        f"speed ({unit}a second)": {"speed": speed},
+        "turn rate (degrees a second)": {"turn rate": turn.rad2deg()},
+    }
+    fov = trajectory.camera.fov[:, 0].rad2deg()
+    if float(fov.max() - fov.min()) > _LENS_CHANGES_DEGREES:
+        panels["horizontal angle of view (degrees)"] = {"angle of view": fov}
+    return draw_curves(panels, hw=hw)
 
 
 def comparison_sheet(videos: Mapping[str, Tensor], *, frames: int = 6, cell_width: int = 320) -> Tensor:
@@ -99,115 +115,6 @@ def comparison_sheet(videos: Mapping[str, Tensor], *, frames: int = 6, cell_widt
 def image_from_picture(picture: Tensor) -> Tensor:
     """A picture uint8 [H, W, 3] as an image [3, H, W] in [-1, 1], which `video_io.write_image` takes."""
     return picture.movedim(-1, -3).float() / 127.5 - 1
-
-
-@dataclass(frozen=True)
-class _Box:
-    """A rectangle of the canvas in pixels, left upper corner and size."""
-
-    left: float
-    top: float
-    width: float
-    height: float
-
-    @property
-    def corners(self) -> Pixels:
-        right, bottom = self.left + self.width, self.top + self.height
-        return np.array([[self.left, self.top], [right, self.top], [right, bottom], [self.left, bottom]])
-
-    def inset(self, left: float, top: float, right: float, bottom: float) -> _Box:
-        width, height = self.width - left - right, self.height - top - bottom
-        return _Box(self.left + left, self.top + top, max(width, 1), max(height, 1))
-
-
-@dataclass(frozen=True)
-class _Canvas:
-    """Pixels [height, width, 3] to draw on, larger than the picture by `scale`; a design point is `unit` pixels."""
-
-    pixels: Pixels
-    scale: int
-    unit: float
-
-    @classmethod
-    def blank(cls, hw: tuple[int, int]) -> _Canvas:
-        """A canvas whose design point is a pixel of a 1280x720 picture, but never too small to read words."""
-        height, width = hw
-        if min(height, width) < 64:
-            raise ValueError(f"a picture needs at least 64x64 pixels, got {height}x{width}")
-        shape = (height * _SUPERSAMPLING, width * _SUPERSAMPLING, 3)
-        unit = _SUPERSAMPLING * max(min(width / 1280, height / 720), 0.62)
-        return cls(np.full(shape, _BACKGROUND, np.uint8), _SUPERSAMPLING, unit)
-
-    @property
-    def height(self) -> int:
-        return int(self.pixels.shape[0])
-
-    @property
-    def width(self) -> int:
-        return int(self.pixels.shape[1])
-
-    @property
-    def box(self) -> _Box:
-        """The whole canvas."""
-        return _Box(0, 0, self.width, self.height)
-
-    def part(self, box: _Box) -> _Canvas:
-        """The pixels of `box` as a canvas of their own, on which what is drawn outside is cut off."""
-        left, top = round(box.left), round(box.top)
-        pixels = self.pixels[top : top + round(box.height), left : left + round(box.width)]
-        pixels[:] = _PANEL
-        return _Canvas(pixels, self.scale, self.unit)
-
-    def picture(self) -> Tensor:
-        """The picture, uint8 [H, W, 3]."""
-        import cv2
-
-        size = (self.width // self.scale, self.height // self.scale)
-        return torch.from_numpy(cv2.resize(self.pixels, size, interpolation=cv2.INTER_AREA))
-
-    def line(self, points: Pixels, colour: Colour, width: float) -> None:
-        """An open line through `points` [N, 2], `width` in design points."""
-        import cv2
-
-        thickness = max(round(width * self.unit), 1)
-        cv2.polylines(self.pixels, [_fixed(points)], False, colour, thickness, cv2.LINE_AA, _SUBPIXEL_BITS)
-
-    def polygon(self, points: Pixels, colour: Colour, opacity: float = 1.0) -> None:
-        """A filled polygon, mixed with what is below it."""
-        import cv2
-
-        low = np.clip(np.floor(points.min(0)) - 1, 0, (self.width, self.height)).astype(int)
-        high = np.clip(np.ceil(points.max(0)) + 2, 0, (self.width, self.height)).astype(int)
-        part = self.pixels[low[1] : high[1], low[0] : high[0]]
-        if part.size:
-            painted = part.copy()
-            cv2.fillPoly(painted, [_fixed(points - low)], colour, cv2.LINE_AA, _SUBPIXEL_BITS)
-            cv2.addWeighted(painted, opacity, part, 1 - opacity, 0, dst=part)
-
-    def disc(self, center: Pixels, radius: float, colour: Colour) -> None:
-        """A filled circle, `radius` in design points."""
-        import cv2
-
-        x, y = _fixed(center[None])[0]
-        reach = round(radius * self.unit * 2**_SUBPIXEL_BITS)
-        cv2.circle(self.pixels, (int(x), int(y)), reach, colour, -1, cv2.LINE_AA, _SUBPIXEL_BITS)
-
-    def text(self, words: str, place: tuple[float, float], colour: Colour = _TEXT, size: float = 13) -> float:
-        """Words with the left end of their base line at `place`; the width taken, in pixels of the canvas."""
-        import cv2
-
-        font, scale, thickness = cv2.FONT_HERSHEY_SIMPLEX, size * self.unit / 30, max(round(size * self.unit / 17), 1)
-        words = words.encode("ascii", "replace").decode()
-        corner = (round(place[0]), round(place[1]))
-        cv2.putText(self.pixels, words, corner, font, scale, colour, thickness, cv2.LINE_AA)
-        return self.text_width(words, size)
-
-    def text_width(self, words: str, size: float = 13) -> float:
-        """The width of words in pixels of the canvas."""
-        import cv2
-
-        scale, thickness = size * self.unit / 30, max(round(size * self.unit / 17), 1)
-        return float(cv2.getTextSize(words, cv2.FONT_HERSHEY_SIMPLEX, scale, thickness)[0][0])
 
 
 @dataclass(frozen=True)
@@ -236,7 +143,7 @@ class _View:
         flat = turned[..., :2] / (1 + turned[..., 2:] / self.distance)
         return flat * self.scale + np.array(self.offset)
 
-    def fitted(self, points: Pixels, box: _Box) -> _View:
+    def fitted(self, points: Pixels, box: Box) -> _View:
         """The same view, scaled and placed so that `points` just fill `box`."""
         flat = self(points)
         low, high = flat.min(0), flat.max(0)
@@ -244,12 +151,6 @@ class _View:
         scale = float(min(box.width / extent[0], box.height / extent[1]))
         middle = np.array([box.left + box.width / 2, box.top + box.height / 2]) - scale * (low + high) / 2
         return _View(self.screen_from_world, self.center, self.distance, scale, (float(middle[0]), float(middle[1])))
-
-
-def _fixed(points: Pixels) -> Pixels:
-    """Pixels [N, 2] in OpenCV's fixed-point form, where whole numbers are pixel centres, kept inside int32."""
-    places = np.clip((points - 0.5) * 2**_SUBPIXEL_BITS, -(2**24), 2**24)
-    return np.asarray(np.round(places), np.int32)
 
 
 def _shared_unit(trajectories: Mapping[str, Trajectory]) -> str:
@@ -273,50 +174,36 @@ def _tracks(trajectories: Mapping[str, Trajectory], unit: str) -> list[_Track]:
     for number, camera in enumerate(cameras):
         count = min(_FRUSTA_OF_PATHS[min(len(cameras), 3) - 1], len(camera))
         frames = tuple(sorted({round(f) for f in np.linspace(0, len(camera) - 1, count)}))
-        corners = _frustum_corners(camera[list(frames)], 0.14 * extent).numpy()
+        corners = frustum_corners(camera[list(frames)], 0.14 * extent).numpy()
         colour = PALETTE[number % len(PALETTE)]
         tracks.append(_Track(camera.center.numpy(), corners, frames, colour, max(4.0 - 1.6 * number, 2.0)))
     return tracks
 
 
-def _frustum_corners(camera: Camera, depth: float) -> Tensor:
-    """Apex, image corners and tip of the roof [N, 6, 3] in the world.
-
-    The slant edges have the length `depth` whatever the lens, so that a wide one does not hide the path.
-    """
-    height, width = camera.hw
-    pixel = torch.tensor([[0, 0, 1], [width, 0, 1], [width, height, 1], [0, height, 1]], dtype=torch.float64)
-    ray = torch.linalg.solve(camera.K[:, None], pixel[..., None]).squeeze(-1)  # [N, 4, 3]
-    ray = ray * (depth / ray.norm(dim=-1).amax(-1))[:, None, None]
-    roof = 0.5 * (ray[:, 0] + ray[:, 1]) + 0.22 * (ray[:, 0] - ray[:, 3])
-    ray = torch.cat((torch.zeros_like(ray[:, :1]), ray, roof[:, None]), dim=1)
-    return ray @ camera.rotation.mT + camera.center[:, None]
-
-
-def _panels(canvas: _Canvas) -> dict[str, _Box]:
+def _panels(canvas: Canvas) -> dict[str, Box]:
     """Boxes of the panels: perspective to the left, top and side view stacked to the right; below it when upright."""
     gap, width, height = canvas.unit * 8, canvas.width, canvas.height
-    whole = _Box(gap, gap, width - 2 * gap, height - 2 * gap)
+    whole = Box(gap, gap, width - 2 * gap, height - 2 * gap)
     if height / canvas.scale < _THREE_PANELS_FROM[0] or width / canvas.scale < _THREE_PANELS_FROM[1]:
         return {"perspective": whole}
     if width >= height:
         left, half = whole.width * 0.62, (whole.height - gap) / 2
         rest = whole.width - left - gap
         return {
-            "perspective": _Box(gap, gap, left, whole.height),
-            "top": _Box(gap + left + gap, gap, rest, half),
-            "side": _Box(gap + left + gap, gap + half + gap, rest, half),
+            "perspective": Box(gap, gap, left, whole.height),
+            "top": Box(gap + left + gap, gap, rest, half),
+            "side": Box(gap + left + gap, gap + half + gap, rest, half),
         }
     above, half = whole.height * 0.6, (whole.width - gap) / 2
     rest = whole.height - above - gap
     return {
-        "perspective": _Box(gap, gap, whole.width, above),
-        "top": _Box(gap, gap + above + gap, half, rest),
-        "side": _Box(gap + half + gap, gap + above + gap, half, rest),
+        "perspective": Box(gap, gap, whole.width, above),
+        "top": Box(gap, gap + above + gap, half, rest),
+        "side": Box(gap + half + gap, gap + above + gap, half, rest),
     }
 
 
-def _draw_panel(panel: _Canvas, name: str, tracks: Sequence[_Track], unit: str) -> None:
+def _draw_panel(panel: Canvas, name: str, tracks: Sequence[_Track], unit: str) -> None:
     points = np.concatenate([np.concatenate((t.center, t.frusta.reshape(-1, 3))) for t in tracks])
     if name == "perspective":
         view, step = _draw_ground(panel, tracks, points)
@@ -344,7 +231,7 @@ def _perspective_view(points: Pixels) -> _View:
     return _View(np.stack((right, np.cross(forward, right), forward)), (low + high) / 2, distance)
 
 
-def _draw_ground(panel: _Canvas, tracks: Sequence[_Track], points: Pixels) -> tuple[_View, float]:
+def _draw_ground(panel: Canvas, tracks: Sequence[_Track], points: Pixels) -> tuple[_View, float]:
     """The perspective view, with a grid below all cameras, each path's shadow on it, and plumb lines at both ends."""
     extent = float(np.linalg.norm(points.max(0) - points.min(0)))
     ground = float(points[:, 1].max()) + 0.15 * extent
@@ -352,76 +239,76 @@ def _draw_ground(panel: _Canvas, tracks: Sequence[_Track], points: Pixels) -> tu
     unit = panel.unit
     inner = panel.box.inset(unit * 60, unit * (64 + 20 * len(tracks)), unit * 60, unit * 60)
     view = _perspective_view(points).fitted(np.concatenate((points, *shadows)), inner)
-    step = _nice_step(extent / 8)
+    step = nice_step(extent / 8)
     _draw_ground_grid(panel, view, ground, 1.1 * extent, step)
     for track, shadow in zip(tracks, shadows, strict=True):
-        shade = _mixed(track.colour, _PANEL, 0.38)
+        shade = mixed(track.colour, PANEL, 0.38)
         panel.line(view(shadow), shade, 1.6)
         for end in (0, -1):
             panel.line(view(np.stack((track.center[end], shadow[end]))), shade, 1.0)
     return view, step
 
 
-def _draw_ground_grid(panel: _Canvas, view: _View, ground: float, reach: float, step: float) -> None:
+def _draw_ground_grid(panel: Canvas, view: _View, ground: float, reach: float, step: float) -> None:
     """Lines of the plane y = `ground` about the middle of the scene, which fade out at the distance `reach`."""
     middle = view.center * (1, 0, 1) + (0, ground, 0)
     for along, across in ((0, 2), (2, 0)):
         first, last = middle[across] - reach, middle[across] + reach
-        for value in _steps(math.ceil(first / step) * step, last, step):
+        for value in steps(math.ceil(first / step) * step, last, step):
             line = np.repeat(middle[None], _FADE_SEGMENTS + 1, axis=0)
             line[:, across] = value
             line[:, along] += np.linspace(-reach, reach, _FADE_SEGMENTS + 1)
             distance = np.linalg.norm((line[1:] + line[:-1]) / 2 - middle, axis=-1)
-            colour, width = (_AXIS, 1.6) if abs(value) < 1e-6 * step else (_GRID, 1.0)
+            colour, width = (AXIS, 1.6) if abs(value) < 1e-6 * step else (GRID, 1.0)
             pixels = view(line)
             for place, share in enumerate(np.clip(1.25 * (1 - distance / reach), 0, 1)):
                 if share > 0:
-                    panel.line(pixels[place : place + 2], _mixed(colour, _PANEL, float(share)), width)
+                    panel.line(pixels[place : place + 2], mixed(colour, PANEL, float(share)), width)
 
 
-def _draw_plane(panel: _Canvas, name: str, points: Pixels) -> tuple[_View, float]:
+def _draw_plane(panel: Canvas, name: str, points: Pixels) -> tuple[_View, float]:
     """A parallel view, from above (x right, z up) or from the side (z right, y down), with a numbered grid."""
     matrix = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]] if name == "top" else [[0, 0, 1], [0, 1, 0], [-1, 0, 0]])
     unit = panel.unit
     inner = panel.box.inset(unit * 40, unit * 40, unit * 26, unit * 34)
     view = _View(matrix.astype(float), np.zeros(3), math.inf).fitted(points, inner)
-    step = _nice_step(min(panel.width, panel.height) / view.scale / 5.5)
+    step = nice_step(min(panel.width, panel.height) / view.scale / 5.5)
     for axis in (0, 1):
         _draw_grid_lines(panel, view, axis, step)
     return view, step
 
 
-def _draw_grid_lines(panel: _Canvas, view: _View, axis: int, step: float) -> None:
+def _draw_grid_lines(panel: Canvas, view: _View, axis: int, step: float) -> None:
     """Grid lines across one screen axis of a parallel view, with their world coordinates at the panel's edge."""
     length = panel.width if axis == 0 else panel.height
     world_axis = int(np.abs(view.screen_from_world[axis]).argmax())
     sign = float(view.screen_from_world[axis, world_axis])
     ends = sorted(sign * (place - view.offset[axis]) / view.scale for place in (0, length))
-    for value in _steps(math.ceil(ends[0] / step) * step, ends[1], step):
+    for value in steps(math.ceil(ends[0] / step) * step, ends[1], step):
         place = view.offset[axis] + sign * value * view.scale
         line = panel.box.corners[[0, 3]] if axis == 0 else panel.box.corners[[0, 1]]
         line[:, axis] = place
-        panel.line(line, _AXIS if abs(value) < 1e-6 * step else _GRID, 1.0)
+        panel.line(line, AXIS if abs(value) < 1e-6 * step else GRID, 1.0)
         pad = panel.unit * 4
         corner = (place + pad, panel.height - pad) if axis == 0 else (pad, place - pad)
         if panel.unit * 36 < place < length - panel.unit * 36:
-            panel.text(f"{round(value / step) * step:.6g}", corner, _QUIET, 10)
+            panel.text(f"{round(value / step) * step:.6g}", corner, QUIET, 10)
 
 
-def _draw_track(panel: _Canvas, view: _View, track: _Track) -> None:
+def _draw_track(panel: Canvas, view: _View, track: _Track) -> None:
     """Frusta, then the line, which brightens along time."""
     last = len(track.center) - 1
     for frame, frustum in zip(track.frames, track.frusta, strict=True):
         is_end = frame in (0, last)
-        _draw_frustum(panel, view(frustum), _mixed(track.colour, _PANEL, 0.85 if is_end else 0.5), is_end)
+        _draw_frustum(panel, view(frustum), mixed(track.colour, PANEL, 0.85 if is_end else 0.5), is_end)
     pixels = view(track.center)
     if last:
         for frame in range(last):
-            colour = _mixed(track.colour, _PANEL, 0.55 + 0.45 * (frame + 1) / last)
+            colour = mixed(track.colour, PANEL, 0.55 + 0.45 * (frame + 1) / last)
             panel.line(pixels[frame : frame + 2], colour, track.width)
 
 
-def _draw_frustum(panel: _Canvas, points: Pixels, colour: Colour, is_end: bool) -> None:
+def _draw_frustum(panel: Canvas, points: Pixels, colour: Colour, is_end: bool) -> None:
     """A pyramid from apex, image corners and roof [6, 2], its image plane tinted."""
     apex, corners, roof = points[0], points[1:5], points[5]
     width = 1.6 if is_end else 1.1
@@ -433,12 +320,12 @@ def _draw_frustum(panel: _Canvas, points: Pixels, colour: Colour, is_end: bool) 
     panel.line(np.stack((left, roof, right)), colour, width)
 
 
-def _draw_ends(panel: _Canvas, view: _View, track: _Track, radius: float) -> None:
+def _draw_ends(panel: Canvas, view: _View, track: _Track, radius: float) -> None:
     """A dot at the start, whose radius tells paths apart that start at one place, and a diamond at the end."""
     start, end = view(track.center[[0, -1]])
-    panel.disc(start, radius + 1.0, _PANEL)
+    panel.disc(start, radius + 1.0, PANEL)
     panel.disc(start, radius, track.colour)
-    for reach, colour in ((8.5, _PANEL), (6.5, track.colour), (2.8, _TEXT)):
+    for reach, colour in ((8.5, PANEL), (6.5, track.colour), (2.8, TEXT)):
         panel.polygon(_diamond(end, reach * panel.unit), colour)
 
 
@@ -446,7 +333,7 @@ def _diamond(center: Pixels, reach: float) -> Pixels:
     return center + reach * np.array([[0, -1], [1, 0], [0, 1], [-1, 0]])
 
 
-def _draw_frame_numbers(panel: _Canvas, view: _View, track: _Track) -> None:
+def _draw_frame_numbers(panel: Canvas, view: _View, track: _Track) -> None:
     """Frame numbers on dark tags beside the path, at the frames of its frusta, where they do not crowd each other."""
     taken: list[Pixels] = []
     unit = panel.unit
@@ -454,43 +341,43 @@ def _draw_frame_numbers(panel: _Canvas, view: _View, track: _Track) -> None:
         place = view(track.center[frame]) + unit * np.array([10, 4])
         if all(np.abs(place - other).max() > unit * 22 for other in taken):
             width = panel.text_width(str(frame), 10.5) + 4 * unit
-            panel.polygon(_Box(place[0] - 2 * unit, place[1] - 10 * unit, width, 13 * unit).corners, _PANEL, 0.7)
-            panel.text(str(frame), (place[0], place[1]), _TEXT, 10.5)
+            panel.polygon(Box(place[0] - 2 * unit, place[1] - 10 * unit, width, 13 * unit).corners, PANEL, 0.7)
+            panel.text(str(frame), (place[0], place[1]), TEXT, 10.5)
             taken.append(place)
 
 
-def _draw_caption(panel: _Canvas, name: str, grid: str) -> None:
+def _draw_caption(panel: Canvas, name: str, grid: str) -> None:
     """The panel's axes at its left upper corner, the grid's step to the right; below in the perspective."""
     axes = {"top": "top   x right, z up", "side": "side   z right, y down", "perspective": ""}[name]
     pad = panel.unit * 12
     line = panel.unit * 20 if axes else panel.height - pad
-    panel.text(axes, (pad, line), _TEXT, 12)
-    panel.text(grid, (panel.width - panel.text_width(grid, 11) - pad, line), _QUIET, 11)
+    panel.text(axes, (pad, line), TEXT, 12)
+    panel.text(grid, (panel.width - panel.text_width(grid, 11) - pad, line), QUIET, 11)
 
 
-def _draw_legend(panel: _Canvas, trajectories: Mapping[str, Trajectory]) -> None:
+def _draw_legend(panel: Canvas, trajectories: Mapping[str, Trajectory]) -> None:
     """Names with what each path does, and the key to the marks."""
     line, left, unit = panel.unit * 24, panel.unit * 14, panel.unit
     for number, (name, trajectory) in enumerate(trajectories.items()):
         swatch = np.array([[left, line - unit * 4], [left + unit * 24, line - unit * 4]])
         panel.line(swatch, PALETTE[number % len(PALETTE)], max(4.0 - 1.6 * number, 2.0))
         words, facts = _shortened(panel, name, panel.width * 0.45), _facts(trajectory)
-        place = left + unit * 50 + panel.text(words, (left + unit * 34, line), _TEXT, 14)
+        place = left + unit * 50 + panel.text(words, (left + unit * 34, line), TEXT, 14)
         if place + panel.text_width(facts, 11.5) < panel.width:
-            panel.text(facts, (place, line), _QUIET, 11.5)
+            panel.text(facts, (place, line), QUIET, 11.5)
         line += unit * 23
     _draw_key(panel)
 
 
-def _draw_key(panel: _Canvas) -> None:
+def _draw_key(panel: Canvas) -> None:
     unit, place, bottom = panel.unit, panel.unit * 20, panel.height - panel.unit * 12
-    panel.disc(np.array([place, bottom - unit * 4]), 5.0, _QUIET)
+    panel.disc(np.array([place, bottom - unit * 4]), 5.0, QUIET)
     place += unit * 12
-    place += panel.text("start", (place, bottom), _QUIET, 11) + unit * 20
+    place += panel.text("start", (place, bottom), QUIET, 11) + unit * 20
     end = np.array([place, bottom - unit * 4])
-    panel.polygon(_diamond(end, unit * 6.5), _QUIET)
-    panel.polygon(_diamond(end, unit * 2.8), _TEXT)
-    panel.text("end", (place + unit * 12, bottom), _QUIET, 11)
+    panel.polygon(_diamond(end, unit * 6.5), QUIET)
+    panel.polygon(_diamond(end, unit * 2.8), TEXT)
+    panel.text("end", (place + unit * 12, bottom), QUIET, 11)
 
 
 def _facts(trajectory: Trajectory) -> str:
@@ -498,26 +385,10 @@ def _facts(trajectory: Trajectory) -> str:
     return f"{len(trajectory)} frames, {length:.3g} {trajectory.unit}, turns {turn:.3g} deg"
 
 
-def _shortened(canvas: _Canvas, words: str, width: float) -> str:
+def _shortened(canvas: Canvas, words: str, width: float) -> str:
     while len(words) > 4 and canvas.text_width(words, 14) > width:
         words = words[:-4] + "..."
     return words
-
-
-def _mixed(colour: Colour, ground: Colour, share: float) -> Colour:
-    """`share` of `colour` over `ground`."""
-    red, green, blue = (round(share * c + (1 - share) * g) for c, g in zip(colour, ground, strict=True))
-    return red, green, blue
-
-
-def _nice_step(rough: float) -> float:
-    """1, 2 or 5 times a power of ten, the next one above `rough`."""
-    power = 10.0 ** math.floor(math.log10(max(rough, 1e-12)))
-    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * (1 - 1e-9))
-
-
-def _steps(first: float, last: float, step: float) -> list[float]:
-    return [first + k * step for k in range(math.floor((last - first) / step + 1e-9) + 1)]
 
 
 def _check_curves(title: str, curves: Mapping[str, Tensor]) -> None:
@@ -528,7 +399,7 @@ def _check_curves(title: str, curves: Mapping[str, Tensor]) -> None:
             raise ValueError(f"the curve {name!r} needs one value per frame [F], got {list(curve.shape)}")
 
 
-def _draw_curve_panel(panel: _Canvas, title: str, curves: Mapping[str, Tensor]) -> None:
+def _draw_curve_panel(panel: Canvas, title: str, curves: Mapping[str, Tensor]) -> None:
     plot = panel.box.inset(panel.unit * 62, panel.unit * 38, panel.unit * 20, panel.unit * 30)
     low, high, step = _value_range(curves)
     frames = max(len(curve) for curve in curves.values())
@@ -541,23 +412,23 @@ def _draw_curve_panel(panel: _Canvas, title: str, curves: Mapping[str, Tensor]) 
     _draw_curve_legend(panel, title, curves)
 
 
-def _draw_scales(panel: _Canvas, plot: _Box, value_range: tuple[float, float, float], frames: int) -> None:
+def _draw_scales(panel: Canvas, plot: Box, value_range: tuple[float, float, float], frames: int) -> None:
     """Grid lines with their values to the left and frame numbers below."""
     low, high, step = value_range
     unit, size = panel.unit, 10.5
-    for value in _steps(low, high, step):
+    for value in steps(low, high, step):
         line = plot.top + plot.height * (high - value) / (high - low)
-        panel.line(np.array([[plot.left, line], [plot.left + plot.width, line]]), _GRID, 1.0)
+        panel.line(np.array([[plot.left, line], [plot.left + plot.width, line]]), GRID, 1.0)
         words = f"{round(value / step) * step:.6g}"
-        panel.text(words, (plot.left - panel.text_width(words, size) - unit * 8, line + unit * 4), _QUIET, size)
+        panel.text(words, (plot.left - panel.text_width(words, size) - unit * 8, line + unit * 4), QUIET, size)
     for frame in _frame_ticks(frames, plot.width / unit):
         place = plot.left + plot.width * frame / max(frames - 1, 1)
-        panel.line(np.array([[place, plot.top], [place, plot.top + plot.height]]), _GRID, 1.0)
+        panel.line(np.array([[place, plot.top], [place, plot.top + plot.height]]), GRID, 1.0)
         left = place - panel.text_width(str(frame), size) / 2
-        panel.text(str(frame), (left, plot.top + plot.height + unit * 18), _QUIET, size)
+        panel.text(str(frame), (left, plot.top + plot.height + unit * 18), QUIET, size)
 
 
-def _draw_curve(panel: _Canvas, points: Pixels, colour: Colour) -> None:
+def _draw_curve(panel: Canvas, points: Pixels, colour: Colour) -> None:
     """A line through points [F, 2], broken where a value is not finite; a lone point is a dot."""
     finite = np.isfinite(points).all(-1)
     edges = np.flatnonzero(np.diff(np.concatenate(([False], finite, [False])).astype(np.int8)))
@@ -568,34 +439,34 @@ def _draw_curve(panel: _Canvas, points: Pixels, colour: Colour) -> None:
             panel.line(points[first:last], colour, 2.2)
 
 
-def _draw_curve_legend(panel: _Canvas, title: str, curves: Mapping[str, Tensor]) -> None:
+def _draw_curve_legend(panel: Canvas, title: str, curves: Mapping[str, Tensor]) -> None:
     line, place, unit = panel.unit * 24, panel.unit * 14, panel.unit
-    place += panel.text(title, (place, line), _TEXT, 14) + unit * 30
+    place += panel.text(title, (place, line), TEXT, 14) + unit * 30
     for number, (name, curve) in enumerate(curves.items()):
         finite = curve[curve.isfinite()]
         words = f"{name}   mean {float(finite.mean()):.4g}" if len(finite) else f"{name}   no value"
         swatch = np.array([[place, line - unit * 4], [place + unit * 22, line - unit * 4]])
         panel.line(swatch, PALETTE[number % len(PALETTE)], 2.6)
         place += unit * 30
-        place += panel.text(words, (place, line), _QUIET, 12) + unit * 24
+        place += panel.text(words, (place, line), QUIET, 12) + unit * 24
 
 
 def _value_range(curves: Mapping[str, Tensor]) -> tuple[float, float, float]:
-    """Low end, high end and step of the scale: from zero unless the values lie far from it."""
+    """Low end, high end and step of the scale: from zero unless the values lie far from it and differ."""
     values = torch.cat(list(curves.values()))
     values = values[values.isfinite()]
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
-    if 0 <= low < 0.6 * high:
+    if low >= 0 and (low < 0.6 * high or high - low < _LEVEL * high):
         low = 0.0
     spread = high - low or abs(high) or 1.0
-    step = _nice_step(spread / 4)
+    step = nice_step(spread / 4)
     low = math.floor(low / step + 1e-9) * step
     return low, max(math.ceil(high / step - 1e-9) * step, low + step), step
 
 
 def _frame_ticks(frames: int, width: float) -> list[int]:
     """Frame numbers for the scale, at least 50 design points apart."""
-    step = max(int(_nice_step(max(frames - 1, 1) / max(width / 50, 1))), 1)
+    step = max(int(nice_step(max(frames - 1, 1) / max(width / 50, 1))), 1)
     return list(range(0, frames, step))
 
 
@@ -622,29 +493,29 @@ def _sheet(rows: Mapping[str, Sequence[tuple[str, Pixels]]], cell_width: int) ->
     heads = [strip if name else 0 for name in rows]
     height = gap + sum(head + cell_height + gap for head in heads)
     width = gap + max(map(len, rows.values())) * (cell_width + gap)
-    canvas = _Canvas(np.full((height, width, 3), _BACKGROUND, np.uint8), 1, 1.0)
+    canvas = Canvas(np.full((height, width, 3), BACKGROUND, np.uint8), 1, 1.0)
     top = gap
     for head, (name, cells) in zip(heads, rows.items(), strict=True):
         if head:
-            canvas.text(name, (gap + 2, top + strip - 11), _TEXT, 16)
+            canvas.text(name, (gap + 2, top + strip - 11), TEXT, 16)
         top += head
         for column, (label, image) in enumerate(cells):
-            _place_cell(canvas, image, label, _Box(gap + column * (cell_width + gap), top, cell_width, cell_height))
+            _place_cell(canvas, image, label, Box(gap + column * (cell_width + gap), top, cell_width, cell_height))
         top += cell_height + gap
     return torch.from_numpy(canvas.pixels)
 
 
-def _place_cell(canvas: _Canvas, image: Pixels, label: str, box: _Box) -> None:
+def _place_cell(canvas: Canvas, image: Pixels, label: str, box: Box) -> None:
     """A picture in the middle of its box, as large as fits, with its label on a dark tag in the lower left corner."""
     import cv2
 
     factor = min(box.width / image.shape[1], box.height / image.shape[0])
     size = (max(round(factor * image.shape[1]), 1), max(round(factor * image.shape[0]), 1))
     fitted = cv2.resize(image, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
-    canvas.polygon(box.corners, _PANEL)
+    canvas.polygon(box.corners, PANEL)
     left, top = int(box.left + (box.width - size[0]) // 2), int(box.top + (box.height - size[1]) // 2)
     canvas.pixels[top : top + size[1], left : left + size[0]] = fitted
     bottom = top + size[1]
-    tag = _Box(left, bottom - 19, canvas.text_width(label, 13) + 12, 19)
-    canvas.polygon(tag.corners, _BACKGROUND, 0.72)
-    canvas.text(label, (left + 6, bottom - 5), _TEXT, 13)
+    tag = Box(left, bottom - 19, canvas.text_width(label, 13) + 12, 19)
+    canvas.polygon(tag.corners, BACKGROUND, 0.72)
+    canvas.text(label, (left + 6, bottom - 5), TEXT, 13)

@@ -212,9 +212,7 @@ def test_train_runs_resumes_and_its_weights_load(tmp_path: Path, capsys) -> None
 
 
 def test_the_moves_offered_are_the_moves_there_are() -> None:
-    from raxel_core.cli.generate import MOVES as OFFERED
-
-    assert tuple(MOVES) == OFFERED
+    assert tuple(MOVES) == options.MOVES
 
 
 @pytest.mark.parametrize(
@@ -234,7 +232,8 @@ def test_the_moves_offered_are_the_moves_there_are() -> None:
         (["generate", "{image}", "--trajectory", "{path}", "--frames", "0"], "at least one frame, got 0"),
         (["generate", "{image}", "--trajectory", "{path}"], "frame rate of a video is 0.001 to 10000 a second"),
         (["generate", "{image}", "--trajectory", "{folder}"], "folder.json: Is a directory"),
-        (["generate", "{image}", "--move", "static", "--distance", "1"], "static stands still"),
+        (["generate", "{image}", "--move", "static", "--distance", "1"], "static takes no amount"),
+        (["generate", "{image}", "--move", "zoom", "--degrees", "1"], "zoom takes --factor"),
         (["generate", "{image}", "--move", "pan", "--guidance", "nan"], "source guidance must be a finite number"),
         (["joint", "{image}", "--out", "{text}"], "notes.txt has to end in .mp4"),
         (["loop", "{video}", "--out", "{text}"], "cannot write into .*notes.txt: Not a directory"),

@@ -128,6 +128,24 @@ def test_curves_take_any_values() -> None:
         plot.draw_curves({"b": {"a": torch.zeros(2, 3)}})
 
 
+def test_the_speed_of_an_even_drive_is_level_and_of_an_eased_one_a_hill() -> None:
+    """The eased drive's speed is 6 s (1 - s) of the mean: highest in the middle, where it is half as fast again."""
+    even, eased = (plot.draw_speeds(make_move("dolly", 41, easing=easing), hw=HW) for easing in ("linear", "smooth"))
+    rows = [places(picture[40 : HW[0] // 2], plot.PALETTE[0]).float() for picture in (even, eased)]
+    assert float(rows[0][:, 0].max() - rows[0][:, 0].min()) <= 4
+    middle = (rows[1][:, 1] - rows[1][:, 1].mean()).abs() < 20
+    assert float(rows[1][middle][:, 0].mean()) + 60 < float(rows[1][:, 0].max())
+    still = plot.draw_speeds(make_move("static", 1), hw=HW)
+    assert still.shape == (*HW, 3)
+
+
+def test_a_zoom_has_a_panel_of_its_own() -> None:
+    drive, zoom = (plot.draw_speeds(make_move(move, 9), hw=HW) for move in ("dolly", "dolly_zoom"))
+    # Two panels part in the middle of the picture, three at its thirds; a gap is darker than a panel.
+    gaps = [[bool((picture[row - 4 : row + 5, 5:-5].amax((1, 2)) < 26).any()) for row in (180, 122)] for picture in (drive, zoom)]
+    assert gaps == [[True, False], [False, True]]
+
+
 def levels(frames: int, height: int, width: int) -> Tensor:
     """A video whose frame f is the grey 2 f / (F - 1) - 1."""
     return torch.linspace(-1, 1, frames)[None, :, None, None].expand(3, frames, height, width)

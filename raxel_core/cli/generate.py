@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from ..geometry.trajectory import Trajectory
     from ..pipeline import RaxelModel
 
-MOVES = ("static", "pan", "tilt", "roll", "dolly", "truck", "pedestal", "orbit", "arc")
+# The flag that says how far, for each field of a move that does.
+_AMOUNT_FLAGS = {"amount_degrees": "--degrees", "amount": "--distance", "factor": "--factor"}
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -23,10 +24,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     shared.add_images(parser)
     path = parser.add_mutually_exclusive_group(required=True)
     path.add_argument("--trajectory", type=Path, help="a camera path file (JSON)")
-    path.add_argument("--move", choices=MOVES, help="a camera move")
+    path.add_argument("--move", choices=shared.MOVES, metavar="MOVE", help=f"one of {', '.join(shared.MOVES)}")
     parser.add_argument("--frames", type=int, help="frames to generate, 4n+1 (the path's; the model's for a move)")
     parser.add_argument("--degrees", type=float, help="how far a turning move turns")
     parser.add_argument("--distance", type=float, help="how far a driving move drives, in the model's unit")
+    parser.add_argument("--factor", type=float, help="what a zoom multiplies the focal length by")
     parser.add_argument("--fov-degrees", type=float, default=60.0, help="horizontal angle of view of a move (60)")
     parser.add_argument("--guidance", type=float, default=1.0, help="how strongly the pictures guide; 1 is off (1)")
     shared.add_sampling(parser, steps=20)
@@ -69,8 +71,8 @@ def _trajectory(options: argparse.Namespace, model: RaxelModel, framing: Framing
 
     if options.move:
         return _move(options, model)
-    if options.degrees is not None or options.distance is not None:
-        raise ValueError("--degrees and --distance belong to --move, not to --trajectory")
+    if (options.degrees, options.distance, options.factor) != (None, None, None):
+        raise ValueError("--degrees, --distance and --factor belong to --move, not to --trajectory")
     trajectory = shared.read_trajectory(options.trajectory)
     trajectory = replace(trajectory, camera=framing.to_fitted(trajectory.camera))
     return trajectory if options.frames is None else trajectory.resampled(options.frames)
@@ -80,15 +82,16 @@ def _move(options: argparse.Namespace, model: RaxelModel) -> Trajectory:
     """The camera move that the options name."""
     import math
 
-    from ..geometry.moves import MOVES as KINDS
-    from ..geometry.moves import make_move
+    from ..geometry.moves import MOVES, make_move
 
-    if options.move == "static" and (options.degrees, options.distance) != (None, None):
-        raise ValueError("static stands still, and takes neither --degrees nor --distance")
-    angular = KINDS[options.move].angular
-    if (options.distance if angular else options.degrees) is not None:
-        raise ValueError(f"{options.move} takes {'--degrees' if angular else '--distance'}")
-    amount = math.radians(options.degrees) if options.degrees is not None else options.distance
+    kind, amounts = MOVES[options.move], (options.degrees, options.distance, options.factor)
+    given = {flag: value for flag, value in zip(_AMOUNT_FLAGS.values(), amounts, strict=True) if value is not None}
+    flag = _AMOUNT_FLAGS.get(kind.amount_key or "", "no amount")
+    if given.keys() - {flag}:
+        raise ValueError(f"{options.move} takes {flag}")
+    amount = given.get(flag)
+    if amount is not None and kind.angular:
+        amount = math.radians(amount)
     return make_move(
         options.move,
         model.recipe.frames if options.frames is None else options.frames,

@@ -17,6 +17,27 @@ if TYPE_CHECKING:
     from ..video_io import Clip
 
 LARGEST_PATH_BYTES = 64 << 20  # some 100,000 frames
+MOVES = (
+    "static",
+    "pan",
+    "tilt",
+    "roll",
+    "dolly",
+    "truck",
+    "pedestal",
+    "orbit",
+    "arc",
+    "crane",
+    "boom",
+    "push_in",
+    "pull_back_rise",
+    "spiral",
+    "figure_8",
+    "flyover",
+    "dolly_zoom",
+    "zoom",
+    "handheld",
+)
 DTYPES = ("float32", "bfloat16", "float16")
 
 
@@ -151,12 +172,17 @@ def read_trajectory(path: Path) -> Trajectory:
     """The camera path in a file; ValueError that names the file when it holds none."""
     from ..geometry.trajectory import Trajectory
 
-    if path.stat().st_size > LARGEST_PATH_BYTES:
-        raise ValueError(f"{path} is no camera path: it is larger than {LARGEST_PATH_BYTES >> 20} MiB")
     try:
-        return Trajectory.from_json(path.read_text(encoding="utf-8"))
+        return Trajectory.from_json(read_path_text(path))
     except ValueError as error:
         raise ValueError(f"{path} is no camera path: {error}") from error
+
+
+def read_path_text(path: Path) -> str:
+    """The text of a camera path file; ValueError when it is too large to be one, or no UTF-8."""
+    if path.stat().st_size > LARGEST_PATH_BYTES:
+        raise ValueError(f"it is larger than {LARGEST_PATH_BYTES >> 20} MiB")
+    return path.read_text(encoding="utf-8")
 
 
 def read_sources(options: argparse.Namespace, model: RaxelModel) -> tuple[list[Source], Framing]:

@@ -1,0 +1,211 @@
+"""`trajectory make`, `trajectory convert IN OUT` and `trajectory show FILE`: camera paths as files."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import options as shared
+from .console import say, show
+
+if TYPE_CHECKING:
+    from ..camera_io import Reading
+    from ..geometry.trajectory import Trajectory
+
+FORMATS = (
+    "camera_path",
+    "colmap_binary",
+    "colmap",
+    "nerfstudio",
+    "usda",
+    "gltf",
+    "nuke_chan",
+    "blender_py",
+    "after_effects",
+    "recammaster",
+    "vllm_omni",
+    "camera_rows",
+    "lingbot",
+    "scope",
+    "realestate10k",
+    "kitti",
+    "tum",
+)
+UNITS = ("metre", "near_depth", "arbitrary")
+EASINGS = ("linear", "smooth", "ease_in", "ease_out", "hold")
+_CLIP = {"frames": 81, "width": 832, "height": 480, "fps": 16.0, "unit": "near_depth"}
+_AMOUNTS = ("amount_degrees", "amount", "factor")
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Add the three commands and their arguments."""
+    parser = commands.add_parser("trajectory", help="make, convert and show camera paths")
+    actions = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_make(actions.add_parser("make", help="write a camera path of a move or of a plan"))
+    _add_convert(actions.add_parser("convert", help="read cameras in one format and write them in another"))
+    _add_show(actions.add_parser("show", help="print the figures of a camera path and draw it"))
+
+
+def _add_make(parser: argparse.ArgumentParser) -> None:
+    path = parser.add_mutually_exclusive_group(required=True)
+    path.add_argument("--move", choices=shared.MOVES, metavar="MOVE", help=f"one of {', '.join(shared.MOVES)}")
+    path.add_argument("--plan", type=Path, help="a planned camera path (JSON), as the editor stores it")
+    parser.add_argument("--amount-degrees", type=float, help="how far a turning move turns (the move's default)")
+    parser.add_argument("--amount", type=float, help="how far a driving move drives, in the unit (the move's default)")
+    parser.add_argument("--factor", type=float, help="what a zoom multiplies the focal length by (1.5)")
+    parser.add_argument("--seed", type=int, help="seed of a handheld shake (0)")
+    parser.add_argument("--easing", choices=EASINGS, help="how the speed is spread over the clip (linear)")
+    parser.add_argument("--fov-degrees", type=float, help="horizontal angle of view at the start (60)")
+    parser.add_argument("--depth", type=float, help="distance of the subject that moves circle and face (1)")
+    parser.add_argument("--frames", type=int, help=f"frames of the clip ({_CLIP['frames']}, or the plan's)")
+    _add_clip(parser, f"{_CLIP['width']}x{_CLIP['height']} at {_CLIP['fps']:g} in {_CLIP['unit']}, or the plan's")
+    _add_output(parser)
+    parser.add_argument("--out", type=Path, required=True, help="file or folder to write")
+    parser.set_defaults(run=run_make)
+
+
+def _add_convert(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("input", type=Path, metavar="IN", help="a file or folder of cameras")
+    parser.add_argument("output", type=Path, metavar="OUT", help="file or folder to write")
+    _add_input(parser)
+    _add_output(parser)
+    parser.set_defaults(run=run_convert)
+
+
+def _add_show(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("input", type=Path, metavar="FILE", help="a file or folder of cameras")
+    _add_input(parser)
+    parser.add_argument("--out", type=Path, metavar="PNG", help="also draw the path into this picture")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.set_defaults(run=run_show)
+
+
+def _add_input(parser: argparse.ArgumentParser) -> None:
+    """How the input is read; what its format says itself goes before."""
+    formats = f"one of {', '.join(FORMATS)} (told from the content)"
+    parser.add_argument("--from", dest="source_format", choices=FORMATS, metavar="FORMAT", help=formats)
+    parser.add_argument("--fov-degrees", type=float, help="horizontal angle of view, where the format has none (60)")
+    parser.add_argument("--track", help="which path of a file that holds several (the first)")
+    _add_clip(parser, "832x480 at 24 in arbitrary, where the format does not say")
+
+
+def _add_clip(parser: argparse.ArgumentParser, default: str) -> None:
+    """The picture's size, the rate and the unit."""
+    parser.add_argument("--width", type=int, help=f"width of the pictures in pixels ({default})")
+    parser.add_argument("--height", type=int, help="height of the pictures in pixels")
+    parser.add_argument("--fps", type=float, help="frames a second")
+    parser.add_argument("--unit", choices=UNITS, help="what a length of 1 is")
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    formats = f"one of {', '.join(FORMATS)} (told from the name)"
+    parser.add_argument("--to", dest="target_format", choices=FORMATS, metavar="FORMAT", help=formats)
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def run_make(options: argparse.Namespace) -> None:
+    """Make the path, write it, print its figures."""
+    trajectory = _planned(options) if options.plan else _move(options)
+    files = _write(trajectory, options.out, options.target_format)
+    body, text = _figures(trajectory)
+    show({**body, "files": files}, text, as_json=options.json)
+
+
+def run_convert(options: argparse.Namespace) -> None:
+    """Read, write, print how the input was read."""
+    if options.output.exists() and options.input.exists() and options.output.samefile(options.input):
+        raise ValueError(f"{options.output} is read, and so cannot be where the result is written")
+    reading = _read(options)
+    files = _write(reading.trajectory, options.output, options.target_format)
+    show({**_told(reading), "files": files}, reading.text, as_json=options.json)
+
+
+def run_show(options: argparse.Namespace) -> None:
+    """Read, print how it was read and the path's figures, draw the path."""
+    from .pose import write_plot
+
+    if options.out:
+        shared.check_output(options.out, ".png", inputs=[options.input])
+    reading = _read(options)
+    if options.out:
+        write_plot(options.out, {options.input.name: reading.trajectory})
+        say(f"wrote {options.out}")
+    body, text = _figures(reading.trajectory)
+    show({**_told(reading), **body}, f"{reading.text}\n{text}", as_json=options.json)
+
+
+def _move(options: argparse.Namespace) -> Trajectory:
+    """The one move that the options name."""
+    from ..geometry.plan import CameraPlan, PlannedMove
+
+    move = PlannedMove(options.move, **_given(options, *_AMOUNTS, "seed", "easing"))
+    plan = CameraPlan(moves=(move,), **_given(options, "fov_degrees", "depth"))
+    clip = {**_CLIP, **_given(options, *_CLIP)}
+    hw = (clip["height"], clip["width"])
+    return plan.build(clip["frames"], hw=hw, fps=clip["fps"], unit=clip["unit"], name=options.move)
+
+
+def _planned(options: argparse.Namespace) -> Trajectory:
+    """The path that a plan's file describes, with the frames, size, rate and unit of the options where they say."""
+    import json
+
+    from ..geometry.json_values import parse_object
+    from ..geometry.trajectory import Trajectory
+
+    of_a_move = _given(options, *_AMOUNTS, "seed", "easing", "fov_degrees", "depth")
+    if of_a_move:
+        flag = "--" + next(iter(of_a_move)).replace("_", "-")
+        raise ValueError(f"{flag} belongs to --move: a plan says it itself")
+    try:
+        values = parse_object("the camera path", shared.read_path_text(options.plan))
+        clip = _given(options, *_CLIP)
+        if "plan" not in values:
+            raise ValueError("it holds no plan; `trajectory convert` takes paths that are made already")
+        if "frames" in clip:
+            clip["frame_count"] = clip.pop("frames")
+        return Trajectory.from_json(json.dumps({**values, **clip}))
+    except ValueError as error:
+        raise ValueError(f"{options.plan} is no planned camera path: {error}") from error
+
+
+def _given(options: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """The options among `names` that were given."""
+    return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+
+
+def _read(options: argparse.Namespace) -> Reading:
+    """The cameras of the input, with what the options say where the format does not."""
+    from dataclasses import replace
+
+    from ..camera_io import Assumed, read_cameras
+    from ..geometry.camera import check_hw
+
+    assumed = Assumed()
+    size = {"height": assumed.hw[0], "width": assumed.hw[1], **_given(options, "height", "width")}
+    hw = check_hw((size["height"], size["width"]))
+    assumed = replace(assumed, hw=hw, **_given(options, "fov_degrees", "fps", "unit", "track"))
+    return read_cameras(options.input, format=options.source_format, assumed=assumed)
+
+
+def _write(trajectory: Trajectory, path: Path, target_format: str | None) -> list[str]:
+    """Write the path; the files written."""
+    from ..camera_io import write_cameras
+
+    files = [str(file) for file in write_cameras(trajectory, path, format=target_format)]
+    say(f"wrote {', '.join(files)}")
+    return files
+
+
+def _told(reading: Reading) -> dict[str, object]:
+    return {"format": reading.format, "notes": list(reading.notes), "warnings": list(reading.warnings)}
+
+
+def _figures(trajectory: Trajectory) -> tuple[dict[str, object], str]:
+    """The figures of a path, as values and as text."""
+    from dataclasses import asdict
+
+    from ..geometry.path_figures import path_figures
+
+    found = path_figures(trajectory)
+    return asdict(found), found.text
