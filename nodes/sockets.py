@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from comfy_api.latest import io
 
 CATEGORY = "raxel"
 
 # A raxel_core.geometry.trajectory.Trajectory.
 TrajectorySocket = io.Custom("RAXEL_TRAJECTORY")
+# A raxel_core.model.raype_file.LoadedRayPE.
+RayPESocket = io.Custom("RAXEL_RAYPE")
+
+
+@io.comfytype(io_type="RAXEL_CAMERA_PATH")
+class CameraPathWidget(io.ComfyTypeIO):
+    """A camera path v1 as a JSON object, edited by the widget in web/raxel.js; it has no socket."""
+
+    Type = dict[str, Any]
+
+    class Input(io.WidgetInput):
+        def __init__(self, id: str, *, default: dict[str, Any], tooltip: str) -> None:
+            super().__init__(id, default=default, socketless=True, tooltip=tooltip)
+
 
 TASK_TOOLTIP = (
     "pose: the video is given, the cameras are found. camera: the cameras are given, the video is made. "

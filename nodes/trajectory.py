@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from math import radians
+from typing import Any
 
 from comfy_api.latest import io
+from torch import Tensor
 
-from ..raxel_core.geometry.moves import EASINGS, MOVES, make_move
 from ..raxel_core.geometry.trajectory import UNITS, Trajectory
-from ..raxel_core.latents.frames import check_frame_count
+from .bridge.camera_paths import START_PATH, editor_notes, read_path
 from .bridge.images import image_of_picture
 from .bridge.loading import clip_defaults
-from .sockets import CATEGORY, TrajectorySocket
-
-_MOVE_TOOLTIP = "; ".join(f"{name}: {move.meaning}" for name, move in MOVES.items())
+from .sockets import CATEGORY, CameraPathWidget, TrajectorySocket
 
 
 class CameraTrajectoryBuilder(io.ComfyNode):
-    """A move with its numbers -> trajectory."""
+    """A planned camera path -> trajectory."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -26,66 +24,38 @@ class CameraTrajectoryBuilder(io.ComfyNode):
             node_id="CameraTrajectoryBuilder",
             display_name="Camera Trajectory Builder",
             category=CATEGORY,
-            description="A camera path from one of the moves of film. The first frame stands at the origin.",
+            description="A camera path of film moves in layers and of keys, edited live in 3D. Amounts are in degrees "
+            "and in unit, and stay the same whatever the number of frames.",
             inputs=[
-                io.Combo.Input("move", options=list(MOVES), default="orbit", tooltip=_MOVE_TOOLTIP),
-                io.Int.Input(
-                    "frames", default=clip.frames, min=1, max=4096, step=4, tooltip="Frames of the clip, 4n + 1."
+                io.Image.Input(
+                    "image", optional=True, tooltip="Shown in the editor as what the first camera sees; nothing else."
                 ),
                 io.Int.Input(
-                    "width", default=clip.hw[1], min=8, max=8192, step=8, tooltip="Width of the video in pixels."
+                    "frames",
+                    default=clip.frames,
+                    min=1,
+                    max=4096,
+                    step=4,
+                    optional=True,
+                    tooltip="Frames of the clip. Wan and Raxel take 4n + 1.",
                 ),
                 io.Int.Input(
-                    "height", default=clip.hw[0], min=8, max=8192, step=8, tooltip="Height of the video in pixels."
-                ),
-                io.Float.Input(
-                    "fov_degrees",
-                    default=60.0,
-                    min=5.0,
-                    max=170.0,
-                    step=0.1,
-                    tooltip="Horizontal angle of view in degrees: 40 is a long lens, 60 normal, 90 wide.",
-                ),
-                io.Float.Input(
-                    "angle_degrees",
-                    default=20.0,
-                    min=-3600.0,
-                    max=3600.0,
-                    step=0.1,
-                    tooltip="How far pan, tilt, roll, orbit and arc turn, in degrees from the first frame to the last; "
-                    "negative goes the other way.",
-                ),
-                io.Float.Input(
-                    "distance",
-                    default=0.3,
-                    min=-1000.0,
-                    max=1000.0,
-                    step=0.01,
-                    tooltip="How far dolly, truck and pedestal drive, in unit; negative goes the other way.",
-                ),
-                io.Float.Input(
-                    "depth",
-                    default=1.0,
-                    min=0.001,
-                    max=1000.0,
-                    step=0.01,
+                    "width",
+                    default=clip.hw[1],
+                    min=8,
+                    max=8192,
+                    step=8,
                     optional=True,
-                    tooltip="How far away the point is that orbit and arc circle, in unit.",
+                    tooltip="Width of the video in pixels.",
                 ),
-                io.Combo.Input(
-                    "easing",
-                    options=list(EASINGS),
-                    default="smooth",
+                io.Int.Input(
+                    "height",
+                    default=clip.hw[0],
+                    min=8,
+                    max=8192,
+                    step=8,
                     optional=True,
-                    tooltip="linear: even speed. smooth: starts and stops gently.",
-                ),
-                io.Combo.Input(
-                    "unit",
-                    options=list(UNITS),
-                    default=clip.unit,
-                    optional=True,
-                    tooltip="What a length of 1 is. near_depth: the depth of the near part of the scene in the first "
-                    "frame. metre. arbitrary: unknown.",
+                    tooltip="Height of the video in pixels.",
                 ),
                 io.Float.Input(
                     "fps",
@@ -96,6 +66,20 @@ class CameraTrajectoryBuilder(io.ComfyNode):
                     optional=True,
                     tooltip="Frames a second.",
                 ),
+                io.Combo.Input(
+                    "unit",
+                    options=list(UNITS),
+                    default=clip.unit,
+                    optional=True,
+                    tooltip="What a length of 1 is. near_depth: the depth of the near part of the scene in the first "
+                    "frame. metre. arbitrary: unknown.",
+                ),
+                CameraPathWidget.Input(
+                    "path",
+                    default=dict(START_PATH),
+                    tooltip="The moves and keys: camera path v1, an object or its JSON text. What frames, width, "
+                    "height, fps and unit say goes before what it says of them.",
+                ),
             ],
             outputs=[TrajectorySocket.Output(display_name="trajectory", tooltip="The camera of each frame.")],
         )
@@ -103,24 +87,17 @@ class CameraTrajectoryBuilder(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        move: str,
-        frames: int,
-        width: int,
-        height: int,
-        fov_degrees: float,
-        angle_degrees: float,
-        distance: float,
-        depth: float = 1.0,
-        easing: str = "smooth",
-        unit: str = "near_depth",
-        fps: float = 24.0,
+        path: dict[str, Any] | str,
+        frames: int | None = None,
+        width: int | None = None,
+        height: int | None = None,
+        fps: float | None = None,
+        unit: str | None = None,
+        image: Tensor | None = None,
     ) -> io.NodeOutput:
-        check_frame_count(frames)
-        amount = radians(angle_degrees) if MOVES[move].angular else distance
-        lens = {"hw": (height, width), "fov_degrees": fov_degrees}
-        return io.NodeOutput(
-            make_move(move, frames, **lens, amount=amount, depth=depth, easing=easing, fps=fps, unit=unit)
-        )
+        given = {"frame_count": frames, "width": width, "height": height, "fps": fps, "unit": unit}
+        trajectory = read_path(path, given)
+        return io.NodeOutput(trajectory, ui=editor_notes(cls, trajectory, image))
 
 
 class RaxelTrajectoryPreview(io.ComfyNode):

@@ -13,6 +13,7 @@ const CHROMIUM_FLAGS = [
 ];
 const HOSTILE = '<img src=x onerror="window.hacked = true">';
 const KEY_COLOR = [255, 209, 102];
+const PICTURE_COLOR = [255, 0, 255];
 const workflow = JSON.parse(await readFile(workflowFile, "utf8"));
 const builderId = workflow.nodes.find(({ type }) => type === "CameraTrajectoryBuilder").id;
 const report = { faults: [] };
@@ -67,6 +68,17 @@ async function selectedKey(page) {
   }, KEY_COLOR);
   const box = await page.locator(".raxel-view canvas").boundingBox();
   return [box.x + x * box.width, box.y + y * box.height];
+}
+
+/** How many pixels of the 3D view have exactly a colour. */
+async function pixelsOf(page, color) {
+  return page.evaluate((wanted) => {
+    const canvas = document.querySelector(".raxel-view canvas");
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    let count = 0;
+    for (let i = 0; i < data.length; i += 4) count += wanted.every((value, channel) => data[i + channel] === value) ? 1 : 0;
+    return count;
+  }, color);
 }
 
 async function queue(page) {
@@ -179,6 +191,7 @@ const [context, page] = await openPage();
 try {
   await load(page, workflow);
   report.before = await pathOf(page);
+  report.picturePixels = await pixelsOf(page, PICTURE_COLOR);
   report.first = await queue(page);
   await selectSecondKey(page);
   await drag(page, await selectedKey(page), [50, -30]);

@@ -1,0 +1,73 @@
+// Elements without HTML: text goes in as text, whatever it says.
+
+import { icon } from "./icons.mjs";
+
+/** An element with properties (`aria-`, `data-` and `role` as attributes, `on...` as listeners) and children. */
+export function element(tag, properties = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (/^(aria-|data-|role$)/.test(name)) node.setAttribute(name, value);
+    else node[name] = value;
+  }
+  node.append(...children);
+  return node;
+}
+
+/** A button of one icon whose name is spoken and shown as a tooltip. */
+export function iconButton(name, label, onclick, properties = {}) {
+  return element("button", { type: "button", title: label, "aria-label": label, onclick, ...properties }, icon(name));
+}
+
+/**
+ * A number's field. `read` gives its number (undefined: left empty), `write` takes what is typed, `done` ends an edit.
+ * Its `sync` shows the number again wherever nobody is typing.
+ */
+export function numberField({ label, read, write, done, step = 0.1, min, max, optional = false, ...properties }) {
+  const type = () => {
+    if (input.value === "" ? optional : Number.isFinite(input.valueAsNumber)) {
+      write(input.value === "" ? undefined : input.valueAsNumber);
+    }
+  };
+  const finish = () => {
+    done();
+    sync(true);
+  };
+  const bounds = { step, ...(min === undefined ? {} : { min }), ...(max === undefined ? {} : { max }) };
+  const input = element("input", {
+    type: "number", title: label, "aria-label": label, oninput: type, onchange: finish, ...bounds, ...properties,
+  });
+  input.step = "any";
+  input.addEventListener("keydown", (event) => stepValue(event, input, step, type));
+  const sync = (always = false) => {
+    if (!always && document.activeElement === input) return;
+    const value = read();
+    input.value = value === undefined ? "" : String(Math.round(value * 1e4) / 1e4);
+  };
+  return { input, sync };
+}
+
+/** Arrow keys change a number by one step, with Shift by ten; the browser's own steps are off, any number may stand. */
+function stepValue(event, input, step, type) {
+  const sign = { ArrowUp: 1, ArrowDown: -1 }[event.key];
+  if (!sign) return;
+  event.preventDefault();
+  const value = (Number.isFinite(input.valueAsNumber) ? input.valueAsNumber : 0) + sign * step * (event.shiftKey ? 10 : 1);
+  const [low, high] = [input.min === "" ? -Infinity : Number(input.min), input.max === "" ? Infinity : Number(input.max)];
+  input.value = String(Math.round(Math.min(Math.max(value, low), high) * 1e6) / 1e6);
+  type();
+}
+
+/** A choice among words. */
+export function choiceField({ label, options, read, write, ...properties }) {
+  const input = element("select", { title: label, "aria-label": label, onchange: () => write(input.value), ...properties });
+  for (const option of options) input.append(element("option", { value: option, textContent: option.replace("_", " ") }));
+  return { input, sync: () => (input.value = read()) };
+}
+
+/** A tick with words beside it. */
+export function tickField({ label, title = label, read, write }) {
+  const input = element("input", { type: "checkbox", onchange: () => write(input.checked) });
+  const box = element("label", { title }, input, label);
+  return { input: box, sync: () => (input.checked = read()) };
+}

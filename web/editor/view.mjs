@@ -1,0 +1,166 @@
+// The editor's own eye: where it stands, what it projects, and what a pointer in its picture means in the world.
+// Pure. The world's axes are the path's (OpenCV: x right, y down, z forward), so that "up" is -y.
+
+import { add, dot, norm, scale, subtract } from "../camera_math.mjs";
+
+const NEAR_SHARE = 1e-3;
+const PITCH_LIMIT = 1.55;
+const TURN_PER_PIXEL = 0.008;
+const VIEW_FOV = 0.8;
+const FRAME_PIXELS = 28;
+
+/** A view: an eye at `distance` from `target`, seen from `yaw` (about the vertical) and `pitch` (above it), radians. */
+export const DEFAULT_VIEW = Object.freeze({ target: [0, 0, 0.5], yaw: -0.75, pitch: 0.5, distance: 4 });
+
+/** The view as a camera: its eye and axes in the world, and its focal length in pixels of a picture of `size` [w, h]. */
+export function viewCamera(view, size) {
+  const [sy, cy, sp, cp] = [Math.sin(view.yaw), Math.cos(view.yaw), Math.sin(view.pitch), Math.cos(view.pitch)];
+  const forward = [-sy * cp, sp, cy * cp];
+  const right = [cy, 0, sy];
+  const down = [sy * sp, cp, -cy * sp];
+  const focal = (0.5 * Math.min(size[0], size[1])) / Math.tan(0.5 * VIEW_FOV);
+  return {
+    center: subtract(view.target, scale(forward, view.distance)),
+    right,
+    down,
+    forward,
+    focal: [focal, focal],
+    principal: [0.5 * size[0], 0.5 * size[1]],
+    near: view.distance * NEAR_SHARE,
+  };
+}
+
+/** A frame of a path {world_from_cam: 16 numbers by rows, K: [fx, fy, cx, cy]} as such a camera, in its own pixels. */
+export function pathCamera(frame) {
+  const m = frame.world_from_cam;
+  const [fx, fy, cx, cy] = frame.K;
+  return {
+    center: [m[3], m[7], m[11]],
+    right: [m[0], m[4], m[8]],
+    down: [m[1], m[5], m[9]],
+    forward: [m[2], m[6], m[10]],
+    focal: [fx, fy],
+    principal: [cx, cy],
+    near: 1e-3,
+  };
+}
+
+/** A path's camera drawn into the window [x, y, w, h] of a picture, its own size being `hw`. */
+export function intoWindow(camera, hw, [x, y, w, h]) {
+  const [sx, sy] = [w / hw[1], h / hw[0]];
+  const principal = [x + camera.principal[0] * sx, y + camera.principal[1] * sy];
+  return { ...camera, focal: [camera.focal[0] * sx, camera.focal[1] * sy], principal };
+}
+
+/** The largest window of the aspect of `hw` in the middle of [x, y, w, h]. */
+export function fitWindow(hw, [x, y, w, h]) {
+  const factor = Math.min(w / hw[1], h / hw[0]);
+  const size = [hw[1] * factor, hw[0] * factor];
+  return [x + 0.5 * (w - size[0]), y + 0.5 * (h - size[1]), ...size];
+}
+
+/** A world point in a camera's frame: [right, down, forward]. */
+export function toCamera(camera, point) {
+  const d = subtract(point, camera.center);
+  return [dot(d, camera.right), dot(d, camera.down), dot(d, camera.forward)];
+}
+
+/** A point of a camera's frame, in front of it, in pixels. */
+export function toPixels(camera, p) {
+  return [
+    camera.principal[0] + (camera.focal[0] * p[0]) / p[2],
+    camera.principal[1] + (camera.focal[1] * p[1]) / p[2],
+  ];
+}
+
+/** A world point in pixels, or null where it lies behind the camera. */
+export function project(camera, point) {
+  const p = toCamera(camera, point);
+  return p[2] > camera.near ? toPixels(camera, p) : null;
+}
+
+/** The visible part of a world segment as two pixels, or null when all of it lies behind the camera. */
+export function projectSegment(camera, a, b) {
+  let [p, q] = [toCamera(camera, a), toCamera(camera, b)];
+  if (p[2] < camera.near && q[2] < camera.near) return null;
+  const cut = (from, to) => {
+    const s = (camera.near - from[2]) / (to[2] - from[2]);
+    return add(from, scale(subtract(to, from), s));
+  };
+  if (p[2] < camera.near) p = cut(p, q);
+  if (q[2] < camera.near) q = cut(q, p);
+  return [toPixels(camera, p), toPixels(camera, q)];
+}
+
+/** The view after a drag by (dx, dy) pixels that turns the scene under the pointer. */
+export function orbited(view, dx, dy) {
+  const pitch = Math.max(-PITCH_LIMIT, Math.min(PITCH_LIMIT, view.pitch + dy * TURN_PER_PIXEL));
+  return { ...view, yaw: view.yaw + dx * TURN_PER_PIXEL, pitch };
+}
+
+/** The view after a drag by (dx, dy) pixels that moves the scene with the pointer, in a picture of `size`. */
+export function panned(view, dx, dy, size) {
+  const camera = viewCamera(view, size);
+  return { ...view, target: subtract(view.target, inScreenPlane(camera, view.target, dx, dy)) };
+}
+
+/** The view after a wheel of `delta` pixels: nearer for a negative one. */
+export function zoomed(view, delta) {
+  const factor = Math.exp(Math.max(-240, Math.min(240, delta)) * 0.0015);
+  return { ...view, distance: Math.max(1e-3, Math.min(1e5, view.distance * factor)) };
+}
+
+/** The view in the same direction that shows all of `points` in a picture of `size`, with a little air around them. */
+export function framed(view, points, size) {
+  const camera = viewCamera({ ...view, target: [0, 0, 0], distance: 0 }, size);
+  const [right, down, forward] = [camera.right, camera.down, camera.forward].map((axis) => {
+    const places = points.map((point) => dot(point, axis));
+    return [Math.min(...places), Math.max(...places)];
+  });
+  const middle = ([low, high]) => 0.5 * (low + high);
+  const target = [[camera.right, right], [camera.down, down], [camera.forward, forward]]
+    .map(([axis, range]) => scale(axis, middle(range)))
+    .reduce(add);
+  const needed = [right, down].map(([low, high], axis) => {
+    const pixels = 0.5 * Math.max(size[axis] - 2 * FRAME_PIXELS, FRAME_PIXELS);
+    return (0.5 * (high - low) * camera.focal[axis]) / pixels;
+  });
+  return { ...view, target, distance: Math.max(...needed, 1e-3) + 0.5 * (forward[1] - forward[0]) };
+}
+
+/** How far a world point moves when its picture moves by (dx, dy) pixels and its distance from the camera stays. */
+export function inScreenPlane(camera, point, dx, dy) {
+  const depth = Math.max(toCamera(camera, point)[2], camera.near);
+  const [right, down] = [(dx * depth) / camera.focal[0], (dy * depth) / camera.focal[1]];
+  return add(scale(camera.right, right), scale(camera.down, down));
+}
+
+/** How far a world point moves along the unit vector `axis` when its picture moves by (dx, dy) pixels along it. */
+export function alongAxis(camera, point, axis, dx, dy) {
+  const p = toCamera(camera, point);
+  if (p[2] <= camera.near) return [0, 0, 0];
+  const step = 1e-3 * p[2];
+  const q = toCamera(camera, add(point, scale(axis, step)));
+  const [from, to] = [toPixels(camera, p), toPixels(camera, q)];
+  const [ux, uy] = [(to[0] - from[0]) / step, (to[1] - from[1]) / step];
+  const square = ux * ux + uy * uy;
+  // An axis seen end on has no direction on the screen to be dragged along.
+  return square * p[2] * p[2] < 1e-3 * camera.focal[0] ** 2 ? [0, 0, 0] : scale(axis, (dx * ux + dy * uy) / square);
+}
+
+/** The index of the pixel of `pixels` (null where hidden) within `radius` of `at` and nearest to it, or -1. */
+export function nearestPixel(pixels, at, radius) {
+  let [best, index] = [radius, -1];
+  pixels.forEach((pixel, number) => {
+    const distance = pixel === null ? Infinity : Math.hypot(pixel[0] - at[0], pixel[1] - at[1]);
+    if (distance <= best) [best, index] = [distance, number];
+  });
+  return index;
+}
+
+/** The nearest of 1, 2 and 5 times a power of ten to a positive `value`. */
+export function roundStep(value) {
+  const power = 10 ** Math.floor(Math.log10(value));
+  const mantissa = value / power;
+  return power * (mantissa < 1.5 ? 1 : mantissa < 3.5 ? 2 : mantissa < 7.5 ? 5 : 10);
+}

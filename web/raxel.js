@@ -1,0 +1,51 @@
+// The widget of a camera path. ComfyUI loads this one file on every page; the editor behind it comes with the first node.
+import { api } from "../../scripts/api.js";
+import { app } from "../../scripts/app.js";
+
+const TYPE = "RAXEL_CAMERA_PATH";
+const [MIN_WIDTH, MIN_HEIGHT] = [440, 490];
+const NEW_NODE_SIZE = [500, 760];
+// ComfyUI lets the browser keep .mjs files: asking for each anew keeps an updated pack from running with old parts.
+const MODULES = [
+  "camera_math", "camera_path", "editor/attach", "editor/dom", "editor/draw", "editor/edits", "editor/editor",
+  "editor/icons", "editor/keyboard", "editor/node_clip", "editor/old_workflow", "editor/panels", "editor/speeds", "editor/store",
+  "editor/strip", "editor/style", "editor/surface", "editor/timeline", "editor/view", "editor/viewport",
+];
+
+let fresh;
+
+function load(module) {
+  fresh ??= Promise.all(MODULES.map((name) => fetch(new URL(`./${name}.mjs`, import.meta.url), { cache: "no-cache" })));
+  return fresh.then(() => import(`./editor/${module}.mjs`));
+}
+
+function cameraPathWidget(node, name, inputData) {
+  const root = document.createElement("div");
+  const state = { value: inputData[1]?.default ?? null, editor: null };
+  const widget = node.addDOMWidget(name, TYPE, root, {
+    getValue: () => (state.editor ? state.editor.value : state.value),
+    setValue: (value) => (state.editor ? (state.editor.value = value) : (state.value = value)),
+    getMinHeight: () => MIN_HEIGHT,
+    hideOnZoom: false,
+    socketless: inputData[1]?.socketless ?? true,
+  });
+  // The side panel draws every widget of a selected node once more and leaves its own width on it; ours is the node's.
+  Object.defineProperty(widget, "width", { get: () => undefined, set: () => {} });
+  load("attach").then(
+    ({ attach }) => attach({ app, api, node, widget, root, state }),
+    (error) => (root.textContent = `The camera path editor could not be loaded: ${error.message}`),
+  );
+  return { widget, minWidth: MIN_WIDTH, minHeight: MIN_HEIGHT };
+}
+
+app.registerExtension({
+  name: "raxel.camera_path",
+  getCustomWidgets: () => ({ [TYPE]: cameraPathWidget }),
+  nodeCreated(node) {
+    if (!node.widgets?.some(({ type }) => type === TYPE)) return;
+    node.setSize(NEW_NODE_SIZE.map((least, axis) => Math.max(least, node.size[axis])));
+  },
+  async beforeConfigureGraph(workflow) {
+    if (JSON.stringify(workflow).includes("CameraTrajectoryBuilder")) (await load("old_workflow")).updateWorkflow(workflow);
+  },
+});
