@@ -127,14 +127,8 @@ def test_more_than_the_trained_range_is_named_with_both_numbers():
     metres = make_move("truck", 9, hw=HW, unit="metre")
     assert "in unit metre; raxel-tiny was trained on near_depth" in check_trajectory(metres, trained=RAXEL_TINY_RANGE).text
     unknown = check_trajectory(far, trained=TrainedRange("the checkpoint", 9, "near_depth"))
-    assert unknown.passed is True or "SCoPE" in unknown.text
+    assert unknown.passed
     assert "does not state the range" in unknown.text
-
-
-def test_the_example_range_of_scope_is_a_note():
-    report = check_trajectory(make_move("dolly", 81, hw=HW, amount=2.5))
-    assert report.passed
-    assert "2.50 near depths long" in report.text and "examples, not its training range" in report.text
 
 
 @pytest.fixture(scope="module")

@@ -73,9 +73,6 @@ class TrainedRange:
 # 0.47 near depths from the first in the median and 1.82 in the 99th percentile, turned by 12.5 and 53.3 degrees; the
 # angle of view is drawn from 40 to 100 degrees.
 RAXEL_TINY_RANGE = TrainedRange("raxel-tiny", 9, "near_depth", travel=1.82, turn=0.93, fov=(0.698, 1.746))
-# The 17 kinds of example paths that SCoPE ships, one file each: path length in near depths and turn in radians. What
-# its authors show, not what they trained on.
-_SCOPE_LENGTH, _SCOPE_TURN = 2.1, 1.257
 
 
 def check_trajectory(
@@ -93,7 +90,7 @@ def check_trajectory(
     checks = [_lens(trajectory), _frame_count(trajectory), _jumps(trajectory), _jerks(trajectory), _reading(trajectory)]
     checks += [] if video is None else [_video(trajectory, video)]
     checks += [] if trained is None else [_range(trajectory, trained)]
-    return TrajectoryReport(tuple(finding for check in (*checks, _scope_examples(trajectory)) for finding in check))
+    return TrajectoryReport(tuple(finding for check in checks for finding in check))
 
 
 def meeting_point(world_from_cam: Tensor) -> tuple[Tensor, Tensor]:
@@ -245,16 +242,3 @@ def _range(trajectory: Trajectory, trained: TrainedRange) -> Iterator[Finding]:
     if low < trained.fov[0] - 0.01 or high > trained.fov[1] + 0.01:
         seen, known = ("{:.0f} to {:.0f} degrees".format(*map(degrees, pair)) for pair in ((low, high), trained.fov))
         yield Finding("warning", "range", f"angle of view {seen}; {of} {known}.")
-
-
-def _scope_examples(trajectory: Trajectory) -> Iterator[Finding]:
-    """A note where a path in near depths goes beyond the examples of SCoPE."""
-    rotation, length = trajectory.camera.rotation, float(trajectory.path_length)
-    turn = float(se3.geodesic(rotation[:1], rotation).amax())
-    if trajectory.unit == "near_depth" and (length > _SCOPE_LENGTH or turn > _SCOPE_TURN):
-        yield Finding(
-            "note",
-            "SCoPE",
-            f"{length:.2f} near depths long, turned by {degrees(turn):.0f} degrees; the example paths that SCoPE ships "
-            f"reach {_SCOPE_LENGTH:.1f} and {degrees(_SCOPE_TURN):.0f} (examples, not its training range).",
-        )
