@@ -1,4 +1,4 @@
-"""How fast cameras become raxels and raxels cameras, against other libraries in the same process and on one thread.
+"""How fast cameras become raxels and rays, and raxels cameras, against other libraries in the same process.
 
 Every figure is the shortest of several runs. A peer that is not installed is reported as skipped, never left out.
 """
@@ -18,11 +18,13 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
+from ..camera_sockets.wan_embedding import wan_camera_embedding
 from ..geometry import se3
 from ..geometry.camera import Camera, K_from_fov
 from ..geometry.pose import recover_cameras
 from ..geometry.procrustes import focal_from_bundles, motion_to_bundle
 from ..geometry.rays import pixel_grid
+from ..geometry.trajectory import Trajectory
 from ..raxels import RAXEL_SCALE, encode_raxels
 
 FRAMES = 81
@@ -57,14 +59,15 @@ class GeometryRow:
 
 
 def run_geometry_benchmark(*, repeats: int = 10) -> list[GeometryRow]:
-    """Measure everything on one thread, each figure the shortest of `repeats` runs; about half a minute.
+    """Measure, each figure the shortest of `repeats` runs; about a minute.
 
+    All is on one thread but the Wan camera embedding, whose 805 MB cost what new pages cost, on the process's own.
     ComfyUI's own ray code is measured when the environment variable COMFYUI_PATH names a folder that holds ComfyUI.
     """
-    threads = torch.get_num_threads()
+    threads, sockets = torch.get_num_threads(), _socket_rows(repeats)
     torch.set_num_threads(1)
     try:
-        return [*_encoding_rows(repeats), *_recovery_rows(repeats), *_peer_rows(repeats), _start_row()]
+        return [*_encoding_rows(repeats), *sockets, *_recovery_rows(repeats), *_peer_rows(repeats), _start_row()]
     finally:
         torch.set_num_threads(threads)
 
@@ -119,19 +122,43 @@ def _encoding_rows(repeats: int) -> list[GeometryRow]:
     ours = _shortest(lambda: encode_raxels(camera, VIDEO_HW), repeats)
     full = _shortest(lambda: torch.full((3, FRAMES, *VIDEO_HW), 0.5), repeats)
     rows = [GeometryRow(what, ours, "a fresh torch.full", full, "at most 1.3 times torch.full", ours <= 1.3 * full)]
+    comfyui, reason = _comfyui_rays()
+    if comfyui is None:
+        return [*rows, GeometryRow(f"{what}, ComfyUI", skipped=reason)]
+    intrinsics = torch.cat((camera.focal, camera.principal_point), dim=-1)[None]
+    world_from_cam = camera.world_from_cam[None].contiguous()
+    theirs = _shortest(lambda: comfyui.ray_condition(intrinsics, world_from_cam, *VIDEO_HW, "cpu"), 1)
+    return [*rows, _compared(what, ours, "ComfyUI's ray_condition", theirs, 20.0)]
+
+
+def _socket_rows(repeats: int) -> list[GeometryRow]:
+    """The Wan camera embedding of 81 frames at 480 x 832, against writing as many bytes and against ComfyUI's node."""
+    trajectory, threads = Trajectory(_clip(VIDEO_HW)), torch.get_num_threads()
+    what = f"WAN_CAMERA_EMBEDDING {FRAMES} x 480 x 832, {threads} thread{'s' * (threads > 1)}"
+    ours = _shortest(lambda: wan_camera_embedding(trajectory), repeats)
+    full = _shortest(lambda: torch.full((1, 24, (FRAMES + 3) // 4, *VIDEO_HW), 0.5), repeats)
+    rows = [GeometryRow(what, ours, "a fresh torch.full", full, "at most 1.3 times torch.full", ours <= 1.3 * full)]
+    comfyui, reason = _comfyui_rays()
+    if comfyui is None:
+        return [*rows, GeometryRow(f"{what}, ComfyUI", skipped=reason)]
+    node, size = comfyui.WanCameraEmbedding, (VIDEO_HW[1], VIDEO_HW[0], FRAMES)
+    theirs = _shortest(lambda: node.execute("Zoom In", *size), 1)
+    return [*rows, _compared(what, ours, "ComfyUI's node", theirs, 20.0)]
+
+
+def _comfyui_rays() -> tuple[ModuleType | None, str]:
+    """ComfyUI's module of camera rays, from the folder in COMFYUI_PATH, or None and why there is none."""
     folder = os.environ.get("COMFYUI_PATH")
     if not folder:
-        return [*rows, GeometryRow(f"{what}, ComfyUI", skipped="COMFYUI_PATH names no ComfyUI")]
+        return None, "COMFYUI_PATH names no ComfyUI"
     try:
         with _importable(folder):
             _keep_comfyui_on_the_cpu()
-            ray_condition = importlib.import_module("comfy_extras.nodes_camera_trajectory").ray_condition
-    except (ImportError, AttributeError) as error:
-        return [*rows, GeometryRow(f"{what}, ComfyUI", skipped=f"no ray_condition in COMFYUI_PATH ({error})")]
-    intrinsics = torch.cat((camera.focal, camera.principal_point), dim=-1)[None]
-    world_from_cam = camera.world_from_cam[None].contiguous()
-    theirs = _shortest(lambda: ray_condition(intrinsics, world_from_cam, *VIDEO_HW, "cpu"), 1)
-    return [*rows, _compared(what, ours, "ComfyUI's ray_condition", theirs, 20.0)]
+            module = importlib.import_module("comfy_extras.nodes_camera_trajectory")
+    except ImportError as error:
+        return None, f"ComfyUI in COMFYUI_PATH can not be imported ({error})"
+    missing = [name for name in ("ray_condition", "WanCameraEmbedding") if not hasattr(module, name)]
+    return (None, f"COMFYUI_PATH has no {', '.join(missing)}") if missing else (module, "")
 
 
 def _recovery_rows(repeats: int) -> list[GeometryRow]:
