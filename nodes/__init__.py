@@ -10,31 +10,91 @@ if find_spec("comfy.nested_tensor") is None:
 from comfy_api.latest import ComfyExtension, io
 
 from .bridge.detection import register_raxel_architecture
+from .camera_files import RaxelLoadCamera, RaxelSaveCamera
+from .camera_sockets import (
+    RaxelFromCamera,
+    RaxelToCameraCtrl,
+    RaxelToLoad3DCamera,
+    RaxelToMatrices,
+    RaxelToReCamMaster,
+    RaxelToWanCamera,
+)
+from .diagnostics import RaxelCheckTrajectory
 from .encode import RaxelEncode
 from .latent import JoinRaxelLatent, SplitRaxelLatent
 from .loop import SelfConsistencyLoop
 from .model import LoadRaxelModel
 from .poses import RaxelsToPoses
+from .raype import ApplyRayPE, LoadRayPE, LoadRayPEExpert
 from .sampling import JointSampler, RaxelSampler, RaxelSchedule
 from .sources import RaxelSources
 from .trajectory import CameraTrajectoryBuilder, RaxelTrajectoryPreview
+from .trajectory_operations import (
+    RaxelAlignTrajectory,
+    RaxelBlendTrajectories,
+    RaxelChangeIntrinsics,
+    RaxelComposeTrajectories,
+    RaxelConcatenateTrajectories,
+    RaxelPingPongTrajectory,
+    RaxelReanchorTrajectory,
+    RaxelRetimeTrajectory,
+    RaxelReverseTrajectory,
+    RaxelScaleTrajectory,
+    RaxelSmoothTrajectory,
+    RaxelTrimTrajectory,
+)
+from .trajectory_previews import RaxelOverlayAxes, RaxelTrajectoryGLB, RaxelTrajectoryInfo
 from .video import RaxelExampleScene, RaxelFitVideo
+from .warp import RaxelNearDepth, RaxelWarp
 
 NODES: tuple[type[io.ComfyNode], ...] = (
+    # the joint model
     LoadRaxelModel,
     RaxelFitVideo,
     RaxelSources,
-    CameraTrajectoryBuilder,
     RaxelEncode,
     JointSampler,
     RaxelsToPoses,
     SelfConsistencyLoop,
-    RaxelTrajectoryPreview,
     RaxelSampler,
     RaxelSchedule,
     JoinRaxelLatent,
     SplitRaxelLatent,
     RaxelExampleScene,
+    # trajectories
+    CameraTrajectoryBuilder,
+    RaxelTrajectoryPreview,
+    RaxelTrajectoryInfo,
+    RaxelCheckTrajectory,
+    RaxelOverlayAxes,
+    RaxelTrajectoryGLB,
+    RaxelConcatenateTrajectories,
+    RaxelBlendTrajectories,
+    RaxelComposeTrajectories,
+    RaxelReverseTrajectory,
+    RaxelPingPongTrajectory,
+    RaxelTrimTrajectory,
+    RaxelRetimeTrajectory,
+    RaxelSmoothTrajectory,
+    RaxelScaleTrajectory,
+    RaxelReanchorTrajectory,
+    RaxelAlignTrajectory,
+    RaxelChangeIntrinsics,
+    RaxelNearDepth,
+    RaxelWarp,
+    # files and sockets of other programs
+    RaxelLoadCamera,
+    RaxelSaveCamera,
+    RaxelFromCamera,
+    RaxelToWanCamera,
+    RaxelToCameraCtrl,
+    RaxelToReCamMaster,
+    RaxelToMatrices,
+    RaxelToLoad3DCamera,
+    # RayPE on stock Wan
+    LoadRayPE,
+    LoadRayPEExpert,
+    ApplyRayPE,
 )
 
 

@@ -14,7 +14,7 @@ from ..raxel_core.camera_sockets.recammaster import recammaster_poses
 from ..raxel_core.camera_sockets.recognition import AUTO, PAYLOADS, read_camera
 from ..raxel_core.camera_sockets.wan_embedding import wan_camera_embedding
 from ..raxel_core.geometry.trajectory import UNITS, Trajectory
-from .sockets import CATEGORY, TrajectorySocket
+from .sockets import EXCHANGE_CATEGORY, TrajectorySocket
 
 _PATH_TOOLTIP = "The camera path."
 _LENGTH_TOOLTIP = "Frames of the path."
@@ -28,7 +28,7 @@ class RaxelToWanCamera(io.ComfyNode):
         return io.Schema(
             node_id="RaxelToWanCamera",
             display_name="Raxel to Wan Camera",
-            category=CATEGORY,
+            category=EXCHANGE_CATEGORY,
             description="A camera path for WanCameraImageToVideo: Pluecker rays from the path's own intrinsics in "
             "pixels, frame by frame. 81 frames at 832x480 are 805 MB.",
             inputs=[
@@ -75,7 +75,7 @@ class RaxelToCameraCtrl(io.ComfyNode):
         return io.Schema(
             node_id="RaxelToCameraCtrl",
             display_name="Raxel to CameraCtrl",
-            category=CATEGORY,
+            category=EXCHANGE_CATEGORY,
             description="A camera path for AnimateDiff-Evolved's CameraCtrl, WanVideoWrapper's Fun-Camera, KJNodes' "
             "pose plot, and VideoX-Fun, which takes the rows as text.",
             inputs=[
@@ -129,7 +129,7 @@ class RaxelToReCamMaster(io.ComfyNode):
         return io.Schema(
             node_id="RaxelToReCamMaster",
             display_name="Raxel to ReCamMaster",
-            category=CATEGORY,
+            category=EXCHANGE_CATEGORY,
             description="A camera path for WanVideoWrapper's ReCamMaster nodes: every fourth frame, in Unreal's axes "
             "and centimetres.",
             inputs=[
@@ -165,7 +165,7 @@ class RaxelToMatrices(io.ComfyNode):
         return io.Schema(
             node_id="RaxelToMatrices",
             display_name="Raxel to Matrices",
-            category=CATEGORY,
+            category=EXCHANGE_CATEGORY,
             description="A camera path as tensors, for the packs around Depth Anything 3 and Gaussian splats.",
             inputs=[TrajectorySocket.Input("trajectory", tooltip=_PATH_TOOLTIP)],
             outputs=[
@@ -191,7 +191,7 @@ class RaxelToLoad3DCamera(io.ComfyNode):
         return io.Schema(
             node_id="RaxelToLoad3DCamera",
             display_name="Raxel to Load3D Camera",
-            category=CATEGORY,
+            category=EXCHANGE_CATEGORY,
             description="The camera of one frame for Preview 3D and Render Splat. It looks through the middle of its "
             "picture; Render Splat takes the angle of view across the smaller side.",
             inputs=[
@@ -229,7 +229,7 @@ class RaxelFromCamera(io.ComfyNode):
         return io.Schema(
             node_id="RaxelFromCamera",
             display_name="Raxel from Camera",
-            category=CATEGORY,
+            category=EXCHANGE_CATEGORY,
             description="Takes the cameras of other packs, recognised by their keys and shapes, and reports how they "
             "were read: convention, units, where the intrinsics came from, and where another reading is plausible.",
             inputs=[

@@ -10,7 +10,7 @@ from ..raxel_core.geometry.diagnostics import check_trajectory
 from ..raxel_core.geometry.trajectory import Trajectory
 from .bridge.notice import show_on_node
 from .bridge.trained_range import trained_range
-from .sockets import CATEGORY, TrajectorySocket
+from .sockets import TRAJECTORY_CATEGORY, TrajectorySocket
 
 
 class RaxelCheckTrajectory(io.ComfyNode):
@@ -21,7 +21,7 @@ class RaxelCheckTrajectory(io.ComfyNode):
         return io.Schema(
             node_id="RaxelCheckTrajectory",
             display_name="Raxel Check Trajectory",
-            category=CATEGORY,
+            category=TRAJECTORY_CATEGORY,
             description="Looks for what goes wrong with cameras: pixels that are not square, a K of another size, "
             "rotations that are none, jumps and jerks, matrices that look like world-to-camera ones, a number of "
             "frames that video models do not take, and more motion than a checkpoint was trained on.",

@@ -11,7 +11,7 @@ from ..raxel_core.ray_tokens import check_path, in_near_depth, range_warnings
 from .bridge.loading import WEIGHT_DTYPES
 from .bridge.notice import show_on_node
 from .bridge.raype import RaySampling, load_expert, raype_names, raype_path, with_raype
-from .sockets import CATEGORY, RayPESocket, TrajectorySocket
+from .sockets import RAYPE_CATEGORY, RayPESocket, TrajectorySocket
 
 _FILE_TOOLTIP = (
     "A .safetensors file or the .index.json of a set of shards in models/raype (the release's folder high_noise_model "
@@ -27,7 +27,7 @@ class LoadRayPE(io.ComfyNode):
         return io.Schema(
             node_id="LoadRayPE",
             display_name="Load RayPE",
-            category=CATEGORY,
+            category=RAYPE_CATEGORY,
             description="Reads the RayPE (SCoPE) weights out of a file; of a whole expert only these. They belong to "
             "the expert they were trained in, which Load RayPE Expert opens.",
             inputs=[
@@ -60,7 +60,7 @@ class LoadRayPEExpert(io.ComfyNode):
         return io.Schema(
             node_id="LoadRayPEExpert",
             display_name="Load RayPE Expert",
-            category=CATEGORY,
+            category=RAYPE_CATEGORY,
             description="Opens the Wan expert that RayPE was trained in: of Wan 2.2 A14B the high-noise one, in one "
             "file or in shards. The low-noise expert is your stock file, from Load Diffusion Model.",
             inputs=[
@@ -90,7 +90,7 @@ class ApplyRayPE(io.ComfyNode):
         return io.Schema(
             node_id="ApplyRayPE",
             display_name="Apply RayPE",
-            category=CATEGORY,
+            category=RAYPE_CATEGORY,
             description="Lets a Wan model see the camera path: each token's ray goes into the queries and keys of "
             "self-attention. Applied again, the new path takes the place of the old one.",
             inputs=[

@@ -7,6 +7,9 @@ from typing import Any
 from comfy_api.latest import io
 
 CATEGORY = "raxel"
+TRAJECTORY_CATEGORY = "raxel/trajectory"
+EXCHANGE_CATEGORY = "raxel/exchange"  # files and sockets of other programs
+RAYPE_CATEGORY = "raxel/RayPE"
 
 # A raxel_core.geometry.trajectory.Trajectory.
 TrajectorySocket = io.Custom("RAXEL_TRAJECTORY")

@@ -11,7 +11,7 @@ from ..raxel_core.geometry.trajectory import UNITS, Trajectory
 from .bridge.camera_paths import START_PATH, editor_notes, read_path
 from .bridge.images import image_of_picture
 from .bridge.loading import clip_defaults
-from .sockets import CATEGORY, CameraPathWidget, TrajectorySocket
+from .sockets import TRAJECTORY_CATEGORY, CameraPathWidget, TrajectorySocket
 
 
 class CameraTrajectoryBuilder(io.ComfyNode):
@@ -23,7 +23,7 @@ class CameraTrajectoryBuilder(io.ComfyNode):
         return io.Schema(
             node_id="CameraTrajectoryBuilder",
             display_name="Camera Trajectory Builder",
-            category=CATEGORY,
+            category=TRAJECTORY_CATEGORY,
             description="A camera path of film moves in layers and of keys, edited live in 3D. Amounts are in degrees "
             "and in unit, and stay the same whatever the number of frames.",
             inputs=[
@@ -108,7 +108,7 @@ class RaxelTrajectoryPreview(io.ComfyNode):
         return io.Schema(
             node_id="RaxelTrajectoryPreview",
             display_name="Raxel Trajectory Preview",
-            category=CATEGORY,
+            category=TRAJECTORY_CATEGORY,
             description="Draws a camera path, and a second one over it to compare with.",
             inputs=[
                 TrajectorySocket.Input("trajectory", tooltip="The path to draw."),

@@ -11,7 +11,7 @@ from ..raxel_core.geometry.align import MODES, align
 from ..raxel_core.geometry.lens import FITS, change_intrinsics
 from ..raxel_core.geometry.smoothing import smooth
 from ..raxel_core.geometry.trajectory import UNITS, Trajectory
-from .sockets import CATEGORY, TrajectorySocket
+from .sockets import TRAJECTORY_CATEGORY, TrajectorySocket
 
 _KEPT = "as it is"
 
@@ -25,7 +25,7 @@ def _schema(node_id: str, display_name: str, description: str, *inputs: io.Input
     return io.Schema(
         node_id=node_id,
         display_name=f"Raxel {display_name}",
-        category=CATEGORY,
+        category=TRAJECTORY_CATEGORY,
         description=description,
         inputs=list(inputs),
         outputs=[TrajectorySocket.Output(display_name="trajectory", tooltip="The changed path.")],

@@ -10,7 +10,7 @@ from ..raxel_core.geometry.trajectory import Trajectory
 from .bridge.images import image_from_video, image_of_picture, video_from_image
 from .bridge.notice import show_on_node
 from .bridge.output_files import save_output_file
-from .sockets import CATEGORY, TrajectorySocket
+from .sockets import TRAJECTORY_CATEGORY, TrajectorySocket
 
 
 class RaxelTrajectoryInfo(io.ComfyNode):
@@ -21,7 +21,7 @@ class RaxelTrajectoryInfo(io.ComfyNode):
         return io.Schema(
             node_id="RaxelTrajectoryInfo",
             display_name="Raxel Trajectory Info",
-            category=CATEGORY,
+            category=TRAJECTORY_CATEGORY,
             description="How far a camera path goes and turns, how fast and how jerky, and through which lens.",
             inputs=[TrajectorySocket.Input("trajectory", tooltip="The camera path.")],
             hidden=[io.Hidden.unique_id],
@@ -63,7 +63,7 @@ class RaxelOverlayAxes(io.ComfyNode):
         return io.Schema(
             node_id="RaxelOverlayAxes",
             display_name="Raxel Overlay Axes",
-            category=CATEGORY,
+            category=TRAJECTORY_CATEGORY,
             description="Draws a ground grid, the world's axes and another camera's path into the frames of a video, "
             "through each frame's camera. Where the path fits the video, what is drawn stays with the scene.",
             inputs=[
@@ -129,7 +129,7 @@ class RaxelTrajectoryGLB(io.ComfyNode):
         return io.Schema(
             node_id="RaxelTrajectoryGLB",
             display_name="Raxel Trajectory GLB",
-            category=CATEGORY,
+            category=TRAJECTORY_CATEGORY,
             description="Saves a camera path, with its frusta, axes and a ground grid, as a coloured mesh that every "
             "3D viewer opens. Connect model_file to Preview3D to look at it from all sides.",
             inputs=[

@@ -12,7 +12,7 @@ from ..raxel_core.geometry.trajectory import Trajectory
 from ..raxel_core.point_splat import HOLE_COLOURS
 from .bridge.depth import depth_map_of, depth_report, fov_degrees, warp_on_device, warp_report
 from .bridge.notice import show_on_node
-from .sockets import CATEGORY, TrajectorySocket
+from .sockets import TRAJECTORY_CATEGORY, TrajectorySocket
 
 _GEOMETRY = [io.Custom("MOGE_GEOMETRY"), io.Custom("DA3_GEOMETRY")]
 _KIND_TOOLTIP = "What grey means in depth. " + "; ".join(f"{name}: {text}" for name, text in DEPTH_KINDS.items()) + "."
@@ -66,7 +66,7 @@ class RaxelWarp(io.ComfyNode):
         return io.Schema(
             node_id="RaxelWarp",
             display_name="Raxel Point-Splat Warp",
-            category=CATEGORY,
+            category=TRAJECTORY_CATEGORY,
             description="Shows a picture with depth from the cameras of a trajectory and marks what it cannot know: "
             "the guide video of Uni3C (render_video), VACE (control_video and control_masks) and LTX CrossView.",
             inputs=[
@@ -138,7 +138,7 @@ class RaxelNearDepth(io.ComfyNode):
         return io.Schema(
             node_id="RaxelNearDepth",
             display_name="Raxel Near Depth",
-            category=CATEGORY,
+            category=TRAJECTORY_CATEGORY,
             description="The 25th percentile of a picture's depth: 1 in a trajectory whose unit is near_depth. Divide "
             "metres by it, or multiply near depths, to change between the two.",
             inputs=_depth_inputs(),

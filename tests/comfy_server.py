@@ -48,6 +48,8 @@ def tensors_of(value):
         return {"world_from_cam": value.camera.world_from_cam, "K": value.camera.K}
     if isinstance(value, str):
         return {"text": torch.frombuffer(bytearray(value.encode()), dtype=torch.uint8)}
+    if isinstance(value, (bool, int, float)):
+        return {"tensor": torch.tensor([value])}
     return {"tensor": value}
 
 
@@ -86,6 +88,22 @@ class RaxelProbeTensor(io.ComfyNode):
         return io.NodeOutput(load_file(Path(folder_paths.get_input_directory()) / f"{name}.safetensors")["image"])
 
 
+class RaxelProbeGeometry(io.ComfyNode):
+    """Reads a geometry's tensors from a file of the input folder; with a mode it is Depth Anything 3's, else MoGe's."""
+    @classmethod
+    def define_schema(cls):
+        outputs = [io.Custom("MOGE_GEOMETRY").Output(), io.Custom("DA3_GEOMETRY").Output()]
+        inputs = [io.String.Input("name"), io.String.Input("mode")]
+        return io.Schema(node_id="RaxelProbeGeometry", inputs=inputs, outputs=outputs)
+
+    @classmethod
+    def execute(cls, name, mode):
+        from safetensors.torch import load_file
+        tensors = load_file(Path(folder_paths.get_input_directory()) / f"{name}.safetensors")
+        geometry = {**tensors, "mode": mode} if mode else dict(tensors)
+        return io.NodeOutput(geometry, geometry)
+
+
 class RaxelProbeCompile(io.ComfyNode):
     """As ComfyUI's TorchCompileModel, which drops guards on transformer_options, with a backend that takes no minute."""
     @classmethod
@@ -103,7 +121,7 @@ class RaxelProbeCompile(io.ComfyNode):
 
 class Extension(ComfyExtension):
     async def get_node_list(self):
-        return [RaxelProbe, RaxelProbeTensor, RaxelProbeCompile]
+        return [RaxelProbe, RaxelProbeTensor, RaxelProbeCompile, RaxelProbeGeometry]
 
 
 async def comfy_entrypoint():

@@ -38,6 +38,14 @@ NODES = (
     "SplitRaxelLatent",
     "RaxelFitVideo",
     "RaxelExampleScene",
+    "LoadRayPE",
+    "LoadRayPEExpert",
+    "ApplyRayPE",
+    "RaxelLoadCamera",
+    "RaxelSaveCamera",
+    "RaxelNearDepth",
+    "RaxelWarp",
+    "RaxelCheckTrajectory",
 )
 TOLERANCE = 2e-5  # float32 through two versions of torch
 
@@ -68,13 +76,10 @@ def graph(comfy):
         "video": node("VAEEncode", pixels=["clip", 0], vae=["load", 1]),
         "path": node(
             "CameraTrajectoryBuilder",
-            move="orbit",
+            path={"plan": {"moves": [{"move": "orbit", "amount_degrees": 20.0, "easing": "smooth"}]}},
             frames=FRAMES,
             width=HW[1],
             height=HW[0],
-            fov_degrees=60.0,
-            angle_degrees=20.0,
-            distance=0.3,
         ),
         "rays": node("RaxelEncode", model=["load", 0], vae=["load", 1], trajectory=["path", 0]),
     }
@@ -452,7 +457,10 @@ BAD = {
     "a plain latent to split": (lambda g: node("SplitRaxelLatent", latent=["video", 0]), "takes a joint latent"),
     "frame numbers that are none": (lambda g: sources(frames="first"), "got 'first'"),
     "too few frame numbers": (lambda g: sources(frames="0"), "2 source images need 2 frame numbers, got 1"),
-    "a path of 10 frames": (lambda g: node("CameraTrajectoryBuilder", **{**g["path"]["inputs"], "frames": 10}), "got 10"),
+    "a path of 10 frames": (
+        lambda g: node("RaxelEncode", **{**g["rays"]["inputs"], "trajectory": ["ten", 0]}),
+        "got 10; the nearest such count is 9",
+    ),
     "a path of an odd width": (
         lambda g: node("RaxelEncode", **{**g["rays"]["inputs"], "trajectory": ["odd", 0]}),
         "resize it to 64 and 96",
@@ -476,6 +484,7 @@ def test_bad_input_is_answered_in_one_sentence(comfy, graph, case):
     graph["sources"] = sources()
     graph["late"] = sources(frames="4, 8")
     graph["small"] = sources(images=["tiny", 0], frames="0")
+    graph["ten"] = node("CameraTrajectoryBuilder", **{**graph["path"]["inputs"], "frames": 10})
     graph["odd"] = node("CameraTrajectoryBuilder", **{**graph["path"]["inputs"], "width": 100})
     graph["made"] = sampler("joint", steps=1, ray_steps=1)
     graph["bad"] = build(graph)
