@@ -217,6 +217,7 @@ REFUSED: dict[str, tuple[str, list[str]]] = {
     "a key without a position": (text({"keys": [{"time": 0}]}), ["plan.keys[0]", "lacks position"]),
     "a key after the clip": (of_key(time=1.5), ["plan.keys[1]", "time"]),
     "a key before the one before": (of_key(time=0), ["keys[1].time"]),
+    "a key a moment after the one before": (of_key(time=1e-320), ["keys[1].time", "at least"]),
     "a position of two numbers": (of_key(position=[0, 0]), ["plan.keys[1]", "position"]),
     "a position of null": (of_key(position=[0, None, 0]), ["plan.keys[1]", "position[1]"]),
     "two rotations": (
@@ -229,6 +230,10 @@ REFUSED: dict[str, tuple[str, list[str]]] = {
     "an easing of no channel": (of_key(easing={"colour": "linear"}), ["plan.keys[1]", "easing has unknown colour"]),
     "a channel of no easing": (of_key(easing={"lens": "bouncy"}), ["plan.keys[1]", "easing.lens"]),
     "an easing that is null": (of_key(easing=None), ["plan.keys[1]", "easing"]),
+    "a loop that closes in no time": (
+        text({"loop": True, "keys": [KEYS[0], {**KEYS[1], "time": 1 - 1e-9}]}),
+        ["keys[1].time", "loop"],
+    ),
     "a loop with two beginnings": (text({"loop": True, "keys": KEYS}), ["keys[3].time", "loop"]),
 }
 

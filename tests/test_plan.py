@@ -389,7 +389,7 @@ def test_a_plan_written_in_python_is_checked_as_well() -> None:
     with pytest.raises(ValueError, match="handheld lasts the whole clip"):
         PlannedMove("handheld", end=0.5)
     key = Keyframe(0.5, (0.0, 0.0, 0.0))
-    with pytest.raises(ValueError, match=r"keys\[1\]\.time is later"):
+    with pytest.raises(ValueError, match=r"keys\[1\]\.time is at least 1e-06 later"):
         CameraPlan(keys=(key, key))
     assert CameraPlan(keys=(key, replace(key, time=1))).keys[1].time == 1.0
 

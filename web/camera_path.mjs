@@ -110,6 +110,7 @@ const MOST_PIXELS = 1_000_000;
 const MOST_FRAMES = 100_000;
 const MOST_MOVES = 64;
 const MOST_KEYS = 1024;
+const KEY_SPACING = 1e-6;
 const LARGEST_NUMBER = 1e300;
 const LARGEST_LENGTH = 1e6;
 const LARGEST_ANGLE_DEGREES = 36000;
@@ -181,9 +182,7 @@ export function keyFromCamera(worldFromCam, { time, fovDegrees }) {
  */
 export function loopedPlan(plan) {
   const open = validatePlan({ ...plan, loop: false });
-  if (!meetsItself({ ...open, loop: true }) || sameCamera(open.keys[0], open.keys.at(-1))) {
-    return { ...open, loop: true };
-  }
+  if (!closesBadly({ ...open, loop: true })) return { ...open, loop: true };
   const share = (open.keys.length - 1) / open.keys.length;
   return { ...open, loop: true, keys: open.keys.map((key) => ({ ...key, time: key.time * share })) };
 }
@@ -362,6 +361,12 @@ function checkEasing(where, value) {
   return easing;
 }
 
+/** Whether the way from the last key of a loop back to the first takes no time but has to lead somewhere. */
+function closesBadly({ keys, loop }) {
+  if (meetsItself({ keys, loop })) return !sameCamera(keys[0], keys.at(-1));
+  return loop && keys.length > 1 && 1 - keys.at(-1).time + keys[0].time < KEY_SPACING;
+}
+
 /** What the fields of a plan ask of each other. */
 function checkTogether(where, plan) {
   plan.moves.forEach((planned, number) => {
@@ -372,11 +377,12 @@ function checkTogether(where, plan) {
     }
   });
   plan.keys.forEach((key, number) => {
-    if (number > 0 && plan.keys[number - 1].time >= key.time) {
-      throw new Error(`${where}: keys[${number}].time is later than that of the key before it, got ${key.time}`);
+    if (number > 0 && key.time - plan.keys[number - 1].time < KEY_SPACING) {
+      const spacing = `at least ${KEY_SPACING} later than that of the key before it`;
+      throw new Error(`${where}: keys[${number}].time is ${spacing}, got ${key.time}`);
     }
   });
-  if (meetsItself(plan) && !sameCamera(plan.keys[0], plan.keys.at(-1))) {
+  if (closesBadly(plan)) {
     const last = plan.keys.length - 1;
     throw new Error(
       `${where}: keys[${last}].time is before 1 in a loop, where the first key stands at 0 and at 1`,

@@ -55,6 +55,7 @@ from .trajectory import Trajectory
 
 MOST_MOVES = 64
 MOST_KEYS = 1024
+KEY_SPACING = 1e-6
 DEPTH_RANGE = (1e-6, 1e6)
 
 _AMOUNT_KEYS = ("amount_degrees", "amount", "factor")
@@ -165,12 +166,22 @@ class CameraPlan:
                     f"moves[{number}].amount of {move.move} is less than the depth {self.depth:g}, got {move.amount:g}"
                 )
         for number, (before, after) in enumerate(zip(self.keys[:-1], self.keys[1:], strict=True), start=1):
-            if before.time >= after.time:
-                raise ValueError(f"keys[{number}].time is later than that of the key before it, got {after.time:g}")
-        if self._meets_itself and not self.keys[-1].same_camera(self.keys[0]):
+            if after.time - before.time < KEY_SPACING:
+                raise ValueError(
+                    f"keys[{number}].time is at least {KEY_SPACING:g} later than that of the key before it, "
+                    f"got {after.time:g}"
+                )
+        if self._closes_badly:
             raise ValueError(
                 f"keys[{len(self.keys) - 1}].time is before 1 in a loop, where the first key stands at 0 and at 1"
             )
+
+    @property
+    def _closes_badly(self) -> bool:
+        """Whether the way from the last key of a loop back to the first takes no time but has to lead somewhere."""
+        if self._meets_itself:
+            return not self.keys[-1].same_camera(self.keys[0])
+        return self.loop and len(self.keys) > 1 and 1.0 - self.keys[-1].time + self.keys[0].time < KEY_SPACING
 
     @property
     def _meets_itself(self) -> bool:
