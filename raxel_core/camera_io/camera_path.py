@@ -1,0 +1,57 @@
+"""Our own camera path v1, a JSON that the browser writes too, baked or planned; its numbers keep every bit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from ..atomic_file import write_text
+from ..geometry import trajectory as camera_path
+from ..geometry.trajectory import Trajectory
+from .format import CameraFormat
+from .reading import Assumed, CameraFormatError, Reading
+from .source import MOST_JSON_BYTES, beginning, first_keys, read_text
+
+# A sentence that quotes the file is cut here.
+_SENTENCE = 300
+
+
+def _recognise(path: Path) -> bool:
+    return f'"{camera_path.FORMAT}"' in beginning(path) and bool(first_keys(path))
+
+
+def _read(path: Path, assumed: Assumed) -> Reading:
+    text = read_text(path, most=MOST_JSON_BYTES)
+    try:
+        trajectory = Trajectory.from_json(text, dtype=torch.float64)
+        trajectory.camera.validate()  # a plan whose keys all but coincide may overflow
+    except ValueError as error:
+        raise CameraFormatError(f"{path.name}: {str(error)[:_SENTENCE]}") from error
+    planned = (f"Its plan of moves and keys was sampled at {len(trajectory)} frames.",) if '"plan"' in text else ()
+    notes = (
+        "Cameras are world_from_cam (c2w) in OpenCV axes, K in pixels; nothing was changed or assumed.",
+        f"Lengths: {trajectory.unit}, from the file.",
+        *planned,
+    )
+    return Reading(trajectory, FORMAT.name, notes)
+
+
+def _write(trajectory: Trajectory, path: Path) -> tuple[Path, ...]:
+    try:
+        text = trajectory.to_json()
+    except ValueError as error:
+        raise CameraFormatError(f"{path.name}: {error}") from error
+    write_text(path, text)
+    return (path,)
+
+
+FORMAT = CameraFormat(
+    name="camera_path",
+    title="Raxel camera path v1 .json",
+    suffix=".json",
+    patterns=("*.json",),
+    recognise=_recognise,
+    read=_read,
+    write=_write,
+)

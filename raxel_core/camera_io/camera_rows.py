@@ -1,0 +1,69 @@
+"""JSON rows of CameraCtrl's and VideoX-Fun's ComfyUI nodes: `[fx, fy, cx, cy, 0, 0, 12 numbers]` a frame.
+
+fx, fy, cx, cy are shares of the picture's width and height; the twelve are the upper 3x4 of world-to-camera in OpenCV
+axes, row by row. A list of CAMERACTRL_POSES as text has one more number in front, a time, which is not used. Source:
+comfyui/comfyui_nodes.py of github.com/aigc-apps/VideoX-Fun. Not held: times, the picture's size, units, skew.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+
+from ..atomic_file import write_text
+from ..geometry import se3
+from ..geometry.trajectory import Trajectory
+from .format import CameraFormat, assumed_unit, motions_of, trajectory_of
+from .inversion import inversion_warning
+from .reading import Assumed, Reading
+from .realestate10k import K_from_shares, shares_of_K
+from .source import beginning, check_frames, numbers, read_json, sequence
+
+_COLUMNS = 18
+
+
+def _recognise(path: Path) -> bool:
+    outer, _, inner = beginning(path).partition("[")
+    row, bracket, _ = inner.lstrip().removeprefix("[").partition("]")
+    opened = not outer.strip() and inner.lstrip()[:1] == "["
+    return opened and bool(bracket) and row.count(",") + 1 in (_COLUMNS, _COLUMNS + 1)
+
+
+def _read(path: Path, assumed: Assumed) -> Reading:
+    items = sequence(read_json(path), path.name)
+    check_frames(len(items), path.name)
+    timed = isinstance(items[0], list) and len(items[0]) == _COLUMNS + 1
+    width = _COLUMNS + timed
+    rows = [numbers(item, width, f"{path.name} row {number}") for number, item in enumerate(items)]
+    values = torch.tensor(rows, dtype=torch.float64)[:, int(timed) :]
+    world_from_cam = se3.inverse(motions_of(values[:, 6:]))
+    K, K_note, warnings = K_from_shares(values[:, :6], assumed.hw)
+    trajectory, mended = trajectory_of(world_from_cam, K, assumed.hw, path.name, fps=assumed.fps, unit=assumed.unit)
+    notes = (
+        f"Rows of {width} numbers, world-to-camera (w2c) in OpenCV axes; each was inverted.",
+        K_note,
+        f"Time: {assumed.fps:g} frames a second, assumed{'; the first number of a row was not used' * timed}.",
+        assumed_unit(assumed),
+        *mended,
+    )
+    return Reading(trajectory, FORMAT.name, notes, (*warnings, *inversion_warning(world_from_cam)))
+
+
+def _write(trajectory: Trajectory, path: Path) -> tuple[Path, ...]:
+    cam_from_world = trajectory.camera.cam_from_world[:, :3].flatten(1)
+    rows = torch.cat((shares_of_K(trajectory, path.name), cam_from_world), dim=-1)
+    write_text(path, json.dumps(rows.tolist()))
+    return (path,)
+
+
+FORMAT = CameraFormat(
+    name="camera_rows",
+    title="CameraCtrl / VideoX-Fun JSON rows of 18 numbers",
+    suffix=".json",
+    patterns=("camera_rows.json", "*.rows.json"),
+    recognise=_recognise,
+    read=_read,
+    write=_write,
+)

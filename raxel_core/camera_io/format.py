@@ -1,0 +1,128 @@
+"""What a camera format is: how a file of it is told, read and written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from io import BytesIO
+from math import radians
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..atomic_file import replacing
+from ..geometry.camera import Camera, K_from_fov
+from ..geometry.trajectory import Trajectory
+from .reading import Assumed, CameraFormatError, Reading
+from .source import check_frames
+
+# How far R^T R may be from the identity before the note that rotations were made exact is worth a reader's time.
+_NOTED_DEVIATION = 1e-6
+
+
+@dataclass(frozen=True)
+class CameraFormat:
+    """One format, as the one constant of its file.
+
+    `name` is what users type, `title` what they know it by; `suffix` ends the name of a file that is saved, "" for
+    formats that are folders; `patterns` (fnmatch, on the file's name) say for which names a writer takes this format
+    unasked.
+
+    `recognise(path)` looks at the content (a file's beginning, a folder's files) and raises nothing;
+    `read(path, assumed)` raises CameraFormatError; `write(trajectory, path)` writes whole files or none
+    (atomic_file), makes the folder where the format is one, and returns the files written.
+    """
+
+    name: str
+    title: str
+    suffix: str
+    patterns: tuple[str, ...]
+    recognise: Callable[[Path], bool]
+    read: Callable[[Path, Assumed], Reading]
+    write: Callable[[Trajectory, Path], tuple[Path, ...]]
+
+
+def trajectory_of(
+    world_from_cam: Tensor,
+    K: Tensor,
+    hw: tuple[int, int],
+    source: str,
+    *,
+    fps: float,
+    unit: str,
+    name: str = "",
+) -> tuple[Trajectory, tuple[str, ...]]:
+    """The trajectory of `world_from_cam` [F, 4, 4] and `K` [F, 3, 3] or [3, 3], and notes on what had to be mended.
+
+    Rotations within 1e-3 of orthonormal (text rounded to few digits) are replaced by the nearest exact ones. Raises
+    CameraFormatError that opens with `source` when a frame is no camera.
+    """
+    check_frames(len(world_from_cam), source)
+    try:
+        camera = Camera(world_from_cam, K, hw).validate()
+        exact, deviation = _exact(camera)
+        trajectory = Trajectory(exact, fps=fps, unit=unit, name=name)
+    except ValueError as error:
+        raise CameraFormatError(f"{source}: {error}") from error
+    if deviation <= _NOTED_DEVIATION:
+        return trajectory, ()
+    return trajectory, (f"Rotations were up to {deviation:.1g} off orthonormal; the nearest exact ones were taken.",)
+
+
+def K_of(focal: Tensor, principal_point: Tensor) -> Tensor:
+    """`K` [..., 3, 3] in pixels from (fx, fy) [..., 2] and (cx, cy) [..., 2]."""
+    K = torch.diag_embed(torch.cat((focal, torch.ones_like(focal[..., :1])), dim=-1))
+    K[..., :2, 2] = principal_point
+    return K
+
+
+def motions_of(rows: Tensor) -> Tensor:
+    """Motions [..., 4, 4] from their upper rows [..., 3, 4] or [..., 12]."""
+    upper = rows.unflatten(-1, (3, 4)) if rows.shape[-1] == 12 else rows
+    last_row = upper.new_tensor((0.0, 0.0, 0.0, 1.0)).expand(*upper.shape[:-2], 1, 4)
+    return torch.cat((upper, last_row), dim=-2)
+
+
+def assumed_K(assumed: Assumed) -> tuple[Tensor, str]:
+    """`K` [3, 3] of the assumed angle of view and size, and the note that says so."""
+    height, width = assumed.hw
+    K = K_from_fov(torch.tensor(radians(assumed.fov_degrees), dtype=torch.float64), assumed.hw)
+    return K, f"K: assumed, {assumed.fov_degrees:g} degrees horizontal in {width}x{height}; the format has none."
+
+
+def assumed_unit(assumed: Assumed) -> str:
+    """The note for formats that do not say what a length is."""
+    return f"Lengths: {assumed.unit}, assumed; the format does not say."
+
+
+def row_text(values: Tensor) -> str:
+    """A row of numbers as text that keeps every bit."""
+    return " ".join(map(repr, values.tolist()))
+
+
+def write_together(files: Mapping[Path, bytes]) -> tuple[Path, ...]:
+    """Write each file, whole or not at all: all are on the disk before the first takes its place. Returns them."""
+    with ExitStack() as stack:
+        for path, content in files.items():
+            stack.enter_context(replacing(path)).write_bytes(content)
+    return tuple(files)
+
+
+def npy_bytes(values: Tensor) -> bytes:
+    """`values` as a float32 npy file."""
+    file = BytesIO()
+    np.save(file, values.to(torch.float32).numpy(), allow_pickle=False)
+    return file.getvalue()
+
+
+def _exact(camera: Camera) -> tuple[Camera, float]:
+    """The camera with the nearest rotations in float64, and how far R^T R was from the identity."""
+    motion = camera.world_from_cam.double().clone()
+    rotation = motion[..., :3, :3]
+    deviation = float((rotation.mT @ rotation - torch.eye(3, dtype=torch.float64)).abs().max())
+    u, _, vh = torch.linalg.svd(rotation)
+    motion[..., :3, :3] = u @ vh
+    return Camera(motion, camera.K.double(), camera.hw), deviation

@@ -1,0 +1,171 @@
+"""glTF's containers: the JSON, the buffers that belong to it, and accessors as arrays of numbers.
+
+Source: Khronos, glTF 2.0 specification, sections 3.6 (accessors) and 4.4 (GLB).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .reading import CameraFormatError
+from .source import (
+    MOST_BYTES,
+    MOST_JSON_BYTES,
+    MOST_NUMBER,
+    check_frames,
+    mapping,
+    parse_json,
+    read_bytes,
+    sequence,
+    whole,
+)
+
+_MAGIC, _JSON, _BIN = b"glTF", 0x4E4F534A, 0x004E4942
+_HEADER, _CHUNK = struct.Struct("<4sII"), struct.Struct("<II")
+_DTYPES = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5126: "<f4"}
+_WIDTHS = {"SCALAR": 1, "VEC3": 3, "VEC4": 4}
+_DATA_URI = "base64,"
+
+
+@dataclass(frozen=True)
+class GltfFile:
+    """The JSON of a glTF file, the bytes that came with it in a .glb, and where it lies."""
+
+    values: dict[str, Any]
+    binary: bytes | None
+    path: Path
+
+    def item(self, kind: str, index: Any) -> tuple[dict[str, Any], str]:
+        """Number `index` of the list `kind` ("nodes"), and how to name it."""
+        where = f"{self.path.name} {kind}"
+        items = sequence(self.values.get(kind, []), where)
+        given = whole(index, f"{self.path.name}, an index into {kind}")
+        if given >= len(items):
+            raise CameraFormatError(f"{where}: expected number {given}, found {len(items)} of them")
+        return mapping(items[given], f"{where}/{given}"), f"{where}/{given}"
+
+    def numbers(self, accessor: Any) -> Tensor:
+        """The accessor number `accessor` as [count, width] in float64, normalised integers as shares."""
+        given, where = self.item("accessors", accessor)
+        kind, component = given.get("type"), given.get("componentType")
+        if (
+            not isinstance(kind, str)
+            or kind not in _WIDTHS
+            or not isinstance(component, int)
+            or component not in _DTYPES
+        ):
+            raise CameraFormatError(f"{where}: expected floats or small integers, found {repr((kind, component))[:60]}")
+        if "sparse" in given or "bufferView" not in given:
+            raise CameraFormatError(f"{where}: expected numbers in a bufferView; sparse accessors are not read")
+        dtype, width = np.dtype(_DTYPES[component]), _WIDTHS[kind]
+        count = check_frames(whole(given.get("count"), f"{where} count", most=2**40), where)
+        values = self._strided(given, where, dtype, width, count)
+        if not bool((np.abs(values) < MOST_NUMBER).all()):
+            raise CameraFormatError(f"{where}: expected finite numbers, it holds NaN, infinity or one beyond 1e30")
+        if dtype.kind != "f":
+            values = np.maximum(values / np.iinfo(dtype).max, -1.0)
+        return torch.from_numpy(values)
+
+    def _strided(self, given: dict[str, Any], where: str, dtype: np.dtype, width: int, count: int) -> np.ndarray:
+        """[count, width] in float64 out of the accessor's bufferView."""
+        view, view_where = self.item("bufferViews", given["bufferView"])
+        data = self._buffer(view.get("buffer"))
+        size = dtype.itemsize * width
+        start, length = (
+            whole(view.get(key, 0), f"{view_where} {key}", most=MOST_BYTES) for key in ("byteOffset", "byteLength")
+        )
+        stride = whole(view.get("byteStride", size), f"{view_where} byteStride", least=size, most=MOST_BYTES)
+        offset = whole(given.get("byteOffset", 0), f"{where} byteOffset", most=MOST_BYTES)
+        needed = offset + stride * (count - 1) + size
+        if needed > length or start + length > len(data):
+            raise CameraFormatError(
+                f"{where}: expected {needed} bytes in its bufferView of {length} within a buffer of {len(data)} bytes"
+            )
+        rows = np.ndarray((count, width), dtype, data, start + offset, (stride, dtype.itemsize))
+        with np.errstate(invalid="ignore"):  # a signalling NaN is refused by the caller, without a warning
+            return rows.astype(np.float64)
+
+    def _buffer(self, index: Any) -> bytes:
+        given, where = self.item("buffers", index)
+        uri = given.get("uri")
+        if uri is None:
+            if self.binary is None:
+                raise CameraFormatError(f"{where}: expected a uri or the bytes of a .glb, found neither")
+            return self.binary
+        if not isinstance(uri, str):
+            raise CameraFormatError(f"{where} uri: expected text, found {type(uri).__name__}")
+        if not uri.startswith("data:"):
+            return read_bytes(self._beside(unquote(uri), where))
+        try:
+            return base64.b64decode(uri.partition(_DATA_URI)[2], validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise CameraFormatError(f"{where} uri: expected base64, {error}") from error
+
+    def _beside(self, name: str, where: str) -> Path:
+        """The file `name` in the folder of the .gltf or below it."""
+        folder = self.path.resolve().parent
+        try:
+            target = (folder / name).resolve()
+        except (OSError, ValueError, RuntimeError) as error:
+            raise CameraFormatError(f"{where} uri: expected a file's name, found {name[:40]!r}") from error
+        if not target.is_relative_to(folder):
+            raise CameraFormatError(f"{where} uri: expected a file beside {self.path.name}, found {name[:40]!r}")
+        return target
+
+
+def read_gltf(path: Path) -> GltfFile:
+    """The .gltf or .glb file `path`; CameraFormatError otherwise."""
+    data = read_bytes(path)
+    chunks = _chunks(data, path.name) if data[:4] == _MAGIC else {_JSON: data}
+    if len(chunks[_JSON]) > MOST_JSON_BYTES:
+        raise CameraFormatError(f"{path.name}: expected at most {MOST_JSON_BYTES} bytes of JSON")
+    try:
+        text = chunks[_JSON].decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CameraFormatError(f"{path.name}: expected JSON in UTF-8, byte {error.start} is none") from error
+    values = mapping(parse_json(text, path.name), path.name, needs=("asset",))
+    version = mapping(values["asset"], f"{path.name} asset").get("version")
+    if not isinstance(version, str) or not version.startswith("2."):
+        raise CameraFormatError(f"{path.name} asset.version: expected 2.0, found {repr(version)[:40]}")
+    return GltfFile(values, chunks.get(_BIN), path)
+
+
+def _chunks(data: bytes, source: str) -> dict[int, bytes]:
+    """The chunks of a .glb by kind."""
+    if len(data) < _HEADER.size + _CHUNK.size:
+        raise CameraFormatError(f"{source}: expected a .glb with a header of 20 bytes, found {len(data)} bytes")
+    _, version, length = _HEADER.unpack_from(data)
+    if version != 2 or length > len(data):
+        raise CameraFormatError(f"{source}: expected a .glb of version 2 with {length} bytes, found {len(data)}")
+    found: dict[int, bytes] = {}
+    place = _HEADER.size
+    while place + _CHUNK.size <= length:
+        size, kind = _CHUNK.unpack_from(data, place)
+        place += _CHUNK.size
+        if size > length - place:
+            raise CameraFormatError(f"{source} byte {place}: expected a chunk of {size} bytes, found {length - place}")
+        found.setdefault(kind, data[place : place + size])
+        place += size + -size % 4
+    if _JSON not in found:
+        raise CameraFormatError(f"{source}: expected a JSON chunk in the .glb, found none")
+    return found
+
+
+def glb_bytes(values: dict[str, Any], binary: bytes) -> bytes:
+    """A .glb of the JSON `values` and the bytes `binary`, a multiple of 4 long, of its one buffer."""
+    text = json.dumps(values, allow_nan=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 4)
+    body = _CHUNK.pack(len(text), _JSON) + text
+    body += _CHUNK.pack(len(binary), _BIN) + binary if binary else b""
+    return _HEADER.pack(_MAGIC, 2, _HEADER.size + len(body)) + body

@@ -1,0 +1,54 @@
+"""JSON within scripts for other programs: written so that no text in it ends a literal, read without running it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ..geometry.trajectory import UNITS
+from .reading import CameraFormatError
+from .source import MOST_JSON_BYTES, mapping, number, parse_json, read_text
+
+
+def embedded_json(values: dict[str, Any]) -> str:
+    """`values` as JSON, a line for each of its keys and each of its "frames".
+
+    It is plain ASCII without ' and, but for its own line ends, without control characters, so that it may stand as it
+    is in JavaScript and between the quotes of a raw Python string; the JSON escape \\u0027 stands for '.
+    """
+    frames = ",\n".join(json.dumps(frame, allow_nan=False) for frame in values["frames"])
+    head = [
+        f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in values.items() if key != "frames"
+    ]
+    text = "{\n" + ",\n".join([*head, f'"frames": [\n{frames}\n]']) + "\n}"
+    return text.replace("'", "\\u0027")
+
+
+def read_embedded(path: Path, opening: str, closing: str, tag: str, keys: tuple[str, ...]) -> dict[str, Any]:
+    """The JSON object between `opening` and `closing` (which begins with its last line, a brace) in the script `path`,
+    with "format": `tag` and all `keys`. The script is never run: one that is not ours is refused."""
+    text = read_text(path, most=MOST_JSON_BYTES).replace("\r\n", "\n")
+    start = text.find(opening)
+    end = text.find(closing, start + len(opening))
+    if start < 0 or end < 0:
+        raise CameraFormatError(
+            f"{path.name}: expected a script written by Raxel, with its numbers after {opening.strip()!r}; other "
+            "scripts would have to be run, and none is"
+        )
+    source = f"{path.name} after {opening.strip()!r}"
+    values = mapping(parse_json(text[start + len(opening) : end + 2], source), source)
+    if values.get("format") != tag:
+        raise CameraFormatError(f"{source}: expected the format {tag!r}, found {repr(values.get('format'))[:40]}")
+    return mapping(values, source, needs=keys)
+
+
+def fps_and_unit(values: dict[str, Any], source: str) -> tuple[float, str]:
+    """The frames a second and the unit that a file of ours names; CameraFormatError when they are none."""
+    fps = number(values["fps"], f"{source} fps")
+    if fps <= 0.0:
+        raise CameraFormatError(f"{source} fps: expected a number above 0, found {fps:g}")
+    unit = values["unit"]
+    if unit not in UNITS:
+        raise CameraFormatError(f"{source} unit: expected one of {', '.join(UNITS)}, found {repr(unit)[:40]}")
+    return fps, unit

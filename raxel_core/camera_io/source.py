@@ -1,0 +1,295 @@
+"""What every reader takes from a file: bytes within a budget, then text, numbers, tables, JSON and npy arrays.
+
+Each function raises CameraFormatError in one sentence that names the file, the line or key, what was found and what
+was expected; nothing a file holds makes it raise anything else.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from io import StringIO
+from itertools import islice
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .reading import CameraFormatError
+
+# Budgets, checked before anything is read or built.
+MOST_BYTES = 64 * 2**20
+MOST_JSON_BYTES = 32 * 2**20  # it grows twentyfold in memory at worst
+MOST_FRAMES = 100_000
+MOST_LINE = 4096
+# No length, time or focal of a camera is larger; its square is far from overflow in float64.
+MOST_NUMBER = 1e30
+
+# Without two ways to match the same digits, which would take time quadratic in their number.
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_NPY_MAGIC = b"\x93NUMPY"
+# numpy writes its header's keys sorted, so that one pattern reads it and nothing is evaluated.
+_NPY_HEADER = re.compile(
+    r"\{'descr': '([<>|=]?[fiu][1248])', 'fortran_order': (True|False), 'shape': \(([0-9, ]*)\),? *\}\s*"
+)
+_BEGINNING_BYTES = 8192
+_SHOWN = 40
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """The rows of numbers of a text file: `values` [rows, columns] in float64, and the line each row stands in."""
+
+    values: Tensor
+    lines: tuple[int, ...]
+
+
+def read_bytes(path: Path, *, most: int = MOST_BYTES) -> bytes:
+    """The bytes of the file `path`; refused when it is none, is empty, or has more than `most`."""
+    if not path.is_file():
+        found = "a folder" if path.is_dir() else "nothing there"
+        raise CameraFormatError(f"{path.name}: expected a file of cameras, found {found}")
+    try:
+        with path.open("rb") as file:
+            data = file.read(most + 1)
+    except OSError as error:
+        raise CameraFormatError(f"{path.name}: expected a file that can be read, {error.strerror or error}") from error
+    if len(data) > most:
+        raise CameraFormatError(f"{path.name}: a file of cameras has at most {most} bytes, this one has more")
+    if not data:
+        raise CameraFormatError(f"{path.name}: expected cameras, the file is empty")
+    return data
+
+
+def read_text(path: Path, *, most: int = MOST_BYTES) -> str:
+    """The text of the UTF-8 file `path`, a byte order mark dropped."""
+    data = read_bytes(path, most=most)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CameraFormatError(f"{path.name}: expected UTF-8 text, byte {error.start} is none") from error
+
+
+def beginning(path: Path) -> str:
+    """The first 8 KiB of a file as text, for `recognise`: bytes that are no UTF-8 are replaced, no file is ''."""
+    if not path.is_file():
+        return ""
+    try:
+        with path.open("rb") as file:
+            return file.read(_BEGINNING_BYTES).decode("utf-8-sig", errors="replace")
+    except OSError:
+        return ""
+
+
+def first_keys(path: Path) -> set[str]:
+    """The JSON keys in the beginning of a file, at whatever depth; none when it does not begin as JSON."""
+    text = beginning(path).lstrip()
+    return set(re.findall(r'"([^"\\]{1,64})"\s*:', text)) if text[:1] in ("{", "[") else set()
+
+
+def first_row(path: Path, *, skip: int = 0) -> int:
+    """How many columns the first row of numbers in a file has, after `skip` lines; 0 when that line is no such row."""
+    for line in beginning(path).splitlines()[skip:]:
+        tokens = line.split()
+        if tokens and not tokens[0].startswith("#"):
+            return len(tokens) if all(_NUMBER.fullmatch(token) for token in tokens) else 0
+    return 0
+
+
+def parse_number(token: str, where: str) -> float:
+    """The finite number that `token` is; `where` opens the sentence ("cameras.txt line 3")."""
+    if not _NUMBER.fullmatch(token):
+        raise CameraFormatError(f"{where}: expected a number, found {_shown(token)}")
+    return _within(float(token), token, where)
+
+
+def number(value: Any, where: str) -> float:
+    """The finite number that a JSON `value` is (true and false are none)."""
+    if type(value) not in (int, float):
+        raise CameraFormatError(f"{where}: expected a number, found {_shown(value)}")
+    return _within(float(value), value, where)
+
+
+def whole(value: Any, where: str, *, least: int = 0, most: int = 1_000_000) -> int:
+    """The whole number from `least` to `most` that a JSON `value` is; 832.0 is one."""
+    given = number(value, where)
+    if given != int(given) or not least <= given <= most:
+        raise CameraFormatError(f"{where}: expected a whole number from {least} to {most}, found {_shown(value)}")
+    return int(given)
+
+
+def numbers(value: Any, count: int, where: str) -> list[float]:
+    """The `count` finite numbers in a JSON list."""
+    items = sequence(value, where)
+    if len(items) != count:
+        raise CameraFormatError(f"{where}: expected {count} numbers, found {len(items)}")
+    return [number(item, where) for item in items]
+
+
+def matrix(value: Any, rows: int, columns: int, where: str) -> list[list[float]]:
+    """The `rows` x `columns` finite numbers in a JSON list of lists."""
+    items = sequence(value, where)
+    if len(items) != rows:
+        raise CameraFormatError(f"{where}: expected {rows} rows of {columns} numbers, found {len(items)}")
+    return [numbers(row, columns, f"{where} row {index}") for index, row in enumerate(items)]
+
+
+def sequence(value: Any, where: str) -> list[Any]:
+    """`value`, which is a JSON list."""
+    if not isinstance(value, list):
+        raise CameraFormatError(f"{where}: expected a list, found {_shown(value)}")
+    return value
+
+
+def mapping(value: Any, where: str, *, needs: tuple[str, ...] = ()) -> dict[str, Any]:
+    """`value`, which is a JSON object with the keys `needs`."""
+    if not isinstance(value, dict):
+        raise CameraFormatError(f"{where}: expected an object, found {_shown(value)}")
+    missing = [key for key in needs if key not in value]
+    if missing:
+        raise CameraFormatError(f"{where}: expected the keys {listed(needs)}, missing {listed(missing)}")
+    return value
+
+
+def listed(names: Iterable[str]) -> str:
+    """The first dozen of `names` on one line for a sentence, each cut where it is long."""
+    shown = (" ".join(name.split()) for name in islice(names, 12))
+    return ", ".join(name if len(name) <= _SHOWN else name[:_SHOWN] + "..." for name in shown)
+
+
+def check_frames(count: int, where: str) -> int:
+    """`count`, which is from 1 to MOST_FRAMES."""
+    if not 1 <= count <= MOST_FRAMES:
+        raise CameraFormatError(f"{where}: expected from 1 to {MOST_FRAMES} frames, found {count}")
+    return count
+
+
+def parse_table(text: str, source: str, columns: int | tuple[int, ...], *, skip: int = 0) -> Table:
+    """The rows of numbers in `text` after its first `skip` lines; empty lines and those that begin with # are none.
+
+    Each row has the same number of `columns`, one of those allowed, parted by white space.
+    """
+    allowed = (columns,) if isinstance(columns, int) else columns
+    rows: list[list[float]] = []
+    lines: list[int] = []
+    for line_number, line in enumerate(StringIO(text), start=1):
+        stripped = line.strip()
+        if line_number <= skip or not stripped or stripped.startswith("#"):
+            continue
+        where = f"{source} line {line_number}"
+        if len(stripped) > MOST_LINE:
+            raise CameraFormatError(f"{where}: expected at most {MOST_LINE} characters, found {len(stripped)}")
+        tokens = stripped.split()
+        expected = (len(rows[0]),) if rows else allowed
+        if len(tokens) not in expected:
+            wanted = " or ".join(map(str, expected))
+            raise CameraFormatError(f"{where}: expected {wanted} columns of numbers, found {len(tokens)}")
+        rows.append([parse_number(token, where) for token in tokens])
+        lines.append(line_number)
+        check_frames(len(rows), source)
+    check_frames(len(rows), source)
+    return Table(torch.tensor(rows, dtype=torch.float64), tuple(lines))
+
+
+def parse_json(text: str, source: str) -> Any:
+    """The JSON value in `text`; NaN, infinity, numbers beyond MOST_NUMBER, names that stand twice in an object and
+    nesting beyond Python's stack are refused."""
+
+    def parse_constant(constant: str) -> float:
+        raise CameraFormatError(f"{source}: expected finite numbers, found {constant}")
+
+    def as_whole(digits: str) -> int | float:
+        return int(digits) if len(digits) <= 18 else _within(float(digits), digits, source)
+
+    def as_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        values = dict(pairs)
+        if len(values) < len(pairs):
+            ((name, _),) = Counter(name for name, _ in pairs).most_common(1)
+            raise CameraFormatError(f"{source}: expected each key once in an object, found {_shown(name)} again")
+        return values
+
+    try:
+        return json.loads(
+            text,
+            parse_constant=parse_constant,
+            parse_int=as_whole,
+            parse_float=lambda digits: _within(float(digits), digits, source),
+            object_pairs_hook=as_object,
+        )
+    except RecursionError as error:
+        raise CameraFormatError(f"{source}: expected JSON of some few levels, this is nested too deep") from error
+    except json.JSONDecodeError as error:
+        raise CameraFormatError(f"{source} line {error.lineno}: expected JSON, {error.msg}") from error
+
+
+def read_json(path: Path) -> Any:
+    """The JSON value in the file `path`, as `parse_json` reads it."""
+    return parse_json(read_text(path, most=MOST_JSON_BYTES), path.name)
+
+
+def read_npy(path: Path) -> Tensor:
+    """The array of numbers in the npy file `path` as float64; its header is held against the file's size first."""
+    data = read_bytes(path)
+    dtype, fortran, shape, start = _npy_header(data, path.name)
+    expected, found = prod(shape) * dtype.itemsize, len(data) - start
+    if expected != found:
+        raise CameraFormatError(f"{path.name}: its header promises {expected} bytes of numbers, found {found}")
+    with np.errstate(invalid="ignore"):  # a signalling NaN is refused below, without a warning on the way
+        array = (
+            np.frombuffer(data, dtype, offset=start).reshape(shape, order="F" if fortran else "C").astype(np.float64)
+        )
+    if not (np.abs(array) < MOST_NUMBER).all():
+        raise CameraFormatError(f"{path.name}: expected finite numbers, it holds NaN, infinity or one beyond 1e30")
+    return torch.from_numpy(np.ascontiguousarray(array))
+
+
+def npy_shape(path: Path) -> tuple[int, ...]:
+    """The shape that the header of an npy file promises, for `recognise`; () when it is none."""
+    if not path.is_file():
+        return ()
+    try:
+        with path.open("rb") as file:
+            return _npy_header(file.read(_BEGINNING_BYTES), path.name)[2]
+    except (OSError, CameraFormatError):
+        return ()
+
+
+def _npy_header(data: bytes, source: str) -> tuple[np.dtype, bool, tuple[int, ...], int]:
+    """dtype, order, shape, and where the numbers begin (numpy.lib.format, versions 1 to 3)."""
+    if data[:6] != _NPY_MAGIC or len(data) < 12 or data[6] not in (1, 2, 3):
+        raise CameraFormatError(f"{source}: expected a numpy .npy file of version 1 to 3, found {_shown(data[:8])}")
+    size = 2 if data[6] == 1 else 4
+    start = 8 + size + int.from_bytes(data[8 : 8 + size], "little")
+    header = _NPY_HEADER.fullmatch(data[8 + size : min(start, 4096)].decode("latin-1"))
+    if header is None:
+        raise CameraFormatError(f"{source}: expected a numpy header of an array of numbers (pickles are never read)")
+    axes = [axis for axis in header[3].replace(" ", "").split(",") if axis]
+    if len(axes) > 8 or any(len(axis) > 18 for axis in axes):
+        shown = header[3][:_SHOWN]
+        raise CameraFormatError(f"{source}: expected an array that fits into memory, found shape ({shown})")
+    try:
+        dtype = np.dtype(header[1])
+    except TypeError as error:
+        raise CameraFormatError(f"{source}: expected an array of numbers, found dtype {header[1]}") from error
+    return dtype, header[2] == "True", tuple(map(int, axes)), start
+
+
+def _within(value: float, given: object, where: str) -> float:
+    if not abs(value) < MOST_NUMBER:
+        raise CameraFormatError(f"{where}: expected a finite number below 1e30, found {_shown(given)}")
+    return value
+
+
+def _shown(value: object) -> str:
+    """The beginning of `value` for a sentence; of containers only their kind, since they may be large."""
+    if isinstance(value, (dict, list)):
+        return "an object" if isinstance(value, dict) else f"a list of {len(value)}"
+    text = value[: _SHOWN + 1] if isinstance(value, (str, bytes)) else value
+    shown = repr(text)
+    return shown if len(shown) <= _SHOWN + 2 else shown[:_SHOWN] + "..."
