@@ -11,7 +11,7 @@ from ..raxel_core.evaluation.report import loop_report
 from .bridge.images import image_from_video, video_from_image
 from .bridge.loop import LoopSettings, close_loop, loop_summary
 from .bridge.notice import show_on_node
-from .sockets import CATEGORY, MODEL_TOOLTIP, SEED_TOOLTIP, VAE_TOOLTIP, TrajectorySocket
+from .sockets import CATEGORY, MODEL_TOOLTIP, SEED_TOOLTIP, STEPS_TOOLTIP, VAE_TOOLTIP, TrajectorySocket
 
 
 class SelfConsistencyLoop(io.ComfyNode):
@@ -31,7 +31,7 @@ class SelfConsistencyLoop(io.ComfyNode):
                 io.Vae.Input("vae", tooltip=VAE_TOOLTIP),
                 io.Image.Input("images", tooltip="The video, 4n + 1 frames."),
                 io.Int.Input("seed", default=0, min=0, max=2**64 - 1, tooltip=SEED_TOOLTIP),
-                io.Int.Input("steps", default=20, min=1, max=1000, tooltip="Steps of the video."),
+                io.Int.Input("steps", default=4, min=1, max=1000, tooltip=STEPS_TOOLTIP),
                 io.Int.Input("ray_steps", default=2, min=1, max=1000, tooltip="Steps of the rays, each time: 2 to 4."),
                 io.Float.Input(
                     "cfg", default=1.0, min=0.0, max=100.0, step=0.1, optional=True,

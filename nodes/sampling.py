@@ -12,7 +12,7 @@ from .bridge.latent_format import format_of
 from .bridge.latents import TASK_MASKS, Latent
 from .bridge.sampler import SOLVERS, PairSampler, rays_follow
 from .bridge.sampling import conditions, sample, task_latent, task_schedule
-from .sockets import CATEGORY, MODEL_TOOLTIP, SEED_TOOLTIP, TASK_TOOLTIP
+from .sockets import CATEGORY, MODEL_TOOLTIP, SEED_TOOLTIP, STEPS_TOOLTIP, TASK_TOOLTIP
 
 _MODES = ("first", "together")
 _MODE_TOOLTIP = "When rays and video are both made. first: the rays finish in ray_steps; together: step by step."
@@ -35,7 +35,9 @@ class JointSampler(io.ComfyNode):
                 io.Model.Input("model", tooltip=MODEL_TOOLTIP),
                 io.Combo.Input("task", options=list(TASK_MASKS), tooltip=TASK_TOOLTIP),
                 io.Int.Input("seed", default=0, min=0, max=2**64 - 1, tooltip=SEED_TOOLTIP),
-                io.Int.Input("steps", default=20, min=1, max=1000, tooltip="Steps of the video; a pose run has none."),
+                io.Int.Input(
+                    "steps", default=4, min=1, max=1000, tooltip=f"{STEPS_TOOLTIP} A pose run has none."
+                ),
                 io.Int.Input(
                     "ray_steps", default=2, min=1, max=1000, tooltip="Steps of the rays: 2 to 4. A camera run has none."
                 ),
@@ -141,7 +143,7 @@ class RaxelSchedule(io.ComfyNode):
             category=CATEGORY,
             description="The noise levels JointSampler uses, from 1 to 0, for SamplerCustomAdvanced.",
             inputs=[
-                io.Int.Input("steps", default=20, min=1, max=1000, tooltip="Steps from noise to clip."),
+                io.Int.Input("steps", default=4, min=1, max=1000, tooltip=STEPS_TOOLTIP),
                 io.Float.Input("shift", default=1.0, min=0.01, max=100.0, step=0.01, tooltip=_SHIFT_TOOLTIP),
             ],
             outputs=[io.Sigmas.Output(display_name="sigmas", tooltip="steps + 1 noise levels.")],

@@ -34,4 +34,5 @@ TASK_TOOLTIP = (
 )
 MODEL_TOOLTIP = "A raxel checkpoint, from Load Raxel Model."
 VAE_TOOLTIP = "The VAE of the checkpoint, from Load Raxel Model."
+STEPS_TOOLTIP = "Steps of the video: about 4 with raxel-tiny, 20 and more with a large model."
 SEED_TOOLTIP = "The same seed draws the same noise, on every device."

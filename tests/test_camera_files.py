@@ -501,7 +501,7 @@ BAD = [
     ("scope", header_npy("0, 3, 4"), "expected from 1 to 100000 frames, found 0"),
     ("scope", header_npy("1, 3, 4", descr="|O"), "pickles are never read"),
     ("scope", b"PK\x03\x04 and more of it", "expected a numpy .npy file of version 1 to 3"),
-    ("camera_path", TOO_CLOSE, "keys\[1\].time"),
+    ("camera_path", TOO_CLOSE, r"keys\[1\].time"),
     ("camera_path", "[1]", "a camera path is a JSON object"),
     ("camera_path", '{"format": "raxel.camera_path", "version": 2}', "bad: the camera path lacks"),
     ("camera_path", '{"fps": ' + "9" * 5000 + "}", "bad: "),

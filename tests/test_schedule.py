@@ -48,7 +48,8 @@ def test_joint_first_finishes_the_rays_early() -> None:
     schedule = joint_schedule(6, 2, mode="first")
     assert schedule.rays.tolist() == [1.0, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0]
     torch.testing.assert_close(schedule.video, shifted_sigmas(6))
-    assert joint_schedule(3).rays.tolist() == joint_schedule(3, 3).rays.tolist()
+    assert joint_schedule(3).rays.tolist() == joint_schedule(3, 2).rays.tolist()
+    assert joint_schedule(20).rays.tolist() == joint_schedule(20, 4).rays.tolist()
 
 
 def test_joint_together_moves_both_to_the_end() -> None:

@@ -43,7 +43,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     """Add the command's arguments."""
     parser = commands.add_parser("demo", help="run everything once on a small scene and write what came out")
     parser.add_argument("--scene", type=int, default=0, help="number of the test scene (0)")
-    parser.add_argument("--steps", type=int, default=10, help="denoising steps of the videos (10)")
+    shared.add_steps(parser)
     parser.add_argument("--out", type=Path, default=Path("raxel-demo"), help="folder for the results (raxel-demo)")
     shared.add_model(parser)
     parser.set_defaults(run=run)

@@ -29,7 +29,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--sources", type=int, nargs="+", default=[0], metavar="FRAME", help="frames that the generation is shown (0)"
     )
-    shared.add_sampling(parser, steps=10)
+    shared.add_sampling(parser)
     shared.add_method(parser)
     parser.add_argument("--out", type=Path, help="also write the report into this JSON file")
     shared.add_model(parser)

@@ -21,7 +21,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--sources", type=int, nargs="+", metavar="FRAME", help="frames shown to the generation (first, middle, last)"
     )
-    shared.add_sampling(parser, steps=20)
+    shared.add_sampling(parser)
     shared.add_recovery(parser, steps_flag="--pose-steps")
     parser.add_argument("--max-rotation-degrees", type=float, help="fail above this rotation error between the cameras")
     parser.add_argument("--max-translation", type=float, help="fail above this distance between the cameras")

@@ -51,9 +51,16 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
-def add_sampling(parser: argparse.ArgumentParser, *, steps: int) -> None:
+def add_steps(parser: argparse.ArgumentParser) -> None:
+    """In how many steps a video is denoised; the default suits the embedded model."""
+    parser.add_argument(
+        "--steps", type=int, default=4, help="denoising steps of the video; a large model wants 20 and more (4)"
+    )
+
+
+def add_sampling(parser: argparse.ArgumentParser) -> None:
     """How a video is denoised."""
-    parser.add_argument("--steps", type=int, default=steps, help=f"denoising steps of the video ({steps})")
+    add_steps(parser)
     parser.add_argument("--shift", type=float, default=1.0, help="above 1 spends more steps at high noise (1)")
     parser.add_argument("--sampler", choices=("euler", "multistep"), default="euler", help="the solver (euler)")
 

@@ -94,7 +94,7 @@ def joint_schedule(
 ) -> PairSchedule:
     """Both sought: p(video, rays), in `steps` steps of the video.
 
-    mode "first": the rays descend during the first `ray_steps` steps (4 when None, or all of fewer steps) and stay
+    mode "first": the rays descend during the first `ray_steps` steps (half of them, at most 4, when None) and stay
     clean while the video follows its own schedule to the end. mode "together": the rays descend over all steps, so
     `ray_steps` must be None or equal to `steps`. Raises ValueError otherwise, or when the rays would need more
     steps than the video has.
@@ -102,7 +102,7 @@ def joint_schedule(
     if mode not in JOINT_MODES:
         raise ValueError(f"the joint mode must be one of {', '.join(JOINT_MODES)}, got {mode!r}")
     if ray_steps is None:
-        ray_steps = min(4, steps) if mode == "first" else steps
+        ray_steps = min(4, (steps + 1) // 2) if mode == "first" else steps
     if mode == "together" and ray_steps != steps:
         raise ValueError(f"mode 'together' gives rays and video the same number of steps, got {ray_steps} and {steps}")
     if ray_steps > steps:
