@@ -23,8 +23,10 @@ from raxel_core.geometry import se3
 from raxel_core.geometry.moves import MOVES, make_move
 from raxel_core.geometry.pose import PoseRecoveryError
 from raxel_core.geometry.trajectory import Trajectory
+from raxel_core.latents.patch_vae import load_patch_vae
 from raxel_core.raxel_model import load_model
 from raxel_core.training.config import TrainConfig
+from raxel_core.training.vae import raxel_and_video_clips
 from raxel_core.video_io import read_image, read_video, write_image, write_video
 from tests.oracle import FRAMES, HW, moving_clip, oracle_model
 from tests.small_checkpoint import CONFIG, save_small_checkpoint
@@ -209,6 +211,21 @@ def test_train_runs_resumes_and_its_weights_load(tmp_path: Path, capsys) -> None
     (tmp_path / "config.json").write_text('{"name": "x", "steps": 1, "frames": 5, "speed": 9}')
     assert main(arguments) == 2
     assert "a training configuration has no speed" in _sentence(capsys)
+
+
+def test_train_vae_fits_a_code_and_keeps_that_of_another(tmp_path: Path, capsys) -> None:
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    small = ["--frames", "5", "--size", "32", "32", "--refiner-steps"]
+    assert main(["train-vae", str(first), "--clips", "16", "--channels", "16", *small, "0"]) == 0
+    assert main(["train-vae", str(second), "--start", str(first), *small, "100"]) == 0
+    fitted, refined = load_patch_vae(first), load_patch_vae(second)
+    assert torch.equal(fitted.group_code, refined.group_code) and fitted.latent_channels == 16
+    clips = next(raxel_and_video_clips(TrainConfig(name="x", steps=1, frames=5, hw=(32, 32)), range(400_000, 400_008)))
+    errors = [[(vae.decode(vae.encode(clip)) - clip).square().mean() for clip in clips] for vae in (fitted, refined)]
+    assert errors[1][0] < errors[0][0] and errors[1][1] < errors[0][1]
+    capsys.readouterr()
+    assert main(["train-vae", str(second), "--clips", "0"]) == 2
+    assert "clips and channels are at least 1" in _sentence(capsys)
 
 
 def test_the_moves_offered_are_the_moves_there_are() -> None:

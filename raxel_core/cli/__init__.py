@@ -10,9 +10,9 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from . import benchmark, demo, evaluate, generate, joint, loop, pose, train, trajectory
+from . import benchmark, convert, demo, evaluate, generate, joint, loop, pose, train, train_vae, trajectory
 
-COMMANDS = (demo, pose, generate, joint, loop, trajectory, evaluate, train, benchmark)
+COMMANDS = (demo, pose, generate, joint, loop, trajectory, convert, evaluate, train, train_vae, benchmark)
 BAD_INPUT = 2
 INTERRUPTED = 130
 # What PyTorch says on a GPU and on the CPU; it has an exception of its own for the first only.

@@ -16,20 +16,21 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..atomic_file import replacing, write_text
 from .attention import Attention, attend
 from .config import RaxelConfig
+from .tensor_map import TensorInfo, check_places, map_tensors
 from .transformer import RaxelTransformer
 
 FORMAT = "1"
 CONFIG_KEY, FORMAT_KEY, SET_KEY = "raxel_config", "raxel_format", "raxel_set"
 RESERVED = (CONFIG_KEY, FORMAT_KEY, SET_KEY, "format")
 INDEX_SUFFIX = ".safetensors.index.json"
-MAX_HEADER_BYTES = 100_000_000
+MAX_HEADER_BYTES = 16_000_000  # a model of 40 layers has 0.2 MB; parsing takes ten times a header's size
 PICKLED = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin")
 FOREIGN_STARTS = (
     (b"PK\x03\x04", "a zip archive (a renamed PyTorch file?)"),
@@ -40,11 +41,18 @@ FOREIGN_STARTS = (
 ARCHITECTURES = (
     ("a LoRA", ("lora_A.",)),
     ("a LoRA", ("lora_down.",)),
+    ("a LoRA", (".diff_b",)),
+    ("a Wan model with RayPE", ("blocks.0.self_attn.q.", ".self_attn.plucker_pe.")),
+    ("RayPE weights, which a stock Wan model takes as they are", (".self_attn.plucker_pe.",)),
     ("a raxel model without its configuration", ("video_head.modulation", "ray_head.modulation")),
     ("Wan I2V", ("blocks.0.self_attn.q.", "head.modulation", "img_emb.")),
     ("Wan Fun-Camera", ("blocks.0.self_attn.q.", "head.modulation", "control_adapter.")),
     ("Wan VACE", ("blocks.0.self_attn.q.", "head.modulation", "vace_blocks.0.")),
+    ("Wan Animate", ("blocks.0.self_attn.q.", "head.modulation", "face_adapter.")),
+    ("Wan S2V", ("blocks.0.self_attn.q.", "head.modulation", "casual_audio_encoder.")),
     ("plain Wan, which has to be converted first", ("blocks.0.self_attn.q.", "head.modulation")),
+    ("Wan I2V", ("blocks.0.attn1.", "condition_embedder.image_embedder.")),
+    ("Wan VACE", ("blocks.0.attn1.", "condition_embedder.", "vace_blocks.0.")),
     ("Wan in diffusers' naming", ("blocks.0.attn1.", "condition_embedder.time_embedder.")),
     ("LTX-Video", ("transformer_blocks.0.attn1.", "adaln_single.")),
     ("HunyuanVideo", ("double_blocks.0.", "txt_in.individual_token_refiner.")),
@@ -58,14 +66,6 @@ ARCHITECTURES = (
     ("a UMT5 text encoder", ("blocks.0.attn.", "token_embedding.")),
     ("a CLIP text encoder", ("text_model.encoder.layers.0.",)),
 )
-
-
-@dataclass(frozen=True)
-class TensorInfo:
-    """What a header says of one tensor: safetensors' dtype name and the shape."""
-
-    dtype: str
-    shape: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,26 @@ class LoadedCheckpoint:
     metadata: dict[str, str]
 
 
+class _UnfilledLayers:
+    """PyTorch's layers without their random start, which takes most of the time of building a large model on meta."""
+
+    class Linear(nn.Linear):
+        def reset_parameters(self) -> None:
+            """The checkpoint's tensors take their places."""
+
+    class Conv3d(nn.Conv3d):
+        def reset_parameters(self) -> None:
+            """As above."""
+
+    class LayerNorm(nn.LayerNorm):
+        def reset_parameters(self) -> None:
+            """As above."""
+
+    class RMSNorm(nn.RMSNorm):
+        def reset_parameters(self) -> None:
+            """As above."""
+
+
 def load_checkpoint(
     path: str | os.PathLike[str],
     *,
@@ -100,14 +120,16 @@ def load_checkpoint(
     one sentence, for everything that is not a whole raxel checkpoint.
     """
     files = _checkpoint_files(Path(path))
-    header = _merged_header(files)
+    headers = {file: _file_header(file) for file in files}
+    header = _merged(headers)
     config = _config_of(header, files[0])
+    layers = _UnfilledLayers if operations is nn else operations
     try:
-        model = RaxelTransformer(config, operations=operations, attention=attention, device="meta", dtype=dtype)
+        model = RaxelTransformer(config, operations=layers, attention=attention, device="meta", dtype=dtype)
     except RuntimeError as error:
         raise ValueError(f"{files[0].name} claims tensors beyond any memory: {error}") from error
-    _check_tensors(header, model.state_dict(), files[0])
-    state = {key: tensor if dtype is None else tensor.to(dtype) for key, tensor in _read_tensors(files, str(device))}
+    _check_tensors(header, {key: parameter.shape for key, parameter in model.named_parameters()}, files[0])
+    state = {key: tensor.to(device, dtype) for key, tensor in _read_tensors(headers)}
     model.load_state_dict(state, strict=True, assign=True)
     model.dtype = next(model.parameters()).dtype
     free = {key: value for key, value in header.metadata.items() if key not in RESERVED}
@@ -185,10 +207,16 @@ def _files_of_index(path: Path) -> list[Path]:
 
 
 def _merged_header(files: list[Path]) -> Header:
-    first = _file_header(files[0])
+    return _merged({file: _file_header(file) for file in files})
+
+
+def _merged(headers: Mapping[Path, Header]) -> Header:
+    """The union of the headers of a set of shards; ValueError when they are not of one set."""
+    files = list(headers)
+    first = headers[files[0]]
     tensors = dict(first.tensors)
     for file in files[1:]:
-        header = _file_header(file)
+        header = headers[file]
         doubled = sorted(set(tensors) & set(header.tensors))
         if doubled:
             raise ValueError(f"{file.name} repeats tensors of an earlier shard: {', '.join(doubled[:5])}")
@@ -219,29 +247,46 @@ def _file_header(path: Path) -> Header:
     metadata = entries.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise ValueError(f"the metadata of {path.name} must map names to strings")
-    tensors = {key: _tensor_info(key, entry, path, size - 8 - length) for key, entry in entries.items()}
+    begin = 8 + length
+    tensors = {key: _tensor_info(key, entry, path, begin, size) for key, entry in entries.items()}
+    check_places(path.name, tensors, begin, size)
     return Header(metadata, tensors)
 
 
-def _tensor_info(key: str, entry: object, path: Path, data_bytes: int) -> TensorInfo:
+def _tensor_info(key: str, entry: object, path: Path, begin: int, size: int) -> TensorInfo:
     fields = entry if isinstance(entry, dict) else {}
     dtype, shape, offsets = (fields.get(name) for name in ("dtype", "shape", "data_offsets"))
     if not isinstance(dtype, str) or not _whole_numbers(shape) or not _whole_numbers(offsets):
         raise ValueError(f"the header of {path.name} does not describe {key[:80]!r} as a tensor")
     if len(offsets) != 2 or offsets[0] > offsets[1]:
         raise ValueError(f"the header of {path.name} gives {key[:80]!r} the offsets {offsets[:3]}")
-    if offsets[1] > data_bytes:
-        raise ValueError(f"{path.name} is truncated: {key[:80]!r} ends at byte {offsets[1]} of {data_bytes}")
-    return TensorInfo(dtype, tuple(shape))
+    if offsets[1] > size - begin:
+        raise ValueError(f"{path.name} is truncated: {key[:80]!r} ends at byte {offsets[1]} of {size - begin}")
+    return TensorInfo(dtype, tuple(shape), begin + offsets[0], begin + offsets[1])
 
 
 def _whole_numbers(value: object) -> TypeGuard[list[int]]:
     return isinstance(value, list) and all(type(item) is int and item >= 0 for item in value)
 
 
+class _RepeatedNameError(Exception):
+    """Two entries of a JSON object have the name given."""
+
+
+def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of `pairs`; readers differ in which of two equal names they take, so there may not be two."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise _RepeatedNameError(repr(next(name for name in names if names.count(name) > 1)[:80]))
+    return values
+
+
 def _parse_object(data: bytes, what: str) -> dict[str, Any]:
     try:
-        value = json.loads(data)
+        value = json.loads(data, object_pairs_hook=_unique_names)
+    except _RepeatedNameError as error:
+        raise ValueError(f"{what} has {error.args[0]} twice") from None
     except (ValueError, RecursionError):
         raise ValueError(f"{what} is not JSON") from None
     if not isinstance(value, dict):
@@ -271,12 +316,12 @@ def _architecture(tensors: Mapping[str, TensorInfo]) -> str:
     return f"an architecture unknown here (its first key is {next(iter(tensors))[:80]!r})"
 
 
-def _check_tensors(header: Header, expected: Mapping[str, Tensor], path: Path) -> None:
+def _check_tensors(header: Header, expected: Mapping[str, torch.Size], path: Path) -> None:
     _check_keys(set(expected), set(header.tensors), path.name, header.tensors)
-    for key, tensor in expected.items():
-        if header.tensors[key].shape != tuple(tensor.shape):
-            shape = header.tensors[key].shape
-            raise ValueError(f"{path.name}: {key} has shape {shape}, its configuration expects {tuple(tensor.shape)}")
+    for key, size in expected.items():
+        shape = header.tensors[key].shape
+        if shape != tuple(size):
+            raise ValueError(f"{path.name}: {key} has shape {shape}, its configuration expects {tuple(size)}")
 
 
 def _check_keys(expected: set[str], held: set[str], what: str, tensors: Mapping[str, TensorInfo]) -> None:
@@ -292,14 +337,9 @@ def _check_keys(expected: set[str], held: set[str], what: str, tensors: Mapping[
     raise ValueError(f"{what} does not hold the tensors it should: {', '.join(parts)}{looks}")
 
 
-def _read_tensors(files: list[Path], device: str) -> Iterator[tuple[str, Tensor]]:
-    for path in files:
-        try:
-            with safe_open(path, framework="pt", device=device) as file:
-                for key in file.keys():  # noqa: SIM118 (safe_open is no mapping)
-                    yield key, file.get_tensor(key)
-        except SafetensorError as error:
-            raise ValueError(f"{path.name} can not be read as safetensors: {error}") from None
+def _read_tensors(headers: Mapping[Path, Header]) -> Iterator[tuple[str, Tensor]]:
+    for path, header in headers.items():
+        yield from map_tensors(path, header.tensors).items()
 
 
 def _split(tensors: Mapping[str, Tensor], shard_bytes: int | None) -> list[list[str]]:

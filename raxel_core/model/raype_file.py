@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from .checkpoint import _architecture, _checkpoint_files, _file_header
 from .raype import WEIGHT_KEY, RayPE, adds_nothing, raype_from_state
+from .tensor_map import map_tensors
 
 # Small tensors that were trained together with RayPE: they tell the expert it belongs to from stock Wan.
 _MARKS = ("self_attn.norm_q.weight", "norm3.weight")
@@ -85,12 +85,8 @@ def _selected(files: list[Path], name: str) -> dict[str, Tensor]:
         )
     tensors: dict[str, Tensor] = {}
     for file, header in headers.items():
-        wanted = [key for key in header if WEIGHT_KEY.fullmatch(key) or _is_mark(key)]
-        try:
-            with safe_open(file, framework="pt", device="cpu") as opened:
-                tensors.update({key: opened.get_tensor(key) for key in wanted})
-        except SafetensorError as error:
-            raise ValueError(f"{file.name} can not be read as safetensors: {error}") from None
+        wanted = {key: info for key, info in header.items() if WEIGHT_KEY.fullmatch(key) or _is_mark(key)}
+        tensors.update(map_tensors(file, wanted) if wanted else {})
     return tensors
 
 

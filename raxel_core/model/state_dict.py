@@ -7,7 +7,8 @@ so that no loader takes the file for plain Wan.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from torch import Tensor
 from .config import RaxelConfig
 from .transformer import RaxelTransformer
 
+Value = TypeVar("Value")
 WAN_HEAD, VIDEO_HEAD = "head.", "video_head."
 WAN_KEY = re.compile(
     r"(patch_embedding|text_embedding|time_embedding|time_projection|video_head)\."
@@ -44,12 +46,21 @@ def from_wan(wan: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return renamed
 
 
-def to_wan(raxel: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def to_wan(raxel: Mapping[str, Value]) -> dict[str, Value]:
     """The video branch of a raxel state dict under Wan's official names; the ray branch is left out."""
     return {_swap_prefix(key, VIDEO_HEAD, WAN_HEAD): value for key, value in raxel.items() if WAN_KEY.match(key)}
 
 
-def wan_config(wan: Mapping[str, Tensor], *, head_dim: int = 128) -> RaxelConfig:
+class Shaped(Protocol):
+    """Anything of which the shape is known: a tensor, or a header's entry of one."""
+
+    @property
+    def shape(self) -> Sequence[int]:
+        """Sizes of the axes."""
+        ...
+
+
+def wan_config(wan: Mapping[str, Shaped], *, head_dim: int = 128) -> RaxelConfig:
     """The configuration that fits Wan's official state dict; only shapes are read, so meta tensors do.
 
     Wan's models use heads of 128 channels, which no shape tells. Raises ValueError naming a key that is missing.
@@ -105,8 +116,12 @@ def initial_ray_tensor(
             return reference.new_zeros(shape)
     if source is not None and source in video:
         return video[source].clone()
-    is_norm_weight = key.endswith(("norm3.weight", "inter_norm.weight"))
-    return reference.new_ones(shape) if is_norm_weight else reference.new_zeros(shape)
+    return reference.new_full(shape, initial_fill(key))
+
+
+def initial_fill(key: str) -> float:
+    """What a ray branch's tensor without a counterpart is filled with: a norm's weight one, all else zero."""
+    return 1.0 if key.endswith(("norm3.weight", "inter_norm.weight")) else 0.0
 
 
 def initialize_ray_branch(

@@ -1,0 +1,94 @@
+"""`train-vae FILE`: fit the small VAE on synthetic scenes: its linear code in closed form, then its refiner."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import options as shared
+from .console import progress_bar, say
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..latents.patch_vae import PatchVAE
+
+FIRST_SEED = 300_000
+BATCH = 8
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Add the command's arguments."""
+    parser = commands.add_parser("train-vae", help="fit the small VAE on synthetic scenes")
+    parser.add_argument("file", type=Path, metavar="FILE", help="where the VAE is written (.safetensors)")
+    parser.add_argument("--start", help="a VAE whose code is kept, so that latents stay as they are (fit a new one)")
+    parser.add_argument("--clips", type=int, default=768, help="scenes that a new code is fitted to (768)")
+    parser.add_argument("--channels", type=int, default=64, help="latent channels of a new code (64)")
+    parser.add_argument("--frames", type=int, default=17, help="frames of a clip, 4n+1 (17)")
+    parser.add_argument("--size", type=int, nargs=2, default=(64, 64), metavar=("H", "W"), help="its size (64 64)")
+    parser.add_argument(
+        "--refiner-steps", type=int, default=1200, help=f"steps of {BATCH} scenes for the decoder's refiner (1200)"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Fit or open the code, train the refiner, write the VAE."""
+    from safetensors.torch import save_file
+
+    from ..atomic_file import replacing
+
+    shared.check_output(options.file, ".safetensors")
+    if min(options.clips, options.channels) < 1 or options.refiner_steps < 0:
+        raise ValueError(
+            "clips and channels are at least 1 and refiner steps at least 0, "
+            f"got {options.clips}, {options.channels} and {options.refiner_steps}"
+        )
+    vae = _code(options)
+    if options.refiner_steps:
+        _refine(vae, options)
+    with replacing(options.file) as partial:
+        save_file({name: tensor.contiguous() for name, tensor in vae.state_dict().items()}, partial)
+    say(f"wrote {options.file}")
+
+
+def _code(options: argparse.Namespace) -> PatchVAE:
+    """The VAE of `--start`, or one with a new code and a refiner that does nothing yet."""
+    from ..latents.patch_vae import PatchVAE
+    from ..raxel_model import load_vae
+    from ..training.vae import fit_patch_code
+
+    if options.start is None:
+        scenes = range(FIRST_SEED, FIRST_SEED + options.clips)
+        return fit_patch_code(_clips(options, scenes, "linear code"), channels=options.channels)
+    vae = load_vae(options.start)
+    if not isinstance(vae, PatchVAE):
+        raise ValueError(f"{options.start} is no raxel patch VAE, which alone has a refiner to train")
+    return vae
+
+
+def _refine(vae: PatchVAE, options: argparse.Namespace) -> None:
+    """Train the refiner on scenes that the code was not fitted to."""
+    from ..training.vae import train_refiner
+
+    first = FIRST_SEED + options.clips
+    scenes = range(first, first + BATCH * options.refiner_steps)
+    errors = list(train_refiner(vae, _clips(options, scenes, "refiner"), steps=options.refiner_steps))
+    part = max(1, len(errors) // 10)
+    for name in errors[0]:
+        before, after = (sum(error[name] for error in some) / part for some in (errors[:part], errors[-part:]))
+        say(f"mean squared error of {name}: {before:.3g} in the first tenth of the steps, {after:.3g} in the last")
+
+
+def _clips(options: argparse.Namespace, scenes: range, label: str) -> Iterator[tuple[Tensor, Tensor]]:
+    """Pairs (video, raxels) of the scenes, counted on a progress bar."""
+    from ..training.config import TrainConfig
+    from ..training.vae import raxel_and_video_clips
+
+    config = TrainConfig(name="vae", steps=1, frames=options.frames, hw=tuple(options.size))
+    draw = progress_bar(label)
+    for done, clips in enumerate(raxel_and_video_clips(config, scenes), start=1):
+        yield clips
+        draw(min(done * BATCH, len(scenes)), len(scenes))
