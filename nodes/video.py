@@ -11,6 +11,8 @@ from .bridge.images import image_from_video
 from .bridge.latent_format import format_of
 from .sockets import CATEGORY, MODEL_TOOLTIP, TrajectorySocket
 
+_SIZE_TOOLTIP = "Pixels; 0 takes the checkpoint's size."
+
 
 class RaxelFitVideo(io.ComfyNode):
     """IMAGE of any size and rate -> the frames and pixels the checkpoint was trained for."""
@@ -96,16 +98,23 @@ class RaxelExampleScene(io.ComfyNode):
             inputs=[
                 io.Model.Input("model", tooltip=MODEL_TOOLTIP),
                 io.Int.Input("scene", default=0, min=0, max=999_999, tooltip="Which scene of the test set."),
+                io.Int.Input("width", default=0, min=0, max=2048, optional=True, tooltip=_SIZE_TOOLTIP),
+                io.Int.Input("height", default=0, min=0, max=2048, optional=True, tooltip=_SIZE_TOOLTIP),
             ],
             outputs=[
-                io.Image.Output(display_name="images", tooltip="The clip, of the checkpoint's size and length."),
+                io.Image.Output(display_name="images", tooltip="The clip, as long as the checkpoint's."),
                 TrajectorySocket.Output(display_name="trajectory", tooltip="Its true cameras."),
                 io.Float.Output(display_name="fps", tooltip="Frames a second of the clip."),
+                io.Custom("MOGE_GEOMETRY").Output(
+                    display_name="geometry",
+                    tooltip="True depths and lens of the first frame, as Run MoGe Inference gives them.",
+                ),
             ],
         )
 
     @classmethod
-    def execute(cls, model: ModelPatcher, scene: int) -> io.NodeOutput:
+    def execute(cls, model: ModelPatcher, scene: int, width: int = 0, height: int = 0) -> io.NodeOutput:
         recipe = format_of(model).recipe
-        video, trajectory = example_scene(scene, recipe)
-        return io.NodeOutput(image_from_video(video), trajectory, recipe.fps)
+        hw = (height or recipe.hw[0], width or recipe.hw[1])
+        video, trajectory, geometry = example_scene(scene, recipe, hw)
+        return io.NodeOutput(image_from_video(video), trajectory, recipe.fps, geometry)

@@ -20,9 +20,7 @@ def fit_clip(video: Tensor, recipe: Recipe, *, fps: float, start: float, frames:
     return fit_video(picked, recipe.hw)[0]
 
 
-def frame_numbers(
-    given: int, recipe: Recipe, fps: float, start: float, frames: int, speed: float
-) -> list[int]:
+def frame_numbers(given: int, recipe: Recipe, fps: float, start: float, frames: int, speed: float) -> list[int]:
     """The frames of a video of `given` that lie nearest to the times of a clip of `frames`."""
     step = speed * fps / recipe.fps
     numbers = [round(start * fps + index * step) for index in range(check_frame_count(frames))]
@@ -34,11 +32,19 @@ def frame_numbers(
     return numbers
 
 
-def example_scene(number: int, recipe: Recipe) -> tuple[Tensor, Trajectory]:
-    """A clip [3, F, H, W] of the test split as the recipe has them, and its cameras, in near depths of frame 0."""
+def example_scene(number: int, recipe: Recipe, hw: tuple[int, int]) -> tuple[Tensor, Trajectory, dict[str, Tensor]]:
+    """A clip [3, F, H, W] of the test split at `hw`, its cameras in near depths of frame 0, and the exact MOGE_GEOMETRY
+    of frame 0: depth, mask, image, and K over width and height."""
     from ...raxel_core.training.loss import canonical_cameras
     from ...raxel_core.training.synthetic import SPLITS, render_scenes
 
-    scene = render_scenes([SPLITS["test"][number]], frames=recipe.frames, hw=recipe.hw)
+    scene = render_scenes([SPLITS["test"][number]], frames=recipe.frames, hw=hw)
     camera = canonical_cameras(scene.camera, scene.near_depth, torch.zeros(1, dtype=torch.long))[0]
-    return scene.video[0], Trajectory(camera, fps=recipe.fps, unit="near_depth", name=f"scene {number}")
+    depth = scene.depth[:, 0] / scene.near_depth[:, 0, None, None]
+    geometry = {
+        "depth": depth,
+        "mask": torch.ones_like(depth, dtype=torch.bool),
+        "image": (scene.video[:, :, 0].movedim(1, -1) + 1) / 2,
+        "intrinsics": camera.K[:1] / camera.K.new_tensor((hw[1], hw[0], 1.0))[:, None],
+    }
+    return scene.video[0], Trajectory(camera, fps=recipe.fps, unit="near_depth", name=f"scene {number}"), geometry
