@@ -54,7 +54,7 @@ def close(probe, expected, tolerance=1e-5):
 def test_their_pages_name_every_input_output_and_payload(comfy):
     for name in NODES:
         info = comfy.get(f"/object_info/{name}")[name]
-        assert info["category"] == "raxel"
+        assert info["category"] == "raxel/exchange"
         assert info["description"]
         widgets = {**info["input"].get("required", {}), **info["input"].get("optional", {})}
         assert all(options[1]["tooltip"] for options in widgets.values())

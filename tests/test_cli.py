@@ -216,13 +216,15 @@ def test_train_runs_resumes_and_its_weights_load(tmp_path: Path, capsys) -> None
 def test_train_vae_fits_a_code_and_keeps_that_of_another(tmp_path: Path, capsys) -> None:
     first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
     small = ["--frames", "5", "--size", "32", "32", "--refiner-steps"]
+    torch.manual_seed(0)  # where the refiner starts
     assert main(["train-vae", str(first), "--clips", "16", "--channels", "16", *small, "0"]) == 0
     assert main(["train-vae", str(second), "--start", str(first), *small, "100"]) == 0
     fitted, refined = load_patch_vae(first), load_patch_vae(second)
     assert torch.equal(fitted.group_code, refined.group_code) and fitted.latent_channels == 16
-    clips = next(raxel_and_video_clips(TrainConfig(name="x", steps=1, frames=5, hw=(32, 32)), range(400_000, 400_008)))
-    errors = [[(vae.decode(vae.encode(clip)) - clip).square().mean() for clip in clips] for vae in (fitted, refined)]
-    assert errors[1][0] < errors[0][0] and errors[1][1] < errors[0][1]
+    config = TrainConfig(name="unseen", steps=1, frames=5, hw=(32, 32))
+    _, raxels = next(raxel_and_video_clips(config, range(400_000, 400_008)))
+    before, after = ((vae.decode(vae.encode(raxels)) - raxels).square().mean() for vae in (fitted, refined))
+    assert after < 0.9 * before
     capsys.readouterr()
     assert main(["train-vae", str(second), "--clips", "0"]) == 2
     assert "clips and channels are at least 1" in _sentence(capsys)

@@ -89,7 +89,7 @@ def same(found: dict[str, torch.Tensor], expected: Trajectory) -> None:
 def test_each_node_has_its_page_its_tooltips_and_a_place_in_the_pack(comfy):
     for name in NODES:
         info = comfy.get(f"/object_info/{name}")[name]
-        assert info["category"] == "raxel" and info["description"] and info["display_name"].startswith("Raxel ")
+        assert info["category"] == "raxel/trajectory" and info["description"] and info["display_name"].startswith("Raxel ")
         widgets = {**info["input"].get("required", {}), **info["input"].get("optional", {})}
         assert all(options[1].get("tooltip") for options in widgets.values()), name
         assert all(info["output_tooltips"]), name
