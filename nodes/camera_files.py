@@ -8,7 +8,8 @@ from comfy_api.latest import io, ui
 
 from ..raxel_core.camera_io import FORMATS, format_named, read_cameras, write_cameras
 from ..raxel_core.camera_io.reading import Assumed
-from ..raxel_core.geometry.trajectory import UNITS, Trajectory
+from ..raxel_core.geometry.trajectory import Trajectory
+from .bridge.assumed import assumed_inputs
 from .bridge.input_files import fingerprint, readable_path
 from .bridge.output_files import next_output_path
 from .sockets import EXCHANGE_CATEGORY, TrajectorySocket
@@ -42,48 +43,7 @@ class RaxelLoadCamera(io.ComfyNode):
                     default=_AUTO,
                     tooltip=f"auto tells it by the content. {_TITLES}.",
                 ),
-                io.Int.Input(
-                    "width",
-                    default=832,
-                    min=1,
-                    max=16384,
-                    optional=True,
-                    tooltip="Width of the picture in pixels, for formats that do not say it.",
-                ),
-                io.Int.Input(
-                    "height",
-                    default=480,
-                    min=1,
-                    max=16384,
-                    optional=True,
-                    tooltip="Height of the picture in pixels, for formats that do not say it.",
-                ),
-                io.Float.Input(
-                    "fov_degrees",
-                    default=60.0,
-                    min=1.0,
-                    max=179.0,
-                    step=0.01,
-                    optional=True,
-                    tooltip="Horizontal angle of view in degrees, for formats without intrinsics.",
-                ),
-                io.Float.Input(
-                    "fps",
-                    default=24.0,
-                    min=0.01,
-                    max=1000.0,
-                    step=0.01,
-                    optional=True,
-                    tooltip="Frames a second, for formats without times.",
-                ),
-                io.Combo.Input(
-                    "unit",
-                    options=list(UNITS),
-                    default="arbitrary",
-                    optional=True,
-                    tooltip="What a length of 1 is, for formats without units. near_depth: the depth of the near part "
-                    "of the scene in the first frame. metre. arbitrary: unknown.",
-                ),
+                *assumed_inputs("formats"),
                 io.String.Input(
                     "track",
                     default="",

@@ -13,7 +13,8 @@ from ..raxel_core.camera_sockets.matrices import camera_matrices
 from ..raxel_core.camera_sockets.recammaster import recammaster_poses
 from ..raxel_core.camera_sockets.recognition import AUTO, PAYLOADS, read_camera
 from ..raxel_core.camera_sockets.wan_embedding import wan_camera_embedding
-from ..raxel_core.geometry.trajectory import UNITS, Trajectory
+from ..raxel_core.geometry.trajectory import Trajectory
+from .bridge.assumed import assumed_inputs
 from .sockets import EXCHANGE_CATEGORY, TrajectorySocket
 
 _PATH_TOOLTIP = "The camera path."
@@ -246,42 +247,7 @@ class RaxelFromCamera(io.ComfyNode):
                     optional=True,
                     tooltip="auto recognises the payload. A name reads it as that, where two look the same.",
                 ),
-                io.Int.Input(
-                    "width",
-                    default=832,
-                    min=1,
-                    max=16384,
-                    optional=True,
-                    tooltip="Width of the picture in pixels, for cameras that do not say it.",
-                ),
-                io.Int.Input(
-                    "height",
-                    default=480,
-                    min=1,
-                    max=16384,
-                    optional=True,
-                    tooltip="Height of the picture in pixels, for cameras that do not say it.",
-                ),
-                io.Float.Input(
-                    "fov_degrees",
-                    default=60.0,
-                    min=1.0,
-                    max=179.0,
-                    step=0.01,
-                    optional=True,
-                    tooltip="Horizontal angle of view in degrees, for cameras without intrinsics.",
-                ),
-                io.Float.Input(
-                    "fps", default=24.0, min=0.01, max=1000.0, step=0.01, optional=True, tooltip="Frames a second."
-                ),
-                io.Combo.Input(
-                    "unit",
-                    options=list(UNITS),
-                    default="arbitrary",
-                    optional=True,
-                    tooltip="What a length of 1 is, for cameras without units. near_depth: the depth of the near part "
-                    "of the scene in the first frame. metre. arbitrary: unknown.",
-                ),
+                *assumed_inputs("cameras"),
             ],
             outputs=[
                 TrajectorySocket.Output(display_name="trajectory", tooltip="The camera of each frame."),
