@@ -232,6 +232,7 @@ def test_paths_beyond_the_authors_examples_are_told_of():
     assert range_warnings(make_move("pan", 9, fov_degrees=80.0, amount=0.4)) == [
         "The camera stays at its first position: its rays have directions but no moments."
     ]
+    assert len(range_warnings(make_move("truck", 9, fov_degrees=80.0, amount=1e-7))) == 1
     far = range_warnings(make_move("dolly", 9, fov_degrees=40.0, amount=5.0))
     assert far == [
         "The camera travels 5.00 near depths and gets 5.00 away; the authors' examples go to 3.10 and 2.95.",

@@ -18,7 +18,8 @@ from raxel_core.model.config import RaxelConfig
 from raxel_core.training.config import TASKS, TrainConfig
 from raxel_core.training.data import ClipPool
 from raxel_core.training.loss import camera_errors, draw_sigmas, make_example
-from raxel_core.training.train import STATE_FILE, WEIGHTS_FILE, Trainer, learning_rate, read_log
+from raxel_core.training.raxel_objective import WEIGHTS_FILE, RaxelObjective, learning_rate
+from raxel_core.training.train import STATE_FILE, Trainer, read_log
 from raxel_core.training.vae import fit_patch_code, raxel_and_video_clips, train_refiner
 
 SMALL = RaxelConfig(dim=48, ffn_dim=96, layers=2, heads=2, in_channels=32, patch=(1, 1, 1), text_dim=None, freq_dim=32)
@@ -34,7 +35,7 @@ def vae():
 
 
 def run(folder, config, vae, until=None):
-    trainer = Trainer(config, vae, folder, cache=folder.parent / "cache")
+    trainer = Trainer(RaxelObjective(config, vae, cache=folder.parent / "cache"), folder)
     trainer.train(until=until)
     return trainer
 
@@ -57,8 +58,8 @@ def test_the_checkpoint_of_a_run_loads_and_holds_the_average(tmp_path, vae):
     assert loaded.config == SMALL
     for name, weight in loaded.model.state_dict().items():
         assert torch.equal(weight, trainer.average[name].to(torch.bfloat16))
-    again = Trainer(CONFIG, vae, tmp_path / "next", cache=tmp_path / "cache", start=tmp_path / "run" / WEIGHTS_FILE)
-    assert again.step == 0 and again.recipe.ray_statistics == trainer.recipe.ray_statistics
+    again = RaxelObjective(CONFIG, vae, cache=tmp_path / "cache", start=tmp_path / "run" / WEIGHTS_FILE)
+    assert again.recipe.ray_statistics == trainer.objective.recipe.ray_statistics
 
 
 def test_the_log_has_one_json_line_per_report(tmp_path, vae):
@@ -75,10 +76,11 @@ def test_validation_hands_the_averaged_network_to_be_drawn(tmp_path, vae):
     def draw(network, recipe, path):
         drawn.append((network.state_dict(), recipe, path.name))
 
-    trainer = Trainer(CONFIG, vae, tmp_path / "run", cache=tmp_path / "cache", draw_samples=draw)
+    objective = RaxelObjective(CONFIG, vae, cache=tmp_path / "cache", draw_samples=draw)
+    trainer = Trainer(objective, tmp_path / "run")
     trainer.train()
     ((weights, recipe, name),) = drawn
-    assert name == "samples-0000004.png" and recipe == trainer.recipe
+    assert name == "samples-0000004.png" and recipe == objective.recipe
     assert all(torch.equal(weights[key], value) for key, value in trainer.average.items())
 
 
@@ -125,10 +127,10 @@ def test_each_task_noises_the_streams_it_generates():
 
 def test_examples_are_relative_to_the_earliest_source(tmp_path, vae):
     pool = ClipPool(CONFIG, vae, tmp_path)
-    trainer = Trainer(CONFIG, vae, tmp_path / "run", cache=tmp_path)
+    recipe = RaxelObjective(CONFIG, vae, cache=tmp_path).recipe
     generator, seen = torch.Generator().manual_seed(1), set()
     for step in range(60):
-        example = make_example(pool.batch(step), CONFIG, trainer.recipe, vae, generator)
+        example = make_example(pool.batch(step), CONFIG, recipe, vae, generator)
         times = example.source_time
         first = times.amin(1) if times.shape[1] else torch.zeros(len(example.video))
         frame = torch.where(first == 0, 0.0, first * 4 - 1.5).long()

@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from ..latents.vae import VideoVAE
     from ..model.transformer import RaxelTransformer
     from ..recipe import Recipe
-    from ..training.train import DrawSamples
+    from ..training.raxel_objective import DrawSamples
+    from ..training.raype_objective import DrawSamples as DrawLatents
+    from ..training.train import Objective
 
+METHODS = ("raxel", "raype")
 SAMPLE_SCENES = 3
 
 
@@ -25,8 +28,13 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("train", help="train a model by a configuration; run again to resume")
     parser.add_argument("config", type=Path, metavar="CONFIG", help="the run's configuration (JSON)")
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="where the run keeps its state, log and weights")
+    parser.add_argument("--method", choices=METHODS, default="raxel", help="a raxel model, or RayPE on Wan (raxel)")
     parser.add_argument("--cache", type=Path, help="folder of rendered clips (FOLDER/clips)")
-    parser.add_argument("--start", type=Path, help="a checkpoint to begin a new run from")
+    parser.add_argument("--start", type=Path, help="raxel: a checkpoint to begin a new run from, or to adapt")
+    parser.add_argument("--backbone", type=Path, help="raype: a Wan TI2V model's folder in diffusers' layout")
+    parser.add_argument(
+        "--null-prompt", type=Path, help="raype: safetensors file with the embedding of an empty prompt (zeros)"
+    )
     parser.add_argument("--vae", default="raxel-tiny-vae", help="embedded VAE or VAE file (raxel-tiny-vae)")
     parser.add_argument("--until", type=int, metavar="STEP", help="stop after this step (the end of the run)")
     parser.add_argument("--json", action="store_true", help="print each report as one line of JSON")
@@ -36,24 +44,74 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 def run(options: argparse.Namespace) -> None:
     """Build the trainer, which resumes from the folder's state if there is one, and train."""
     from ..evaluation.report import to_json
-    from ..raxel_model import load_vae
-    from ..training.config import TrainConfig
-    from ..training.train import WEIGHTS_FILE, Trainer
+    from ..training.train import Trainer
 
-    config = TrainConfig.from_json(options.config.read_text())
-    cache = options.cache or options.folder / "clips"
-    name = Path(options.vae).name.removesuffix(".safetensors")
-    vae = load_vae(options.vae)
-    trainer = Trainer(
-        config, vae, options.folder, cache=cache, start=options.start, vae_name=name, draw_samples=_sample_grid(vae)
-    )
+    _check_method(options)
+    objective, weights = (_raype if options.method == "raype" else _raxel)(options)
+    trainer = Trainer(objective, options.folder)
 
     def report(line: dict[str, object]) -> None:
         text = to_json(line, indent=None) if options.json else "  ".join(_words(line))
         print(text, file=sys.stdout, flush=True)
 
     trainer.train(until=options.until, report=report)
-    say(f"wrote {options.folder / WEIGHTS_FILE}")
+    say(f"wrote {options.folder / weights}")
+
+
+def _check_method(options: argparse.Namespace) -> None:
+    """ValueError for an argument of the other method, and for RayPE without a backbone."""
+    others = ("start",) if options.method == "raype" else ("backbone", "null_prompt")
+    for name in others:
+        if getattr(options, name) is not None:
+            raise ValueError(f"--{name.replace('_', '-')} is not an argument of --method {options.method}")
+    if options.method == "raype" and options.backbone is None:
+        raise ValueError("--method raype tunes a Wan model: give its folder in diffusers' layout with --backbone")
+
+
+def _raxel(options: argparse.Namespace) -> tuple[Objective, str]:
+    """What trains a raxel model, and the name of its file."""
+    from ..raxel_model import load_vae
+    from ..training.config import TrainConfig
+    from ..training.raxel_objective import LORA_FILE, WEIGHTS_FILE, RaxelObjective
+
+    config = TrainConfig.from_json(options.config.read_text())
+    name = Path(options.vae).name.removesuffix(".safetensors")
+    vae = load_vae(options.vae)
+    cache = options.cache or options.folder / "clips"
+    objective = RaxelObjective(
+        config, vae, cache=cache, start=options.start, vae_name=name, draw_samples=_sample_grid(vae)
+    )
+    return objective, LORA_FILE if config.lora_rank else WEIGHTS_FILE
+
+
+def _raype(options: argparse.Namespace) -> tuple[Objective, str]:
+    """What tunes a Wan model with RayPE, and the name of its file."""
+    from ..raxel_model import load_vae
+    from ..training.raype_config import RayPETrainConfig
+    from ..training.raype_objective import WEIGHTS_FILE, RayPEObjective
+
+    config = RayPETrainConfig.from_json(options.config.read_text())
+    vae = load_vae(options.vae)
+    cache = options.cache or options.folder / "clips"
+    objective = RayPEObjective(
+        config, vae, options.backbone, cache=cache, null_prompt=options.null_prompt, draw_samples=_latent_grid(vae)
+    )
+    return objective, WEIGHTS_FILE
+
+
+def _latent_grid(vae: VideoVAE) -> DrawLatents:
+    """What each validation draws: clips never trained on, and those made from their first frames."""
+
+    def draw(true: Tensor, made: Tensor, path: Path) -> None:
+        from ..plot import comparison_sheet, image_from_picture
+        from ..video_io import write_image
+
+        rows: dict[str, Tensor] = {}
+        for i, pair in enumerate(zip(vae.decode(true), vae.decode(made), strict=True)):
+            rows |= {f"true {i}": pair[0].clamp(-1, 1), f"made {i}": pair[1].clamp(-1, 1)}
+        write_image(path, image_from_picture(comparison_sheet(rows)))
+
+    return draw
 
 
 def _sample_grid(vae: VideoVAE) -> DrawSamples:

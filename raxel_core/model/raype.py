@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -26,7 +26,9 @@ FEATURES = 7  # d, m^, s
 PAPER_GATE = 32
 # Where a layer's weights lie in a Wan state dict.
 WEIGHT_KEY = re.compile(r"(?:.*\.)?blocks\.(\d+)\.self_attn\.plucker_pe\.(.+)")
-_NORM_EPS = 1e-6
+NORM_EPS = 1e-6
+_OUTPUT_NAME = re.compile(r"\.e[qkv]\.(2\.)?weight$")  # the last layer of a projection
+Encodings = TypeVar("Encodings", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -78,16 +80,30 @@ def ray_features(rays: Tensor, *, moment_eps: float = 1e-6) -> RayFeatures:
     return RayFeatures(query, torch.cat((moment, direction, log_scale), dim=-1), log_scale)
 
 
+def ray_projection(config: RayPEConfig, *, features: int = FEATURES) -> nn.Module:
+    """E: [..., features] -> [..., dim], without biases."""
+    if not config.hidden:
+        return nn.Linear(features, config.dim, bias=False)
+    return nn.Sequential(
+        nn.Linear(features, config.hidden, bias=False), nn.GELU(), nn.Linear(config.hidden, config.dim, bias=False)
+    )
+
+
+def ray_gate(config: RayPEConfig) -> nn.Sequential:
+    """g: s [..., 1] -> [..., dim] in (0, 1)."""
+    return nn.Sequential(
+        nn.Linear(1, config.gate_hidden), nn.SiLU(), nn.Linear(config.gate_hidden, config.dim), nn.Sigmoid()
+    )
+
+
 class RayEncoding(nn.Module):
     """One layer's part of a RayPE; its parameters have the released names."""
 
     def __init__(self, config: RayPEConfig) -> None:
         super().__init__()
-        self.eq, self.ek = _projection(config), _projection(config)
-        self.norm_pe_q, self.norm_pe_k = (nn.RMSNorm(config.dim, eps=_NORM_EPS) for _ in range(2))
-        self.scale_gate = nn.Sequential(
-            nn.Linear(1, config.gate_hidden), nn.SiLU(), nn.Linear(config.gate_hidden, config.dim), nn.Sigmoid()
-        )
+        self.eq, self.ek = ray_projection(config), ray_projection(config)
+        self.norm_pe_q, self.norm_pe_k = (nn.RMSNorm(config.dim, eps=NORM_EPS) for _ in range(2))
+        self.scale_gate = ray_gate(config)
         self.alpha_q, self.alpha_k = (nn.Parameter(torch.ones(1)) for _ in range(2))
 
     def forward(
@@ -127,14 +143,15 @@ class RayPE(nn.Module):
         return ray_features(rays, moment_eps=self.config.moment_eps)
 
 
-def initialize_raype(model: RayPE, *, zero: str = "alpha", generator: torch.Generator | None = None) -> RayPE:
-    """Fill `model` so that it changes nothing and yet learns; returns it.
+def initialize_raype(model: Encodings, *, zero: str = "alpha", generator: torch.Generator | None = None) -> Encodings:
+    """Fill a RayPE, or one to train, so that it changes nothing and yet learns; returns it.
 
     `zero` says what is 0: "alpha", with random projections, or "output", the projections' last layer, with alpha = 1.
-    Both at once would leave every gradient at 0 for ever. Gates start near 0.5 for |m| = 1. ValueError for others.
+    Both at once would leave every gradient at 0 for ever. "nothing" starts with random projections and alpha = 1, the
+    paper's ablation. Gates start near 0.5 for |m| = 1. ValueError for others.
     """
-    if zero not in ("alpha", "output"):
-        raise ValueError(f"what is 0 at the start is alpha or output, got {zero!r}")
+    if zero not in ("alpha", "output", "nothing"):
+        raise ValueError(f"what is 0 at the start is nothing, alpha or output, got {zero!r}")
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.ndim == 2:
@@ -144,10 +161,8 @@ def initialize_raype(model: RayPE, *, zero: str = "alpha", generator: torch.Gene
                 parameter.fill_(0.0 if zero == "alpha" else 1.0)
             else:
                 parameter.fill_(1.0 if "norm" in name else 0.0)
-        if zero == "output":
-            for layer in model.layers():
-                _last_weight(layer.eq).zero_()
-                _last_weight(layer.ek).zero_()
+            if zero == "output" and _OUTPUT_NAME.search(name):
+                parameter.zero_()
     return model
 
 
@@ -192,15 +207,6 @@ def adds_nothing(model: RayPE) -> bool:
     )
 
 
-def _projection(config: RayPEConfig) -> nn.Module:
-    """E: 7 -> dim, without biases."""
-    if not config.hidden:
-        return nn.Linear(FEATURES, config.dim, bias=False)
-    return nn.Sequential(
-        nn.Linear(FEATURES, config.hidden, bias=False), nn.GELU(), nn.Linear(config.hidden, config.dim, bias=False)
-    )
-
-
 def _last_weight(projection: nn.Module) -> Tensor:
     return projection.get_parameter("weight" if isinstance(projection, nn.Linear) else "2.weight")
 
@@ -218,7 +224,7 @@ def _encode(projection: nn.Module, norm_weight: Tensor, alpha: Tensor, features:
     gram = last.mT @ last / last.shape[0]
     mean_square = ((hidden @ gram) * hidden).sum(-1, keepdim=True).clamp_min(0.0)
     weight = last * (alpha * norm_weight.to(hidden))[:, None]
-    return F.linear((hidden * torch.rsqrt(mean_square + _NORM_EPS)).to(x), weight.to(x))
+    return F.linear((hidden * torch.rsqrt(mean_square + NORM_EPS)).to(x), weight.to(x))
 
 
 def _add(x: Tensor, rays: Tensor, gate: Tensor, first: int) -> Tensor:

@@ -3,46 +3,34 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
+from typing import ClassVar, TypeVar
 
 from ..model.config import TINY, RaxelConfig
 
 TASKS = ("pose", "camera", "joint")
+Run = TypeVar("Run", bound="RunConfig")
 
 
 @dataclass(frozen=True)
-class TrainConfig:
-    """A run of the trainer. Lengths in steps unless named otherwise; shares are in [0, 1].
+class RunConfig:
+    """What every run of the trainer has. Lengths in steps unless named otherwise; shares are in [0, 1].
 
     Data: `clips` scenes from the train split, rendered once and cached, `easy_share` of them easy; `frames` and `hw`
-    of a clip; `far_source_share` of sources are not the first frame.
-    Objective: `task_shares` for (pose, camera, joint) steps; rays start from pure noise in `pure_noise_share` of the
-    steps that noise them; `video_shift` is the flow shift of the video's noise levels; `cosine_weight` is the paper's
-    lambda; `bundle_weight` weighs the camera errors read off the denoised rays.
-    Optimiser: Muon for the matrices of the blocks, AdamW for the rest, one `learning_rate`, constant after `warmup`
-    and falling to a tenth from `decay_from` (a share of `steps`) on; `ema` is the decay of the weights' average.
+    of a clip. Loop: gradients clipped to `clip_norm`, `ema` is the decay of the weights' average (0: none is kept).
     """
 
     name: str
     steps: int
     frames: int
-    model: RaxelConfig = TINY
     hw: tuple[int, int] = (64, 64)
     fps: float = 8.0
     seed: int = 0
     clips: int = 65_536
     shard_clips: int = 1024
     easy_share: float = 0.25
-    far_source_share: float = 0.4
-    task_shares: tuple[float, float, float] = (0.55, 0.3, 0.15)
-    pure_noise_share: float = 0.5
-    video_shift: float = 2.0
-    cosine_weight: float = 0.5
-    bundle_weight: float = 0.5
     batch: int = 32
-    learning_rate: float = 1.5e-3
-    warmup: int = 200
-    decay_from: float = 0.8
     clip_norm: float = 1.0
     ema: float = 0.998
     precision: str = "bf16"
@@ -51,12 +39,11 @@ class TrainConfig:
     validate_every: int = 2000
     validation_clips: int = 256
     save_every: int = 500
+    # Fields that are configurations of their own, and what reads them from JSON.
+    nested: ClassVar[Mapping[str, Callable[[str], object]]] = {}
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hw", tuple(self.hw))
-        object.__setattr__(self, "task_shares", tuple(self.task_shares))
-        if len(self.task_shares) != len(TASKS) or abs(sum(self.task_shares) - 1) > 1e-6:
-            raise ValueError(f"task_shares needs {len(TASKS)} shares that sum to 1, got {self.task_shares}")
         if self.shard_clips % self.batch or self.clips % self.shard_clips:
             raise ValueError(
                 "clips must divide into shards and shards into batches, "
@@ -68,7 +55,7 @@ class TrainConfig:
         return json.dumps(asdict(self), indent=2)
 
     @classmethod
-    def from_json(cls, text: str) -> TrainConfig:
+    def from_json(cls: type[Run], text: str) -> Run:
         """The run that `to_json` wrote; fields left out keep their defaults. ValueError names an unknown field."""
         try:
             values = json.loads(text)
@@ -81,19 +68,57 @@ class TrainConfig:
         if unknown or missing:
             raise ValueError(f"a training configuration has no {', '.join(unknown)}" if unknown else
                              f"the training configuration lacks {', '.join(missing)}")  # fmt: skip
-        for name, value in values.items():
-            _check_type(name, value, str(types[name]))
-        if "model" in values:
-            values["model"] = RaxelConfig.from_json(json.dumps(values["model"]))
-        return cls(**values)
+        given = {name: value for name, value in values.items() if not (value is None and "None" in str(types[name]))}
+        for name, value in given.items():
+            _check_type(name, value, "dict" if name in cls.nested else str(types[name]))
+        for name in cls.nested.keys() & given.keys():
+            given[name] = cls.nested[name](json.dumps(given[name]))
+        return cls(**given)
 
 
-_SCALARS: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float), "bool": (bool,)}
+@dataclass(frozen=True)
+class TrainConfig(RunConfig):
+    """A run that trains a raxel model.
+
+    Data: `far_source_share` of sources are not the first frame.
+    Objective: `task_shares` for (pose, camera, joint) steps; rays start from pure noise in `pure_noise_share` of the
+    steps that noise them; `video_shift` is the flow shift of the video's noise levels; `cosine_weight` is the paper's
+    lambda; `bundle_weight` weighs the camera errors read off the denoised rays.
+    Optimiser: Muon for the matrices of the blocks, AdamW for the rest, one `learning_rate`, constant after `warmup`
+    and falling to a tenth from `decay_from` (a share of `steps`) on.
+    With a `lora_rank` above 0 only adapters of that rank are trained, by AdamW, beside a checkpoint's weights.
+    """
+
+    model: RaxelConfig = TINY
+    lora_rank: int = 0
+    far_source_share: float = 0.4
+    task_shares: tuple[float, float, float] = (0.55, 0.3, 0.15)
+    pure_noise_share: float = 0.5
+    video_shift: float = 2.0
+    cosine_weight: float = 0.5
+    bundle_weight: float = 0.5
+    learning_rate: float = 1.5e-3
+    warmup: int = 200
+    decay_from: float = 0.8
+    nested: ClassVar[Mapping[str, Callable[[str], object]]] = {"model": RaxelConfig.from_json}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "task_shares", tuple(self.task_shares))
+        if len(self.task_shares) != len(TASKS) or abs(sum(self.task_shares) - 1) > 1e-6:
+            raise ValueError(f"task_shares needs {len(TASKS)} shares that sum to 1, got {self.task_shares}")
+        if self.lora_rank < 0:
+            raise ValueError(f"lora_rank is 0 (none) or more, got {self.lora_rank}")
+
+
+_SCALARS: dict[str, tuple[type, ...]] = {
+    "str": (str,), "int": (int,), "float": (int, float), "bool": (bool,), "dict": (dict,),
+}  # fmt: skip
 
 
 def _check_type(name: str, value: object, annotation: str) -> None:
-    """ValueError unless a JSON value fits a field's annotation: a scalar's, or a list of numbers for a tuple."""
-    expected = _SCALARS.get(annotation, (dict,) if annotation == "RaxelConfig" else (list,))
+    """ValueError unless a JSON value fits an annotation: a scalar's, `dict`, or else a list of numbers, a tuple's."""
+    expected = _SCALARS.get(annotation, (list,))
     if isinstance(value, bool) != (annotation == "bool") or not isinstance(value, expected):
         raise ValueError(f"{name} of the training configuration must be {annotation}, got {value!r}")
     if isinstance(value, list) and not all(isinstance(v, int | float) and not isinstance(v, bool) for v in value):

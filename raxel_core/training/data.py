@@ -13,7 +13,7 @@ from torch import Tensor
 from ..atomic_file import replacing
 from ..geometry.camera import Camera
 from ..latents.vae import VideoVAE, encode_images
-from .config import TrainConfig
+from .config import RunConfig
 from .synthetic import EASY_SCENES, SCENES, SPLITS, SyntheticBatch, render_scenes
 
 RENDER_BATCH = 8
@@ -43,7 +43,7 @@ class LatentClips:
                            self.camera.to(device, dtype), self.near_depth.to(device, dtype))  # fmt: skip
 
 
-def render_clips(config: TrainConfig, vae: VideoVAE, seeds: range, *, easy: int) -> LatentClips:
+def render_clips(config: RunConfig, vae: VideoVAE, seeds: range, *, easy: int) -> LatentClips:
     """The latents of the scenes of `seeds`, the first `easy` of them easy; every second clip runs backwards in time."""
     parts = []
     for scenes, part in ((EASY_SCENES, seeds[:easy]), (SCENES, seeds[easy:])):
@@ -86,7 +86,7 @@ def _join(parts: list[LatentClips]) -> LatentClips:
 class ClipPool:
     """`config.clips` training clips in shards of a folder, each rendered when first asked for and then kept in fp16."""
 
-    def __init__(self, config: TrainConfig, vae: VideoVAE, folder: Path) -> None:
+    def __init__(self, config: RunConfig, vae: VideoVAE, folder: Path) -> None:
         self.config, self.vae, self.folder = config, vae, folder
         folder.mkdir(parents=True, exist_ok=True)
         self._held: tuple[int, LatentClips] | None = None

@@ -1,4 +1,4 @@
-"""The training loop: batch -> example -> loss -> step, with exact resume.
+"""The training loop: batch -> loss -> step, with exact resume. What is trained, and on what, is an `Objective`.
 
 A step's data and noise are functions of (seed, step), so the state that resumes a run bit for bit is the weights, their
 average and the optimisers' moments: one safetensors file beside a JSON log with one line per report.
@@ -6,12 +6,11 @@ average and the optimisers' moments: one safetensors file beside a JSON log with
 
 from __future__ import annotations
 
-import copy
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from accelerate import Accelerator
@@ -20,66 +19,74 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..atomic_file import replacing
-from ..latents.statistics import LatentStatistics
-from ..latents.vae import VideoVAE
-from ..model.checkpoint import load_checkpoint, save_checkpoint
-from ..model.transformer import RaxelTransformer, initialize
-from ..recipe import METADATA_KEY, Recipe
-from .config import TrainConfig
-from .data import ClipPool, LatentClips
-from .loss import Example, canonical_cameras, flow_loss, make_example, raxels_of
-from .synthetic import SPLITS
-from .validate import pose_figures
+from .config import RunConfig
 
-GATE_START = 0.5
 STATE_FILE = "state.safetensors"
 LOG_FILE = "log.jsonl"
-WEIGHTS_FILE = "raxel.safetensors"
 SAMPLES_FILE = "samples-{step:07d}.png"
-VIDEO_STD_FLOOR = 0.15  # of the largest channel's spread: small channels stay small, noise drowns them first
-RAY_STD_FLOOR = 0.05
 
 
-DrawSamples = Callable[[RaxelTransformer, Recipe, Path], None]
-"""Draws what a network can do, as a picture at a path."""
+class Objective(Protocol):
+    """What a run trains: a network with some parameters that require gradients, its data, its loss and its file."""
+
+    @property
+    def config(self) -> RunConfig:
+        """The run."""
+        ...
+
+    @property
+    def model(self) -> nn.Module:
+        """The network as the run begins; parameters that do not require gradients stay as they are."""
+        ...
+
+    def to(self, device: torch.device) -> None:
+        """Move the network and what else a step computes with."""
+        ...
+
+    def optimizers(self) -> Sequence[torch.optim.Optimizer]:
+        """New optimisers of the network's trained parameters."""
+        ...
+
+    def learning_rate(self, step: int) -> float:
+        """The rate of a step, for all optimisers."""
+        ...
+
+    def draw(self, number: int) -> Any:
+        """Batch `number` of the run with its noise, on the device: a function of the seed and the number alone."""
+        ...
+
+    def loss(self, model: Any, batch: Any) -> dict[str, Tensor]:
+        """`loss` and its parts, scalars; `model` is the network as `accelerate` has prepared it."""
+        ...
+
+    def validate(
+        self, weights: Mapping[str, Tensor], accelerator: Accelerator, samples: Path | None
+    ) -> dict[str, float]:
+        """Figures of the network with the trained parameters `weights`; draws what it can do at `samples`, if given."""
+        ...
+
+    def save(self, weights: Mapping[str, Tensor], folder: Path, step: int) -> None:
+        """Write the network with the trained parameters `weights` for use, atomically."""
+        ...
 
 
 class Trainer:
     """A run in a folder: `train` carries it on from where its last state left off.
 
-    It runs on what `accelerate` finds: a CPU, a GPU, or one process per GPU, each with batches of its own.
+    It runs on what `accelerate` finds: a CPU, a GPU, or one process per GPU, each with batches of its own. `average`
+    holds the trained parameters' average, or the parameters themselves where the run keeps none.
     """
 
-    def __init__(
-        self, config: TrainConfig, vae: VideoVAE, folder: Path, *, cache: Path, start: Path | None = None,
-        vae_name: str = "raxel-tiny-vae", draw_samples: DrawSamples | None = None,
-    ) -> None:  # fmt: skip
-        """`cache` holds rendered clips and may be shared by runs of the same clips; `start` is a checkpoint to begin
-        from (its recipe's statistics are kept); `draw_samples` is called with the averaged network at each validation.
-        """
-        self.config, self.vae, self.folder, self.draw_samples = config, vae, folder, draw_samples
-        self.accelerator = Accelerator(mixed_precision=config.precision)
-        self.pool = ClipPool(config, vae, cache)
-        self.device_vae = copy.deepcopy(vae).to(self.accelerator.device) if isinstance(vae, nn.Module) else vae
+    def __init__(self, objective: Objective, folder: Path) -> None:
+        self.objective, self.config, self.folder = objective, objective.config, folder
+        self.accelerator = Accelerator(mixed_precision=self.config.precision)
         folder.mkdir(parents=True, exist_ok=True)
-        model = RaxelTransformer(config.model)
-        if start is None:
-            initialize(model, gate=GATE_START, generator=torch.Generator().manual_seed(config.seed))
-            self.recipe = make_recipe(config, self.pool.shard(0), vae, vae_name)
-        else:
-            loaded = load_checkpoint(start)
-            model.load_state_dict(loaded.model.state_dict())
-            statistics = Recipe.from_json(loaded.metadata[METADATA_KEY])
-            self.recipe = _recipe(config, vae_name, statistics.video_statistics, statistics.ray_statistics)
-        model.gradient_checkpointing = config.gradient_checkpointing
-        model.to(self.accelerator.device)
-        self.average = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
-        optimizers = make_optimizers(model, config)
-        self.model, *self.optimizers = self.accelerator.prepare(model, *optimizers)
+        objective.to(self.accelerator.device)
+        self.model, *self.optimizers = self.accelerator.prepare(objective.model, *objective.optimizers())
+        self.average = {name: p.detach().clone() if self.config.ema else p.detach() for name, p in self._trained()}
         self.step = 0
         if (folder / STATE_FILE).exists():
             self._load_state()
-        self.validation = self._validation_clips()
 
     def train(self, *, until: int | None = None, report: Callable[[dict[str, Any]], None] = lambda line: None) -> None:
         """Trains to step `until` (the whole run if None), saving, validating and logging on the way."""
@@ -101,11 +108,11 @@ class Trainer:
 
     def _train_step(self) -> dict[str, float]:
         config = self.config
-        example, noise = self._draw()
+        batch = self.objective.draw(self.step * self.accelerator.num_processes + self.accelerator.process_index)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate(self.step, config)
-        parts = flow_loss(self.model, example, noise, config, self.recipe, self.device_vae)
+                group["lr"] = self.objective.learning_rate(self.step)
+        parts = self.objective.loss(self.model, batch)
         if not torch.isfinite(parts["loss"]):
             raise ValueError(f"the loss of step {self.step} is {parts['loss'].item()}: the run went astray before it")
         self.accelerator.backward(parts["loss"])
@@ -115,52 +122,38 @@ class Trainer:
             optimizer.zero_grad()
         decay = min(config.ema, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
-            for name, parameter in self._bare().named_parameters():
+            for name, parameter in self._trained() if config.ema else ():
                 self.average[name].lerp_(parameter, 1 - decay)
         return {name: part.item() for name, part in parts.items()} | {"grad_norm": float(norm)}
 
-    def _draw(self) -> tuple[Example, tuple[Tensor, Tensor]]:
-        """The example of this step for this process, and the noise of both streams, on the device."""
-        config, accelerator = self.config, self.accelerator
-        number = self.step * accelerator.num_processes + accelerator.process_index
-        generator = torch.Generator().manual_seed(config.seed * 1_000_000_007 + number)
-        example = make_example(self.pool.batch(number), config, self.recipe, self.vae, generator)
-        video = torch.randn(example.video.shape, generator=generator).to(accelerator.device)
-        rays = torch.randn(example.rays.shape, generator=generator).to(accelerator.device)
-        return example.to(accelerator.device), (video, rays)
-
     def validate(self) -> dict[str, float]:
-        """Camera errors of the averaged weights on validation scenes (validate.pose_figures), and their samples."""
-        averaged = RaxelTransformer(self.config.model).eval()
-        averaged.load_state_dict(self.average)
-        if self.draw_samples is not None and self.accelerator.is_main_process:
-            self.draw_samples(averaged, self.recipe, self.folder / SAMPLES_FILE.format(step=self.step))
-        averaged = self.accelerator.prepare_model(averaged, evaluation_mode=True)
-        return pose_figures(averaged, self.validation, self.config, self.recipe, self.device_vae)
+        """The objective's figures of the averaged weights, and their samples."""
+        samples = self.folder / SAMPLES_FILE.format(step=self.step) if self.accelerator.is_main_process else None
+        return self.objective.validate(self.average, self.accelerator, samples)
 
     def save(self) -> None:
-        """Writes the state that resumes this run and the averaged weights as a checkpoint, both atomically."""
+        """Writes the state that resumes this run and the averaged weights for use, both atomically."""
         if not self.accelerator.is_main_process:
             return
-        tensors = {f"model.{name}": p.detach() for name, p in self._bare().named_parameters()}
-        tensors |= {f"average.{name}": p for name, p in self.average.items()}
+        tensors = {f"model.{name}": p.detach() for name, p in self._trained()}
+        tensors |= {f"average.{name}": p for name, p in self.average.items()} if self.config.ema else {}
         for i, optimizer in enumerate(self.optimizers):
             for key, moments in optimizer.state_dict()["state"].items():
                 tensors |= {f"optimizer.{i}.{key}.{name}": torch.as_tensor(value) for name, value in moments.items()}
         metadata = {"step": str(self.step), "config": self.config.to_json()}
         with replacing(self.folder / STATE_FILE) as partial:
             save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, partial, metadata)
-        weights = {name: value.to(torch.bfloat16) for name, value in self.average.items()}
-        save_checkpoint(self.folder / WEIGHTS_FILE, weights, self.config.model,
-                        metadata={METADATA_KEY: self.recipe.to_json(), "steps": str(self.step)})  # fmt: skip
+        self.objective.save(self.average, self.folder, self.step)
 
     def _load_state(self) -> None:
         with safe_open(self.folder / STATE_FILE, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             metadata = file.metadata()
         self.step = int(metadata["step"])
-        self._bare().load_state_dict(_under(tensors, "model."))
-        self.average = {name: p.to(self.accelerator.device) for name, p in _under(tensors, "average.").items()}
+        trained = dict(self._trained())
+        _copy(_under(tensors, "model."), trained)
+        if self.config.ema:
+            _copy(_under(tensors, "average."), self.average)
         for i, optimizer in enumerate(self.optimizers):
             state = optimizer.state_dict()
             moments: dict[int, dict[str, Tensor]] = {}
@@ -169,12 +162,10 @@ class Trainer:
                 moments.setdefault(int(key), {})[moment] = value
             optimizer.load_state_dict({"state": moments, "param_groups": state["param_groups"]})
 
-    def _bare(self) -> nn.Module:
-        return self.accelerator.unwrap_model(self.model)
-
-    def _validation_clips(self) -> LatentClips:
-        first = SPLITS["validation"].start
-        return self.pool.stored("validation", range(first, first + self.config.validation_clips))
+    def _trained(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """Names and parameters that the run changes."""
+        bare = self.accelerator.unwrap_model(self.model)
+        return ((name, p) for name, p in bare.named_parameters() if p.requires_grad)
 
     def _log(self, line: dict[str, Any], report: Callable[[dict[str, Any]], None]) -> None:
         with (self.folder / LOG_FILE).open("a") as file:
@@ -186,42 +177,15 @@ def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
 
 
-def learning_rate(step: int, config: TrainConfig) -> float:
-    """Linear warm-up, constant, then linear to a tenth."""
-    warm = min(1.0, (step + 1) / config.warmup)
-    left = (config.steps - step) / max(config.steps * (1 - config.decay_from), 1)
-    return config.learning_rate * warm * max(0.1, min(1.0, left))
-
-
-def make_optimizers(
-    model: RaxelTransformer, config: TrainConfig
-) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
-    """Muon for the matrices inside the blocks, AdamW for embeddings, heads, norms and modulations."""
-    matrices = [p for name, p in model.named_parameters() if name.startswith("blocks.") and p.ndim == 2]
-    chosen = {id(p) for p in matrices}
-    rest = [p for p in model.parameters() if id(p) not in chosen]
-    muon = torch.optim.Muon(matrices, lr=config.learning_rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw")
-    return muon, torch.optim.AdamW(rest, lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=0.0)
-
-
-def make_recipe(config: TrainConfig, clips: LatentClips, vae: VideoVAE, vae_name: str) -> Recipe:
-    """The recipe of a run: latent statistics measured on `clips`, spreads kept above a share of the largest."""
-    clips = clips[: min(len(clips), 512)].to("cpu")
-    reference = torch.arange(len(clips)) % config.frames * (torch.arange(len(clips)) % 2)
-    camera = canonical_cameras(clips.camera, clips.near_depth, reference)
-    rays = vae.encode(raxels_of(camera, config.hw))
-    return _recipe(config, vae_name, _floored(LatentStatistics.from_latents(clips.video), VIDEO_STD_FLOOR),
-                   _floored(LatentStatistics.from_latents(rays), RAY_STD_FLOOR))  # fmt: skip
-
-
-def _recipe(config: TrainConfig, vae_name: str, video: LatentStatistics, rays: LatentStatistics) -> Recipe:
-    return Recipe(vae=vae_name, frames=config.frames, hw=config.hw, fps=config.fps, unit="near_depth",
-                  video_statistics=video, ray_statistics=rays)  # fmt: skip
-
-
-def _floored(statistics: LatentStatistics, floor: float) -> LatentStatistics:
-    least = floor * max(statistics.std)
-    return LatentStatistics(statistics.mean, tuple(max(s, least) for s in statistics.std))
+@torch.no_grad()
+def _copy(source: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> None:
+    """Fill `target` with `source`; ValueError unless both name the same tensors of the same shapes."""
+    shapes, expected = ({name: tuple(t.shape) for name, t in each.items()} for each in (source, target))
+    if shapes != expected:
+        other = sorted(name for name, _ in shapes.items() ^ expected.items())
+        raise ValueError(f"the run's state is of another network: {', '.join(dict.fromkeys(other[:5]))} differ")
+    for name, tensor in target.items():
+        tensor.copy_(source[name])
 
 
 def read_log(folder: Path) -> Iterator[dict[str, Any]]:

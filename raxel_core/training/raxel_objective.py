@@ -1,0 +1,176 @@
+"""Training a raxel model: the objective of Rays as Pixels, its optimisers, and the checkpoint a run leaves."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from ..latents.statistics import LatentStatistics
+from ..latents.vae import VideoVAE
+from ..model.checkpoint import load_checkpoint, save_checkpoint
+from ..model.lora import add_adapters, save_lora
+from ..model.transformer import RaxelTransformer, initialize
+from ..recipe import METADATA_KEY, Recipe
+from .config import TrainConfig
+from .data import ClipPool, LatentClips
+from .loss import Example, canonical_cameras, flow_loss, make_example, raxels_of
+from .synthetic import SPLITS
+from .validate import pose_figures
+
+GATE_START = 0.5
+WEIGHTS_FILE = "raxel.safetensors"
+LORA_FILE = "lora.safetensors"
+VIDEO_STD_FLOOR = 0.15  # of the largest channel's spread: small channels stay small, noise drowns them first
+RAY_STD_FLOOR = 0.05
+
+Batch = tuple[Example, tuple[Tensor, Tensor]]
+DrawSamples = Callable[[RaxelTransformer, Recipe, Path], None]
+"""Draws what a network can do, as a picture at a path."""
+
+
+class RaxelObjective:
+    """The `Objective` of a raxel model: both streams by flow matching, on synthetic clips."""
+
+    def __init__(
+        self, config: TrainConfig, vae: VideoVAE, *, cache: Path, start: Path | None = None,
+        vae_name: str = "raxel-tiny-vae", draw_samples: DrawSamples | None = None,
+    ) -> None:  # fmt: skip
+        """`cache` holds rendered clips and may be shared by runs of the same clips; `start` is a checkpoint to begin
+        from (its recipe's statistics are kept); `draw_samples` is called with the averaged network at each validation.
+        """
+        self.config, self.vae, self.draw_samples = config, vae, draw_samples
+        self.device, self.device_vae = torch.device("cpu"), vae
+        self.pool = ClipPool(config, vae, cache)
+        self.start = start
+        if config.lora_rank:
+            self.model, statistics = self._adapted()
+            self.recipe = _recipe(config, vae_name, statistics.video_statistics, statistics.ray_statistics)
+        elif start is None:
+            self.model = RaxelTransformer(config.model)
+            initialize(self.model, gate=GATE_START, generator=torch.Generator().manual_seed(config.seed))
+            self.recipe = make_recipe(config, self.pool.shard(0), vae, vae_name)
+        else:
+            self.model = RaxelTransformer(config.model)
+            loaded = load_checkpoint(start)
+            self.model.load_state_dict(loaded.model.state_dict())
+            statistics = Recipe.from_json(loaded.metadata[METADATA_KEY])
+            self.recipe = _recipe(config, vae_name, statistics.video_statistics, statistics.ray_statistics)
+        self.model.gradient_checkpointing = config.gradient_checkpointing
+        first = SPLITS["validation"].start
+        self.validation = self.pool.stored("validation", range(first, first + config.validation_clips))
+
+    def _adapted(self) -> tuple[RaxelTransformer, Recipe]:
+        """The start's network in its own dtype with new adapters, and its recipe; ValueError where it does not fit."""
+        config = self.config
+        if self.start is None:
+            raise ValueError(f"lora_rank {config.lora_rank} trains adapters of a checkpoint: give it as the start")
+        loaded = load_checkpoint(self.start)
+        if loaded.config != config.model:
+            raise ValueError(f"{self.start} is a network of another configuration than the run's: {loaded.config}")
+        add_adapters(loaded.model, config.lora_rank, generator=torch.Generator().manual_seed(config.seed))
+        return loaded.model, Recipe.from_json(loaded.metadata[METADATA_KEY])
+
+    def to(self, device: torch.device) -> None:
+        """Move the network and a copy of the VAE; examples are made on the CPU and moved whole."""
+        self.device = device
+        self.model.to(device)
+        self.device_vae = copy.deepcopy(self.vae).to(device) if isinstance(self.vae, nn.Module) else self.vae
+
+    def optimizers(self) -> tuple[torch.optim.Optimizer, ...]:
+        """Muon and AdamW (`make_optimizers`); for adapters AdamW alone."""
+        if self.config.lora_rank:
+            adapters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+            return (torch.optim.AdamW(adapters, lr=self.config.learning_rate, weight_decay=0.0),)
+        return make_optimizers(self.model, self.config)
+
+    def learning_rate(self, step: int) -> float:
+        """The rate of a step (`learning_rate`)."""
+        return learning_rate(step, self.config)
+
+    def draw(self, number: int) -> Batch:
+        """Example `number` of the run, and the noise of both streams."""
+        generator = torch.Generator().manual_seed(self.config.seed * 1_000_000_007 + number)
+        example = make_example(self.pool.batch(number), self.config, self.recipe, self.vae, generator)
+        video = torch.randn(example.video.shape, generator=generator).to(self.device)
+        rays = torch.randn(example.rays.shape, generator=generator).to(self.device)
+        return example.to(self.device), (video, rays)
+
+    def loss(self, model: Any, batch: Batch) -> dict[str, Tensor]:
+        """The loss of an example (`flow_loss`)."""
+        return flow_loss(model, *batch, self.config, self.recipe, self.device_vae)
+
+    def validate(
+        self, weights: Mapping[str, Tensor], accelerator: Accelerator, samples: Path | None
+    ) -> dict[str, float]:
+        """Camera errors on validation scenes (validate.pose_figures)."""
+        averaged = self._averaged(weights).eval()
+        if self.draw_samples is not None and samples is not None:
+            self.draw_samples(averaged, self.recipe, samples)
+        prepared = accelerator.prepare_model(averaged, evaluation_mode=True)
+        return pose_figures(prepared, self.validation, self.config, self.recipe, self.device_vae)
+
+    def _averaged(self, weights: Mapping[str, Tensor]) -> RaxelTransformer:
+        """A new network with the trained parameters `weights`, on the CPU."""
+        if not self.config.lora_rank:
+            averaged = RaxelTransformer(self.config.model)
+            averaged.load_state_dict(weights)
+            return averaged
+        averaged, _ = self._adapted()
+        for name, parameter in averaged.named_parameters():
+            if parameter.requires_grad:
+                parameter.data.copy_(weights[name])
+        return averaged
+
+    def save(self, weights: Mapping[str, Tensor], folder: Path, step: int) -> None:
+        """A checkpoint of `weights` in bf16, or the adapters as they are."""
+        if self.config.lora_rank:
+            save_lora(folder / LORA_FILE, weights, metadata={"steps": str(step)})
+            return
+        tensors = {name: value.to(torch.bfloat16) for name, value in weights.items()}
+        save_checkpoint(folder / WEIGHTS_FILE, tensors, self.config.model,
+                        metadata={METADATA_KEY: self.recipe.to_json(), "steps": str(step)})  # fmt: skip
+
+
+def learning_rate(step: int, config: TrainConfig) -> float:
+    """Linear warm-up, constant, then linear to a tenth."""
+    warm = min(1.0, (step + 1) / config.warmup)
+    left = (config.steps - step) / max(config.steps * (1 - config.decay_from), 1)
+    return config.learning_rate * warm * max(0.1, min(1.0, left))
+
+
+def make_optimizers(
+    model: RaxelTransformer, config: TrainConfig
+) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
+    """Muon for the matrices inside the blocks, AdamW for embeddings, heads, norms and modulations."""
+    matrices = [p for name, p in model.named_parameters() if name.startswith("blocks.") and p.ndim == 2]
+    chosen = {id(p) for p in matrices}
+    rest = [p for p in model.parameters() if id(p) not in chosen]
+    muon = torch.optim.Muon(matrices, lr=config.learning_rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw")
+    return muon, torch.optim.AdamW(rest, lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=0.0)
+
+
+def make_recipe(config: TrainConfig, clips: LatentClips, vae: VideoVAE, vae_name: str) -> Recipe:
+    """The recipe of a run: latent statistics measured on `clips`, spreads kept above a share of the largest."""
+    clips = clips[: min(len(clips), 512)].to("cpu")
+    reference = torch.arange(len(clips)) % config.frames * (torch.arange(len(clips)) % 2)
+    camera = canonical_cameras(clips.camera, clips.near_depth, reference)
+    rays = vae.encode(raxels_of(camera, config.hw))
+    return _recipe(config, vae_name, floored(LatentStatistics.from_latents(clips.video), VIDEO_STD_FLOOR),
+                   floored(LatentStatistics.from_latents(rays), RAY_STD_FLOOR))  # fmt: skip
+
+
+def _recipe(config: TrainConfig, vae_name: str, video: LatentStatistics, rays: LatentStatistics) -> Recipe:
+    return Recipe(vae=vae_name, frames=config.frames, hw=config.hw, fps=config.fps, unit="near_depth",
+                  video_statistics=video, ray_statistics=rays)  # fmt: skip
+
+
+def floored(statistics: LatentStatistics, floor: float) -> LatentStatistics:
+    """Statistics in which no std is below `floor` of the largest."""
+    least = floor * max(statistics.std)
+    return LatentStatistics(statistics.mean, tuple(max(s, least) for s in statistics.std))
