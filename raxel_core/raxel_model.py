@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .geometry.camera import Camera
 from .latents.frames import check_frame_count, latent_frames
 from .latents.patch_vae import load_patch_vae
 from .latents.vae import VideoVAE, encode_images
+from .latents.wan_vae import WanVAE, is_wan_vae, load_wan_vae
 from .model.checkpoint import load_checkpoint, read_header
+from .model.lora import merge_lora
 from .model.transformer import RaxelTransformer
+from .offload import Demand, check_bounded, demand, nbytes, place
 from .raxels import encode_raxels, raxel_hw
 from .recipe import METADATA_KEY, Recipe
 
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
 EMBEDDED_MODEL = "raxel-tiny"
 RAXEL_MULTIPLE = 16
+SOURCES = 4  # that memory is planned for
+# The most that Wan's VAE holds besides weights while it decodes, for each pixel of a frame, counted at two sizes.
+WAN_VAE_BYTES_PER_PIXEL = 20_000
 _VAE_SUFFIX = "-vae"
 
 
@@ -51,7 +58,7 @@ class RaxelModel:
 
     @property
     def device(self) -> torch.device:
-        """Where the network's weights are."""
+        """Where the network computes; its first parameters are always there, whatever waits elsewhere."""
         return next(self.transformer.parameters()).device
 
     @property
@@ -129,18 +136,29 @@ def load_model(
     name_or_path: str | Path = EMBEDDED_MODEL,
     *,
     vae: VideoVAE | str | Path | None = None,
-    device: torch.device | str = "cpu",
+    device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
+    vram: int | None = None,
+    lora: str | Path | None = None,
 ) -> RaxelModel:
     """Load an embedded model by name or a checkpoint by path, ready to sample.
 
     The VAE is the one the checkpoint's recipe names when that one is embedded; otherwise `vae` gives it, as an object
-    or as the path of a VAE file or folder. Raises ValueError when the file is no raxel checkpoint, says nothing of its
-    training, or needs a VAE that was not given; OSError when it cannot be read.
+    or as the path of a VAE file or folder. With `vram`, so many bytes of the GPU are used for clips of the recipe's
+    size (see `offload`): what does not fit waits in RAM. `device` is the CPU unless given, with `vram` a GPU. `lora`
+    is a file of adapters to add to the weights (see `lora`).
+    Raises ValueError when the file is no raxel checkpoint, says nothing of its training, needs a VAE that was not given
+    or more than `vram`; OSError when it cannot be read.
     """
-    if dtype is None and torch.device(device).type == "cpu":
+    device = torch.device(device or ("cuda" if vram is not None and torch.cuda.is_available() else "cpu"))
+    if vram is not None:
+        check_bounded(device, vram)
+    if dtype is None and device.type == "cpu":
         dtype = torch.float32
-    loaded = load_checkpoint(_checkpoint_path(name_or_path), device=device, dtype=dtype)
+    stored_on = device if vram is None else "cpu"
+    loaded = load_checkpoint(_checkpoint_path(name_or_path), device=stored_on, dtype=dtype)
+    if lora is not None:
+        merge_lora(loaded.model, lora)
     if METADATA_KEY not in loaded.metadata:
         raise ValueError(f"{name_or_path} does not say what it was trained on: its header lacks {METADATA_KEY!r}")
     recipe = Recipe.from_json(loaded.metadata[METADATA_KEY])
@@ -148,7 +166,25 @@ def load_model(
         vae = _embedded_vae(recipe.vae)
     if not isinstance(vae, VideoVAE):
         vae = load_vae(vae, device=device)
-    return RaxelModel(loaded.model.eval().requires_grad_(False), vae, recipe)
+    model = RaxelModel(loaded.model.eval().requires_grad_(False), vae, recipe)
+    if vram is not None:
+        place(model.transformer, device, vram, demand_of(model))
+    return model
+
+
+def demand_of(model: RaxelModel) -> Demand:
+    """What a model needs on a GPU for clips of its recipe's size with four sources (see `offload.demand`)."""
+    video, rays = model.latent_shapes(model.recipe.frames, model.recipe.hw)
+    area = math.prod(model.transformer.config.patch)
+    of_frame = (math.prod(video[2:]) + math.prod(rays[2:])) // area
+    wan = isinstance(model.vae, WanVAE)
+    weights = model.vae.autoencoder if isinstance(model.vae, WanVAE) else model.vae
+    return demand(
+        model.transformer,
+        tokens=(video[1] + SOURCES) * of_frame,
+        vae=nbytes(weights) if isinstance(weights, nn.Module) else 0,
+        vae_working=WAN_VAE_BYTES_PER_PIXEL * math.prod(model.recipe.hw) if wan else 0,
+    )
 
 
 def _checkpoint_path(name_or_path: str | Path) -> Path:
@@ -167,8 +203,6 @@ def load_vae(name_or_path: str | Path, *, device: torch.device | str = "cpu") ->
     path = _embedded().get(str(name_or_path), Path(name_or_path))
     if not path.exists():
         raise ValueError(f"the VAE {name_or_path} is not embedded; give the path of its file or folder")
-    from .latents.wan_vae import is_wan_vae, load_wan_vae
-
     if path.is_file():
         read_header(path)  # says what is wrong with a file that is no safetensors file
     if path.is_dir() or is_wan_vae(path):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from raxel_core.model import load_checkpoint, streaming
 from raxel_core.model.conversion import convert_wan
+from raxel_core.model.raype_conversion import join_expert
 
 
 def convert_slowly(source: str, target: str, unsynced_bytes: int, shard_bytes: int | None) -> None:
@@ -24,8 +26,24 @@ def convert_and_measure(source: str, target: str, report: str) -> None:
     Path(report).write_text(str(peak_resident_bytes() - before))
 
 
+def join_and_measure(source: str, target: str, report: str) -> None:
+    """As `convert_and_measure`, of an expert with RayPE."""
+    before = peak_resident_bytes()
+    join_expert(source, target)
+    Path(report).write_text(str(peak_resident_bytes() - before))
+
+
 def convert_without_disk(source: str, target: str, report: str) -> None:
     """Convert, and turn what was written of the target into holes; time and peak memory (bytes) go to `report`."""
+    _without_disk(convert_wan, source, target, report)
+
+
+def join_without_disk(source: str, target: str, report: str) -> None:
+    """As `convert_without_disk`, of an expert with RayPE."""
+    _without_disk(join_expert, source, target, report)
+
+
+def _without_disk(convert: Callable[..., object], source: str, target: str, report: str) -> None:
     target_path = Path(target)
     header = 1 << 20  # longer than the header of a 14B, and kept
 
@@ -36,7 +54,7 @@ def convert_without_disk(source: str, target: str, report: str) -> None:
                 subprocess.run(["fallocate", "-p", "-o", str(header), "-l", str(length), partial], check=True)
 
     started = time.monotonic()
-    convert_wan(source, target, progress=punch)
+    convert(source, target, progress=punch)
     figures = {"seconds": time.monotonic() - started, "peak_resident": peak_resident_bytes()}
     Path(report).write_text(json.dumps(figures))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import struct
@@ -22,6 +23,7 @@ from raxel_core.model import (
     read_header,
     save_checkpoint,
 )
+from raxel_core.model.checkpoint import map_checkpoint
 
 CONFIG = RaxelConfig(dim=24, ffn_dim=40, layers=2, heads=2, in_channels=3, patch=(1, 1, 1), text_dim=None, freq_dim=8)
 
@@ -101,6 +103,30 @@ def test_weights_stay_mapped_from_the_file(saved):
     assert any(int(start, 16) <= weight.data_ptr() < int(end, 16) for start, end in ranges)
 
 
+def test_blocks_share_nothing(saved):
+    # A hook, a buffer or a weight of one block must not be another's, though all are made from one.
+    first, second = load_checkpoint(saved).model.blocks
+    for (name, a), (other, b) in zip(first.named_modules(), second.named_modules(), strict=True):
+        assert name == other and a is not b and type(a) is type(b)
+        kept = {key for key, value in vars(a).items() if isinstance(value, dict | set)}
+        assert {"_parameters", "_modules", "_buffers", "_forward_hooks"} <= kept
+        assert not [key for key in kept if vars(a)[key] is vars(b)[key]]
+        assert not {id(p) for p in a.parameters()} & {id(p) for p in b.parameters()}
+    fresh = RaxelTransformer(CONFIG)
+    assert [n for n, _ in fresh.named_modules()] == [n for n, _ in load_checkpoint(saved).model.named_modules()]
+
+
+def test_garbage_is_collected_again_after_opening(saved, tmp_path):
+    assert gc.isenabled()
+    load_checkpoint(saved)
+    with pytest.raises(FileNotFoundError):
+        load_checkpoint(tmp_path / "none.safetensors")
+    saved.write_bytes(saved.read_bytes()[:-1])
+    with pytest.raises(ValueError, match="truncated"):
+        load_checkpoint(saved)
+    assert gc.isenabled()
+
+
 # --- writing
 
 
@@ -161,6 +187,7 @@ def test_missing_files_and_folders_are_named(tmp_path):
         (b"\x10\x00\x00", "truncated: 3 bytes"),
         (struct.pack("<Q", 1000) + b"{}", "truncated: its header takes 1000 bytes, the file has 10"),
         (struct.pack("<Q", 1 << 62) + b"{}", "claims a header of 4611686018427387904 bytes"),
+        (struct.pack("<Q", 100_000_000) + b"{}", "claims a header of 100000000 bytes, over the limit of 16000000"),
         (struct.pack("<Q", 2) + b"[]", "not a JSON object"),
         (struct.pack("<Q", 4) + b"\xff\xfe{}", "not JSON"),
         (struct.pack("<Q", 60_000) + b"[" * 60_000, "not JSON"),
@@ -227,6 +254,23 @@ def test_a_tensor_of_another_shape_is_named(saved):
     state, metadata = load_file(saved), read_header(saved).metadata
     save_file(state | {"video_modality": torch.zeros(25)}, saved, metadata=metadata)
     with pytest.raises(ValueError, match=r"video_modality has shape \(25,\), its configuration expects \(24,\)"):
+        load_checkpoint(saved)
+
+
+def test_a_dtype_that_is_no_weight_is_named(saved):
+    state, metadata = load_file(saved), read_header(saved).metadata
+    save_file(state | {"video_modality": torch.zeros(24, dtype=torch.int32)}, saved, metadata=metadata)
+    with pytest.raises(ValueError, match="video_modality has dtype I32, a weight's is F32, F16, BF16"):
+        load_checkpoint(saved)
+
+
+def test_one_name_twice_in_a_header_is_refused(saved):
+    data = saved.read_bytes()
+    size = struct.unpack("<Q", data[:8])[0]
+    entry = json.dumps(json.loads(data[8 : 8 + size])["video_modality"]).encode()
+    text = b'{"video_modality": ' + entry + b", " + data[9 : 8 + size]
+    saved.write_bytes(struct.pack("<Q", len(text)) + text + data[8 + size :])
+    with pytest.raises(ValueError, match="has 'video_modality' twice"):
         load_checkpoint(saved)
 
 
@@ -301,6 +345,33 @@ def test_a_missing_shard_is_named(index):
     shard.unlink()
     with pytest.raises(FileNotFoundError, match=shard.name):
         load_checkpoint(index)
+
+
+def test_a_truncated_shard_is_named(index):
+    shard = sorted(index.parent.glob("set-*.safetensors"))[1]
+    shard.write_bytes(shard.read_bytes()[:-7])
+    with pytest.raises(ValueError, match=rf"{shard.name} is truncated: .* ends at byte"):
+        load_checkpoint(index)
+
+
+def test_a_tensor_in_two_shards_is_named(index):
+    first, second = sorted(index.parent.glob("set-*.safetensors"))[:2]
+    double = sorted(read_header(first).tensors)[0]
+    state = load_file(second) | {double: torch.zeros(1)}
+    save_file(state, second, metadata=read_header(second).metadata)
+    with pytest.raises(ValueError, match=f"{second.name} repeats tensors of an earlier shard: {double}"):
+        load_checkpoint(index)
+    with pytest.raises(ValueError, match=f"{second.name} repeats tensors of an earlier shard: {double}"):
+        map_checkpoint([first, second])
+
+
+def test_shards_are_mapped_as_one(index, model):
+    shards = sorted(index.parent.glob("set-*.safetensors"))
+    tensors, metadata = map_checkpoint(shards)
+    assert same(model.state_dict(), tensors) and RaxelConfig.from_json(metadata["raxel_config"]) == CONFIG
+    shards[-1].unlink()
+    with pytest.raises(FileNotFoundError, match=f"{shards[0].name} lacks its file {shards[-1].name}"):
+        map_checkpoint(shards)
 
 
 def test_an_index_that_disagrees_with_its_shards_is_refused(index):

@@ -107,10 +107,10 @@ def test_bad_input_is_one_sentence(official, source, tmp_path, capsys):
 
 @pytest.mark.parametrize(("text", "size"), [("5GB", 5 * 10**9), ("500 MB", 5 * 10**8), ("1.5k", 1500), ("7", 7)])
 def test_sizes_are_decimal(text, size):
-    assert convert.parse_size(text) == size
+    assert convert.parse_size(text, "--shard-size") == size
 
 
 @pytest.mark.parametrize("text", ["", "GB", "-1GB", "0", "5TB", "1e9", "٥GB"])
 def test_other_sizes_are_refused(text):
     with pytest.raises(ValueError, match="--shard-size is a size"):
-        convert.parse_size(text)
+        convert.parse_size(text, "--shard-size")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import importlib
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +26,7 @@ from ..geometry.procrustes import focal_from_bundles, motion_to_bundle
 from ..geometry.rays import pixel_grid
 from ..geometry.trajectory import Trajectory
 from ..raxels import RAXEL_SCALE, encode_raxels
+from .comfyui import comfyui_folder, importable, keep_comfyui_on_the_cpu
 
 FRAMES = 81
 VIDEO_HW = (480, 832)
@@ -149,12 +149,12 @@ def _socket_rows(repeats: int) -> list[GeometryRow]:
 
 def _comfyui_rays() -> tuple[ModuleType | None, str]:
     """ComfyUI's module of camera rays, from the folder in COMFYUI_PATH, or None and why there is none."""
-    folder = os.environ.get("COMFYUI_PATH")
+    folder = comfyui_folder()
     if not folder:
         return None, "COMFYUI_PATH names no ComfyUI"
     try:
-        with _importable(folder):
-            _keep_comfyui_on_the_cpu()
+        with importable(folder):
+            keep_comfyui_on_the_cpu()
             module = importlib.import_module("comfy_extras.nodes_camera_trajectory")
     except ImportError as error:
         return None, f"ComfyUI in COMFYUI_PATH can not be imported ({error})"
@@ -237,14 +237,14 @@ def _start_row() -> GeometryRow:
     The pack is loaded once more under another name, so that nothing that is loaded already shortens the figure; its
     nodes are part of it where COMFYUI_PATH leads to ComfyUI.
     """
-    what, folder = "import of the pack", os.environ.get("COMFYUI_PATH")
+    what, folder = "import of the pack", comfyui_folder()
     root = Path(__file__).resolve().parents[2]
     parts = [f"{_PACK}.raxel_core.pipeline"]
     started = time.perf_counter()
     try:
-        with _importable(folder), _loaded_again(root):
+        with importable(folder), _loaded_again(root):
             if folder:
-                _keep_comfyui_on_the_cpu()
+                keep_comfyui_on_the_cpu()
                 importlib.import_module("comfy_api.latest")
                 importlib.import_module("nodes")
                 importlib.import_module("server")  # ComfyUI has loaded it before it looks for packs
@@ -257,24 +257,6 @@ def _start_row() -> GeometryRow:
     except ImportError as error:
         return GeometryRow(what, skipped=f"ComfyUI in COMFYUI_PATH can not be imported ({error})")
     return GeometryRow(what + (" with its nodes" if folder else ""), taken, goal="at most 300 ms", met=taken <= 300.0)
-
-
-def _keep_comfyui_on_the_cpu() -> None:
-    """Tell ComfyUI not to look for a GPU when it is imported, as its flag --cpu does; ImportError without ComfyUI."""
-    importlib.import_module("comfy.cli_args").args.cpu = True
-
-
-@contextmanager
-def _importable(folder: str | None) -> Iterator[None]:
-    """Look for modules in `folder` first, while this lasts; None changes nothing."""
-    if folder is None:
-        yield
-        return
-    sys.path.insert(0, folder)
-    try:
-        yield
-    finally:
-        sys.path.remove(folder)
 
 
 @contextmanager

@@ -10,13 +10,13 @@ import logging
 import sys
 from collections.abc import Sequence
 
+from ..parallel import leave_processes
 from . import benchmark, convert, demo, evaluate, generate, joint, loop, pose, train, train_vae, trajectory
+from .console import sentence
 
 COMMANDS = (demo, pose, generate, joint, loop, trajectory, convert, evaluate, train, train_vae, benchmark)
 BAD_INPUT = 2
 INTERRUPTED = 130
-# What PyTorch says on a GPU and on the CPU; it has an exception of its own for the first only.
-_OUT_OF_MEMORY = ("out of memory", "DefaultCPUAllocator")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -37,24 +37,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="raxel: %(message)s", stream=sys.stderr)
     try:
         options.run(options)
+        leave_processes()
     except (ValueError, OSError, MemoryError, RuntimeError) as error:
-        sentence = _sentence(error)
-        if sentence is None:
+        told = sentence(error)
+        if told is None:
             raise
-        print(f"raxel: {' '.join(sentence.split())}", file=sys.stderr)
+        print(f"raxel: {' '.join(told.split())}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         print("raxel: interrupted", file=sys.stderr)
         return INTERRUPTED
     return 0
-
-
-def _sentence(error: Exception) -> str | None:
-    """What to tell the user of an error of theirs or of their machine; None of one of ours."""
-    if isinstance(error, OSError) and error.filename and error.strerror:
-        return f"{error.filename}: {error.strerror}"
-    if isinstance(error, (ValueError, OSError)):
-        return str(error)
-    if isinstance(error, MemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY):
-        return "the memory does not suffice: take fewer frames, smaller pictures, a smaller batch or another --device"
-    return None

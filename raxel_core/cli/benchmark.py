@@ -1,16 +1,25 @@
-"""`benchmark geometry`: how fast the camera mathematics is, beside other libraries in the same process."""
+"""`benchmark geometry|model|checkpoint`: how fast cameras, network and files are, beside others where there are any."""
 
 from __future__ import annotations
 
 import argparse
 import json
 from dataclasses import asdict
+from types import MappingProxyType
+
+from .options import check_device
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Add the command's arguments."""
     parser = commands.add_parser("benchmark", help="measure speed, beside other libraries where they are installed")
-    parser.add_argument("what", choices=("geometry",), help="what is measured")
+    parser.add_argument(
+        "what",
+        choices=tuple(BENCHMARKS),
+        help="geometry: cameras, raxels and poses on the CPU; model: one step of the network beside Wan's own (that of "
+        "ComfyUI where COMFYUI_PATH names one and its Python runs this, else diffusers'); checkpoint: opening 40 GB",
+    )
+    parser.add_argument("--device", help="model: where it runs, cpu or cuda (cuda where there is one, or cpu)")
     parser.add_argument("--repeats", type=int, default=10, help="runs of which the shortest counts (10)")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.set_defaults(run=run)
@@ -18,12 +27,38 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Measure and print."""
-    from ..benchmarks.geometry import print_geometry_benchmark, run_geometry_benchmark
-
     if options.repeats < 1:
         raise ValueError(f"at least 1 run is needed, got {options.repeats}")
-    rows = run_geometry_benchmark(repeats=options.repeats)
+    rows = BENCHMARKS[options.what](options)
     if options.json:
-        print(json.dumps([{**asdict(row), "ratio": row.ratio} for row in rows], indent=2))
-    else:
+        print(json.dumps(rows, indent=2, default=str))
+
+
+def _geometry(options: argparse.Namespace) -> list[dict[str, object]]:
+    from ..benchmarks.geometry import print_geometry_benchmark, run_geometry_benchmark
+
+    rows = run_geometry_benchmark(repeats=options.repeats)
+    if not options.json:
         print_geometry_benchmark(rows)
+    return [{**asdict(row), "ratio": row.ratio} for row in rows]
+
+
+def _model(options: argparse.Namespace) -> list[dict[str, object]]:
+    from ..benchmarks.model import print_model_benchmark, row_values, run_model_benchmark
+
+    rows = run_model_benchmark(device=check_device(options.device), repeats=options.repeats)
+    if not options.json:
+        print_model_benchmark(rows)
+    return [row_values(row) for row in rows]
+
+
+def _checkpoint(options: argparse.Namespace) -> list[dict[str, object]]:
+    from ..benchmarks.checkpoint import print_checkpoint_benchmark, run_checkpoint_benchmark
+
+    opening = run_checkpoint_benchmark(repeats=options.repeats)
+    if not options.json:
+        print_checkpoint_benchmark(opening)
+    return [{**asdict(opening), "met": opening.met}]
+
+
+BENCHMARKS = MappingProxyType({"geometry": _geometry, "model": _model, "checkpoint": _checkpoint})

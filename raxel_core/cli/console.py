@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 
 WIDTH = 30
 _REDRAW_SECONDS = 0.1
+# What PyTorch says on a GPU and on the CPU; it has an exception of its own for the first only.
+_OUT_OF_MEMORY = ("out of memory", "DefaultCPUAllocator")
 
 
 def progress_bar(label: str) -> Callable[[int, int], None]:
@@ -18,7 +20,7 @@ def progress_bar(label: str) -> Callable[[int, int], None]:
     def draw(done: int, total: int) -> None:
         nonlocal drawn
         now = time.monotonic()
-        if not sys.stderr.isatty() or (done < total and now - drawn < _REDRAW_SECONDS):
+        if not sys.stderr.isatty() or not _speaks() or (done < total and now - drawn < _REDRAW_SECONDS):
             return
         drawn = now
         filled = WIDTH * done // max(total, 1)
@@ -30,12 +32,32 @@ def progress_bar(label: str) -> Callable[[int, int], None]:
 
 
 def show(body: Mapping[str, object], text: str, *, as_json: bool) -> None:
-    """Print a result: `body` as strict JSON for machines, otherwise `text` for people."""
+    """Print a result, once for all processes: `body` as strict JSON for machines, otherwise `text` for people."""
     from ..evaluation.report import to_json
 
-    print(to_json(body) if as_json else text)
+    if _speaks():
+        print(to_json(body) if as_json else text)
 
 
 def say(message: str) -> None:
-    """Tell the user something that is no result, on stderr."""
-    print(f"raxel: {message}", file=sys.stderr)
+    """Tell the user something that is no result, on stderr, once for all processes."""
+    if _speaks():
+        print(f"raxel: {message}", file=sys.stderr)
+
+
+def sentence(error: Exception) -> str | None:
+    """What to tell the user of an error of theirs or of their machine; None of one of ours."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, (ValueError, OSError)):
+        return str(error)
+    if isinstance(error, MemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY):
+        return "the memory does not suffice: take fewer frames, smaller pictures, a smaller batch or another --device"
+    return None
+
+
+def _speaks() -> bool:
+    """Whether this is the process of those a launcher has started that speaks to the user."""
+    from ..parallel import is_first_process
+
+    return is_first_process()

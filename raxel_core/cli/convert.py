@@ -1,27 +1,35 @@
-"""`convert SOURCE TARGET`: Wan 2.1 T2V's public weights made a raxel checkpoint to train, and the way back."""
+"""`convert SOURCE TARGET`: Wan 2.1 T2V's public weights made a raxel checkpoint to train, and the way back; and the
+release of RayPE (SCoPE) made one file for ComfyUI."""
 
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
+from typing import Any
 
 from .console import progress_bar, say, show
+from .options import parse_size
 
 DTYPES = ("float32", "bfloat16", "float16")
 UNITS = ("metre", "near_depth")
 VAE = "wan2.1-vae"
 FRAMES, HW, FPS = 81, (480, 832), 16.0
-_SIZES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
+_TO = (
+    "raxel: of Wan 2.1 T2V; wan: the video half of a raxel checkpoint; expert: the shards of a Wan model with RayPE as "
+    "one ComfyUI file; raype: its RayPE alone (raxel)"
+)
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Add the command's arguments."""
-    parser = commands.add_parser("convert", help="make a raxel checkpoint of Wan 2.1 T2V's weights, or the way back")
+    parser = commands.add_parser("convert", help="make a raxel checkpoint of Wan's weights and back, or RayPE's files")
     parser.add_argument("source", type=Path, metavar="SOURCE", help="a .safetensors file, an index or a folder of them")
     parser.add_argument("target", type=Path, metavar="TARGET", help="the .safetensors file to write")
-    parser.add_argument("--to", choices=("raxel", "wan"), default="raxel", help="wan takes out the video half (raxel)")
+    parser.add_argument("--to", choices=("raxel", "wan", "expert", "raype"), default="raxel", help=_TO)
     parser.add_argument("--dtype", choices=DTYPES, help="of the weights written (the source's; bfloat16 for fp8)")
+    parser.add_argument(
+        "--quantize", choices=("fp8_scaled",), help="store the blocks' weights in 8 bits; also of a raxel checkpoint"
+    )
     parser.add_argument("--shard-size", metavar="SIZE", help="largest file, as 5GB or 500MB (one file)")
     parser.add_argument("--unit", choices=UNITS, help="unit that camera centres will be trained in (near_depth)")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -32,30 +40,36 @@ def run(options: argparse.Namespace) -> None:
     """Convert, print what was recognised and written."""
     import torch
 
-    from ..model.conversion import convert_wan, extract_wan
+    from ..model.conversion import convert_wan, extract_wan, is_raxel, quantize_checkpoint
+    from ..model.raype_conversion import extract_raype, join_expert
     from ..recipe import METADATA_KEY
 
-    dtype = getattr(torch, options.dtype) if options.dtype else None
-    shard_bytes = None if options.shard_size is None else parse_size(options.shard_size)
-    progress = progress_bar("tensors")
-    if options.to == "wan":
-        if options.unit:
-            raise ValueError("--unit belongs to a raxel checkpoint, not to --to wan")
-        done = extract_wan(options.source, options.target, dtype=dtype, shard_bytes=shard_bytes, progress=progress)
+    how: dict[str, Any] = {
+        "dtype": getattr(torch, options.dtype) if options.dtype else None,
+        "shard_bytes": None if options.shard_size is None else parse_size(options.shard_size, "--shard-size"),
+        "progress": progress_bar("tensors"),
+    }
+    of_raxel = options.to == "raxel" and options.quantize is not None and is_raxel(options.source)
+    if options.unit and (options.to != "raxel" or of_raxel):
+        found = "a checkpoint that says its own" if of_raxel else f"--to {options.to}"
+        raise ValueError(f"--unit belongs to a raxel checkpoint made of Wan's weights, not to {found}")
+    if options.quantize and options.to in ("wan", "raype"):
+        raise ValueError(f"--quantize belongs to a raxel checkpoint or an expert, not to --to {options.to}")
+    if options.to == "expert":
+        done = join_expert(options.source, options.target, quantization=options.quantize, **how)
+    elif options.to != "raxel":
+        take_out = {"wan": extract_wan, "raype": extract_raype}[options.to]
+        done = take_out(options.source, options.target, **how)
+    elif of_raxel:
+        done = quantize_checkpoint(options.source, options.target, quantization=options.quantize, **how)
     else:
         metadata = {METADATA_KEY: wan_recipe(options.unit or "near_depth")}
-        done = convert_wan(
-            options.source,
-            options.target,
-            dtype=dtype,
-            shard_bytes=shard_bytes,
-            metadata=metadata,
-            progress=progress,
-        )
+        done = convert_wan(options.source, options.target, quantization=options.quantize, metadata=metadata, **how)
     say(f"wrote {done.path}")
     config = f"{done.config.layers} layers of {done.config.dim}"
     body = {"file": str(done.path), "layout": done.layout, "layers": done.config.layers, "dim": done.config.dim}
-    body |= {"dtype": str(done.dtype).removeprefix("torch."), "tensors": done.tensors}
+    quantized = f"{options.quantize} and " if options.quantize else ""
+    body |= {"dtype": quantized + str(done.dtype).removeprefix("torch."), "tensors": done.tensors}
     show(body, f"{config} ({done.layout}), {done.tensors} tensors in {body['dtype']}", as_json=options.json)
 
 
@@ -68,12 +82,3 @@ def wan_recipe(unit: str) -> str:
     from ..recipe import Recipe
 
     return Recipe(VAE, FRAMES, HW, FPS, unit, WAN_STATISTICS, WAN_STATISTICS).to_json()
-
-
-def parse_size(text: str) -> int:
-    """The bytes of a size such as 5GB, 500MB or 1000000 (decimal units); ValueError otherwise."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]?)B?", text.strip(), re.IGNORECASE | re.ASCII)
-    size = int(float(found[1]) * _SIZES[found[2].upper()]) if found else 0
-    if size < 1:
-        raise ValueError(f"--shard-size is a size such as 5GB or 500MB, got {text!r}")
-    return size

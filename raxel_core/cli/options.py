@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from ..framing import Framing
     from ..geometry.trajectory import Trajectory
+    from ..parallel import Processes
     from ..pipeline import RaxelModel, Source
     from ..video_io import Clip
 
@@ -39,13 +41,16 @@ MOVES = (
     "handheld",
 )
 DTYPES = ("float32", "bfloat16", "float16")
+_SIZES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
     """The model, where it runs, the seed and the form of the answer."""
     parser.add_argument("--model", default="raxel-tiny", help="an embedded model or a checkpoint file (raxel-tiny)")
+    parser.add_argument("--lora", type=Path, help="a LoRA file of that model, added to its weights")
     parser.add_argument("--vae", help="file or folder of the VAE, for models whose VAE is not embedded")
-    parser.add_argument("--device", default="cpu", help="where the model runs: cpu, cuda, cuda:1, mps (cpu)")
+    parser.add_argument("--device", help="where the model runs: cpu, cuda, cuda:1, mps (cuda where there is one)")
+    parser.add_argument("--vram", metavar="SIZE", help="memory of the GPU to use, as 12GB; the rest waits in RAM (all)")
     parser.add_argument("--dtype", choices=DTYPES, help="precision (float32 on the CPU, else the file's)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the noise (0)")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -82,8 +87,13 @@ def add_method(parser: argparse.ArgumentParser) -> None:
 
 
 def add_clip(parser: argparse.ArgumentParser) -> None:
-    """Which part of a video is read."""
+    """The video, and which part of it is read."""
     parser.add_argument("video", type=Path, metavar="VIDEO", help="a video file")
+    add_selection(parser)
+
+
+def add_selection(parser: argparse.ArgumentParser) -> None:
+    """Which part of a video is read."""
     parser.add_argument("--frames", type=int, help="frames to read, 4n+1 (the model's)")
     parser.add_argument("--fps", type=float, help="frames a second to read (the model's)")
     parser.add_argument("--start", type=float, default=0.0, help="seconds to skip (0)")
@@ -97,14 +107,30 @@ def add_images(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def load(options: argparse.Namespace) -> RaxelModel:
-    """The model that the options name."""
+def load(options: argparse.Namespace, *, processes: Processes | None = None) -> RaxelModel:
+    """The model that the options name.
+
+    Where a launcher has started several processes, they share the work on each clip, unless `processes` are given:
+    then this is a model for one of them alone.
+    """
     import torch
 
     from ..pipeline import load_model
 
+    joined = processes or join(options)
     dtype = getattr(torch, options.dtype) if options.dtype else None
-    return load_model(options.model, vae=options.vae, device=_device(options.device), dtype=dtype)
+    vram = None if options.vram is None else parse_size(options.vram, "--vram")
+    model = load_model(options.model, vae=options.vae, device=joined.device, dtype=dtype, vram=vram, lora=options.lora)
+    if processes is None and joined.count > 1:
+        model.transformer.sequence_group = torch.distributed.group.WORLD
+    return model
+
+
+def join(options: argparse.Namespace) -> Processes:
+    """The processes that run this command, and the device that the options name for this one."""
+    from ..parallel import join_processes
+
+    return join_processes(check_device(options.device))
 
 
 def check_output(path: Path, suffix: str, *, inputs: Sequence[Path] = ()) -> Path:
@@ -138,10 +164,21 @@ def _check_takes_files(folder: Path) -> None:
         raise OSError(f"cannot write into {folder}: {error.strerror}") from error
 
 
-def _device(name: str) -> torch.device:
-    """The device of that name; ValueError when there is none, or none on this computer."""
+def parse_size(text: str, flag: str) -> int:
+    """The bytes of a size such as 5GB, 500MB or 1000000 (decimal units); ValueError otherwise."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]?)B?", text.strip(), re.IGNORECASE | re.ASCII)
+    size = int(float(found[1]) * _SIZES[found[2].upper()]) if found else 0
+    if size < 1:
+        raise ValueError(f"{flag} is a size such as 5GB or 500MB, got {text!r}")
+    return size
+
+
+def check_device(name: str | None) -> torch.device:
+    """The device of that name, or the best there is; ValueError when there is none, or none on this computer."""
     import torch
 
+    if name is None:
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
         torch.empty(0, device=device)

@@ -1,4 +1,4 @@
-"""`trajectory make`, `trajectory convert IN OUT` and `trajectory show FILE`: camera paths as files."""
+"""`trajectory make`, `convert IN OUT`, `show FILE` and `compare TRUTH ESTIMATE`: camera paths as files."""
 
 from __future__ import annotations
 
@@ -39,12 +39,13 @@ _AMOUNTS = ("amount_degrees", "amount", "factor")
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
-    """Add the three commands and their arguments."""
-    parser = commands.add_parser("trajectory", help="make, convert and show camera paths")
+    """Add the four commands and their arguments."""
+    parser = commands.add_parser("trajectory", help="make, convert, show and compare camera paths")
     actions = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_make(actions.add_parser("make", help="write a camera path of a move or of a plan"))
     _add_convert(actions.add_parser("convert", help="read cameras in one format and write them in another"))
     _add_show(actions.add_parser("show", help="print the figures of a camera path and draw it"))
+    _add_compare(actions.add_parser("compare", help="print how far one camera path is from another"))
 
 
 def _add_make(parser: argparse.ArgumentParser) -> None:
@@ -79,6 +80,15 @@ def _add_show(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="PNG", help="also draw the path into this picture")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.set_defaults(run=run_show)
+
+
+def _add_compare(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("truth", type=Path, metavar="TRUTH", help="a file or folder with the cameras asked for")
+    parser.add_argument("estimate", type=Path, metavar="ESTIMATE", help="one with the cameras that were found")
+    parser.add_argument("--reduction", choices=("mean", "sum"), default="mean", help="over frames (mean)")
+    _add_input(parser)
+    parser.add_argument("--json", action="store_true", help="print the result as JSON, angles in radians")
+    parser.set_defaults(run=run_compare)
 
 
 def _add_input(parser: argparse.ArgumentParser) -> None:
@@ -116,7 +126,7 @@ def run_convert(options: argparse.Namespace) -> None:
     """Read, write, print how the input was read."""
     if options.output.exists() and options.input.exists() and options.output.samefile(options.input):
         raise ValueError(f"{options.output} is read, and so cannot be where the result is written")
-    reading = _read(options)
+    reading = _read(options.input, options)
     files = _write(reading.trajectory, options.output, options.target_format)
     show({**_told(reading), "files": files}, reading.text, as_json=options.json)
 
@@ -127,12 +137,25 @@ def run_show(options: argparse.Namespace) -> None:
 
     if options.out:
         shared.check_output(options.out, ".png", inputs=[options.input])
-    reading = _read(options)
+    reading = _read(options.input, options)
     if options.out:
         write_plot(options.out, {options.input.name: reading.trajectory})
         say(f"wrote {options.out}")
     body, text = _figures(reading.trajectory)
     show({**_told(reading), **body}, f"{reading.text}\n{text}", as_json=options.json)
+
+
+def run_compare(options: argparse.Namespace) -> None:
+    """Read both, print every figure of the estimate against the truth."""
+    from dataclasses import asdict
+
+    from ..evaluation.report import pose_report
+
+    truth, estimate = (_read(path, options).trajectory for path in (options.truth, options.estimate))
+    if truth.unit != estimate.unit:
+        say(f"the truth counts in {truth.unit}, the estimate in {estimate.unit}: only normalised lengths compare")
+    report = pose_report(estimate.camera, truth.camera, unit=truth.unit, reduction=options.reduction)
+    show({"reduction": options.reduction, **asdict(report)}, report.table(), as_json=options.json)
 
 
 def _move(options: argparse.Namespace) -> Trajectory:
@@ -174,8 +197,8 @@ def _given(options: argparse.Namespace, *names: str) -> dict[str, Any]:
     return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
 
 
-def _read(options: argparse.Namespace) -> Reading:
-    """The cameras of the input, with what the options say where the format does not."""
+def _read(path: Path, options: argparse.Namespace) -> Reading:
+    """The cameras of `path`, with what the options say where the format does not."""
     from dataclasses import replace
 
     from ..camera_io import Assumed, read_cameras
@@ -185,7 +208,7 @@ def _read(options: argparse.Namespace) -> Reading:
     size = {"height": assumed.hw[0], "width": assumed.hw[1], **_given(options, "height", "width")}
     hw = check_hw((size["height"], size["width"]))
     assumed = replace(assumed, hw=hw, **_given(options, "fov_degrees", "fps", "unit", "track"))
-    return read_cameras(options.input, format=options.source_format, assumed=assumed)
+    return read_cameras(path, format=options.source_format, assumed=assumed)
 
 
 def _write(trajectory: Trajectory, path: Path, target_format: str | None) -> list[str]:

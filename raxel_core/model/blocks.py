@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from .attention import Attention
 from .config import RaxelConfig
 from .layers import Factory, FeedForward, WanAttention, cast_to, cross_attend, gated_add, merge_heads, modulate
+from .sequence_parallel import TokenShares
 
 Meeting = Callable[[Tensor, Tensor, Tensor, tuple[int, int]], Tensor]
 
@@ -22,6 +23,7 @@ class Conditioning(NamedTuple):
     rays: Tensor | None  # [B, Tr, 6, dim] of the ray stream
     rotation: Tensor  # [1 or B, L + Lr, 1, head_dim / 2, 2], video tokens first
     text: Tensor | None  # [B, M, dim] embedded text
+    shares: TokenShares | None = None  # where the tokens, and their rotation, are those of one process of several
 
 
 class WanLayers(nn.Module):
@@ -94,7 +96,7 @@ class TwoStreamBlock(WanLayers):
         h_video = modulate(self.norm1(video), video_mod[0], video_mod[1])
         h_rays = modulate(self.ray_norm1(rays), ray_mod[0], ray_mod[1])
         meet = self._meet_jointly if self.joint else self._stay_within
-        y_video, y_rays = self._attend(self.self_attn, h_video, h_rays, condition.rotation, meet)
+        y_video, y_rays = self._attend(self.self_attn, h_video, h_rays, condition, meet)
         video = gated_add(video, y_video, video_mod[2])
         rays = gated_add(rays, y_rays, ray_mod[2])
         if not self.joint:
@@ -110,22 +112,24 @@ class TwoStreamBlock(WanLayers):
             getattr(self, self.inter),
             self.inter_norm(video),
             self.ray_norm3(rays),
-            condition.rotation,
+            condition,
             self._meet_across,
         )
         gate, ray_gate = cast_to(self.inter_gate, video), cast_to(self.ray_inter_gate, rays)
         return gated_add(video, y_video, gate[None, None]), gated_add(rays, y_rays, ray_gate[None, None])
 
     def _attend(
-        self, layer: WanAttention, video: Tensor, rays: Tensor, rotation: Tensor, meet: Meeting
+        self, layer: WanAttention, video: Tensor, rays: Tensor, condition: Conditioning, meet: Meeting
     ) -> tuple[Tensor, Tensor]:
         """One attention layer over both streams. Projections act on each token alone, so both streams pass them in
         one call: weights that stream from RAM are moved once. `meet` decides who sees whom."""
         lengths = (video.shape[1], rays.shape[1])
         both = torch.cat((video, rays), dim=1)
-        q = layer.query(both, rotation)
-        k, v = layer.key_value(both, rotation)  # [B, heads, L + Lr, head_dim]
-        y_video, y_rays = layer.o(meet(q, k, v, lengths)).split(lengths, dim=1)
+        q = layer.query(both, condition.rotation)
+        k, v = layer.key_value(both, condition.rotation)  # [B, heads, L + Lr, head_dim]
+        shares = condition.shares
+        attended = meet(q, k, v, lengths) if shares is None else shares.attend(meet, q, k, v)
+        y_video, y_rays = layer.o(attended).split(lengths, dim=1)
         return y_video, y_rays
 
     def _stay_within(self, q: Tensor, k: Tensor, v: Tensor, lengths: tuple[int, int]) -> Tensor:

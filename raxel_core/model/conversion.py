@@ -1,6 +1,6 @@
 """Wan 2.1 T2V's weights made a raxel checkpoint, and its video half made Wan's again, tensor by tensor.
 
-Read and written in pieces of 64 MB or less, so that the model's size does not matter. Each value is checked on its way.
+Read and written in pieces of 16 MB or less, so that the model's size does not matter. Each value is checked on its way.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from .checkpoint import (
     FORMAT_KEY,
     PICKLED,
     RESERVED,
+    SET_KEY,
+    Header,
     _check_tensors,
     _checkpoint_files,
     _config_of,
@@ -28,12 +30,14 @@ from .checkpoint import (
     _parse_object,
 )
 from .config import RaxelConfig
+from .quantization import FP8_NAMES, FP8_SCALED, Values, dequantized, quantize, weights_and_scales
+from .raype import RayPEConfig
 from .state_dict import expected_shapes, initial_fill, ray_source, to_wan
-from .streaming import Progress, write_streamed
+from .streaming import Pieces, Progress, write_streamed
 from .tensor_map import map_tensors
 from .wan_layouts import StoredTensor, WanLayout, recognize, stored_tensor
 
-PIECE = 1 << 24  # elements
+PIECE = 1 << 22  # elements: C's allocator keeps blocks of this size, larger ones are fetched and cleared each time
 TARGET_DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 MAX_CONFIG_BYTES = 1_000_000
 SHARD_NAME = re.compile(r"-\d{5}-of-\d{5}\.safetensors$")
@@ -45,7 +49,7 @@ class Conversion:
 
     path: Path
     layout: str
-    config: RaxelConfig
+    config: RaxelConfig | RayPEConfig
     dtype: torch.dtype
     tensors: int
 
@@ -63,9 +67,9 @@ class _Source:
 
     def pieces(self, stored: StoredTensor, dtype: torch.dtype) -> Iterator[Tensor]:
         """A tensor's flat pieces in `dtype`, dequantised; ValueError names it when it holds NaN or infinity."""
-        scale = None if stored.scale is None else self.tensor(stored.scale).float().reshape(())
+        scale = None if stored.scale is None else self.tensor(stored.scale)
         for piece in self.tensor(stored.key).flatten().split(PIECE):
-            values = piece if scale is None else piece.float() * scale
+            values = piece if scale is None else dequantized(piece, scale)
             converted = values.to(dtype)
             if not _is_finite(converted):
                 where = f"{self.places[stored.key][0].name}: {stored.key}"
@@ -80,6 +84,7 @@ def convert_wan(
     target: str | os.PathLike[str],
     *,
     dtype: torch.dtype | None = None,
+    quantization: str | None = None,
     shard_bytes: int | None = None,
     metadata: Mapping[str, str] | None = None,
     progress: Progress | None = None,
@@ -88,8 +93,9 @@ def convert_wan(
 
     `source` is a safetensors file, an index of shards, or a folder of them: Wan's own, ComfyUI's or diffusers' (see
     `wan_layouts`). The ray branch starts as copies of the video's layers with its gates at zero, so that the video
-    stream is Wan's. `dtype` is that of all tensors (the source's own; bfloat16 for fp8). `metadata` is kept in the
-    header. Files and resuming are as in `streaming.write_streamed`.
+    stream is Wan's. `dtype` is that of all tensors (the source's own; bfloat16 for fp8), but of the blocks' weights
+    where `quantization` is "fp8_scaled" (see `quantization`). `metadata` is kept in the header. Files and resuming are
+    as in `streaming.write_streamed`.
     Raises ValueError in one sentence for a source that is not whole Wan 2.1 T2V weights, FileNotFoundError, and
     OSError when `target` cannot be written.
     """
@@ -101,13 +107,13 @@ def convert_wan(
     shapes = expected_shapes(layout.config)
     free = {**_checked(metadata), CONFIG_KEY: layout.config.to_json(), FORMAT_KEY: FORMAT}
 
-    def pieces(key: str) -> Iterator[Tensor]:
+    def values(key: str, dtype: torch.dtype) -> Iterator[Tensor]:
         stored = _start(key, layout)
         if stored is not None:
             return reader.pieces(stored, dtype)
         return iter([torch.full((shapes[key].numel(),), initial_fill(key), dtype=dtype)])
 
-    meta = {key: torch.empty(shape, dtype=dtype, device="meta") for key, shape in shapes.items()}
+    meta, pieces = _planned(shapes, values, dtype, quantization, header, files[0])
     path = write_streamed(
         _target(Path(target), files),
         meta,
@@ -118,6 +124,45 @@ def convert_wan(
         progress=progress,
     )
     return Conversion(path, layout.name, layout.config, dtype, len(meta))
+
+
+def quantize_checkpoint(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    dtype: torch.dtype | None = None,
+    quantization: str = FP8_SCALED,
+    shard_bytes: int | None = None,
+    progress: Progress | None = None,
+) -> Conversion:
+    """Write the raxel checkpoint `source` with the blocks' weights quantised and all else in `dtype` (its own).
+
+    Its configuration and metadata are kept. Raises as `convert_wan` does, and ValueError where it is quantised already.
+    """
+    files = _source_files(Path(source))
+    header = _merged_header(files)
+    reader = _Source(files)
+    config, stored = _stored(header, files[0])
+    dtype = _target_dtype(dtype, stored["patch_embedding.weight"].dtype)
+    shapes = {key: torch.Size(tensor.shape) for key, tensor in stored.items()}
+    meta, pieces = _planned(
+        shapes, lambda key, kind: reader.pieces(stored[key], kind), dtype, quantization, header, files[0]
+    )
+    path = write_streamed(
+        _target(Path(target), files),
+        meta,
+        pieces,
+        metadata={key: value for key, value in header.metadata.items() if key not in (SET_KEY, "format")},
+        origin=_origin(files),
+        shard_bytes=shard_bytes,
+        progress=progress,
+    )
+    return Conversion(path, "raxel", config, dtype, len(meta))
+
+
+def is_raxel(source: str | os.PathLike[str]) -> bool:
+    """Whether `source`, as `convert_wan` takes it, is a raxel checkpoint; raises for what is no safetensors file."""
+    return CONFIG_KEY in _merged_header(_source_files(Path(source))).metadata
 
 
 def extract_wan(
@@ -135,12 +180,10 @@ def extract_wan(
     files = _source_files(Path(source))
     header = _merged_header(files)
     reader = _Source(files)
-    config = _config_of(header, files[0])
+    config, stored = _stored(header, files[0])
     if config.text_dim is None:
         raise ValueError(f"{files[0].name} has no text layers, so that its video half is no Wan 2.1 T2V")
-    shapes = expected_shapes(config)
-    _check_tensors(header, shapes, files[0])
-    official = to_wan({key: stored_tensor(key, header.tensors, None, files[0].name) for key in shapes})
+    official = to_wan(stored)
     dtype = _target_dtype(dtype, official["head.head.weight"].dtype)
     meta = {key: torch.empty(tensor.shape, dtype=dtype, device="meta") for key, tensor in official.items()}
     path = write_streamed(
@@ -153,6 +196,34 @@ def extract_wan(
         progress=progress,
     )
     return Conversion(path, "raxel", config, dtype, len(meta))
+
+
+def _stored(header: Header, file: Path) -> tuple[RaxelConfig, dict[str, StoredTensor]]:
+    """The configuration of a raxel checkpoint, and where each of its tensors is stored; ValueError when it is none."""
+    config = _config_of(header, file)
+    weights, scales = weights_and_scales(header.tensors, file.name)
+    shapes = expected_shapes(config)
+    _check_tensors(Header(header.metadata, weights), shapes, file)
+    return config, {key: stored_tensor(key, header.tensors, scales.get(key), file.name) for key in shapes}
+
+
+def _planned(
+    shapes: Mapping[str, torch.Size],
+    values: Values,
+    dtype: torch.dtype,
+    quantization: str | None,
+    header: Header,
+    file: Path,
+) -> tuple[dict[str, Tensor], Pieces]:
+    """The tensors to write (on the meta device) and their pieces, quantised if asked; ValueError if already so."""
+    meta = {key: torch.empty(shape, dtype=dtype, device="meta") for key, shape in shapes.items()}
+    if quantization is None:
+        return meta, lambda key: values(key, dtype)
+    if quantization != FP8_SCALED:
+        raise ValueError(f"weights are quantised as {FP8_SCALED}, not {quantization!r}")
+    if any(info.dtype in FP8_NAMES for info in header.tensors.values()):
+        raise ValueError(f"{file.name} holds 8-bit weights already: quantise the original of 16 or 32 bits")
+    return quantize(meta, values)
 
 
 def _start(key: str, layout: WanLayout) -> StoredTensor | None:

@@ -85,12 +85,13 @@ def _selected(files: list[Path], name: str) -> dict[str, Tensor]:
         )
     tensors: dict[str, Tensor] = {}
     for file, header in headers.items():
-        wanted = {key: info for key, info in header.items() if WEIGHT_KEY.fullmatch(key) or _is_mark(key)}
+        wanted = {key: info for key, info in header.items() if WEIGHT_KEY.fullmatch(key) or is_mark(key)}
         tensors.update(map_tensors(file, wanted) if wanted else {})
     return tensors
 
 
-def _is_mark(key: str) -> bool:
+def is_mark(key: str) -> bool:
+    """Whether a key of a state dict names one of the tensors by which the expert is known."""
     return _wan_name(key) in {f"blocks.0.{mark}" for mark in _MARKS}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,10 @@ from .blocks import Conditioning, SingleStreamBlock, TwoStreamBlock
 from .config import RaxelConfig
 from .layers import Factory, FeedForward, Head, TimeEmbedding, cast_to, sinusoidal_embedding
 from .rope import covering_positions, rotation_table
+from .sequence_parallel import TokenShares
+
+if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup  # which some builds of PyTorch lack
 
 TIMESTEPS = 1000.0  # Wan's timestep is 1000 sigma
 Grid = tuple[int, int, int]
@@ -33,7 +37,8 @@ class RaxelTransformer(nn.Module):
 
     `operations` is the namespace that Linear, Conv3d, LayerNorm and RMSNorm are taken from; `attention` maps q, k, v
     [B, heads, L, head_dim] to [B, heads, L, head_dim]. Weights hold nothing of use until `initialize` or a
-    checkpoint fills them. `gradient_checkpointing` recomputes each block in the backward pass.
+    checkpoint fills them. `gradient_checkpointing` recomputes each block in the backward pass. `sequence_group` names
+    the processes that share the work on each clip; all of them are given the same arguments and return the same.
     """
 
     def __init__(
@@ -49,6 +54,7 @@ class RaxelTransformer(nn.Module):
         self.config = config
         self.dtype = dtype
         self.gradient_checkpointing = False
+        self.sequence_group: ProcessGroup | None = None
         make = Factory(operations, device, dtype)
         dim, channels = config.dim, config.in_channels
         self.patch_embedding = make.patches(channels, config)
@@ -121,18 +127,19 @@ class RaxelTransformer(nn.Module):
         r = _enter(self.ray_patch_embedding(rays), sigmas[1], self.ray_time_embedding, self.ray_time_projection)
         x_video = v.tokens + cast_to(self.video_modality, v.tokens)
         x_rays = r.tokens + cast_to(self.ray_modality, r.tokens)
-        condition = Conditioning(
-            video=v.projected,
-            rays=r.projected,
-            rotation=_join_rotations(
-                self._rotation(times[0], v.grid, v.grid), self._rotation(times[1], r.grid, v.grid)
-            ),
-            text=text,
-        )
+        rotations = (self._rotation(times[0], v.grid, v.grid), self._rotation(times[1], r.grid, v.grid))
+        shares = None
+        if self.sequence_group is not None:
+            shares = TokenShares(self.sequence_group, self.config.heads, (v.grid, r.grid))
+            x_video, x_rays = shares.take(x_video, 0), shares.take(x_rays, 1)
+            rotations = (shares.take(rotations[0], 0), shares.take(rotations[1], 1))
+        condition = Conditioning(v.projected, r.projected, _join_rotations(*rotations), text, shares)
         for index, block in enumerate(self.blocks):
             if on_block is not None:
                 on_block(index)
             x_video, x_rays = self._run_block(block, x_video, x_rays, condition)
+        if shares is not None:
+            x_video, x_rays = shares.gather(x_video, 0), shares.gather(x_rays, 1)
         return self.video_head(x_video, v.embedding, v.grid), self.ray_head(x_rays, r.embedding, r.grid)
 
     def _run_single(
@@ -145,6 +152,8 @@ class RaxelTransformer(nn.Module):
         on_block: Callable[[int], None] | None,
     ) -> tuple[Tensor, Tensor]:
         """Plücker maps join the latents by channels: a convolution over both is the sum of one over each."""
+        if self.sequence_group is not None:
+            raise ValueError("only a model with a stream of rays can share a clip among processes, not a Plücker model")
         maps = self.plucker_embedding(rays.movedim(1, -1)).movedim(-1, 1)  # [B, C, T, h, w]
         v = _enter(self.patch_embedding(video), sigmas[0], self.time_embedding, self.time_projection)
         r = _enter(self.ray_patch_embedding(maps), sigmas[1], self.ray_time_embedding, self.ray_time_projection)
@@ -176,7 +185,9 @@ class RaxelTransformer(nn.Module):
         if torch.is_autocast_enabled(video.device.type):
             return torch.get_autocast_dtype(video.device.type)
         embedding = self.patch_embedding
-        return embedding.weight.dtype if type(embedding) is nn.Conv3d else video.dtype
+        if isinstance(embedding, nn.Conv3d) and type(embedding).forward is nn.Conv3d.forward:
+            return embedding.weight.dtype
+        return video.dtype
 
     def _check_inputs(
         self, video: Tensor, rays: Tensor, video_sigma: Tensor, ray_sigma: Tensor, text: Tensor | None

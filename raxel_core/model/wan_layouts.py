@@ -16,6 +16,7 @@ import torch
 
 from .checkpoint import CONFIG_KEY, Header, _architecture, _check_keys
 from .config import RaxelConfig
+from .quantization import FP8_NAMES, check_scale, without_companions
 from .state_dict import VIDEO_HEAD, WAN_HEAD, WAN_KEY, _swap_prefix, expected_shapes, wan_config
 from .tensor_map import DTYPES, TensorInfo
 
@@ -30,17 +31,13 @@ OTHER_CHANNELS = {
     (32, 16): "a Wan Fun-Camera model",
 }
 FLOAT_DTYPES = {name: DTYPES[name] for name in ("F32", "F16", "BF16")}
-FP8_DTYPES = {name: DTYPES[name] for name in ("F8_E4M3", "F8_E5M2")}
+FP8_DTYPES = {name: DTYPES[name] for name in FP8_NAMES}
 # The keys of Wan 2.1 T2V, all of them, in its own names.
 OFFICIAL_KEY = re.compile(
     r"(?:patch_embedding|(?:text|time)_embedding\.[02]|time_projection\.1|head\.head)\.(?:weight|bias)|head\.modulation"
     r"|blocks\.\d+\.(?:modulation|(?:norm3|ffn\.[02]|(?:self|cross)_attn\.[qkvo])\.(?:weight|bias))"
     r"|blocks\.\d+\.(?:self|cross)_attn\.norm_[qk]\.weight"
 )
-# What ComfyUI stores beside fp8 weights: a scale per weight under its old or new name, and entries for its kernels.
-SCALE = re.compile(r"\.(?:scale_weight|weight_scale)$")
-KERNEL_ENTRY = re.compile(r"(?:^scaled_fp8|\.scale_input|\.input_scale|\.comfy_quant)$")
-BLOCK_SCALE = re.compile(r"\.weight_scale_2$")
 # Official name <- diffusers name.
 FROM_DIFFUSERS = tuple(
     (re.compile(pattern), replacement)
@@ -98,7 +95,7 @@ def recognize(header: Header, what: str, *, model_config: Mapping[str, object] |
     if CONFIG_KEY in header.metadata:
         raise ValueError(f"{what} is a raxel checkpoint already")
     name, official = _official_names(header.tensors, what)
-    weights, scales = _without_companions(official)
+    weights, scales = without_companions(official)
     _check_model(weights, header, what)
     stored = {
         _swap_prefix(key, WAN_HEAD, VIDEO_HEAD): stored_tensor(file_key, header.tensors, scales.get(key), what)
@@ -119,11 +116,7 @@ def stored_tensor(key: str, tensors: Mapping[str, TensorInfo], scale: str | None
         expected = ", ".join(FLOAT_DTYPES | FP8_DTYPES)
         raise ValueError(f"{what}: {key} has dtype {info.dtype}, expected one of {expected}")
     if scale is not None:
-        if dtype not in FP8_DTYPES.values():
-            raise ValueError(f"{what}: {scale} scales {key}, which has dtype {info.dtype} and not fp8")
-        if tensors[scale].dtype not in FLOAT_DTYPES or prod(tensors[scale].shape) != 1:
-            found = f"{list(tensors[scale].shape)} in {tensors[scale].dtype}"
-            raise ValueError(f"{what}: {scale} is {found}, expected one number: weights scaled by blocks are not read")
+        check_scale(key, scale, tensors, what)
     return StoredTensor(key, dtype, info.shape, scale)
 
 
@@ -145,17 +138,6 @@ def _from_diffusers(key: str) -> str:
     for pattern, replacement in FROM_DIFFUSERS:
         key = pattern.sub(replacement, key)
     return key
-
-
-def _without_companions(official: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """The weights alone, and the key of the scale of each weight that has one."""
-    scales = {SCALE.sub(".weight", key): file_key for key, file_key in official.items() if SCALE.search(key)}
-    weights = {
-        key: file_key
-        for key, file_key in official.items()
-        if not SCALE.search(key) and not KERNEL_ENTRY.search(key) and not BLOCK_SCALE.search(key)
-    }
-    return weights, scales
 
 
 def _check_model(weights: Mapping[str, str], header: Header, what: str) -> None:
