@@ -42,7 +42,7 @@ class LoadRaxelModel(io.ComfyNode):
                     default="default",
                     optional=True,
                     tooltip="How the weights are kept. default: as ComfyUI chooses for this device; the embedded "
-                    "checkpoint always in fp32.",
+                    "checkpoint always in fp32, and on a CPU a large one as in its file.",
                 ),
                 io.Combo.Input(
                     "vae_name",

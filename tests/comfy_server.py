@@ -88,6 +88,17 @@ class RaxelProbeTensor(io.ComfyNode):
         return io.NodeOutput(load_file(Path(folder_paths.get_input_directory()) / f"{name}.safetensors")["image"])
 
 
+class RaxelProbeText(io.ComfyNode):
+    """CONDITIONING as UMT5 gives it, of random numbers: the text encoder itself takes 11 GB."""
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(node_id="RaxelProbeText", inputs=[io.Int.Input("seed")], outputs=[io.Conditioning.Output()])
+
+    @classmethod
+    def execute(cls, seed):
+        return io.NodeOutput([[torch.randn(1, 8, 4096, generator=torch.Generator().manual_seed(seed)), {}]])
+
+
 class RaxelProbeGeometry(io.ComfyNode):
     """Reads a geometry's tensors from a file of the input folder; with a mode it is Depth Anything 3's, else MoGe's."""
     @classmethod
@@ -121,7 +132,7 @@ class RaxelProbeCompile(io.ComfyNode):
 
 class Extension(ComfyExtension):
     async def get_node_list(self):
-        return [RaxelProbe, RaxelProbeTensor, RaxelProbeCompile, RaxelProbeGeometry]
+        return [RaxelProbe, RaxelProbeTensor, RaxelProbeText, RaxelProbeCompile, RaxelProbeGeometry]
 
 
 async def comfy_entrypoint():

@@ -15,11 +15,12 @@ from comfy.nested_tensor import NestedTensor
 from torch import Tensor
 
 from ...raxel_core.latents.frames import pixel_frames
-from ...raxel_core.model import RaxelConfig, RaxelTransformer
+from ...raxel_core.model import RaxelConfig
+from ...raxel_core.model.state_dict import expected_shapes
 from ...raxel_core.recipe import Recipe
 from .conditioning import SOURCES_KEY, SourceLatents
 from .latent_format import RaxelLatentFormat
-from .network import RaxelNetwork, frame_levels
+from .network import RaxelNetwork, frame_levels, patch_bare_parameters
 from .packing import Shapes, frame_mask, pack, unpack
 
 IMAGE_MODEL = "raxel"
@@ -29,6 +30,9 @@ _MEMORY_PER_CHANNEL = 1 / 2222
 _WAN_PATCH_AREA = 4
 # Up to this width a network gains nothing from half precision, and its cameras lose accuracy.
 _FLOAT32_DIM = 512
+_SHAPES_UNKNOWN = (
+    "this ComfyUI's own samplers run raxel models from LoadRaxelModel only, not from its own loaders; JointSampler does"
+)
 # The names of tensors in a state dict that carry what a checkpoint's header says, where a saver drops the header.
 HEADER_TENSORS = ("raxel_config", "raxel_recipe")
 
@@ -86,19 +90,38 @@ class RaxelBaseModel(comfy.model_base.BaseModel):
         self.latent_shapes: Shapes | None = None
         self.memory_usage_factor_conds = ("source_video", "source_rays")
 
-    def load_model_weights(self, sd: dict[str, Tensor], unet_prefix: str = "", **how: Any) -> RaxelBaseModel:
-        """Load the weights, all of them; ValueError with the first five names where some are missing or surplus.
+    def load_model_weights(self, sd: dict[str, Tensor], unet_prefix: str = "", assign: bool = False) -> RaxelBaseModel:
+        """Take the weights, all of them, out of `sd`; ValueError in one sentence where they are not this network's.
+
+        The network holds the tensors themselves, so that mapped ones stay in their file: in its own dtype, or with
+        `assign` (ComfyUI's dynamic VRAM) in the file's, which ComfyUI casts from.
+        """
+        names = [name for name in sd if name.startswith(unet_prefix)]
+        given = self.model_config.process_unet_state_dict({n.removeprefix(unet_prefix): sd.pop(n) for n in names})
+        own = dict(self.diffusion_model.named_parameters())  # not what layers make of quantised weights
+        self._check_weights(given, own)
+        if not assign:
+            given = {n: writable(plain(w, own[n].dtype) if n in own else w) for n, w in given.items()}
+        self.diffusion_model.load_state_dict(given, strict=False, assign=True)
+        return self
+
+    def _check_weights(self, given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
+        """ValueError with the first five names where tensors are missing, surplus or of another shape.
 
         Quantised files hold more tensors than the network has, so of those only the missing ones count.
         """
-        given = {name.removeprefix(unet_prefix) for name in sd if name.startswith(unet_prefix)} - set(HEADER_TENSORS)
-        expected = set(RaxelTransformer(self.config, device="meta").state_dict())
+        expected = expected_shapes(self.config)
         quantised = self.model_config.quant_config is not None or self.model_config.custom_operations is not None
-        wrong = {"is missing": expected - given, "has surplus": set() if quantised else given - expected}
+        misshapen = [name for name in own if name in given and given[name].shape != expected[name]]
+        wrong = {
+            "is missing": set(expected) - set(given),
+            "has surplus": [] if quantised else set(given) - set(expected),
+            "has misshapen": misshapen,
+            "has non-float": [name for name in own if name in given and not given[name].is_floating_point()],
+        }
         for what, names in wrong.items():
             if names:
                 raise ValueError(f"this raxel checkpoint {what} tensors ({len(names)}): {', '.join(sorted(names)[:5])}")
-        return super().load_model_weights(sd, unet_prefix, **how)
 
     def process_latent_in(self, latent: Tensor | NestedTensor) -> Tensor | NestedTensor:
         """Raw latents -> the model's: nested, as a flat pack, or the video alone [B, C, T, h, w]."""
@@ -114,13 +137,15 @@ class RaxelBaseModel(comfy.model_base.BaseModel):
             return NestedTensor([f(x) for f, x in zip(convert, latent.unbind(), strict=True)])
         if latent.ndim == 5:
             return convert[0](latent)
-        streams = unpack(latent, self.packed_shapes())
-        return pack([f(x) for f, x in zip(convert, streams, strict=True)])
+        shapes = self.packed_shapes()
+        if sum(math.prod(shape[1:]) for shape in shapes) != latent.shape[-1]:
+            raise ValueError(_SHAPES_UNKNOWN)  # they are those of an earlier run
+        return pack([f(x) for f, x in zip(convert, unpack(latent, shapes), strict=True)])
 
     def packed_shapes(self) -> Shapes:
         """The shapes of both streams of the run; ValueError when it has no two streams or ComfyUI does not tell."""
         if self.latent_shapes is None:
-            raise ValueError("this ComfyUI runs raxel models from LoadRaxelModel only, not from its own loaders")
+            raise ValueError(_SHAPES_UNKNOWN)
         if len(self.latent_shapes) != 2:
             raise ValueError(
                 "a raxel model samples a joint latent (video and rays), got a plain one: connect JoinRaxelLatent"
@@ -129,8 +154,10 @@ class RaxelBaseModel(comfy.model_base.BaseModel):
 
     def extra_conds(self, **conds: Any) -> dict[str, comfy.conds.CONDRegular]:
         """What the network is called with: text, masks per frame, sources, and the shapes that make ComfyUI unpack."""
+        if self.current_patcher is not None:  # one of a stock loader leaves this to us
+            patch_bare_parameters(self.current_patcher)
         self.latent_shapes = conds.get("latent_shapes", self.latent_shapes)
-        shapes = self.packed_shapes()
+        shapes = self.latent_format.packed_shapes = self.packed_shapes()
         out = {"latent_shapes": comfy.conds.CONDConstant(shapes), **self._text_conds(conds.get("cross_attn"))}
         mask = conds.get("denoise_mask")
         masks = (None, None) if mask is None else [frame_mask(x) for x in unpack(mask, shapes)]
@@ -250,6 +277,16 @@ class RaxelBaseModel(comfy.model_base.BaseModel):
         return cond_value if cond_key in ("source_video", "source_rays", "source_times") else None
 
 
+def plain(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """A weight as an ordinary tensor of a dtype, whatever a loader of quantised files wraps it in."""
+    return tensor.as_subclass(Tensor).to(dtype)
+
+
+def writable(tensor: Tensor) -> Tensor:
+    """The tensor, or a copy where it lies in ComfyUI's own map of a file, which is for reading only."""
+    return tensor.clone() if hasattr(tensor.untyped_storage(), "_comfy_tensor_mmap_refs") else tensor
+
+
 def tensor_of_text(text: str) -> Tensor:
     """Text as a uint8 tensor [n], the only form a state dict can carry it in."""
     return torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)
@@ -257,4 +294,4 @@ def tensor_of_text(text: str) -> Tensor:
 
 def text_of_tensor(tensor: Tensor) -> str:
     """The text that `tensor_of_text` wrote."""
-    return bytes(tensor.cpu().tolist()).decode()
+    return bytes(tensor.cpu().to(torch.uint8).tolist()).decode()

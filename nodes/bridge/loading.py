@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import comfy.model_management
 import comfy.sd
 import comfy.utils
 import folder_paths
@@ -16,7 +18,7 @@ from comfy.model_patcher import ModelPatcher
 from comfy.sd import VAE
 from torch import Tensor
 
-from ...raxel_core.model.checkpoint import read_header
+from ...raxel_core.model.checkpoint import map_checkpoint, read_header
 from ...raxel_core.raxel_model import CHECKPOINTS, EMBEDDED_MODEL, embedded_models
 from ...raxel_core.recipe import METADATA_KEY, Recipe
 from .base_model import HEADER_TENSORS, RaxelBaseModel
@@ -37,6 +39,7 @@ _SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.safetensors")
 # whole header worth reading, which takes a few hundred thousand bytes in the largest models.
 _BEGINNING_BYTES, _HEADER_BYTES = 65_536, 4_000_000
 _RAY_MODULE = b"ray_modulation"
+_WIDENED_PARAMETERS = 500_000_000
 
 
 class ClipDefaults(NamedTuple):
@@ -97,8 +100,8 @@ def clip_defaults() -> ClipDefaults:
 
 def load_raxel_patcher(path: str, weight_dtype: str = "default", disable_dynamic: bool = False) -> ModelPatcher:
     """The checkpoint at `path` as a MODEL on ComfyUI's devices; ValueError with one sentence when it is none."""
-    sd, metadata = read_checkpoint(Path(path))
-    dtype = WEIGHT_DTYPES[weight_dtype]
+    sd, metadata = read_checkpoint(Path(path), streamed=not disable_dynamic)
+    dtype = WEIGHT_DTYPES[weight_dtype] or kept_dtype(sd)
     options: dict[str, Any] = {} if dtype is None else {"dtype": dtype}
     load = comfy.sd.load_diffusion_model_state_dict
     known = inspect.signature(load).parameters
@@ -112,15 +115,28 @@ def load_raxel_patcher(path: str, weight_dtype: str = "default", disable_dynamic
     return patcher
 
 
-def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors and metadata of a checkpoint, mapped by ComfyUI; `path` may be the first file of a set.
+def kept_dtype(sd: Mapping[str, Tensor]) -> torch.dtype | None:
+    """The dtype in which the weights of a large file are kept on a CPU; None where ComfyUI chooses.
 
+    It would widen them to float32 and hold them all; kept as they are they stay in the file until they are used.
+    """
+    held = comfy.utils.weight_dtype(sd)
+    on_cpu = comfy.model_management.is_device_cpu(comfy.model_management.get_torch_device())
+    large = comfy.utils.calculate_parameters(sd) > _WIDENED_PARAMETERS
+    return held if on_cpu and large and held in (torch.bfloat16, torch.float16) else None
+
+
+def read_checkpoint(path: Path, *, streamed: bool = True) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of a checkpoint, mapped from it; `path` may be the first file of a set.
+
+    ComfyUI reads the tensors itself where it streams them from the file (`streamed`, and it can) or maps no files.
     Raises ValueError when a file is damaged and FileNotFoundError when one of a set is missing.
     """
-    sd: dict[str, Tensor] = {}
-    for file in _files(path):
-        metadata = read_header(file).metadata
-        sd.update(comfy.utils.load_torch_file(str(file), return_metadata=True)[0])
+    files = _files(path)
+    sd, metadata = map_checkpoint(files)
+    memory = getattr(comfy, "memory_management", None)  # ComfyUI from 0.33 on
+    if comfy.utils.DISABLE_MMAP or (streamed and getattr(memory, "aimdo_enabled", False)):
+        sd = {name: tensor for file in files for name, tensor in comfy.utils.load_torch_file(str(file)).items()}
     return sd, metadata
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -11,11 +11,18 @@ import comfy.model_management
 import comfy.patcher_extension
 import torch
 from comfy.ldm.modules.attention import optimized_attention
+from comfy.model_patcher import ModelPatcher
 from torch import Tensor
+from torch.nn import Module
 
 from ...raxel_core.model import RaxelConfig, RaxelTransformer
 from ...raxel_core.sampling import Sigmas
 from .packing import Shapes
+
+try:
+    import comfy.model_prefetch as model_prefetch
+except ImportError:  # ComfyUI before 0.33
+    model_prefetch = None
 
 # The key of transformer_options under which a sampler states the noise level of each stream.
 SIGMAS_KEY = "raxel_sigmas"
@@ -56,9 +63,7 @@ class RaxelNetwork(RaxelTransformer):
     ) -> list[Tensor]:
         """Velocities of both streams x = [video, rays] [B, C, T, h, w]; `timestep` [B] is the sampler's."""
         options = transformer_options or {}
-        wrappers = comfy.patcher_extension.get_all_wrappers(
-            comfy.patcher_extension.WrappersMP.DIFFUSION_MODEL, options
-        )
+        wrappers = comfy.patcher_extension.get_all_wrappers(comfy.patcher_extension.WrappersMP.DIFFUSION_MODEL, options)
         run = comfy.patcher_extension.WrapperExecutor.new_class_executor(self._denoise, self, wrappers)
         return run.execute(x, timestep, transformer_options=options, **conds)
 
@@ -82,6 +87,12 @@ class RaxelNetwork(RaxelTransformer):
         (video, video_sigma, video_time), (rays, ray_sigma, ray_time) = (
             append_sources(*parts, source_times) for parts in zip(x, levels, given, strict=True)
         )
+        prefetch = block_prefetch(self.blocks, video.device, transformer_options)
+
+        def before_block(index: int) -> None:
+            stop_if_interrupted()
+            prefetch(self.blocks[index])
+
         token = _OPTIONS.set(transformer_options)
         try:
             velocities = super().forward(
@@ -92,8 +103,9 @@ class RaxelNetwork(RaxelTransformer):
                 video_time=video_time,
                 ray_time=ray_time,
                 text=context,
-                on_block=stop_if_interrupted,
+                on_block=before_block,
             )
+            prefetch(None)
         finally:
             _OPTIONS.reset(token)
         return [
@@ -153,6 +165,35 @@ def append_sources(
     )
 
 
-def stop_if_interrupted(block: int) -> None:
+def block_prefetch(
+    blocks: Sequence[Module], device: torch.device, transformer_options: dict[str, Any]
+) -> Callable[[Module | None], None]:
+    """What to call before each block, and with None after the last, so that ComfyUI fetches the next one's weights.
+
+    ComfyUI does so where it streams weights itself (dynamic VRAM, from 0.33 on); elsewhere the call does nothing.
+    """
+    queue = None
+    if model_prefetch is not None:
+        queue = model_prefetch.make_prefetch_queue(list(blocks), device, transformer_options)
+    if queue is None:
+        return lambda block: None
+    return lambda block: model_prefetch.prefetch_queue_pop(queue, device, block)
+
+
+def patch_bare_parameters(patcher: ModelPatcher) -> None:
+    """Patch the parameters that lie beside layers (modulations, gates), which ComfyUI's loading passes over.
+
+    Without this a merge of two models would take all of them from the first. Doing so twice changes nothing.
+    """
+    for path, module in patcher.model.named_modules():
+        if next(module.children(), None) is None:
+            continue
+        for name, parameter in list(module.named_parameters(recurse=False)):
+            key = f"{path}.{name}"
+            if key in patcher.patches and key not in patcher.backup:
+                patcher.patch_weight_to_device(key, device_to=parameter.device)
+
+
+def stop_if_interrupted() -> None:
     """End the run between two blocks when the user asked for it."""
     comfy.model_management.throw_exception_if_processing_interrupted()

@@ -9,7 +9,9 @@ import comfy.patcher_extension
 import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
+from torch.nn import Module
 
+from .network import patch_bare_parameters
 from .packing import Shapes, unpack
 
 WRAPPER_KEY = "raxel"
@@ -26,8 +28,13 @@ def with_raxel_sampling(model: ModelPatcher) -> ModelPatcher:
 
 
 def add_raxel_sampling(model: ModelPatcher) -> None:
-    """Let the runs of a patcher pass through `keep_given_streams`."""
+    """Let the runs of a patcher pass through `keep_given_streams`, and its loads end in `patch_bare_parameters`."""
     model.add_wrapper_with_key(_OUTER_SAMPLE, WRAPPER_KEY, keep_given_streams)
+    model.add_callback_with_key(comfy.patcher_extension.CallbacksMP.ON_LOAD, WRAPPER_KEY, _after_load)
+
+
+def _after_load(model: ModelPatcher, *unused: Any) -> None:
+    patch_bare_parameters(model)
 
 
 def keep_given_streams(
@@ -54,13 +61,21 @@ def keep_given_streams(
     out = executor(noise, latent_image, sampler, sigmas, denoise_mask, *args, latent_shapes=latent_shapes, **kwargs)
     if denoise_mask is not None:
         out = torch.where(denoise_mask.to(out.device) == 0, latent_image.to(out), out)
-    check_finite(out, latent_shapes, "made by the sampler")
+    check_finite(out, latent_shapes, "made by the sampler", model.diffusion_model)
     return out
 
 
-def check_finite(packed: Tensor, shapes: Shapes | None, moment: str) -> None:
-    """ValueError that names the stream when a pack [B, 1, N] holds NaN or infinity."""
+def check_finite(packed: Tensor, shapes: Shapes | None, moment: str, network: Module | None = None) -> None:
+    """ValueError that names the stream when a pack [B, 1, N] holds NaN or infinity, and the weight that does so too."""
     if shapes is None or len(shapes) != 2 or bool(torch.isfinite(packed).all()):
         return
     bad = [n for n, x in unpack(packed, shapes)._asdict().items() if not bool(torch.isfinite(x).all())]
-    raise ValueError(f"the {' and '.join(bad)} latents {moment} contain NaN or infinity")
+    weight = None if network is None else non_finite_weight(network)
+    cause = "" if weight is None else f", and so does the checkpoint's {weight}"
+    raise ValueError(f"the {' and '.join(bad)} latents {moment} contain NaN or infinity{cause}")
+
+
+def non_finite_weight(network: Module) -> str | None:
+    """The name of a parameter that holds NaN or infinity, if there is one; the packed ones of a file are not read."""
+    weights = ((name, weight.data) for name, weight in network.named_parameters())
+    return next((n for n, w in weights if type(w) is Tensor and not bool(torch.isfinite(w.float()).all())), None)
