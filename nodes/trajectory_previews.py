@@ -5,6 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io
 from torch import Tensor
 
+from ..raxel_core.geometry.motion_words import motion_in_words
 from ..raxel_core.geometry.path_figures import path_figures
 from ..raxel_core.geometry.trajectory import Trajectory
 from .bridge.images import image_from_video, image_of_picture, video_from_image
@@ -26,7 +27,10 @@ class RaxelTrajectoryInfo(io.ComfyNode):
             inputs=[TrajectorySocket.Input("trajectory", tooltip="The camera path.")],
             hidden=[io.Hidden.unique_id],
             outputs=[
-                io.String.Output(display_name="report", tooltip="All figures as text, angles in degrees."),
+                io.String.Output(
+                    display_name="report",
+                    tooltip="What the camera does in a sentence, then all figures as text, angles in degrees.",
+                ),
                 io.Image.Output(display_name="graph", tooltip="Speed and turn rate over the frames."),
                 io.Int.Output(display_name="frames", tooltip="How many cameras there are."),
                 io.Float.Output(display_name="fps", tooltip="Frames a second."),
@@ -42,9 +46,10 @@ class RaxelTrajectoryInfo(io.ComfyNode):
         from ..raxel_core.plot import draw_speeds
 
         found = path_figures(trajectory)
-        show_on_node(cls, found.text)
+        report = f"{motion_in_words(trajectory)}\n{found.text}"
+        show_on_node(cls, report)
         return io.NodeOutput(
-            found.text,
+            report,
             image_of_picture(draw_speeds(trajectory, hw=(512, 768))),
             found.frames,
             found.fps,

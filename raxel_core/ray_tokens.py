@@ -78,6 +78,8 @@ class PathRange:
 # Measured on the 100 example paths in RayPE's public repository (TencentARC/SCoPE, 449343d), 81 frames each: the range
 # that its authors show, not the one they trained on. Their angles of view are 60.8 to 105 degrees.
 RAYPE_EXAMPLES = PathRange(path_length=3.10, reach=2.95, turn=3.223, fov=(1.061, 1.833))
+# Moments below the released weights' least one are none.
+_STILL = 1e-6
 
 
 def range_warnings(trajectory: Trajectory, shown: PathRange = RAYPE_EXAMPLES) -> list[str]:
@@ -86,7 +88,7 @@ def range_warnings(trajectory: Trajectory, shown: PathRange = RAYPE_EXAMPLES) ->
     reach = float(torch.linalg.vector_norm(camera.center - camera.center[0], dim=-1).amax())
     length, turn, fov = float(trajectory.path_length), float(trajectory.turn), camera.fov[:, 0]
     found = []
-    if reach == 0.0:
+    if reach <= _STILL:
         found.append("The camera stays at its first position: its rays have directions but no moments.")
     if length > 1.01 * shown.path_length or reach > 1.01 * shown.reach:
         found.append(

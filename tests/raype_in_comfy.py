@@ -29,6 +29,7 @@ importlib.import_module("utils.extra_config")  # as main.py does: later, a folde
 
 import comfy.model_management  # noqa: E402
 import comfy.ops  # noqa: E402
+import comfy.patcher_extension  # noqa: E402
 import comfy.sample  # noqa: E402
 import comfy.samplers  # noqa: E402
 import comfy.sd  # noqa: E402
@@ -94,9 +95,9 @@ def applied(model, loaded=None, trajectory=None, strength=1.0, start=0.0, end=1.
     )
 
 
-def sampled(model, latent_thw=(3, 8, 12), cfg=3.0, steps=3, channels=16, words=4, **cond):
+def sampled(model, latent_thw=(3, 8, 12), cfg=3.0, steps=3, channels=16, words=4, videos=1, **cond):
     generator = torch.Generator().manual_seed(5)
-    noise = torch.randn(1, channels, *latent_thw, generator=generator)
+    noise = torch.randn(videos, channels, *latent_thw, generator=generator)
     text = torch.randn(2, 1, words, 4096, generator=generator)
     positive, negative = ([[t, dict(cond)]] for t in text)
     latent = torch.zeros_like(noise)
@@ -111,7 +112,7 @@ def with_override(model, override):
     return clone
 
 
-def reference(model, loaded, rays_of, first=0, active=lambda options: True):
+def reference(model, loaded, rays_of, first=0, active=lambda options: True, strength=1.0):
     """The model with a hand-written attention: what RayPE adds, from its formulas, then softmax(q k^T / sqrt d) v."""
     w = raype_state(loaded.model)
 
@@ -132,15 +133,20 @@ def reference(model, loaded, rays_of, first=0, active=lambda options: True):
                 h = torch.nn.functional.gelu(torch.cat(f, -1) @ w[f"{layer}e{part}.0.weight"].T)
                 u = h @ w[f"{layer}e{part}.2.weight"].T
                 u = u / (u.pow(2).mean(-1, keepdim=True) + 1e-6).sqrt() * w[f"{layer}norm_pe_{part}.weight"]
-                added.append(w[f"{layer}alpha_{part}"] * gate * u)
+                added.append(strength * w[f"{layer}alpha_{part}"] * gate * u)
             q, k = q.clone(), k.clone()
             q[:, span] += added[0]
             k[:, span] += added[1]
-        split = [x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (q, k, v)]
-        scores = split[0] @ split[1].mT / math.sqrt(split[0].shape[-1])
-        return (scores.softmax(-1) @ split[2]).transpose(1, 2).flatten(2)
+        return hand_written_attention(q, k, v, heads)
 
     return with_override(model, override)
+
+
+def hand_written_attention(q, k, v, heads):
+    """softmax(q k^T / sqrt d) v of q, k, v [B, S, dim]."""
+    split = [x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (q, k, v)]
+    scores = split[0] @ split[1].mT / math.sqrt(split[0].shape[-1])
+    return (scores.softmax(-1) @ split[2]).transpose(1, 2).flatten(2)
 
 
 def flat(trajectory, latent_hw):
@@ -177,6 +183,49 @@ def check_active_features_are_the_reference_attention():
     found, rays = sampled(applied(model, loaded)), flat(path(), (8, 12))
     close(found, sampled(reference(model, loaded, lambda options: rays)))
     differ(found, sampled(model))
+
+
+def check_active_features_are_the_reference_attention_to_the_bit():
+    """What the core's layer adds (held to the formulas in test_raype), then attention written by hand: no bit differs."""
+    model, loaded = wan(), raype()
+    features = loaded.model.features(flat(path(), (8, 12))[None])
+
+    def hand_written(func, q, k, v, *args, heads=None, **kwargs):
+        return hand_written_attention(q, k, v, args[0] if heads is None else heads)
+
+    def added_by_hand(func, q, k, v, *args, heads=None, **kwargs):
+        if q.shape[1] == k.shape[1]:
+            layer = loaded.model.layers()[kwargs["transformer_options"]["block_index"]]
+            q, k = layer(q, k, features)
+        return hand_written_attention(q, k, v, args[0] if heads is None else heads)
+
+    expected = sampled(with_override(model, added_by_hand))
+    assert torch.equal(sampled(applied(with_override(model, hand_written), loaded)), expected)
+    differ(expected, sampled(with_override(model, hand_written)))
+
+
+def check_two_videos_and_both_prompts_in_one_call():
+    model, loaded, rays, seen = wan(), raype(), flat(path(), (8, 12)), []
+
+    def note(executor, x, t, c_concat=None, c_crossattn=None, control=None, transformer_options=None, **kwargs):
+        seen.append((len(x), sorted(transformer_options["cond_or_uncond"])))
+        return executor(x, t, c_concat, c_crossattn, control, transformer_options, **kwargs)
+
+    noted = model.clone()
+    noted.add_wrapper_with_key(comfy.patcher_extension.WrappersMP.APPLY_MODEL, "note", note)
+    found = sampled(applied(noted, loaded), videos=2)
+    assert seen == [(4, [0, 1])] * 3, seen
+    close(found, sampled(reference(model, loaded, lambda options: rays), videos=2))
+    close(found[:1], sampled(applied(model, loaded), videos=2)[:1])
+    differ(found[0], found[1])
+
+
+def check_strength_scales_what_is_added():
+    model, loaded, rays = wan(), raype(), flat(path(), (8, 12))
+    for strength in (0.5, -1.0):
+        found = sampled(applied(model, loaded, strength=strength))
+        close(found, sampled(reference(model, loaded, lambda options: rays, strength=strength)))
+    differ(found, sampled(applied(model, loaded)))
 
 
 def check_the_authors_whole_model():

@@ -18,6 +18,7 @@ SHIPPED = sorted([*CORE.rglob("*.py"), *(ROOT / "nodes").rglob("*.py"), ROOT / "
 # What each part of the core may import from the core, besides itself; None: everything.
 LADDER: dict[str, set[str] | None] = {
     "atomic_file": set(),
+    "parallel": set(),
     "geometry": set(),
     "latents": set(),
     "model": {"atomic_file"},
@@ -35,17 +36,18 @@ LADDER: dict[str, set[str] | None] = {
     "depth_map": {"geometry", "framing"},
     "point_splat": {"geometry", "framing", "depth_map"},
     "recipe": {"latents"},
-    "raxel_model": {"geometry", "raxels", "latents", "model", "recipe"},
+    "offload": {"model"},
+    "raxel_model": {"geometry", "raxels", "latents", "model", "recipe", "offload"},
     "denoising": {"geometry", "raxels", "latents", "sampling", "framing", "raxel_model"},
     "pipeline": {"geometry", "raxels", "latents", "sampling", "framing", "raxel_model", "denoising"},
     "evaluation": {"geometry", "camera_io"},
-    "training": {"atomic_file", "geometry", "raxels", "latents", "model", "sampling", "recipe"},
-    "benchmarks": {"geometry", "raxels", "camera_sockets"},
+    "training": {"atomic_file", "geometry", "raxels", "ray_tokens", "latents", "model", "sampling", "recipe"},
+    "benchmarks": {"geometry", "raxels", "camera_sockets", "model", "offload"},
     "cli": None,
     "__main__": {"cli"},
     "__init__": set(),
 }
-MODEL_LADDER = ["config", "rope", "attention", "layers", "blocks", "transformer"]
+MODEL_LADDER = ["config", "rope", "attention", "sequence_parallel", "layers", "blocks", "transformer"]
 PACKAGES = {
     "geometry": {"torch", "einops"},
     "latents": {"torch", "einops", "safetensors", "diffusers"},

@@ -51,7 +51,9 @@ def test_a_file_is_read_and_reported(comfy):
     read, report = comfy.probe(load("shots/00.txt", width=640, height=360, fov_degrees=90.0), ["load", 0], ["load", 1])
     assert read["world_from_cam"][1, :3, 3].tolist() == [3, 0, 2]
     assert read["K"][0].tolist() == [[pytest.approx(320), 0, 320], [0, pytest.approx(320), 180], [0, 0, 1]]
-    assert text(report).startswith("Read as kitti.\nEach row is camera-to-world (c2w) in OpenCV axes")
+    told = text(report).splitlines()
+    assert told[:2] == ["Read as kitti.", "The camera trucks right by 3 and dollies forward by 2 (lengths in arbitrary)."]
+    assert told[2].startswith("Each row is camera-to-world (c2w) in OpenCV axes")
     assert "assumed, 90 degrees horizontal in 640x360" in text(report)
 
 

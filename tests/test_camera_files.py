@@ -229,6 +229,35 @@ def test_scope_orbit_left(tmp_path):
     close(pivot[1], pivot[0], 2e-6)
     close(camera.fov[:, 0], [1.118471204764044] * 2)
     assert reading.warnings == ()
+    assert "The camera trucks right by 0.523, dollies forward by 0.14 and pans left by 30 degrees" in reading.text
+
+
+def test_scopes_example_paths_are_read_as_they_are_published(tmp_path):
+    """The authors' own files: x_fov of the case from their manifest, a first camera that is not the identity told of."""
+    examples = Path(__file__).parent / "golden" / "cameras" / "scope"
+    reading = read_cameras(examples / "poses" / "omni-stained-glass-hall" / "dolly_in.npy")
+    close(reading.trajectory.camera.fov[:, 0], [1.605685712012363] * 81)
+    assert "K: x_fov 91.9990 degrees, from omni-stained-glass-hall in manifest.json." in reading.notes
+    assert "The first camera is turned by 12.3 degrees." in reading.text
+    level = read_cameras(examples / "poses" / "omni-urban-street" / "orbit_left.npy")
+    close(level.trajectory.camera.fov[0, 0], 1.7672423878435903)
+    assert "is turned by" not in level.text and level.warnings == ()
+
+    folder = tmp_path / "poses" / "omni-urban-street"
+    folder.mkdir(parents=True)
+    own = save(folder / "x.npy", npy(np.eye(4)[None, :3]))
+    for manifest in ("[]", '{"cases": 3}', '{"cases": [3, {"id": "another", "x_fov": 1}]}'):
+        save(tmp_path / "manifest.json", manifest)
+        if manifest == "[]":
+            with pytest.raises(CameraFormatError, match="manifest.json: expected an object"):
+                read_cameras(own)
+        else:
+            assert "no x.json with x_fov" in read_cameras(own).text
+    save(tmp_path / "manifest.json", '{"cases": [{"id": "omni-urban-street", "x_fov": 4}]}')
+    with pytest.raises(CameraFormatError, match=r"omni-urban-street in manifest\.json x_fov: .* found 4"):
+        read_cameras(own)
+    save(folder / "x.json", '{"x_fov": 1.25}')
+    close(read_cameras(own).trajectory.camera.fov[0, 0], 1.25)
 
 
 @pytest.mark.parametrize("order", ["C", "F"])

@@ -23,12 +23,14 @@ NAMES = [
     "joint_video_and_cameras",
     "path_to_upscaled_video",
     "pose_from_video",
+    "raype_on_wan_2_2",
     "self_consistency_loop",
     "video_along_a_path",
 ]
 SHOWS = {"PreviewImage", "SaveVideo", "PreviewAny", "RaxelSaveCamera"}
 # Loaders of files that are not at hand where the tests run, and that nothing downloads.
 WEIGHTS = {"UNETLoader", "CLIPLoader", "VAELoader", "CLIPVisionLoader", "ModelPatchLoader", "UpscaleModelLoader"}
+WEIGHTS |= {"LoadRayPE", "LoadRayPEExpert"}
 COLMAP_MODEL = {
     "cameras.txt": "1 PINHOLE 832 480 700 700 416 240\n",
     "images.txt": "1 1 0 0 0 0 0 0 1 a.png\n\n2 1 0 0 0 -0.5 0 0 1 b.png\n\n3 1 0 0 0 -1 0 0.2 1 c.png\n\n",

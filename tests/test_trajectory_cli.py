@@ -1,4 +1,4 @@
-"""`trajectory make | convert | show`, run in this process on real files; bad input ends with code 2 and one sentence."""
+"""`trajectory make, convert, show, compare`, run in this process on real files; bad input ends with code 2 and a sentence."""
 
 from __future__ import annotations
 
@@ -176,3 +176,40 @@ def test_bad_input_is_one_sentence(
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 1 and said[0].startswith("raxel: ")
     assert re.search(sentence, said[0]), said[0]
+
+
+def dolly_file(path: Path, depths: list[float], unit: str = "metre") -> Path:
+    """A camera that stands at each of `depths` along its line of sight."""
+    made = make_move("dolly", len(depths), amount=1.0, hw=(48, 64), unit=unit)
+    made.camera.world_from_cam[:, 2, 3] = torch.tensor(depths)
+    path.write_text(made.to_json())
+    return path
+
+
+def test_compare_prints_the_published_figures(tmp_path: Path, capsys) -> None:
+    """Truth at 0, 1, 2 and the estimate at 0, 2, 6: raw 0, 1, 4; each over its own norm (2 and 6) 0, 1/6, 0; both over
+    the truth's 0, 1/2, 2. Nothing turns, so that CamMC is the same."""
+    truth, estimate = dolly_file(tmp_path / "t.json", [0, 1, 2]), dolly_file(tmp_path / "e.json", [0, 2, 6])
+    for reduction, frames in (("mean", 3), ("sum", 1)):
+        assert main(["trajectory", "compare", str(truth), str(estimate), "--json", "--reduction", reduction]) == 0
+        body = json.loads(capsys.readouterr().out)
+        expected = {"": 5 / frames, "_normalized": 1 / 6 / frames, "_by_truth": 2.5 / frames}
+        for suffix, value in expected.items():
+            for name in ("translation_error", "cammc"):
+                assert body["figures"][name + suffix] == pytest.approx(value, rel=1e-6), name + suffix
+        assert body["figures"]["ate"] == pytest.approx((17 / 3) ** 0.5, rel=1e-6)
+        assert body["figures"]["ate_by_truth"] == pytest.approx((4.25 / 3) ** 0.5, rel=1e-6)
+        assert body["translation_errors"] == pytest.approx([0, 1, 4]) and body["reduction"] == reduction
+    assert main(["trajectory", "compare", str(truth), str(estimate)]) == 0
+    printed = capsys.readouterr()
+    assert re.search(r"^translation_error +1\.66667 +metre$", printed.out, re.MULTILINE) and not printed.err
+
+
+def test_compare_says_what_does_not_compare(tmp_path: Path, capsys) -> None:
+    truth = dolly_file(tmp_path / "t.json", [0, 1, 2])
+    other = dolly_file(tmp_path / "o.json", [0, 1, 2], unit="near_depth")
+    assert main(["trajectory", "compare", str(truth), str(other)]) == 0
+    assert "the truth counts in metre, the estimate in near_depth" in capsys.readouterr().err
+    short = dolly_file(tmp_path / "s.json", [0, 1])
+    assert main(["trajectory", "compare", str(truth), str(short)]) == 2
+    assert capsys.readouterr().err.endswith("the estimate has 2 frames, the truth 3\n")

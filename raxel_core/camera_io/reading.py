@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..geometry.motion_words import motion_in_words
 from ..geometry.trajectory import Trajectory
 
 
@@ -43,6 +44,6 @@ class Reading:
 
     @property
     def text(self) -> str:
-        """The report, one sentence a line."""
-        lines = [f"Read as {self.format}.", *self.notes, *(f"Warning: {warning}" for warning in self.warnings)]
-        return "\n".join(lines)
+        """The report, one sentence a line; the first after the format says what the camera does."""
+        lines = [f"Read as {self.format}.", motion_in_words(self.trajectory), *self.notes]
+        return "\n".join((*lines, *(f"Warning: {warning}" for warning in self.warnings)))

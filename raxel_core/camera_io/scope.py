@@ -2,7 +2,8 @@
 
 Poses are camera-to-world in OpenCV axes, relative to the first frame, lengths in near depths. The angle of view is no
 part of the file: SCoPE takes it as --x_fov in radians. Here it stands in a JSON of the same name,
-{"x_fov": radians, "xi": 0}, under the keys of SCoPE's examples/manifest.json. Source: README and scope/data/_pose.py of
+{"x_fov": radians, "xi": 0}, or, for the example paths as they are published (poses/CASE/NAME.npy), under the same keys
+in the manifest.json beside the folder poses. Source: README, examples and scope/data/_pose.py of
 github.com/TencentARC/SCoPE, which wants 81 frames. Not held: times, the picture's size. Refused: a focal length that
 changes, a principal point off the middle, pixels that are not square.
 """
@@ -12,9 +13,11 @@ from __future__ import annotations
 import json
 from math import degrees, pi
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 
+from ..geometry import se3
 from ..geometry.camera import K_from_fov
 from ..geometry.trajectory import Trajectory
 from .format import CameraFormat, assumed_K, motions_of, npy_bytes, trajectory_of, write_together
@@ -25,6 +28,9 @@ from .source import mapping, npy_shape, number, read_json, read_npy
 
 # A focal length that changes by less than this share is one.
 _CONSTANT = 1e-3
+_MANIFEST, _POSES = "manifest.json", "poses"
+# Half of the published example paths start turned, by up to 25 degrees; below this it is rounding.
+_TURNED_DEGREES = 0.1
 
 
 def _recognise(path: Path) -> bool:
@@ -37,16 +43,16 @@ def _read(path: Path, assumed: Assumed) -> Reading:
     if values.ndim != 3 or tuple(values.shape[1:]) not in ((3, 4), (4, 4)):
         raise CameraFormatError(f"{path.name}: expected shape [F, 3, 4] or [F, 4, 4], found {list(values.shape)}")
     world_from_cam = motions_of(values) if values.shape[1] == 3 else values
-    fov_x, xi = _lens(path.with_suffix(".json"))
     K, K_note = assumed_K(assumed)
     warnings = []
-    if fov_x is None:
+    lens = _lens(path)
+    if lens is None:
         warnings.append(f"no {path.stem}.json with x_fov stands beside it: the assumed angle of view was taken")
     else:
-        K = K_from_fov(torch.tensor(fov_x, dtype=torch.float64), assumed.hw)
-        K_note = f"K: x_fov {degrees(fov_x):.4f} degrees, from {path.stem}.json."
-    if xi:
-        warnings.append(f"the lens is distorted (xi = {xi:g}), which was left out")
+        K = K_from_fov(torch.tensor(lens.fov_x, dtype=torch.float64), assumed.hw)
+        K_note = f"K: x_fov {degrees(lens.fov_x):.4f} degrees, from {lens.source}."
+        if lens.xi:
+            warnings.append(f"the lens is distorted (xi = {lens.xi:g}), which was left out")
     trajectory, mended = trajectory_of(
         world_from_cam, K, assumed.hw, path.name, fps=assumed.fps, unit="near_depth", name=path.stem
     )
@@ -55,22 +61,54 @@ def _read(path: Path, assumed: Assumed) -> Reading:
         K_note,
         "Lengths: near depths, which the format stands for.",
         f"Time: {assumed.fps:g} frames a second, assumed; the format has none.",
+        *_turned_note(trajectory),
         *mended,
     )
     return Reading(trajectory, FORMAT.name, notes, (*warnings, *inversion_warning(world_from_cam)))
 
 
-def _lens(path: Path) -> tuple[float | None, float]:
-    """x_fov in radians and xi of the JSON beside the poses; (None, 0) when there is none."""
-    if not path.is_file():
-        return None, 0.0
-    values = mapping(read_json(path), path.name)
+class _Lens(NamedTuple):
+    """`fov_x` in radians, the distortion `xi`, and the file they are from."""
+
+    fov_x: float
+    xi: float
+    source: str
+
+
+def _lens(path: Path) -> _Lens | None:
+    """The lens in the JSON beside the poses, or else in the manifest of the published examples; None without either."""
+    beside, manifest = path.with_suffix(".json"), path.parent.parent.parent / _MANIFEST
+    if beside.is_file():
+        values, source = mapping(read_json(beside), beside.name), beside.name
+    elif path.parent.parent.name == _POSES and manifest.is_file():
+        values, source = _case_of(path, manifest), f"{path.parent.name} in {_MANIFEST}"
+    else:
+        return None
     if "x_fov" not in values:
-        return None, 0.0
-    fov_x = number(values["x_fov"], f"{path.name} x_fov")
+        return None
+    fov_x = number(values["x_fov"], f"{source} x_fov")
     if not 0.0 < fov_x < pi:
-        raise CameraFormatError(f"{path.name} x_fov: expected an angle between 0 and pi radians, found {fov_x:g}")
-    return fov_x, number(values.get("xi", 0.0), f"{path.name} xi")
+        raise CameraFormatError(f"{source} x_fov: expected an angle between 0 and pi radians, found {fov_x:g}")
+    return _Lens(fov_x, number(values.get("xi", 0.0), f"{source} xi"), source)
+
+
+def _case_of(path: Path, manifest: Path) -> dict[str, Any]:
+    """What a manifest says of the case whose folder the poses lie in; empty when it says nothing."""
+    cases = mapping(read_json(manifest), manifest.name).get("cases")
+    found = [case for case in (cases if isinstance(cases, list) else []) if isinstance(case, dict)]
+    return next((case for case in found if case.get("id") == path.parent.name), {})
+
+
+def _turned_note(trajectory: Trajectory) -> tuple[str, ...]:
+    """That the first camera is not the identity, which the weights were trained with."""
+    first = trajectory.camera.rotation[0]
+    turned = degrees(float(se3.geodesic(first, torch.eye(3, dtype=first.dtype))))
+    if turned < _TURNED_DEGREES:
+        return ()
+    return (
+        f"The first camera is turned by {turned:.1f} degrees. SCoPE's own inference takes it so; its training, and "
+        "Apply RayPE, see a path from its first camera.",
+    )
 
 
 def _write(trajectory: Trajectory, path: Path) -> tuple[Path, ...]:

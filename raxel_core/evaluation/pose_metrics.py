@@ -86,10 +86,11 @@ class PairErrors:
 class PoseMetrics:
     """The whole suite for one path or a batch of paths, each figure [...]; angles in radians, lengths in scene units.
 
-    `*_normalized` divides each path by its own largest distance from the first camera. `rra_30`, `rta_30` are shares
-    of pairs below 30 degrees, `mrra_30`, `auc_30` the area forms over thresholds of 1 to 30 degrees (rotation alone;
-    the worse of rotation and direction). `rpe_*` are root mean squares over steps of one frame. `log_scale` is the
-    logarithm of the Sim(3) factor that takes the estimate to the truth. `focal_error` is relative.
+    `*_normalized` divides each path by its own largest distance from the first camera (CamI2V's "rel"), `*_by_truth`
+    both by the truth's ("abs"). `rra_30`, `rta_30` are shares of pairs below 30 degrees, `mrra_30`, `auc_30` the area
+    forms over thresholds of 1 to 30 degrees (rotation alone; the worse of rotation and direction). `rpe_*` are root
+    mean squares over steps of one frame. `log_scale` is the logarithm of the Sim(3) factor that takes the estimate to
+    the truth. `focal_error` is relative.
     """
 
     rotation_error: Tensor
@@ -99,6 +100,9 @@ class PoseMetrics:
     translation_error_normalized: Tensor
     cammc_normalized: Tensor
     ate_normalized: Tensor
+    translation_error_by_truth: Tensor
+    cammc_by_truth: Tensor
+    ate_by_truth: Tensor
     rra_30: Tensor
     mrra_30: Tensor
     rta_30: Tensor
@@ -233,7 +237,7 @@ def pose_metrics(
     _check_name("direction", direction, DIRECTIONS)
     paths = _anchored(_paths(estimate, truth))
     raw = _frame_errors(paths, se3.geodesic(paths.rotation[0], paths.rotation[1]), "none")
-    common = _frame_errors(paths, raw.rotation, "each")
+    common, over_truth = (_frame_errors(paths, raw.rotation, name) for name in ("each", "truth"))
     of_pairs = _pair_errors(paths, pairs, direction)
     step = _relative_errors(paths, 1)
     fit = _fit(paths.center)
@@ -245,6 +249,9 @@ def pose_metrics(
         translation_error_normalized=reduce_frames(common.translation, reduction),
         cammc_normalized=reduce_frames(common.cammc, reduction),
         ate_normalized=common.ate,
+        translation_error_by_truth=reduce_frames(over_truth.translation, reduction),
+        cammc_by_truth=reduce_frames(over_truth.cammc, reduction),
+        ate_by_truth=over_truth.ate,
         rra_30=accuracy(of_pairs.rotation, math.radians(30)),
         mrra_30=area_accuracy(of_pairs.rotation),
         rta_30=accuracy(of_pairs.direction, math.radians(30)),
