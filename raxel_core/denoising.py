@@ -108,12 +108,20 @@ def denoise_video(
     model: RaxelModel, sources: SourceBatch | None, camera: Camera, hw: tuple[int, int], *, run: Run
 ) -> Tensor:
     """Sample p(video | rays, sources): clips [B, 3, F, *hw] along cameras [B, F], which hold those of the sources."""
+    return model.decode_video(video_latents(model, sources, camera, hw, run=run))
+
+
+@torch.no_grad()
+def video_latents(
+    model: RaxelModel, sources: SourceBatch | None, camera: Camera, hw: tuple[int, int], *, run: Run
+) -> Tensor:
+    """The normalised latents [B, C, T, h, w] of the clips that `denoise_video` returns."""
     check_aspect(camera.hw, hw)
     raxels = model.raxels(camera, hw, reference=reference_frame(sources))
     rays = model.encode_rays(raxels)
     start = _noise(model, run, raxels.shape[2], hw, batch=rays.shape[0])._replace(rays=rays)
     shown = replace(sources, camera=None, camera_frames=()) if sources else None
-    return model.decode_video(_sample(model, start, shown, hw, run).video)
+    return _sample(model, start, shown, hw, run).video
 
 
 @torch.no_grad()

@@ -24,7 +24,7 @@ from raxel_core.geometry.moves import MOVES, make_move
 from raxel_core.geometry.pose import PoseRecoveryError
 from raxel_core.geometry.trajectory import Trajectory
 from raxel_core.latents.patch_vae import load_patch_vae
-from raxel_core.raxel_model import load_model
+from raxel_core.raxel_model import CHECKPOINTS, load_model
 from raxel_core.training.config import TrainConfig
 from raxel_core.training.vae import raxel_and_video_clips
 from raxel_core.video_io import read_image, read_video, write_image, write_video
@@ -228,6 +228,18 @@ def test_train_vae_fits_a_code_and_keeps_that_of_another(tmp_path: Path, capsys)
     capsys.readouterr()
     assert main(["train-vae", str(second), "--clips", "0"]) == 2
     assert "clips and channels are at least 1" in _sentence(capsys)
+    assert main(["train-vae", str(second), "--start", str(first), "--made-by", "raxel-tiny"]) == 2
+    assert "raxel-tiny makes latents of another VAE" in _sentence(capsys)
+
+
+def test_train_vae_mends_what_a_model_makes(tmp_path: Path) -> None:
+    file, shipped = tmp_path / "mended.safetensors", load_patch_vae(CHECKPOINTS / "raxel-tiny-vae.safetensors")
+    torch.manual_seed(0)  # where the refiner starts
+    made = ["--made-by", "raxel-tiny", "--refiner-steps", "2"]
+    assert main(["train-vae", str(file), "--start", "raxel-tiny-vae", *made]) == 0
+    mended = load_patch_vae(file)
+    assert torch.equal(shipped.group_code, mended.group_code)
+    assert bool(mended.group_refiner.leave.weight.any()) and bool(mended.image_refiner.leave.weight.any())
 
 
 def test_the_moves_offered_are_the_moves_there_are() -> None:

@@ -41,6 +41,7 @@ MOVES = (
     "handheld",
 )
 DTYPES = ("float32", "bfloat16", "float16")
+VIDEO_STEPS = 4
 _SIZES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
 
 
@@ -59,7 +60,10 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 def add_steps(parser: argparse.ArgumentParser) -> None:
     """In how many steps a video is denoised; the default suits the embedded model."""
     parser.add_argument(
-        "--steps", type=int, default=4, help="denoising steps of the video; a large model wants 20 and more (4)"
+        "--steps",
+        type=int,
+        default=VIDEO_STEPS,
+        help=f"denoising steps of the video; a large model wants 20 and more ({VIDEO_STEPS})",
     )
 
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..latents.patch_vae import PatchVAE
+    from ..pipeline import RaxelModel
+    from ..training.vae import RefinerBatch
 
 FIRST_SEED = 300_000
 BATCH = 8
@@ -28,6 +30,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--channels", type=int, default=64, help="latent channels of a new code (64)")
     parser.add_argument("--frames", type=int, default=17, help="frames of a clip, 4n+1 (17)")
     parser.add_argument("--size", type=int, nargs=2, default=(64, 64), metavar=("H", "W"), help="its size (64 64)")
+    parser.add_argument(
+        "--made-by", metavar="MODEL", help="a model of that code: the refiner also learns to mend the videos it makes"
+    )
     parser.add_argument(
         "--refiner-steps", type=int, default=1200, help=f"steps of {BATCH} scenes for the decoder's refiner (1200)"
     )
@@ -71,15 +76,49 @@ def _code(options: argparse.Namespace) -> PatchVAE:
 
 def _refine(vae: PatchVAE, options: argparse.Namespace) -> None:
     """Train the refiner on scenes that the code was not fitted to."""
-    from ..training.vae import train_refiner
+    from ..training.vae import RefinerBatch, train_refiner
 
     first = FIRST_SEED + options.clips
     scenes = range(first, first + BATCH * options.refiner_steps)
-    errors = list(train_refiner(vae, _clips(options, scenes, "refiner"), steps=options.refiner_steps))
+    batches: Iterator[RefinerBatch]
+    if options.made_by is None:
+        batches = (RefinerBatch(video, raxels) for video, raxels in _clips(options, scenes, "refiner"))
+    else:
+        batches = _made_batches(_maker(vae, options.made_by), scenes)
+    errors = list(train_refiner(vae, batches, steps=options.refiner_steps))
     part = max(1, len(errors) // 10)
     for name in errors[0]:
         before, after = (sum(error[name] for error in some) / part for some in (errors[:part], errors[-part:]))
         say(f"mean squared error of {name}: {before:.3g} in the first tenth of the steps, {after:.3g} in the last")
+
+
+def _maker(vae: PatchVAE, name: str) -> RaxelModel:
+    """The model of that name; ValueError where its latents are of another code than this VAE's."""
+    from ..latents.patch_vae import PatchVAE
+    from ..pipeline import load_model
+
+    model = load_model(name)
+    if not (isinstance(model.vae, PatchVAE) and model.vae.group_code.equal(vae.group_code)):
+        raise ValueError(f"{name} makes latents of another VAE: begin with its own by --start")
+    return model
+
+
+def _made_batches(model: RaxelModel, scenes: range) -> Iterator[RefinerBatch]:
+    """Scenes of the model's frames and size, with the latents it makes of each from frame 0 along the true cameras."""
+    from ..denoising import Run, SourceBatch, video_latents
+    from ..sampling import camera_schedule
+    from ..training.vae import RefinerBatch
+    from .scenes import scene_batches
+
+    recipe, draw = model.recipe, progress_bar("refiner")
+    run = Run(camera_schedule(shared.VIDEO_STEPS), range(BATCH))
+    parts = scene_batches(model, scenes.start, len(scenes), batch=BATCH, split="train")
+    for number, part in enumerate(parts):
+        sources = SourceBatch(part.video[:, :, :1], (0,))
+        made = recipe.video_statistics.denormalize(video_latents(model, sources, part.camera, recipe.hw, run=run))
+        raxels = model.raxels(part.camera, recipe.hw, reference=number % recipe.frames)
+        yield RefinerBatch(part.video, raxels, made)
+        draw(min((number + 1) * BATCH, len(scenes)), len(scenes))
 
 
 def _clips(options: argparse.Namespace, scenes: range, label: str) -> Iterator[tuple[Tensor, Tensor]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -14,7 +15,8 @@ from .loss import canonical_cameras, raxels_of
 from .synthetic import render_scenes
 
 RAXEL_WEIGHT = 16.0  # in the covariance of the code
-REFINER_RAXEL_WEIGHT = 300.0  # in the loss of the refiner
+REFINER_RAXEL_WEIGHT = 300.0  # in the loss of the refiner, where a picture's error weighs 1
+REFINER_MADE_WEIGHT = 0.7
 
 
 def raxel_and_video_clips(config: TrainConfig, seeds: range) -> Iterator[tuple[Tensor, Tensor]]:
@@ -76,26 +78,38 @@ class _Moments:
         return mean, axes * signs
 
 
+@dataclass(frozen=True, eq=False)
+class RefinerBatch:
+    """What the refiner learns from: `video` and `raxels` [B, 3, F, H, W], and perhaps `made`: raw latents
+    [B, C, T, h, w] that a model makes of the same video, with its errors in them."""
+
+    video: Tensor
+    raxels: Tensor
+    made: Tensor | None = None
+
+
 def train_refiner(
-    vae: PatchVAE, clips: Iterator[tuple[Tensor, Tensor]], *, steps: int, learning_rate: float = 2e-3
+    vae: PatchVAE, batches: Iterable[RefinerBatch], *, steps: int, learning_rate: float = 2e-3
 ) -> Iterator[dict[str, float]]:
-    """Trains the decoder's refiner on (video, raxels) clips, yielding both errors of each step; the code stays fixed.
+    """Trains the decoder's refiner, yielding the squared errors of each step; the code stays fixed.
 
     Raxels differ from their code by far less than pictures do; their squared error weighs REFINER_RAXEL_WEIGHT times
-    as much, so that cameras are not traded for pictures.
+    as much, so that cameras are not traded for pictures. What a model makes is off by far more than the code.
     """
     parameters = [*vae.image_refiner.parameters(), *vae.group_refiner.parameters()]
     for parameter in parameters:
         parameter.requires_grad_(True)
     optimizer = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=steps)
-    for _, (video, raxels) in zip(range(steps), clips, strict=False):
-        video_error = (vae.decode(vae.encode(video)) - video).square().mean()
-        raxel_error = (vae.decode(vae.encode(raxels)) - raxels).square().mean()
-        loss = video_error + REFINER_RAXEL_WEIGHT * raxel_error
+    weights = {"video": 1.0, "raxels": REFINER_RAXEL_WEIGHT, "made": REFINER_MADE_WEIGHT}
+    for _, batch in zip(range(steps), batches, strict=False):
+        pairs = {"video": (vae.encode(batch.video), batch.video), "raxels": (vae.encode(batch.raxels), batch.raxels)}
+        if batch.made is not None:
+            pairs["made"] = (batch.made, batch.video)
+        errors = {name: (vae.decode(code) - truth).square().mean() for name, (code, truth) in pairs.items()}
         optimizer.zero_grad()
-        loss.backward()
+        torch.stack([weights[name] * error for name, error in errors.items()]).sum().backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         schedule.step()
-        yield {"video": video_error.item(), "raxels": raxel_error.item()}
+        yield {name: error.item() for name, error in errors.items()}
