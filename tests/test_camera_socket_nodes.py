@@ -83,7 +83,9 @@ def test_the_stock_nodes_rays_are_read_and_made_again(comfy):
         atol=1e-3,
         rtol=0,
     )
-    assert text(report).startswith("Read as WAN_CAMERA_EMBEDDING.\n9 frames of 320x180 pixels")
+    lines = text(report).splitlines()
+    assert lines[:2] == ["Read as WAN_CAMERA_EMBEDDING.", "The camera dollies forward by 2.67 (lengths in arbitrary)."]
+    assert lines[2].startswith("9 frames of 320x180 pixels")
     torch.testing.assert_close(wan["tensor"], stock["tensor"], atol=2e-5, rtol=0)
 
 
