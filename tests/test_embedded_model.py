@@ -66,8 +66,8 @@ def test_its_videos_follow_the_camera(model, scenes):
         for camera in (scenes.camera, others)
     )
     copied = psnr(scenes.video[:, :, :1].expand_as(later), later).mean()
-    assert made > copied + 1.5
-    assert made > elsewhere + 1.5
+    assert made > copied + 2.0
+    assert made > elsewhere + 2.0
 
 
 def test_the_demo_takes_less_than_a_minute_and_writes_what_it_says(tmp_path, capsys):
