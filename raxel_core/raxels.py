@@ -16,7 +16,7 @@ from torch import Tensor
 
 from .geometry.camera import Camera, check_hw
 from .geometry.pose import RecoveredCameras, recover_cameras
-from .geometry.rays import homogeneous_directions, ray_length, slopes
+from .geometry.rays import homogeneous_directions, mapped_rays, ray_length, slopes
 
 RAXEL_SCALE = 0.5
 
@@ -64,7 +64,7 @@ def encode_raxels(
     K = relative.K
     if torch.equal(K, K[..., :1, :, :].expand_as(K)):
         rays = homogeneous_directions(K[..., 0, :, :], relative.hw).flatten(-2)  # [..., 4, h * w]
-        return (motion.flatten(-3, -2) @ rays).unflatten(-2, motion.shape[-3:-1]).unflatten(-1, relative.hw)
+        return mapped_rays(motion.flatten(-3, -2), rays).unflatten(-2, motion.shape[-3:-1]).unflatten(-1, relative.hw)
     x, y = (slope[..., None, :, :, :] for slope in slopes(K, relative.hw))  # [..., 1, F, h|1, w] and [..., 1, F, h, 1]
     right, down, forward, center = motion[..., None, None].unbind(-3)  # [..., 3, F, 1, 1] each
     return torch.addcdiv(center, right * x + (down * y + forward), ray_length(x, y))

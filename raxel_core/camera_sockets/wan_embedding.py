@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..camera_io.reading import Assumed, CameraFormatError, Reading
 from ..geometry import se3
-from ..geometry.rays import unit_directions
+from ..geometry.rays import mapped_rays, unit_directions
 from ..geometry.trajectory import Trajectory
 from ..latents.frames import TEMPORAL_STRIDE, check_frame_count
 from .payload import Lens, check_motions, fitted, reading
@@ -24,8 +24,6 @@ from .payload import Lens, check_motions, fitted, reading
 NAME = "WAN_CAMERA_EMBEDDING"
 _LINE = 6  # moment and direction
 _CHANNELS = _LINE * TEMPORAL_STRIDE
-# Rows of one matrix product: few enough that BLAS writes them at the speed of memory (all at once take twice as long).
-_ROWS = 8
 # Pixels across that are read back: a fit of nine numbers needs no more.
 _SAMPLES = 32
 # How far a direction, or a moment of a centre at distance 1, may be from that of the fitted camera.
@@ -48,22 +46,16 @@ def wan_camera_embedding(trajectory: Trajectory, hw: tuple[int, int] | None = No
     order = torch.arange(-TEMPORAL_STRIDE + 1, len(trajectory)).clamp(min=0)  # 0 0 0 0 1 2 3 4 ...
     groups = len(order) // TEMPORAL_STRIDE
     rows = line_from_ray[order].unflatten(0, (groups, TEMPORAL_STRIDE)).permute(2, 1, 0, 3)  # [6, 4, T, 3]
-    out = torch.empty(_CHANNELS * groups, height * width, device=camera.K.device)
     if torch.equal(camera.K, camera.K[:1].expand_as(camera.K)):
-        _fill(out, rows.reshape(-1, 3), unit_directions(camera.K[0].float(), camera.hw).flatten(1))
+        out = mapped_rays(rows.reshape(-1, 3), unit_directions(camera.K[0].float(), camera.hw).flatten(1))
     else:
+        out = torch.empty(_CHANNELS * groups, height * width, device=camera.K.device)
         lines = out.view(_LINE, TEMPORAL_STRIDE, groups, -1)
         for place, frame in enumerate(order.tolist()):
             group, part = divmod(place, TEMPORAL_STRIDE)
             rays = unit_directions(camera.K[frame].float(), camera.hw).flatten(1)
             torch.mm(line_from_ray[frame], rays, out=lines[:, part, group])
     return out.view(1, _CHANNELS, groups, height, width)
-
-
-def _fill(out: Tensor, rows: Tensor, rays: Tensor) -> None:
-    """Write `rows` [N, 3] times `rays` [3, P] into `out` [N, P], a few rows at a time."""
-    for start in range(0, len(rows), _ROWS):
-        torch.mm(rows[start : start + _ROWS], rays, out=out[start : start + _ROWS])
 
 
 def is_wan_embedding(value: Any) -> bool:
