@@ -387,11 +387,11 @@ def test_weights_of_another_method_are_named(tmp_path, keys, looks):
 
 
 def test_a_release_folder_is_read_in_place_and_knows_its_expert(tmp_path):
-    from raxel_core.model.checkpoint import _split
+    from raxel_core.model.checkpoint import split_into_shards
 
     state, folder = released_state(), tmp_path / "high_noise_model"
     folder.mkdir()
-    shards = _split(state, 2000)
+    shards = split_into_shards(state, 2000)
     assert len(shards) > 2
     names = [f"diffusion_pytorch_model-{n + 1:05d}-of-{len(shards):05d}.safetensors" for n in range(len(shards))]
     for name, keys in zip(names, shards, strict=True):

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from raxel_core.cli import main
 from raxel_core.model import WAN_14B, RaxelConfig, save_checkpoint, streaming
-from raxel_core.model.conversion import _Source
+from raxel_core.model.conversion import TensorSource
 from raxel_core.model.raype import RayPE, RayPEConfig, raype_state
 from raxel_core.model.raype_conversion import extract_raype, join_expert
 from raxel_core.model.raype_file import load_raype, same_expert
@@ -113,8 +113,8 @@ def test_a_killed_run_goes_on_where_it_was(release, state, tmp_path, monkeypatch
     (partial,) = tmp_path.glob(".expert.safetensors.*.partial")
     written = partial.read_bytes()
     monkeypatch.setattr(
-        "raxel_core.model.conversion._Source.pieces",
-        lambda self, stored, dtype, read=_Source.pieces: reported.append(stored.key) or read(self, stored, dtype),
+        "raxel_core.model.conversion.TensorSource.pieces",
+        lambda self, stored, dtype, read=TensorSource.pieces: reported.append(stored.key) or read(self, stored, dtype),
     )
     join_expert(release, target)
     assert len(reported) == len(state) - 30 and target.read_bytes().startswith(written)

@@ -25,8 +25,9 @@ from torch import Tensor
 
 from ...raxel_core.geometry.trajectory import Trajectory
 from ...raxel_core.latents.frames import latent_frames
+from ...raxel_core.model.checkpoint import checkpoint_files
 from ...raxel_core.model.raype import WEIGHT_KEY, RayEncoding, RayFeatures
-from ...raxel_core.model.raype_file import LoadedRayPE, checkpoint_files, same_expert
+from ...raxel_core.model.raype_file import LoadedRayPE, same_expert
 from ...raxel_core.ray_tokens import check_latent_frames, token_rays
 from .loading import MODEL_FOLDER, WEIGHT_DTYPES
 

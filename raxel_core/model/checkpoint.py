@@ -124,9 +124,9 @@ def load_checkpoint(
     others. Raises FileNotFoundError for a missing file and ValueError, in one sentence, for everything that is not a
     whole raxel checkpoint.
     """
-    files = _checkpoint_files(Path(path))
+    files = checkpoint_files(Path(path))
     with _no_collection():
-        headers = {file: _file_header(file) for file in files}
+        headers = {file: file_header(file) for file in files}
         header = _merged(headers)
         config = _config_of(header, files[0])
         layers = _UnfilledLayers if operations is nn else operations
@@ -153,7 +153,7 @@ def load_checkpoint(
 
 def read_header(path: str | os.PathLike[str]) -> Header:
     """Metadata and tensor names, dtypes and shapes of a checkpoint (or of any safetensors file); reads no tensor."""
-    return _merged_header(_checkpoint_files(Path(path)))
+    return merged_header(checkpoint_files(Path(path)))
 
 
 def map_checkpoint(files: Sequence[Path]) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -164,7 +164,7 @@ def map_checkpoint(files: Sequence[Path]) -> tuple[dict[str, Tensor], dict[str, 
     for file in files:
         if not file.is_file():
             raise FileNotFoundError(f"the checkpoint {files[0].name} lacks its file {file.name}")
-    headers = {file: _file_header(file) for file in files}
+    headers = {file: file_header(file) for file in files}
     return dict(_read_tensors(headers)), _merged(headers).metadata
 
 
@@ -190,15 +190,18 @@ def save_checkpoint(
         raise ValueError(f"metadata {', '.join(clash)} is reserved")
     tensors = model.state_dict() if isinstance(model, nn.Module) else model
     free |= {CONFIG_KEY: config.to_json(), FORMAT_KEY: FORMAT}
-    shards = _split(tensors, shard_bytes)
+    shards = split_into_shards(tensors, shard_bytes)
     if len(shards) == 1:
-        _write_tensors(path, _contiguous(tensors, shards[0]), free)
+        write_tensors(path, _contiguous(tensors, shards[0]), free)
         return path
     return _save_set(path, tensors, shards, free)
 
 
-def _checkpoint_files(path: Path) -> list[Path]:
-    """The safetensors files a path stands for, the order of the index kept."""
+def checkpoint_files(path: Path) -> list[Path]:
+    """The safetensors files a file, an index or a folder stands for, in the order of the index.
+
+    Raises ValueError or FileNotFoundError where there are none.
+    """
     if path.suffix.lower() in PICKLED:
         raise ValueError(f"{path.name} is refused: {path.suffix} files can run code when opened; use .safetensors")
     if path.is_dir():
@@ -228,13 +231,14 @@ def _files_of_index(path: Path) -> list[Path]:
         if not (path.parent / name).is_file():
             raise FileNotFoundError(f"the index {path.name} names {name}, which is missing")
     files = [path.parent / name for name in dict.fromkeys(weight_map.values())]
-    held = {key for file in files for key in _file_header(file).tensors}
-    _check_keys(set(weight_map), held, f"the shards of {path.name}", {})
+    held = {key for file in files for key in file_header(file).tensors}
+    check_same_keys(set(weight_map), held, f"the shards of {path.name}", {})
     return files
 
 
-def _merged_header(files: list[Path]) -> Header:
-    return _merged({file: _file_header(file) for file in files})
+def merged_header(files: list[Path]) -> Header:
+    """The header of a file, or of all shards of a set together; ValueError, in one sentence, where it is damaged."""
+    return _merged({file: file_header(file) for file in files})
 
 
 def _merged(headers: Mapping[Path, Header]) -> Header:
@@ -254,7 +258,7 @@ def _merged(headers: Mapping[Path, Header]) -> Header:
     return Header(first.metadata, tensors)
 
 
-def _file_header(path: Path) -> Header:
+def file_header(path: Path) -> Header:
     """The header of one file, its sizes checked before anything of that size is read."""
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -323,7 +327,7 @@ def _parse_object(data: bytes, what: str) -> dict[str, Any]:
 
 def _config_of(header: Header, path: Path) -> RaxelConfig:
     if CONFIG_KEY not in header.metadata:
-        raise ValueError(f"{path.name} is not a raxel checkpoint: it looks like {_architecture(header.tensors)}")
+        raise ValueError(f"{path.name} is not a raxel checkpoint: it looks like {architecture_of(header.tensors)}")
     version = header.metadata.get(FORMAT_KEY)
     if version != FORMAT:
         raise ValueError(f"{path.name} has checkpoint format {version}, this version reads {FORMAT}")
@@ -333,7 +337,7 @@ def _config_of(header: Header, path: Path) -> RaxelConfig:
     return config
 
 
-def _architecture(tensors: Mapping[str, TensorInfo]) -> str:
+def architecture_of(tensors: Mapping[str, TensorInfo]) -> str:
     """What a state dict looks like, by its keys."""
     if not tensors:
         return "an empty file"
@@ -344,7 +348,7 @@ def _architecture(tensors: Mapping[str, TensorInfo]) -> str:
 
 
 def _check_tensors(header: Header, expected: Mapping[str, torch.Size], path: Path) -> None:
-    _check_keys(set(expected), set(header.tensors), path.name, header.tensors)
+    check_same_keys(set(expected), set(header.tensors), path.name, header.tensors)
     for key, size in expected.items():
         shape = header.tensors[key].shape
         if shape != tuple(size):
@@ -357,7 +361,8 @@ def _check_dtypes(header: Header, path: Path) -> None:
             raise ValueError(f"{path.name}: {key} has dtype {info.dtype}, a weight's is {', '.join(WEIGHT_DTYPES)}")
 
 
-def _check_keys(expected: set[str], held: set[str], what: str, tensors: Mapping[str, TensorInfo]) -> None:
+def check_same_keys(expected: set[str], held: set[str], what: str, tensors: Mapping[str, TensorInfo]) -> None:
+    """ValueError, with the first five names, where `what` holds other keys than expected; `tensors` tell its kind."""
     missing, surplus = sorted(expected - held), sorted(held - expected)
     if not missing and not surplus:
         return
@@ -366,7 +371,7 @@ def _check_keys(expected: set[str], held: set[str], what: str, tensors: Mapping[
         for kind, keys in (("missing", missing), ("surplus", surplus))
         if keys
     ]
-    looks = f"; it looks like {_architecture(tensors)}" if tensors and len(missing) > len(expected) // 2 else ""
+    looks = f"; it looks like {architecture_of(tensors)}" if tensors and len(missing) > len(expected) // 2 else ""
     raise ValueError(f"{what} does not hold the tensors it should: {', '.join(parts)}{looks}")
 
 
@@ -420,7 +425,7 @@ def _read_tensors(headers: Mapping[Path, Header]) -> Iterator[tuple[str, Tensor]
         yield from map_tensors(path, header.tensors).items()
 
 
-def _split(tensors: Mapping[str, Tensor], shard_bytes: int | None) -> list[list[str]]:
+def split_into_shards(tensors: Mapping[str, Tensor], shard_bytes: int | None) -> list[list[str]]:
     """Keys per shard, in order, each shard within `shard_bytes` unless one tensor alone is larger."""
     shards: list[list[str]] = [[]]
     used = 0
@@ -440,7 +445,7 @@ def _save_set(path: Path, tensors: Mapping[str, Tensor], shards: list[list[str]]
     weight_map: dict[str, str] = {}
     for number, keys in enumerate(shards, start=1):
         name = f"{path.stem}-{number:05d}-of-{len(shards):05d}.safetensors"
-        _write_tensors(path.with_name(name), _contiguous(tensors, keys), metadata)
+        write_tensors(path.with_name(name), _contiguous(tensors, keys), metadata)
         weight_map |= dict.fromkeys(keys, name)
     total = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
     index = json.dumps({"metadata": {"total_size": total}, "weight_map": weight_map}, indent=1)
@@ -453,7 +458,7 @@ def _contiguous(tensors: Mapping[str, Tensor], keys: list[str]) -> dict[str, Ten
     return {key: tensors[key].detach().contiguous() for key in keys}
 
 
-def _write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
     """One safetensors file, whole or not at all; OSError when it cannot be written."""
     with replacing(path) as temporary:
         try:

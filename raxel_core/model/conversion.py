@@ -23,11 +23,11 @@ from .checkpoint import (
     SET_KEY,
     Header,
     _check_tensors,
-    _checkpoint_files,
     _config_of,
-    _file_header,
-    _merged_header,
     _parse_object,
+    checkpoint_files,
+    file_header,
+    merged_header,
 )
 from .config import RaxelConfig
 from .quantization import FP8_NAMES, FP8_SCALED, Values, dequantized, quantize, weights_and_scales
@@ -54,11 +54,11 @@ class Conversion:
     tensors: int
 
 
-class _Source:
+class TensorSource:
     """The tensors of a set of files. Each is mapped anew, so that no pages of an earlier one stay in memory."""
 
     def __init__(self, files: list[Path]) -> None:
-        self.places = {key: (file, info) for file in files for key, info in _file_header(file).tensors.items()}
+        self.places = {key: (file, info) for file in files for key, info in file_header(file).tensors.items()}
 
     def tensor(self, key: str) -> Tensor:
         """The tensor of that key, mapped from its file."""
@@ -99,11 +99,11 @@ def convert_wan(
     Raises ValueError in one sentence for a source that is not whole Wan 2.1 T2V weights, FileNotFoundError, and
     OSError when `target` cannot be written.
     """
-    files = _source_files(Path(source))
-    header = _merged_header(files)
-    reader = _Source(files)
+    files = source_files(Path(source))
+    header = merged_header(files)
+    reader = TensorSource(files)
     layout = recognize(header, files[0].name, model_config=_published_config(Path(source), files))
-    dtype = _target_dtype(dtype, layout.dtype)
+    dtype = checked_dtype(dtype, layout.dtype)
     shapes = expected_shapes(layout.config)
     free = {**_checked(metadata), CONFIG_KEY: layout.config.to_json(), FORMAT_KEY: FORMAT}
 
@@ -115,11 +115,11 @@ def convert_wan(
 
     meta, pieces = _planned(shapes, values, dtype, quantization, header, files[0])
     path = write_streamed(
-        _target(Path(target), files),
+        checked_target(Path(target), files),
         meta,
         pieces,
         metadata=free,
-        origin=_origin(files),
+        origin=source_fingerprint(files),
         shard_bytes=shard_bytes,
         progress=progress,
     )
@@ -139,21 +139,21 @@ def quantize_checkpoint(
 
     Its configuration and metadata are kept. Raises as `convert_wan` does, and ValueError where it is quantised already.
     """
-    files = _source_files(Path(source))
-    header = _merged_header(files)
-    reader = _Source(files)
+    files = source_files(Path(source))
+    header = merged_header(files)
+    reader = TensorSource(files)
     config, stored = _stored(header, files[0])
-    dtype = _target_dtype(dtype, stored["patch_embedding.weight"].dtype)
+    dtype = checked_dtype(dtype, stored["patch_embedding.weight"].dtype)
     shapes = {key: torch.Size(tensor.shape) for key, tensor in stored.items()}
     meta, pieces = _planned(
         shapes, lambda key, kind: reader.pieces(stored[key], kind), dtype, quantization, header, files[0]
     )
     path = write_streamed(
-        _target(Path(target), files),
+        checked_target(Path(target), files),
         meta,
         pieces,
         metadata={key: value for key, value in header.metadata.items() if key not in (SET_KEY, "format")},
-        origin=_origin(files),
+        origin=source_fingerprint(files),
         shard_bytes=shard_bytes,
         progress=progress,
     )
@@ -162,7 +162,7 @@ def quantize_checkpoint(
 
 def is_raxel(source: str | os.PathLike[str]) -> bool:
     """Whether `source`, as `convert_wan` takes it, is a raxel checkpoint; raises for what is no safetensors file."""
-    return CONFIG_KEY in _merged_header(_source_files(Path(source))).metadata
+    return CONFIG_KEY in merged_header(source_files(Path(source))).metadata
 
 
 def extract_wan(
@@ -177,21 +177,21 @@ def extract_wan(
 
     Bit by bit what was converted, where the dtype is the same. Raises as `convert_wan` does.
     """
-    files = _source_files(Path(source))
-    header = _merged_header(files)
-    reader = _Source(files)
+    files = source_files(Path(source))
+    header = merged_header(files)
+    reader = TensorSource(files)
     config, stored = _stored(header, files[0])
     if config.text_dim is None:
         raise ValueError(f"{files[0].name} has no text layers, so that its video half is no Wan 2.1 T2V")
     official = to_wan(stored)
-    dtype = _target_dtype(dtype, official["head.head.weight"].dtype)
+    dtype = checked_dtype(dtype, official["head.head.weight"].dtype)
     meta = {key: torch.empty(tensor.shape, dtype=dtype, device="meta") for key, tensor in official.items()}
     path = write_streamed(
-        _target(Path(target), files),
+        checked_target(Path(target), files),
         meta,
         lambda key: reader.pieces(official[key], dtype),
         metadata={},
-        origin=_origin(files),
+        origin=source_fingerprint(files),
         shard_bytes=shard_bytes,
         progress=progress,
     )
@@ -240,7 +240,7 @@ def _is_finite(piece: Tensor) -> bool:
     return bool(torch.isfinite(least) & torch.isfinite(largest))
 
 
-def _source_files(path: Path) -> list[Path]:
+def source_files(path: Path) -> list[Path]:
     """The safetensors files of a source: a file, an index, a folder, or the `transformer` folder of a pipeline."""
     if (path / "model_index.json").is_file() and (path / "transformer").is_dir():
         path = path / "transformer"
@@ -250,7 +250,7 @@ def _source_files(path: Path) -> list[Path]:
             raise ValueError(f"{path} holds {pickled[0]}, which can run code when opened, and no .safetensors file")
     if SHARD_NAME.search(path.name):
         raise ValueError(f"{path.name} is one shard of a set; give the folder or the index")
-    return _checkpoint_files(path)
+    return checkpoint_files(path)
 
 
 def _published_config(source: Path, files: list[Path]) -> dict[str, object]:
@@ -261,12 +261,13 @@ def _published_config(source: Path, files: list[Path]) -> dict[str, object]:
     return _parse_object(path.read_bytes(), str(path))
 
 
-def _origin(files: list[Path]) -> list[list[object]]:
+def source_fingerprint(files: list[Path]) -> list[list[object]]:
     """What tells one source from another: names, sizes and times of change."""
     return [[str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns] for file in files]
 
 
-def _target_dtype(asked: torch.dtype | None, own: torch.dtype) -> torch.dtype:
+def checked_dtype(asked: torch.dtype | None, own: torch.dtype) -> torch.dtype:
+    """The dtype to write, `own` where none is asked for; ValueError for one that weights are not written in."""
     dtype = own if asked is None else asked
     if dtype not in TARGET_DTYPES:
         raise ValueError(f"weights are written in float32, bfloat16 or float16, not {dtype}")
@@ -281,7 +282,7 @@ def _checked(metadata: Mapping[str, str] | None) -> dict[str, str]:
     return free
 
 
-def _target(path: Path, files: list[Path]) -> Path:
+def checked_target(path: Path, files: list[Path]) -> Path:
     """The target, after a check that it is a safetensors file and that no source is written over."""
     if path.suffix != ".safetensors" or path.is_dir():
         raise ValueError(f"a checkpoint's name must end in .safetensors, not {path.name!r}")

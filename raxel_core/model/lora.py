@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .checkpoint import PICKLED, _write_tensors, map_checkpoint
+from .checkpoint import PICKLED, map_checkpoint, write_tensors
 from .transformer import RaxelTransformer
 
 PREFIX = "diffusion_model."
@@ -71,7 +71,7 @@ def save_lora(path: str | os.PathLike[str], adapters: Mapping[str, Tensor], *, m
         tensors[f"{PREFIX}{name}.weight"] = value.detach().contiguous()
         if found[2] == "lora_A":
             tensors[f"{PREFIX}{found[1]}.alpha"] = torch.tensor(float(value.shape[0]))
-    _write_tensors(Path(path), tensors, dict(metadata))
+    write_tensors(Path(path), tensors, dict(metadata))
 
 
 def merge_lora(model: RaxelTransformer, path: str | os.PathLike[str], *, strength: float = 1.0) -> None:

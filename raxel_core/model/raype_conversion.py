@@ -12,9 +12,17 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .checkpoint import _merged_header
+from .checkpoint import merged_header
 from .config import WAN_14B
-from .conversion import TARGET_DTYPES, Conversion, _origin, _Source, _source_files, _target, _target_dtype
+from .conversion import (
+    TARGET_DTYPES,
+    Conversion,
+    TensorSource,
+    checked_dtype,
+    checked_target,
+    source_files,
+    source_fingerprint,
+)
 from .quantization import FP8_SCALED, quantize
 from .raype import WEIGHT_KEY
 from .raype_file import is_mark, load_raype
@@ -80,21 +88,21 @@ def _convert(
 ) -> Conversion:
     source = Path(source)
     source = source / TRAINED_EXPERT if (source / TRAINED_EXPERT).is_dir() else source
-    files = _source_files(source)
-    path, config = _target(Path(target), files), load_raype(source).model.config
-    tensors = _merged_header(files).tensors
+    files = source_files(source)
+    path, config = checked_target(Path(target), files), load_raype(source).model.config
+    tensors = merged_header(files).tensors
     found = {_official(key): stored_tensor(key, tensors, None, files[0].name) for key in tensors}
     stored = chosen(found, config.layers, files[0].name)
-    meta, pieces = _planned(stored, _Source(files), dtype, quantization)
+    meta, pieces = _planned(stored, TensorSource(files), dtype, quantization)
     written = write_streamed(
-        path, meta, pieces, metadata={}, origin=_origin(files), shard_bytes=shard_bytes, progress=progress
+        path, meta, pieces, metadata={}, origin=source_fingerprint(files), shard_bytes=shard_bytes, progress=progress
     )
     largest = max(stored.values(), key=lambda tensor: prod(tensor.shape))
     return Conversion(written, "Wan's names with RayPE", config, _written(largest, dtype), len(meta))
 
 
 def _planned(
-    stored: Mapping[str, StoredTensor], reader: _Source, dtype: torch.dtype | None, quantization: str | None
+    stored: Mapping[str, StoredTensor], reader: TensorSource, dtype: torch.dtype | None, quantization: str | None
 ) -> tuple[dict[str, Tensor], Pieces]:
     """The tensors to write (on the meta device), the largest elements first as readers that map a file need it, and
     their pieces."""
@@ -133,4 +141,4 @@ def _official(key: str) -> str:
 
 def _written(tensor: StoredTensor, dtype: torch.dtype | None) -> torch.dtype:
     """The dtype asked for, or a tensor's own where weights are written in it, bfloat16 for fp8."""
-    return _target_dtype(dtype, tensor.dtype if tensor.dtype in TARGET_DTYPES else torch.bfloat16)
+    return checked_dtype(dtype, tensor.dtype if tensor.dtype in TARGET_DTYPES else torch.bfloat16)

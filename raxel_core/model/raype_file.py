@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from .checkpoint import _architecture, _checkpoint_files, _file_header
+from .checkpoint import architecture_of, checkpoint_files, file_header
 from .raype import WEIGHT_KEY, RayPE, adds_nothing, raype_from_state
 from .tensor_map import map_tensors
 
@@ -52,11 +52,6 @@ def load_raype(path: str | os.PathLike[str], *, moment_eps: float = 1e-6) -> Loa
     return LoadedRayPE(model, name, marks)
 
 
-def checkpoint_files(path: Path) -> list[Path]:
-    """The safetensors files that a file, an index or a folder stands for; ValueError or FileNotFoundError otherwise."""
-    return _checkpoint_files(path)
-
-
 def same_expert(loaded: LoadedRayPE, weights: Mapping[str, Tensor]) -> bool:
     """Whether `weights`, named as `loaded.marks`, are those of the expert that RayPE was trained in.
 
@@ -77,11 +72,11 @@ def same_expert(loaded: LoadedRayPE, weights: Mapping[str, Tensor]) -> bool:
 
 def _selected(files: list[Path], name: str) -> dict[str, Tensor]:
     """RayPE's tensors and the marks in `files`; ValueError that says what they look like where there is no RayPE."""
-    headers = {file: _file_header(file).tensors for file in files}
+    headers = {file: file_header(file).tensors for file in files}
     held = {key: info for header in headers.values() for key, info in header.items()}
     if not any(WEIGHT_KEY.fullmatch(key) for key in held):
         raise ValueError(
-            f"{name} holds no RayPE weights (blocks.N.self_attn.plucker_pe): it looks like {_architecture(held)}"
+            f"{name} holds no RayPE weights (blocks.N.self_attn.plucker_pe): it looks like {architecture_of(held)}"
         )
     tensors: dict[str, Tensor] = {}
     for file, header in headers.items():

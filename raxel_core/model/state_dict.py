@@ -39,8 +39,8 @@ def from_wan(wan: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
     Raises ValueError naming the first keys that Wan 2.1 T2V does not have.
     """
-    renamed = {_swap_prefix(key, WAN_HEAD, VIDEO_HEAD): value for key, value in wan.items()}
-    foreign = [key for key in wan if not WAN_KEY.match(_swap_prefix(key, WAN_HEAD, VIDEO_HEAD))]
+    renamed = {swap_prefix(key, WAN_HEAD, VIDEO_HEAD): value for key, value in wan.items()}
+    foreign = [key for key in wan if not WAN_KEY.match(swap_prefix(key, WAN_HEAD, VIDEO_HEAD))]
     if foreign:
         raise ValueError(f"{len(foreign)} keys do not belong to Wan 2.1 T2V: {', '.join(sorted(foreign)[:5])}")
     return renamed
@@ -48,7 +48,7 @@ def from_wan(wan: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def to_wan(raxel: Mapping[str, Value]) -> dict[str, Value]:
     """The video branch of a raxel state dict under Wan's official names; the ray branch is left out."""
-    return {_swap_prefix(key, VIDEO_HEAD, WAN_HEAD): value for key, value in raxel.items() if WAN_KEY.match(key)}
+    return {swap_prefix(key, VIDEO_HEAD, WAN_HEAD): value for key, value in raxel.items() if WAN_KEY.match(key)}
 
 
 class Shaped(Protocol):
@@ -147,5 +147,6 @@ def initialize_ray_branch(
     }
 
 
-def _swap_prefix(key: str, old: str, new: str) -> str:
+def swap_prefix(key: str, old: str, new: str) -> str:
+    """`key` with `new` in place of its prefix `old`, or as it is where it begins otherwise."""
     return new + key[len(old) :] if key.startswith(old) else key

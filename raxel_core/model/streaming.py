@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from ..atomic_file import put_in_place, write_text
-from .checkpoint import INDEX_SUFFIX, SET_KEY, _split
+from .checkpoint import INDEX_SUFFIX, SET_KEY, split_into_shards
 
 # How much is written between two moments at which all is on the disk; so much may be missing after a power cut.
 UNSYNCED_BYTES = 1 << 30
@@ -98,7 +98,7 @@ def _report_from(start: int, total: int, progress: Progress | None) -> Callable[
 def _plan(
     path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str], origin: object, shard_bytes: int | None
 ) -> list[_PlannedFile]:
-    shards = _split(tensors, shard_bytes)
+    shards = split_into_shards(tensors, shard_bytes)
     listed = [[key, str(tensor.dtype), list(tensor.shape)] for key, tensor in tensors.items()]
     text = json.dumps([origin, listed, dict(metadata), shards if len(shards) > 1 else None], sort_keys=True)
     mark = hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -14,10 +14,10 @@ from math import prod
 
 import torch
 
-from .checkpoint import CONFIG_KEY, Header, _architecture, _check_keys
+from .checkpoint import CONFIG_KEY, Header, architecture_of, check_same_keys
 from .config import RaxelConfig
 from .quantization import FP8_NAMES, check_scale, without_companions
-from .state_dict import VIDEO_HEAD, WAN_HEAD, WAN_KEY, _swap_prefix, expected_shapes, wan_config
+from .state_dict import VIDEO_HEAD, WAN_HEAD, WAN_KEY, expected_shapes, swap_prefix, wan_config
 from .tensor_map import DTYPES, TensorInfo
 
 PREFIXES = ("model.diffusion_model.", "diffusion_model.")
@@ -98,7 +98,7 @@ def recognize(header: Header, what: str, *, model_config: Mapping[str, object] |
     weights, scales = without_companions(official)
     _check_model(weights, header, what)
     stored = {
-        _swap_prefix(key, WAN_HEAD, VIDEO_HEAD): stored_tensor(file_key, header.tensors, scales.get(key), what)
+        swap_prefix(key, WAN_HEAD, VIDEO_HEAD): stored_tensor(file_key, header.tensors, scales.get(key), what)
         for key, file_key in weights.items()
     }
     if any(tensor.scale for tensor in stored.values()):
@@ -124,7 +124,7 @@ def _official_names(tensors: Mapping[str, TensorInfo], what: str) -> tuple[str, 
     """The layout's name, and Wan's official name of each key -> the key; ValueError when two keys have one name."""
     prefix = next((p for p in PREFIXES if any(key.startswith(p) for key in tensors)), "")
     name = f"Wan's names under {prefix}" if prefix else "Wan's names"
-    official = {key: _swap_prefix(key, prefix, "") for key in tensors}
+    official = {key: swap_prefix(key, prefix, "") for key in tensors}
     if any(key.startswith("condition_embedder.") for key in official.values()):
         name, official = "diffusers' names", {key: _from_diffusers(short) for key, short in official.items()}
     keys = {short: key for key, short in official.items()}
@@ -142,7 +142,7 @@ def _from_diffusers(key: str) -> str:
 
 def _check_model(weights: Mapping[str, str], header: Header, what: str) -> None:
     """ValueError unless the keys are those of a Wan T2V model and its input is Wan 2.1's latents alone."""
-    looks = _architecture(header.tensors)
+    looks = architecture_of(header.tensors)
     foreign = sorted(key for key in weights if not OFFICIAL_KEY.fullmatch(key))
     if "patch_embedding.weight" not in weights or (foreign and "Wan" not in looks):
         raise ValueError(f"{what} is not Wan 2.1 T2V: it looks like {looks}")
@@ -159,7 +159,7 @@ def _check_model(weights: Mapping[str, str], header: Header, what: str) -> None:
 
 def _config(stored: Mapping[str, StoredTensor], model_config: Mapping[str, object], what: str) -> RaxelConfig:
     """The configuration that fits the shapes, with the heads and eps of the published one."""
-    meta = {_swap_prefix(key, VIDEO_HEAD, WAN_HEAD): tensor for key, tensor in stored.items()}
+    meta = {swap_prefix(key, VIDEO_HEAD, WAN_HEAD): tensor for key, tensor in stored.items()}
     width = meta["patch_embedding.weight"].shape[0]
     heads = model_config.get("num_heads", model_config.get("num_attention_heads"))
     if heads is None and width % HEAD_DIM:
@@ -185,7 +185,7 @@ def _head_dim(width: int, heads: object) -> int:
 def _check_shapes(stored: Mapping[str, StoredTensor], config: RaxelConfig, what: str) -> None:
     """ValueError unless every tensor of the video branch is there in its shape, and no other."""
     expected = {key: tuple(shape) for key, shape in expected_shapes(config).items() if WAN_KEY.match(key)}
-    _check_keys(set(expected), set(stored), what, {})
+    check_same_keys(set(expected), set(stored), what, {})
     for key, shape in expected.items():
         if stored[key].shape != shape:
             raise ValueError(f"{what}: {stored[key].key} has shape {stored[key].shape}, Wan 2.1 T2V's is {shape}")
