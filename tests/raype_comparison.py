@@ -1,6 +1,6 @@
 """A small image-to-video backbone tuned with and without RayPE, and the cameras of the videos that both make.
 
-    python -m tests.raype_comparison FOLDER [--cache CLIPS] [--scenes 128] [--steps 800]
+    python -m tests.raype_comparison FOLDER [--cache CLIPS] [--scenes 128] [--steps 2000]
 
 The backbone is the video half of the embedded raxel-tiny in diffusers' layout, first tuned to make videos from a first
 frame alone. From there both arms take the same steps on the same clips. Videos of scenes never trained on are made along
@@ -37,7 +37,7 @@ COMMON = RayPETrainConfig(
     video_shift=2.0, spread_weights=True, moment_eps=1e-2, gradient_checkpointing=False, log_every=50,
     validate_every=300, validation_clips=256, save_every=50, seed=11,
 )  # fmt: skip
-ARM = replace(COMMON, name="arm", steps=800, batch=8, seed=12)
+ARM = replace(COMMON, name="arm", steps=2000, batch=8, seed=12)
 SAMPLING_STEPS = 4  # as raxel-tiny makes videos
 Figures = dict[str, torch.Tensor]
 POSE_STEPS = 2
