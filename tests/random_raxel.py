@@ -11,10 +11,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from raxel_core.cli.convert import wan_recipe
-from raxel_core.model import RaxelConfig, RaxelTransformer, initialize
+from raxel_core.model import RaxelConfig, RaxelTransformer
 from raxel_core.model.checkpoint import save_checkpoint
 from raxel_core.recipe import METADATA_KEY
 from tests.comfy_server import PACK, comfy_roots, interpreter_of
+from tests.small_checkpoint import small_transformer
 
 CONFIG = RaxelConfig(dim=256, ffn_dim=160, layers=2, heads=2, text_dim=24, freq_dim=32)
 ROOTS = [pytest.param(root, id=root.name) for root in comfy_roots()] or [None]
@@ -23,13 +24,7 @@ SCRIPT = Path(__file__).with_name("velocities_in_comfy.py")
 
 def random_raxel(seed: int = 0) -> RaxelTransformer:
     """A network of CONFIG, float32, in which no weight is zero."""
-    model = RaxelTransformer(CONFIG)
-    generator = torch.Generator().manual_seed(seed)
-    initialize(model, gate=0.5, generator=generator)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.02)
-    return model.eval().requires_grad_(False)
+    return small_transformer(seed, CONFIG)
 
 
 def save_random_raxel(path: Path, dtype: torch.dtype = torch.float32) -> Path:

@@ -54,9 +54,9 @@ def small_vae() -> PatchVAE:
     return vae.eval().requires_grad_(False)
 
 
-def small_transformer(seed: int = 0) -> RaxelTransformer:
+def small_transformer(seed: int = 0, config: RaxelConfig = CONFIG) -> RaxelTransformer:
     """A network whose output is of the order of one: no weight is zero, none large."""
-    model = RaxelTransformer(CONFIG)
+    model = RaxelTransformer(config)
     generator = torch.Generator().manual_seed(seed)
     initialize(model, gate=0.5, generator=generator)
     with torch.no_grad():
