@@ -9,9 +9,9 @@ if find_spec("comfy.nested_tensor") is None:
 
 from comfy_api.latest import ComfyExtension, io
 
-from .bridge.detection import register_raxel_architecture
-from .camera_files import RaxelLoadCamera, RaxelSaveCamera
-from .camera_sockets import (
+from .comfy_model.detection import register_raxel_architecture
+from .exchange.camera_files import RaxelLoadCamera, RaxelSaveCamera
+from .exchange.camera_sockets import (
     RaxelFromCamera,
     RaxelToCameraCtrl,
     RaxelToLoad3DCamera,
@@ -19,17 +19,18 @@ from .camera_sockets import (
     RaxelToReCamMaster,
     RaxelToWanCamera,
 )
-from .diagnostics import RaxelCheckTrajectory
-from .encode import RaxelEncode
-from .latent import JoinRaxelLatent, SplitRaxelLatent
-from .loop import SelfConsistencyLoop
-from .model import LoadRaxelModel
-from .poses import RaxelsToPoses
-from .raype import ApplyRayPE, LoadRayPE, LoadRayPEExpert
-from .sampling import JointSampler, RaxelSampler, RaxelSchedule
-from .sources import RaxelSources
-from .trajectory import CameraTrajectoryBuilder, RaxelTrajectoryPreview
-from .trajectory_operations import (
+from .exchange.warp import RaxelNearDepth, RaxelWarp
+from .joint.encode import RaxelEncode
+from .joint.join_split import JoinRaxelLatent, SplitRaxelLatent
+from .joint.loop import SelfConsistencyLoop
+from .joint.model import LoadRaxelModel
+from .joint.poses import RaxelsToPoses
+from .joint.sampling import JointSampler, RaxelSampler, RaxelSchedule
+from .joint.sources import RaxelSources
+from .joint.video import RaxelExampleScene, RaxelFitVideo
+from .paths.builder import CameraTrajectoryBuilder, RaxelTrajectoryPreview
+from .paths.check import RaxelCheckTrajectory
+from .paths.operations import (
     RaxelAlignTrajectory,
     RaxelBlendTrajectories,
     RaxelChangeIntrinsics,
@@ -43,9 +44,8 @@ from .trajectory_operations import (
     RaxelSmoothTrajectory,
     RaxelTrimTrajectory,
 )
-from .trajectory_previews import RaxelOverlayAxes, RaxelTrajectoryGLB, RaxelTrajectoryInfo
-from .video import RaxelExampleScene, RaxelFitVideo
-from .warp import RaxelNearDepth, RaxelWarp
+from .paths.previews import RaxelOverlayAxes, RaxelTrajectoryGLB, RaxelTrajectoryInfo
+from .raype.apply import ApplyRayPE, LoadRayPE, LoadRayPEExpert
 
 NODES: tuple[type[io.ComfyNode], ...] = (
     # the joint model

@@ -14,12 +14,12 @@ from .latents.frames import check_frame_count, latent_frames
 from .latents.patch_vae import load_patch_vae
 from .latents.vae import VideoVAE, encode_images
 from .latents.wan_vae import WanVAE, is_wan_vae, load_wan_vae
-from .model.checkpoint import load_checkpoint, read_header
-from .model.lora import merge_lora
 from .model.transformer import RaxelTransformer
-from .offload import Demand, check_bounded, demand, nbytes, place
 from .raxels import encode_raxels, raxel_hw
 from .recipe import METADATA_KEY, Recipe
+from .runtime.offload import Demand, check_bounded, demand, nbytes, place
+from .weights.checkpoint import load_checkpoint, read_header
+from .weights.lora import merge_lora
 
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
 EMBEDDED_MODEL = "raxel-tiny"

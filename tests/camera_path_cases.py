@@ -11,11 +11,12 @@ from typing import Any
 
 import torch
 
-from raxel_core.geometry.easing import EASINGS
-from raxel_core.geometry.moves import MOVES
-from raxel_core.geometry.plan import CameraPlan
-from raxel_core.geometry.trajectory import UNITS, Trajectory
+from raxel_core.geometry.trajectory import UNITS
 from raxel_core.latents.frames import nearest_frame_count
+from raxel_core.paths.camera_path import path_from_json
+from raxel_core.paths.easing import EASINGS
+from raxel_core.paths.moves import MOVES
+from raxel_core.paths.plan import CameraPlan
 
 GOLDEN = Path(__file__).with_name("golden") / "camera_paths.json"
 DIGITS = 12
@@ -259,7 +260,7 @@ def golden() -> dict[str, Any]:
 
 def baked(path: dict[str, Any]) -> list[dict[str, list[float]]]:
     """The frames of a planned path, made in float64 and rounded."""
-    camera = Trajectory.from_json(json.dumps(path), dtype=torch.float64).camera
+    camera = path_from_json(json.dumps(path), dtype=torch.float64).camera
     K = torch.cat((camera.focal, camera.principal_point), dim=-1)
     frames = zip(camera.world_from_cam.flatten(1).tolist(), K.tolist(), strict=True)
     return [{"world_from_cam": _rounded(motion), "K": _rounded(lens)} for motion, lens in frames]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.comfy_server import ComfyServer, comfy_roots, interpreter_of
+from tests.in_comfy.comfy_server import ComfyServer, comfy_roots, interpreter_of
 from tests.small_checkpoint import save_small_checkpoint
 
 _NO_COMFYUI = "no ComfyUI found: set COMFYUI_PATH to run the tests of the nodes"

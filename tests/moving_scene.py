@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from raxel_core.cli.scenes import scene_batches
+from raxel_core.evaluation.scene_model import scene_batches
 from raxel_core.pipeline import load_model
 
 

@@ -12,14 +12,14 @@ from safetensors.torch import load_file, save_file
 
 from raxel_core.cli.convert import wan_recipe
 from raxel_core.model import RaxelConfig, RaxelTransformer
-from raxel_core.model.checkpoint import save_checkpoint
 from raxel_core.recipe import METADATA_KEY
-from tests.comfy_server import PACK, comfy_roots, interpreter_of
+from raxel_core.weights.checkpoint import save_checkpoint
+from tests.in_comfy.comfy_server import PACK, comfy_roots, interpreter_of
 from tests.small_checkpoint import small_transformer
 
 CONFIG = RaxelConfig(dim=256, ffn_dim=160, layers=2, heads=2, text_dim=24, freq_dim=32)
 ROOTS = [pytest.param(root, id=root.name) for root in comfy_roots()] or [None]
-SCRIPT = Path(__file__).with_name("velocities_in_comfy.py")
+SCRIPT = Path(__file__).parent / "in_comfy" / "velocities_in_comfy.py"
 
 
 def random_raxel(seed: int = 0) -> RaxelTransformer:

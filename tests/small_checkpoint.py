@@ -11,8 +11,8 @@ from safetensors.torch import save_file
 from raxel_core.latents.patch_vae import GROUP, PATCH, PatchVAE
 from raxel_core.latents.statistics import LatentStatistics
 from raxel_core.model import RaxelConfig, RaxelTransformer, initialize
-from raxel_core.model.checkpoint import save_checkpoint
 from raxel_core.recipe import METADATA_KEY, Recipe
+from raxel_core.weights.checkpoint import save_checkpoint
 
 CHANNELS = 48
 CONFIG = RaxelConfig(

@@ -17,41 +17,64 @@ SHIPPED = sorted([*CORE.rglob("*.py"), *(ROOT / "nodes").rglob("*.py"), ROOT / "
 
 # What each part of the core may import from the core, besides itself; None: everything.
 LADDER: dict[str, set[str] | None] = {
+    "strict_json": set(),
     "atomic_file": set(),
-    "parallel": set(),
     "geometry": set(),
     "latents": set(),
-    "model": {"atomic_file"},
+    "model": set(),
     "sampling": set(),
     "framing": {"geometry"},
     "raxels": {"geometry"},
-    "ray_tokens": {"geometry", "latents"},
-    "camera_io": {"atomic_file", "geometry"},
-    "camera_sockets": {"geometry", "camera_io", "framing", "latents"},
     "video_io": {"framing", "atomic_file"},
-    "canvas": set(),
-    "plot": {"geometry", "canvas"},
-    "overlay": {"geometry", "canvas", "framing"},
-    "path_mesh": {"geometry", "canvas", "camera_io"},
-    "depth_map": {"geometry", "framing"},
-    "point_splat": {"geometry", "framing", "depth_map"},
-    "recipe": {"latents"},
-    "offload": {"model"},
-    "raxel_model": {"geometry", "raxels", "latents", "model", "recipe", "offload"},
+    "paths": {"geometry", "strict_json"},
+    "weights": {"model", "atomic_file", "strict_json"},
+    "runtime": {"model"},
+    "camera_io": {"geometry", "paths", "atomic_file", "strict_json"},
+    "camera_sockets": {"geometry", "paths", "camera_io", "framing", "latents"},
+    "drawing": {"geometry", "paths", "camera_io", "framing"},
+    "warp": {"geometry", "framing"},
+    "recipe": {"latents", "strict_json"},
+    "raxel_model": {"geometry", "raxels", "latents", "model", "weights", "recipe", "runtime"},
     "denoising": {"geometry", "raxels", "latents", "sampling", "framing", "raxel_model"},
     "pipeline": {"geometry", "raxels", "latents", "sampling", "framing", "raxel_model", "denoising"},
-    "evaluation": {"geometry", "camera_io"},
-    "training": {"atomic_file", "geometry", "raxels", "ray_tokens", "latents", "model", "sampling", "recipe"},
-    "benchmarks": {"geometry", "raxels", "camera_sockets", "model", "offload"},
+    "training": {
+        "atomic_file", "strict_json", "geometry", "paths", "camera_io", "raxels", "latents", "model", "weights",
+        "sampling", "recipe", "framing", "video_io", "runtime",
+    },
+    "raype": {"atomic_file", "strict_json", "geometry", "latents", "model", "weights", "sampling", "training"},
+    "evaluation": {
+        "geometry", "paths", "camera_io", "raxels", "sampling", "raxel_model", "denoising", "pipeline", "training",
+    },
+    "benchmarks": {"geometry", "raxels", "camera_sockets", "model", "weights", "runtime"},
     "cli": None,
     "__main__": {"cli"},
     "__init__": set(),
+}  # fmt: skip
+MOST_ROOT_FILES = 9
+# Inside a room, each file may import those before it.
+FILE_LADDERS = {
+    "model": ["config", "rope", "attention", "sequence_parallel", "layers", "blocks", "transformer"],
+    "weights": [
+        "tensor_map", "quantization", "checkpoint", "state_dict", "streaming", "lora", "wan_layouts", "conversion",
+    ],
+}  # fmt: skip
+# What each room of the nodes may import from the nodes, besides itself; only `nodes/__init__.py` imports all.
+NODE_LADDER = {
+    "sockets": set(),
+    "comfy_io": set(),
+    "comfy_model": set(),
+    "comfy_sampling": {"comfy_model"},
+    "paths": {"sockets", "comfy_io", "comfy_model"},
+    "exchange": {"sockets", "comfy_io"},
+    "joint": {"sockets", "comfy_io", "comfy_model", "comfy_sampling"},
+    "raype": {"sockets", "comfy_io", "comfy_model"},
 }
-MODEL_LADDER = ["config", "rope", "attention", "sequence_parallel", "layers", "blocks", "transformer"]
 PACKAGES = {
     "geometry": {"torch", "einops"},
+    "paths": {"torch"},
     "latents": {"torch", "einops", "safetensors", "diffusers"},
-    "model": {"torch", "einops", "safetensors"},
+    "model": {"torch", "einops"},
+    "weights": {"torch", "safetensors"},
     "sampling": {"torch", "einops"},
     "raxels": {"torch", "einops"},
     "camera_io": {"torch", "numpy"},
@@ -122,22 +145,77 @@ def test_what_the_core_imports_is_installed_with_the_pack():
         assert not foreign, f"{path.name} imports {foreign}, which requirements.txt does not bring"
 
 
-def test_model_files_import_only_down_the_ladder():
-    for path in (CORE / "model").glob("*.py"):
-        if path.stem not in MODEL_LADDER:
+def test_the_root_of_the_core_holds_the_flow_alone():
+    files = [path for path in CORE.glob("*.py") if not path.stem.startswith("__")]
+    assert len(files) <= MOST_ROOT_FILES, sorted(path.stem for path in files)
+
+
+@pytest.mark.parametrize("room", FILE_LADDERS)
+def test_files_of_a_room_import_only_down_its_ladder(room):
+    ladder = FILE_LADDERS[room]
+    files = [path for path in (CORE / room).glob("*.py") if path.stem != "__init__"]
+    assert {path.stem for path in files} == set(ladder)
+    for path in files:
+        lower = ladder[: ladder.index(path.stem)]
+        for target in _targets(path):
+            if target.parent == path.parent:
+                assert target.stem in lower, f"{room}/{path.name} imports {target.stem}"
+
+
+def _targets(path: Path) -> set[Path]:
+    """The files of the pack that a file imports relatively, inside functions too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not (isinstance(node, ast.ImportFrom) and node.level):
             continue
-        lower = MODEL_LADDER[: MODEL_LADDER.index(path.stem)]
-        for level, name in _imports(path):
-            if level == 1:
-                assert name.split(".")[0] in lower, f"model/{path.name} imports {name}"
+        module = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+        for alias in node.names:
+            places = (module / f"{alias.name}.py", module.with_suffix(".py"), module / alias.name / "__init__.py")
+            found.add(next((place for place in places if place.is_file()), module / "__init__.py"))
+    return found
 
 
-def test_node_files_import_the_core_relatively_and_not_each_other():
-    for path in (ROOT / "nodes").rglob("*.py"):
-        for level, name in _imports(path):
-            assert not name.startswith("raxel_core") or level >= 2, f"{path.name} imports {name} absolutely"
-            if level == 1 and path.parent.name == "nodes" and path.stem != "__init__":
-                assert name.split(".")[0] in {"sockets", "bridge"}, f"nodes/{path.name} imports nodes/{name}"
+def test_no_file_imports_itself_on_a_detour():
+    graph = {path: _targets(path) for path in SHIPPED}
+    done: set[Path] = set()
+
+    def visit(path: Path, way: tuple[Path, ...]) -> None:
+        assert path not in way, " -> ".join(str(step.relative_to(ROOT)) for step in (*way[way.index(path) :], path))
+        if path not in done:
+            for target in graph.get(path, ()):
+                visit(target, (*way, path))
+            done.add(path)
+
+    for path in SHIPPED:
+        visit(path, ())
+
+
+def test_rooms_of_the_core_stand_above_each_other():
+    """The ladder itself goes round nowhere, so that no two rooms need each other."""
+    left = {part: set(allowed) for part, allowed in LADDER.items() if allowed is not None}
+    while free := [part for part, needs in left.items() if not needs & left.keys()]:
+        for part in free:
+            del left[part]
+    assert not left
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "nodes").rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+def test_node_files_follow_the_ladder(path):
+    room = path.relative_to(ROOT / "nodes").parts[0].removesuffix(".py")
+    for level, name in _imports(path):
+        assert not name.startswith("raxel_core") or level, f"{path.name} imports {name} absolutely"
+    for target in _targets(path):
+        if not target.is_relative_to(ROOT / "nodes") or room == "__init__":
+            continue
+        other = target.relative_to(ROOT / "nodes").parts[0].removesuffix(".py")
+        assert other == room or other in NODE_LADDER[room], f"nodes/{room} may not import nodes/{other}"
+        assert not _holds_nodes(target), f"{path.name} imports {target.name}, which holds nodes"
+
+
+def _holds_nodes(path: Path) -> bool:
+    """Whether a file defines a node: such files stand side by side."""
+    classes = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef)]
+    return any(isinstance(base, ast.Attribute) and base.attr == "ComfyNode" for node in classes for base in node.bases)
 
 
 def test_root_module_imports_nothing_of_comfyui_at_import():
@@ -148,7 +226,7 @@ def test_root_module_imports_nothing_of_comfyui_at_import():
 
 def test_file_names_are_nouns_of_the_field():
     assert not [p for p in SHIPPED if p.stem in BANNED_FILES]
-    names = [p.stem for p in (ROOT / "tests").glob("test_*.py")]
+    names = [p.stem for p in (ROOT / "tests").rglob("test_*.py")]
     assert len(names) == len(set(names))
 
 
@@ -179,8 +257,8 @@ def test_public_functions_have_docstrings_and_annotations(path):
             assert node.returns is not None, f"{path.name}: {node.name} does not say what it returns"
 
 
-def _run(*arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-m", *arguments], cwd=ROOT, capture_output=True, text=True)
+def _run(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-m", *arguments], cwd=cwd, capture_output=True, text=True)
 
 
 def test_lint_is_clean():
@@ -188,6 +266,21 @@ def test_lint_is_clean():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_types_are_clean():
+def test_the_code_is_formatted():
+    done = _run("ruff", "format", "--check", ".")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_types_of_the_core_are_clean():
     done = _run("mypy")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_types_of_the_nodes_are_clean(tmp_path):
+    """Checked as ComfyUI imports them, with the core as their sister in one package."""
+    (tmp_path / "raxel").symlink_to(ROOT, target_is_directory=True)
+    arguments = ("mypy", "--config-file", str(ROOT / "pyproject.toml"), "-p", "raxel.nodes")
+    done = _run(*arguments, "--cache-dir", str(ROOT / ".mypy_cache" / "nodes"), cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -8,8 +8,9 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from raxel_core.model import RaxelConfig, to_wan
-from raxel_core.model.state_dict import expected_shapes
+from raxel_core.model import RaxelConfig
+from raxel_core.weights import to_wan
+from raxel_core.weights.state_dict import expected_shapes
 
 CONFIG = RaxelConfig(dim=256, ffn_dim=160, layers=2, heads=2, text_dim=24, freq_dim=32)
 FP8 = torch.float8_e4m3fn

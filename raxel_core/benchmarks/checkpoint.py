@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ..model.checkpoint import CONFIG_KEY, FORMAT, FORMAT_KEY, load_checkpoint
 from ..model.config import WAN_14B, RaxelConfig
-from ..model.state_dict import expected_shapes
+from ..weights.checkpoint import CONFIG_KEY, FORMAT, FORMAT_KEY, load_checkpoint
+from ..weights.state_dict import expected_shapes
 
 OPEN_GOAL = 0.05
 _WEIGHT_BYTES = 2  # bfloat16

@@ -17,9 +17,10 @@ from torch import Tensor
 
 from ..atomic_file import write_text
 from ..geometry import se3
+from ..geometry.camera import K_from_focal
 from ..geometry.trajectory import Trajectory
 from .axes import euler_from_rotation, rotation_from_euler
-from .format import CameraFormat, K_of, trajectory_of
+from .format import CameraFormat, trajectory_of
 from .pinhole import centred_square
 from .reading import Assumed, CameraFormatError, Reading
 from .script_data import embedded_json, fps_and_unit, read_embedded
@@ -75,7 +76,7 @@ def _read(path: Path, assumed: Assumed) -> Reading:
     rotation = rotation_from_euler(torch.deg2rad(rows[:, 3:6]), _ORDER)
     motion = se3.from_rotation_translation(rotation, (rows[:, :3] - middle) / scale)
     fps, unit = fps_and_unit(values, path.name)
-    K = K_of(rows[:, 6:].expand(-1, 2), middle[:2].expand(len(rows), 2))
+    K = K_from_focal(rows[:, 6:].expand(-1, 2), middle[:2].expand(len(rows), 2))
     trajectory, mended = trajectory_of(
         motion, K, (height, width), path.name, fps=fps, unit=unit, name=str(values["name"])
     )  # fmt: skip

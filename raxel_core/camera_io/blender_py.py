@@ -16,9 +16,10 @@ from torch import Tensor
 
 from ..atomic_file import write_text
 from ..geometry import se3
+from ..geometry.camera import K_from_focal
 from ..geometry.trajectory import Trajectory
 from .axes import from_opengl, to_opengl
-from .format import CameraFormat, K_of, trajectory_of
+from .format import CameraFormat, trajectory_of
 from .pinhole import without_skew
 from .quaternions import continuous
 from .reading import Assumed, CameraFormatError, Reading
@@ -144,7 +145,7 @@ def _cameras(values: dict[str, Any], hw: tuple[int, int], source: str) -> tuple[
     fy = fx * (aspect_x / aspect_y)
     cx = 0.5 * width - rows[:, 8] * width
     cy = 0.5 * height + rows[:, 9] * width * (aspect_x / aspect_y)
-    return rows[:, :7], K_of(torch.stack((fx, fy), -1), torch.stack((cx, cy), -1))
+    return rows[:, :7], K_from_focal(torch.stack((fx, fy), -1), torch.stack((cx, cy), -1))
 
 
 def _row(frame: Any, where: str) -> list[float]:

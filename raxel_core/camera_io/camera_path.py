@@ -7,8 +7,9 @@ from pathlib import Path
 import torch
 
 from ..atomic_file import write_text
-from ..geometry import trajectory as camera_path
 from ..geometry.trajectory import Trajectory
+from ..paths.camera_path import FORMAT as FORMAT_NAME
+from ..paths.camera_path import path_from_json, path_to_json
 from .format import CameraFormat
 from .reading import Assumed, CameraFormatError, Reading
 from .source import MOST_JSON_BYTES, beginning, first_keys, read_text
@@ -18,13 +19,13 @@ _SENTENCE = 300
 
 
 def _recognise(path: Path) -> bool:
-    return f'"{camera_path.FORMAT}"' in beginning(path) and bool(first_keys(path))
+    return f'"{FORMAT_NAME}"' in beginning(path) and bool(first_keys(path))
 
 
 def _read(path: Path, assumed: Assumed) -> Reading:
     text = read_text(path, most=MOST_JSON_BYTES)
     try:
-        trajectory = Trajectory.from_json(text, dtype=torch.float64)
+        trajectory = path_from_json(text, dtype=torch.float64)
         trajectory.camera.validate()  # a plan whose keys all but coincide may overflow
     except ValueError as error:
         raise CameraFormatError(f"{path.name}: {str(error)[:_SENTENCE]}") from error
@@ -39,7 +40,7 @@ def _read(path: Path, assumed: Assumed) -> Reading:
 
 def _write(trajectory: Trajectory, path: Path) -> tuple[Path, ...]:
     try:
-        text = trajectory.to_json()
+        text = path_to_json(trajectory)
     except ValueError as error:
         raise CameraFormatError(f"{path.name}: {error}") from error
     write_text(path, text)

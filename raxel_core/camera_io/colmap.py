@@ -12,10 +12,11 @@ from pathlib import Path
 import torch
 
 from ..geometry import se3
+from ..geometry.camera import K_from_focal
 from ..geometry.trajectory import Trajectory
 from . import colmap_binary, colmap_text
 from .colmap_model import ColmapCamera, ColmapImage, pinhole, world_from_cam
-from .format import CameraFormat, K_of, assumed_unit, trajectory_of, write_together
+from .format import CameraFormat, assumed_unit, trajectory_of, write_together
 from .frame_names import frame_name, in_order
 from .pinhole import without_skew
 from .reading import Assumed, CameraFormatError, Reading
@@ -102,7 +103,7 @@ def _K(
         more = len(warnings) - _SHOWN_WARNINGS
         warnings = [*warnings[:_SHOWN_WARNINGS], f"the distortion of {more} more cameras was left out too"]
     rows = torch.tensor([lenses[image.camera][0] for image in images], dtype=torch.float64)
-    return K_of(rows[:, :2], rows[:, 2:]), sizes[0], tuple(warnings)
+    return K_from_focal(rows[:, :2], rows[:, 2:]), sizes[0], tuple(warnings)
 
 
 def _records(trajectory: Trajectory, source: str) -> tuple[list[ColmapCamera], list[ColmapImage]]:

@@ -72,13 +72,6 @@ def trajectory_of(
     return trajectory, (f"Rotations were up to {deviation:.1g} off orthonormal; the nearest exact ones were taken.",)
 
 
-def K_of(focal: Tensor, principal_point: Tensor) -> Tensor:
-    """`K` [..., 3, 3] in pixels from (fx, fy) [..., 2] and (cx, cy) [..., 2]."""
-    K = torch.diag_embed(torch.cat((focal, torch.ones_like(focal[..., :1])), dim=-1))
-    K[..., :2, 2] = principal_point
-    return K
-
-
 def motions_of(rows: Tensor) -> Tensor:
     """Motions [..., 4, 4] from their upper rows [..., 3, 4] or [..., 12]."""
     upper = rows.unflatten(-1, (3, 4)) if rows.shape[-1] == 12 else rows

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from torch import Tensor
 
+from ..geometry.camera import K_from_focal
 from ..geometry.trajectory import Trajectory
-from .format import CameraFormat, K_of, assumed_unit, npy_bytes, trajectory_of, write_together
+from .format import CameraFormat, assumed_unit, npy_bytes, trajectory_of, write_together
 from .inversion import inversion_warning
 from .pinhole import without_skew
 from .reading import Assumed, CameraFormatError, Reading
@@ -47,7 +48,7 @@ def reading_of_pair(
         raise CameraFormatError(
             f"{source}: expected intrinsics of shape [{len(motions)}, 4], found {list(intrinsics.shape)}"
         )
-    K = K_of(intrinsics[:, :2], intrinsics[:, 2:])
+    K = K_from_focal(intrinsics[:, :2], intrinsics[:, 2:])
     trajectory, mended = trajectory_of(motions, K, HW, source, fps=assumed.fps, unit=assumed.unit)
     notes = (
         "Poses are camera-to-world (c2w) in OpenCV axes; nothing was inverted.",

@@ -17,9 +17,10 @@ from torch import Tensor
 
 from ..atomic_file import write_text
 from ..geometry import se3
+from ..geometry.camera import K_from_focal
 from ..geometry.trajectory import Trajectory
 from .axes import WORLDS, flip_camera, to_opengl
-from .format import CameraFormat, K_of, assumed_K, assumed_unit, motions_of, trajectory_of
+from .format import CameraFormat, assumed_K, assumed_unit, motions_of, trajectory_of
 from .frame_names import frame_name, in_order
 from .inversion import inversion_warning
 from .pinhole import dropped_distortion, without_skew
@@ -123,7 +124,7 @@ def _K(
     table = torch.tensor(rows, dtype=torch.float64)
     key = "fl_x" if "fl_x" in lenses[0][0] else "camera_angle_x"
     note = f"K: from {key}, pixels of {size_note}, counted from the image's corner as ours."
-    return K_of(table[:, :2], table[:, 2:]), hw, note, tuple(warnings)[:_SHOWN_WARNINGS]
+    return K_from_focal(table[:, :2], table[:, 2:]), hw, note, tuple(warnings)[:_SHOWN_WARNINGS]
 
 
 def _hw(lens: dict[str, Any], where: str, assumed: Assumed) -> tuple[int, int]:

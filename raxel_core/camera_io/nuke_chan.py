@@ -15,9 +15,10 @@ from torch import Tensor
 
 from ..atomic_file import write_text
 from ..geometry import se3
+from ..geometry.camera import K_from_focal
 from ..geometry.trajectory import Trajectory
 from .axes import euler_from_rotation, from_opengl, rotation_from_euler, to_opengl
-from .format import CameraFormat, K_of, assumed_unit, trajectory_of
+from .format import CameraFormat, assumed_unit, trajectory_of
 from .pinhole import centred_square
 from .reading import Assumed, CameraFormatError, Reading
 from .source import parse_table, read_text
@@ -83,7 +84,7 @@ def _K(vfov_degrees: Tensor, lines: tuple[int, ...], source: str, hw: tuple[int,
         )
     focal = 0.5 * hw[0] / torch.tan(0.5 * torch.deg2rad(vfov_degrees))
     middle = focal.new_tensor((0.5 * hw[1], 0.5 * hw[0])).expand(len(focal), 2)
-    return K_of(torch.stack((focal, focal), dim=-1), middle)
+    return K_from_focal(torch.stack((focal, focal), dim=-1), middle)
 
 
 def _frame_warnings(frames: Tensor, lines: tuple[int, ...], source: str) -> tuple[str, ...]:

@@ -8,8 +8,8 @@ from math import hypot
 import torch
 from torch import Tensor
 
+from ..geometry.camera import K_from_focal
 from ..geometry.trajectory import Trajectory
-from .format import K_of
 from .reading import CameraFormatError
 
 # Relative to the image or the focal length; float32 cameras stay below it.
@@ -30,7 +30,7 @@ def K_of_lens(fx: Tensor, fy: Tensor, cx: Tensor, cy: Tensor) -> Tensor:
     """`K` [F, 3, 3] of focal lengths and principal points [F] in pixels, [3, 3] where all frames have the same."""
     rows = torch.stack(torch.broadcast_tensors(fx, fy, cx, cy), dim=-1)
     rows = rows[0] if bool((rows == rows[0]).all()) else rows
-    return K_of(rows[..., :2], rows[..., 2:])
+    return K_from_focal(rows[..., :2], rows[..., 2:])
 
 
 def centred(trajectory: Trajectory, source: str) -> Tensor:

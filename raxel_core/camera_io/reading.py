@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..geometry.motion_words import motion_in_words
 from ..geometry.trajectory import Trajectory
+from ..paths.motion_words import motion_in_words
 
 
 class CameraFormatError(ValueError):

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from ..atomic_file import write_text
 from ..geometry import se3
+from ..geometry.camera import K_from_focal
 from ..geometry.trajectory import Trajectory
-from .format import CameraFormat, K_of, assumed_unit, motions_of, row_text, trajectory_of
+from .format import CameraFormat, assumed_unit, motions_of, row_text, trajectory_of
 from .inversion import inversion_warning
 from .pinhole import without_skew
 from .reading import Assumed, Reading
@@ -68,7 +69,7 @@ def K_from_shares(shares: Tensor, hw: tuple[int, int]) -> tuple[Tensor, str, tup
     if bool((shares[:, 4:6] != 0.0).any()):
         warnings.append("columns 6 and 7 (k1, k2: distortion) are not zero and were left out")
     note = f"K: from the file, shares of width and height, put into {width}x{height} (assumed)."
-    return K_of(focal, principal_point), note, tuple(warnings)
+    return K_from_focal(focal, principal_point), note, tuple(warnings)
 
 
 def shares_of_K(trajectory: Trajectory, source: str) -> Tensor:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..camera_io.format import K_of
 from ..camera_io.reading import Assumed, CameraFormatError, Reading
 from ..geometry import se3
+from ..geometry.camera import K_from_focal
 from .payload import Lens, intrinsics, lens_or_assumed, motions_from_parts, numbers, reading, scalar, sized
 
 NAME = "CAMERA_TRACK"
@@ -48,4 +48,4 @@ def _lens(value: dict[str, Any], given: Any, assumed: Assumed) -> Lens:
     height, width = assumed.hw
     pixels = (focal / aperture * width)[:, None].expand(-1, 2)
     note = f"K: focal_mm / haperture times {width} pixels, square pixels, principal point in the middle."
-    return Lens(K_of(pixels, pixels.new_tensor((width / 2.0, height / 2.0)).expand_as(pixels)), note)
+    return Lens(K_from_focal(pixels, pixels.new_tensor((width / 2.0, height / 2.0)).expand_as(pixels)), note)

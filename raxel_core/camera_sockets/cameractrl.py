@@ -17,14 +17,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..camera_io.format import K_of
 from ..camera_io.pinhole import without_skew
 from ..camera_io.reading import Assumed, CameraFormatError, Reading
 from ..camera_io.realestate10k import K_from_shares
 from ..camera_io.source import parse_json
 from ..geometry import se3
-from ..geometry.camera import check_hw
-from ..geometry.trajectory import FORMAT, Trajectory
+from ..geometry.camera import K_from_focal, check_hw
+from ..geometry.trajectory import Trajectory
+from ..paths.camera_path import FORMAT, path_from_json
 from .payload import MOST_RELATIVE, Lens, fitted, intrinsics, lens_or_assumed, motions, numbers, reading, shape_of
 
 NAME = "CAMERACTRL_POSES"
@@ -100,7 +100,7 @@ def read_camera_pose(value: Any, assumed: Assumed, given: Any = None) -> Reading
 def _read_path(text: str) -> Reading:
     """A camera path v1, our own format."""
     try:
-        trajectory = Trajectory.from_json(text, dtype=torch.float64)
+        trajectory = path_from_json(text, dtype=torch.float64)
     except ValueError as error:
         raise CameraFormatError(f"{TEXT_NAME}: a JSON object is taken for a camera path v1, but {error}") from error
     return Reading(trajectory, FORMAT, ("Camera path v1: nothing was changed or assumed.",))
@@ -122,7 +122,7 @@ def _lens(name: str, columns: Tensor, assumed: Assumed) -> Lens:
         return Lens(*K_from_shares(columns, assumed.hw))
     K = columns[:, :4] * _measures(assumed.hw, (height, width))
     note = f"K: in shares of a picture of {width:g}x{height:g}, cropped to {assumed.hw[1]}x{assumed.hw[0]} (assumed)."
-    return Lens(K_of(K[:, :2], K[:, 2:]), note)
+    return Lens(K_from_focal(K[:, :2], K[:, 2:]), note)
 
 
 def _measures(hw: tuple[int, int], original_hw: tuple[float, float]) -> Tensor:

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from ..camera_io.axes import from_opengl, to_opengl
-from ..camera_io.format import K_of
 from ..camera_io.pinhole import centred
 from ..camera_io.reading import Assumed, CameraFormatError, Reading
 from ..geometry import se3
+from ..geometry.camera import K_from_focal
 from ..geometry.trajectory import Trajectory
 from .payload import Lens, fitted, lens_or_assumed, numbers, reading, scalar
 
@@ -96,7 +96,7 @@ def _lens(value: dict[str, Any], assumed: Assumed) -> Lens:
         height, width = assumed.hw
         focal = 0.5 * height / tan(radians(0.5 * fov_degrees))
         row = lens.K.new_tensor((focal, focal, width / 2.0, height / 2.0))
-        lens = Lens(K_of(row[:2], row[2:]), f"K: {fov_degrees:g} degrees from top to bottom of {width}x{height}.")
+        lens = Lens(K_from_focal(row[:2], row[2:]), f"K: {fov_degrees:g} degrees, top to bottom of {width}x{height}.")
     K = lens.K * lens.K.new_tensor(((zoom, 1.0, 1.0), (1.0, zoom, 1.0), (1.0, 1.0, 1.0)))
     return lens if zoom == 1.0 else Lens(K, f"{lens.note} The zoom multiplies its focal length by {zoom:g}.")
 

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..camera_io.format import K_of, assumed_K, assumed_unit, motions_of, trajectory_of
+from ..camera_io.format import assumed_K, assumed_unit, motions_of, trajectory_of
 from ..camera_io.inversion import inversion_warning
 from ..camera_io.reading import Assumed, CameraFormatError, Reading
 from ..framing import check_aspect
 from ..geometry import se3
-from ..geometry.camera import Camera
+from ..geometry.camera import Camera, K_from_focal
 from ..geometry.trajectory import Trajectory
 
 # A principal point at most this far from the corner is a share of the picture's size: no picture is 4 pixels wide.
@@ -111,7 +111,7 @@ def intrinsics(name: str, value: Any, hw: tuple[int, int]) -> Lens:
         K = numbers(name, value, shape[-2:], axes=3)[:, :3, :3].clone()
     else:
         rows = numbers(name, value, (4,), axes=2)
-        K = K_of(rows[:, :2], rows[:, 2:])
+        K = K_from_focal(rows[:, :2], rows[:, 2:])
     if float(K[:, :2, 2].abs().max()) <= MOST_RELATIVE:
         K[:, :2] *= K.new_tensor((hw[1], hw[0]))[:, None]
         return Lens(K, f"K: in shares of width and height, put into {hw[1]}x{hw[0]}.")

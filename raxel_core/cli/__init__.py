@@ -10,7 +10,7 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from ..parallel import leave_processes
+from ..runtime.processes import leave_processes
 from . import benchmark, convert, demo, evaluate, generate, joint, loop, pose, train, train_vae, trajectory
 from .console import sentence
 

@@ -58,6 +58,6 @@ def sentence(error: Exception) -> str | None:
 
 def _speaks() -> bool:
     """Whether this is the process of those a launcher has started that speaks to the user."""
-    from ..parallel import is_first_process
+    from ..runtime.processes import is_first_process
 
     return is_first_process()

@@ -40,9 +40,9 @@ def run(options: argparse.Namespace) -> None:
     """Convert, print what was recognised and written."""
     import torch
 
-    from ..model.conversion import convert_wan, extract_wan, is_raxel, quantize_checkpoint
-    from ..model.raype_conversion import extract_raype, join_expert
+    from ..raype.conversion import extract_raype, join_expert
     from ..recipe import METADATA_KEY
+    from ..weights.conversion import convert_wan, extract_wan, is_raxel, quantize_checkpoint
 
     how: dict[str, Any] = {
         "dtype": getattr(torch, options.dtype) if options.dtype else None,

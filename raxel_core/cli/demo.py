@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..paths.camera_path import path_to_json
 from . import options as shared
 from .console import progress_bar, say, show
 
@@ -73,9 +74,9 @@ def run(options: argparse.Namespace) -> None:
 
 def _run_tasks(model: RaxelModel, options: argparse.Namespace) -> _Scene:
     """Cameras of the video, a video along the true cameras, both at once, and the loop."""
+    from ..evaluation.scene_model import scene_batches
     from ..geometry.trajectory import Trajectory
     from ..pipeline import Source, estimate_cameras, generate_joint, generate_video, self_consistency
-    from .scenes import scene_batches
 
     (batch,) = scene_batches(model, options.scene, 1, batch=1)
     video = batch.video[0]
@@ -115,7 +116,7 @@ def _write_paths(out: Path, scene: _Scene) -> None:
 
     paths = _paths(scene) | {"joint": scene.joint.cameras.trajectory}
     for name, trajectory in paths.items():
-        write_text(out / f"{name}.json", trajectory.to_json())
+        write_text(out / f"{name}.json", path_to_json(trajectory))
     write_plot(out / "paths.png", _paths(scene))
 
 
@@ -128,7 +129,7 @@ def _write_overview(out: Path, scene: _Scene) -> None:
     """Everything in one picture."""
     import torch
 
-    from ..plot import comparison_sheet, draw_trajectories, image_from_picture
+    from ..drawing.plot import comparison_sheet, draw_trajectories, image_from_picture
     from ..video_io import write_image
 
     sheet = comparison_sheet(

@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> None:
     """Render the scenes batch by batch, measure, print the report."""
     from ..atomic_file import write_text
     from ..evaluation.benchmark_scenes import SceneSettings, evaluate_scenes
-    from .scenes import PipelineScenes, scene_batches
+    from ..evaluation.scene_model import PipelineScenes, scene_batches
 
     if min(options.scenes, options.batch) < 2:
         raise ValueError(f"at least 2 scenes are needed, 2 at a time, got {options.scenes} and {options.batch}")
@@ -84,7 +84,7 @@ def _counter(options: argparse.Namespace, settings: SceneSettings) -> Callable[[
 
     Per batch: each pose once, three videos, and the loop's video and second pose.
     """
-    from .scenes import batch_count
+    from ..evaluation.scene_model import batch_count
 
     total = batch_count(options.scenes, options.batch) * (
         sum(settings.pose_steps) + 4 * options.steps + settings.loop_steps

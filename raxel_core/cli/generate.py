@@ -82,7 +82,8 @@ def _move(options: argparse.Namespace, model: RaxelModel) -> Trajectory:
     """The camera move that the options name."""
     import math
 
-    from ..geometry.moves import MOVES, make_move
+    from ..paths.moves import MOVES
+    from ..paths.plan import make_move
 
     kind, amounts = MOVES[options.move], (options.degrees, options.distance, options.factor)
     given = {flag: value for flag, value in zip(_AMOUNT_FLAGS.values(), amounts, strict=True) if value is not None}

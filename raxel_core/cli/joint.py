@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ..paths.camera_path import path_to_json
 from . import options as shared
 from .console import progress_bar, say, show
 
@@ -58,7 +59,7 @@ def run(options: argparse.Namespace) -> None:
         raise
     trajectory = result.cameras.trajectory
     write_video(options.out, result.video, fps=trajectory.fps)
-    write_text(path, trajectory.to_json())
+    write_text(path, path_to_json(trajectory))
     say(f"wrote {options.out} and {path}")
     body = {"video": str(options.out), "trajectory": str(path), **summary(result.cameras, trajectory)}
     show(body, "\n".join(f"{name}: {value}" for name, value in body.items()), as_json=options.json)

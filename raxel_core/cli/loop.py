@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..paths.camera_path import path_to_json
 from . import options as shared
 from .console import progress_bar, say, show
 
@@ -75,7 +76,7 @@ def run(options: argparse.Namespace) -> None:
     report = loop_report((paths["first"], paths["second"]), (clip.video, result.video), bounds=bounds)
     _write_generated(options.out, result.video, clip.fps)
     for name, trajectory in paths.items():
-        write_text(options.out / f"{name}.json", trajectory.to_json())
+        write_text(options.out / f"{name}.json", path_to_json(trajectory))
     write_plot(options.out / "paths.png", paths)
     write_text(options.out / "report.json", report.to_json())
     say(f"wrote {options.out}")

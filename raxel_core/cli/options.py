@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from ..framing import Framing
     from ..geometry.trajectory import Trajectory
-    from ..parallel import Processes
     from ..pipeline import RaxelModel, Source
+    from ..runtime.processes import Processes
     from ..video_io import Clip
 
 LARGEST_PATH_BYTES = 64 << 20  # some 100,000 frames
@@ -132,7 +132,7 @@ def load(options: argparse.Namespace, *, processes: Processes | None = None) -> 
 
 def join(options: argparse.Namespace) -> Processes:
     """The processes that run this command, and the device that the options name for this one."""
-    from ..parallel import join_processes
+    from ..runtime.processes import join_processes
 
     return join_processes(check_device(options.device))
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..paths.camera_path import path_to_json
 from . import options as shared
 from .clip_list import RESULT_SUFFIX, ListedClip, read_clip_list
 from .console import progress_bar, say, sentence, show
@@ -79,7 +80,7 @@ def _run_video(options: argparse.Namespace) -> None:
     if options.plot:
         shared.check_output(options.plot, ".png", inputs=[options.video])
     estimate, trajectory = _estimate(shared.load(options), options)
-    write_text(out, trajectory.to_json())
+    write_text(out, path_to_json(trajectory))
     if options.plot:
         write_plot(options.plot, {"estimate": trajectory})
     say(f"wrote {out}")
@@ -128,7 +129,7 @@ def _estimate_listed(model: RaxelModel | None, clip: ListedClip, options: argpar
     try:
         _, trajectory = _estimate(model, argparse.Namespace(**{**vars(options), "video": clip.video}))
         clip.result.parent.mkdir(parents=True, exist_ok=True)
-        write_text(clip.result, trajectory.to_json())
+        write_text(clip.result, path_to_json(trajectory))
     except (ValueError, OSError, MemoryError, RuntimeError) as error:
         told = sentence(error)
         if told is None:
@@ -143,7 +144,7 @@ def _outcome(clip: ListedClip, state: str, error: str = "") -> Outcome:
 
 def _report(outcomes: Sequence[Outcome], options: argparse.Namespace) -> None:
     """Tell of all videos, once for all processes; ValueError in the process that speaks when any failed."""
-    from ..parallel import is_first_process
+    from ..runtime.processes import is_first_process
 
     counts = {state: sum(each.state == state for each in outcomes) for state in ("written", "kept", "failed")}
     body = {**counts, "clips": [each._asdict() for each in sorted(outcomes)]}
@@ -182,7 +183,7 @@ def summary(estimate: CameraEstimate, trajectory: Trajectory) -> dict[str, objec
 
 def write_plot(path: Path, trajectories: dict[str, Trajectory]) -> None:
     """Draw camera paths into a PNG."""
-    from ..plot import draw_trajectories, image_from_picture
+    from ..drawing.plot import draw_trajectories, image_from_picture
     from ..video_io import write_image
 
     write_image(path, image_from_picture(draw_trajectories(trajectories)))

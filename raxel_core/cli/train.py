@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from ..latents.vae import VideoVAE
     from ..model.transformer import RaxelTransformer
+    from ..raype.objective import DrawSamples as DrawLatents
     from ..recipe import Recipe
     from ..training.raxel_objective import DrawSamples
-    from ..training.raype_objective import DrawSamples as DrawLatents
     from ..training.train import Objective
 
 METHODS = ("raxel", "raype")
@@ -87,8 +87,8 @@ def _raxel(options: argparse.Namespace) -> tuple[Objective, str]:
 def _raype(options: argparse.Namespace) -> tuple[Objective, str]:
     """What tunes a Wan model with RayPE, and the name of its file."""
     from ..raxel_model import load_vae
-    from ..training.raype_config import RayPETrainConfig
-    from ..training.raype_objective import WEIGHTS_FILE, RayPEObjective
+    from ..raype.config import RayPETrainConfig
+    from ..raype.objective import WEIGHTS_FILE, RayPEObjective
 
     config = RayPETrainConfig.from_json(options.config.read_text())
     vae = load_vae(options.vae)
@@ -103,7 +103,7 @@ def _latent_grid(vae: VideoVAE) -> DrawLatents:
     """What each validation draws: clips never trained on, and those made from their first frames."""
 
     def draw(true: Tensor, made: Tensor, path: Path) -> None:
-        from ..plot import comparison_sheet, image_from_picture
+        from ..drawing.plot import comparison_sheet, image_from_picture
         from ..video_io import write_image
 
         rows: dict[str, Tensor] = {}
@@ -119,11 +119,11 @@ def _sample_grid(vae: VideoVAE) -> DrawSamples:
 
     def draw(transformer: RaxelTransformer, recipe: Recipe, path: Path) -> None:
         from ..denoising import Run, SourceBatch, denoise_rays, denoise_video
-        from ..plot import comparison_sheet, image_from_picture
+        from ..drawing.plot import comparison_sheet, image_from_picture
+        from ..evaluation.scene_model import scene_batches
         from ..raxel_model import RaxelModel
         from ..sampling import camera_schedule, pose_schedule
         from ..video_io import write_image
-        from .scenes import scene_batches
 
         model = RaxelModel(transformer, vae, recipe)
         rows: dict[str, Tensor] = {}

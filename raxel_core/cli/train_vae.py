@@ -106,9 +106,9 @@ def _maker(vae: PatchVAE, name: str) -> RaxelModel:
 def _made_batches(model: RaxelModel, scenes: range) -> Iterator[RefinerBatch]:
     """Scenes of the model's frames and size, with the latents it makes of each from frame 0 along the true cameras."""
     from ..denoising import Run, SourceBatch, video_latents
+    from ..evaluation.scene_model import scene_batches
     from ..sampling import camera_schedule
     from ..training.vae import RefinerBatch
-    from .scenes import scene_batches
 
     recipe, draw = model.recipe, progress_bar("refiner")
     run = Run(camera_schedule(shared.VIDEO_STEPS), range(BATCH))

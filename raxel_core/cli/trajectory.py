@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..paths.camera_path import path_from_json
 from . import options as shared
 from .console import say, show
 
@@ -160,7 +161,7 @@ def run_compare(options: argparse.Namespace) -> None:
 
 def _move(options: argparse.Namespace) -> Trajectory:
     """The one move that the options name."""
-    from ..geometry.plan import CameraPlan, PlannedMove
+    from ..paths.plan import CameraPlan, PlannedMove
 
     move = PlannedMove(options.move, **_given(options, *_AMOUNTS, "seed", "easing"))
     plan = CameraPlan(moves=(move,), **_given(options, "fov_degrees", "depth"))
@@ -173,8 +174,7 @@ def _planned(options: argparse.Namespace) -> Trajectory:
     """The path that a plan's file describes, with the frames, size, rate and unit of the options where they say."""
     import json
 
-    from ..geometry.json_values import parse_object
-    from ..geometry.trajectory import Trajectory
+    from ..strict_json import parse_object
 
     of_a_move = _given(options, *_AMOUNTS, "seed", "easing", "fov_degrees", "depth")
     if of_a_move:
@@ -187,7 +187,7 @@ def _planned(options: argparse.Namespace) -> Trajectory:
             raise ValueError("it holds no plan; `trajectory convert` takes paths that are made already")
         if "frames" in clip:
             clip["frame_count"] = clip.pop("frames")
-        return Trajectory.from_json(json.dumps({**values, **clip}))
+        return path_from_json(json.dumps({**values, **clip}))
     except ValueError as error:
         raise ValueError(f"{options.plan} is no planned camera path: {error}") from error
 
@@ -228,7 +228,7 @@ def _figures(trajectory: Trajectory) -> tuple[dict[str, object], str]:
     """The figures of a path, as values and as text."""
     from dataclasses import asdict
 
-    from ..geometry.path_figures import path_figures
+    from ..paths.path_figures import path_figures
 
     found = path_figures(trajectory)
     return asdict(found), found.text

@@ -184,9 +184,14 @@ def K_from_fov(fov_x: Tensor | float, hw: tuple[int, int]) -> Tensor:
         given = fov_x.flatten().tolist()[:5]
         raise ValueError(f"a horizontal angle of view lies between 0 and pi radians, got {given}")
     focal = 0.5 * width / torch.tan(0.5 * fov_x)
-    zero, one = torch.zeros_like(focal), torch.ones_like(focal)
-    rows = (focal, zero, 0.5 * width * one, zero, focal, 0.5 * height * one, zero, zero, one)
-    return torch.stack(rows, dim=-1).unflatten(-1, (3, 3))
+    return K_from_focal(torch.stack((focal, focal), dim=-1), focal.new_tensor((0.5 * width, 0.5 * height)))
+
+
+def K_from_focal(focal: Tensor, principal_point: Tensor) -> Tensor:
+    """`K` [..., 3, 3] of focal lengths (fx, fy) [..., 2] and principal points (cx, cy) [..., 2], all in pixels."""
+    K = torch.diag_embed(torch.cat((focal, torch.ones_like(focal[..., :1])), dim=-1))
+    K[..., :2, 2] = principal_point
+    return K
 
 
 def check_hw(hw: Sequence[int]) -> tuple[int, int]:

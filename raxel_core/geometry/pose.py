@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from . import se3
-from .camera import Camera, check_hw
+from .camera import Camera, K_from_focal, check_hw
 from .procrustes import focal_from_bundles, motion_to_bundle
 from .ray_fit import RayAssessment, RayFit, RayProblem, assess, equal_weights, fit_rays, tukey_weights
 from .rays import pixel_grid
@@ -163,7 +163,7 @@ def _robust(request: _Request, stride: int) -> _Found:
     if K is None:
         # Half the width: the log f that is fitted is then that of f over half the width.
         start = request.bundles.new_full((batch, frames, 2), 0.5 * request.hw[1], dtype=torch.float64)
-        K = _K_from_focal(start, request.hw)
+        K = _centred_K(start, request.hw)
     problem = _problem(request, K, stride)
     fit = fit_rays(problem)
     zoom = fit.log_focal.exp()[:, None].expand(problem.pinned.shape).reshape(batch, frames)
@@ -191,7 +191,7 @@ def _procrustes(request: _Request) -> _Found:
     if K is None:
         focal = focal_from_bundles(bundles, rotation, center, offsets)
         focal = focal.median(1, keepdim=True).values.expand_as(focal) if request.focal == "shared" else focal
-        K = _K_from_focal(focal, request.hw)
+        K = _centred_K(focal, request.hw)
     _require_fov(K, request.hw)
     problem = _problem(request, K, request.stride(_SAMPLES))
     groups, frames = problem.pinned.shape
@@ -275,11 +275,9 @@ def _slopes(K: Tensor, pixels: Tensor) -> Tensor:
     return torch.stack((x, y), dim=1)
 
 
-def _K_from_focal(focal: Tensor, hw: tuple[int, int]) -> Tensor:
+def _centred_K(focal: Tensor, hw: tuple[int, int]) -> Tensor:
     """K [..., 3, 3] with the focal lengths (fx, fy) [..., 2] in pixels and the principal point in the middle."""
-    K = torch.diag_embed(torch.cat((focal, torch.ones_like(focal[..., :1])), dim=-1))
-    K[..., 0, 2], K[..., 1, 2] = hw[1] / 2.0, hw[0] / 2.0
-    return K
+    return K_from_focal(focal, focal.new_tensor((0.5 * hw[1], 0.5 * hw[0])))
 
 
 def _zoomed(K: Tensor, zoom: Tensor) -> Tensor:
@@ -293,7 +291,7 @@ def _K_at_identity(bundle: Tensor, offsets: Tensor, hw: tuple[int, int]) -> Tens
     """K [B, 3, 3] of `bundle` [B, 3, h, w] read by equation 7 as it stands, as that of the identity camera."""
     identity = torch.eye(3, dtype=torch.float64, device=bundle.device).expand(len(bundle), 1, 3, 3)
     focal = focal_from_bundles(bundle[:, :, None], identity, torch.zeros_like(identity[..., 0]), offsets)
-    return _K_from_focal(focal[:, 0], hw)
+    return _centred_K(focal[:, 0], hw)
 
 
 def _checked(

@@ -20,8 +20,7 @@ import torch
 from torch import Tensor
 
 from . import se3
-from .median import median
-from .procrustes import rotation_from_covariance
+from .procrustes import median, rotation_from_covariance
 
 # sigma of a 3-D Gaussian from the median of its length, and Tukey's cut in units of sigma.
 _SIGMA_FROM_MEDIAN = 0.6495

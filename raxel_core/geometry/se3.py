@@ -28,6 +28,8 @@ _COTANGENT_SERIES = (
     1 / 74724249600,
     3617 / 10670622842880000,
 )
+# Nearer to straight up or down than this (the sine of the angle), no level axis is marked out.
+_VERTICAL = 1e-9
 
 
 def so3_exp(omega: Tensor) -> Tensor:
@@ -190,6 +192,20 @@ def rotation_from_quaternion(quaternion: Tensor) -> Tensor:
     w, v = (quaternion / length).split((1, 3), dim=-1)
     hat = _hat(v)
     return _identity(v) + 2.0 * (w[..., None] * hat + hat @ hat)
+
+
+def look_rotation(forward: Tensor) -> Tensor:
+    """World-from-camera rotation [..., 3, 3] whose z axis is `forward` [..., 3], of any length but zero.
+
+    Its x axis is level: the world's up is -y. Straight up or down every x axis is level; it is the world's then.
+    """
+    z = forward / torch.linalg.vector_norm(forward, dim=-1, keepdim=True)
+    level = torch.hypot(z[..., 0], z[..., 2])[..., None]
+    marked_out = level > _VERTICAL
+    safe = torch.where(marked_out, level, 1.0)
+    across = torch.stack((z[..., 2], torch.zeros_like(z[..., 1]), -z[..., 0]), dim=-1) / safe
+    x = torch.where(marked_out, across, z.new_tensor((1.0, 0.0, 0.0)))
+    return torch.stack((x, torch.linalg.cross(z, x, dim=-1), z), dim=-1)
 
 
 def _at_least_float32(x: Tensor) -> Tensor:

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from ..latents.statistics import LatentStatistics
 from ..latents.vae import VideoVAE
-from ..model.checkpoint import load_checkpoint, save_checkpoint
-from ..model.lora import add_adapters, save_lora
 from ..model.transformer import RaxelTransformer, initialize
 from ..recipe import METADATA_KEY, Recipe
+from ..weights.checkpoint import load_checkpoint, save_checkpoint
+from ..weights.lora import add_adapters, save_lora
 from .config import TrainConfig
 from .data import ClipPool, LatentClips
 from .loss import Example, canonical_cameras, flow_loss, make_example, raxels_of

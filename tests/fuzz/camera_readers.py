@@ -22,8 +22,8 @@ import torch
 from raxel_core.camera_io import FORMATS, format_named, read_cameras, write_cameras
 from raxel_core.camera_io.reading import Assumed, CameraFormatError
 from raxel_core.geometry.camera import Camera
-from raxel_core.geometry.moves import make_move
 from raxel_core.geometry.trajectory import Trajectory
+from raxel_core.paths.plan import make_move
 from tests.fuzz.mutation import mutate
 
 MOST_SECONDS = 1.0

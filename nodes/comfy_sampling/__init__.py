@@ -1,0 +1,1 @@
+"""The joint model in ComfyUI's samplers."""

@@ -1,0 +1,114 @@
+"""The nodes that read and write the camera files of other programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comfy_api.latest import io, ui
+
+from ...raxel_core.camera_io import FORMATS, format_named, read_cameras, write_cameras
+from ...raxel_core.camera_io.reading import Assumed
+from ...raxel_core.geometry.trajectory import Trajectory
+from ..comfy_io.input_files import fingerprint, readable_path
+from ..comfy_io.output_files import next_output_path
+from ..sockets import EXCHANGE_CATEGORY, TrajectorySocket
+from .assumed import assumed_inputs
+
+_AUTO = "auto"
+_TITLES = "; ".join(f"{known.name}: {known.title}" for known in FORMATS)
+
+
+class RaxelLoadCamera(io.ComfyNode):
+    """Camera file -> trajectory, and in words how it was read."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="RaxelLoadCamera",
+            display_name="Raxel Load Camera",
+            category=EXCHANGE_CATEGORY,
+            description="Reads a camera path from a file or folder of another program, and reports how it was read: "
+            "convention, units, where the intrinsics came from, and where another reading is plausible.",
+            inputs=[
+                io.String.Input(
+                    "path",
+                    default="",
+                    tooltip="A file or folder in ComfyUI's input folder, as shots/transforms.json; with [output] or "
+                    "[temp] after it, in those. Absolute paths work inside ComfyUI's input, output, temp and model "
+                    "folders.",
+                ),
+                io.Combo.Input(
+                    "format",
+                    options=[_AUTO, *(known.name for known in FORMATS)],
+                    default=_AUTO,
+                    tooltip=f"auto tells it by the content. {_TITLES}.",
+                ),
+                *assumed_inputs("formats"),
+                io.String.Input(
+                    "track",
+                    default="",
+                    optional=True,
+                    tooltip="Which path to read of a file that holds several, as cam05 of ReCamMaster's; empty takes "
+                    "the first.",
+                ),
+            ],
+            outputs=[
+                TrajectorySocket.Output(display_name="trajectory", tooltip="The camera of each frame."),
+                io.String.Output(display_name="report", tooltip="How the file was read, one sentence a line."),
+            ],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, path: str | None = None, **inputs: Any) -> object:
+        """Changes with the files; a path that is linked is not known yet and counts by itself."""
+        return fingerprint(readable_path(path)) if path else ""
+
+    @classmethod
+    def execute(
+        cls,
+        path: str,
+        format: str = _AUTO,
+        width: int = 832,
+        height: int = 480,
+        fov_degrees: float = 60.0,
+        fps: float = 24.0,
+        unit: str = "arbitrary",
+        track: str = "",
+    ) -> io.NodeOutput:
+        assumed = Assumed(hw=(height, width), fov_degrees=fov_degrees, fps=fps, unit=unit, track=track)
+        reading = read_cameras(readable_path(path), format=None if format == _AUTO else format, assumed=assumed)
+        return io.NodeOutput(reading.trajectory, reading.text, ui=ui.PreviewText(reading.text))
+
+
+class RaxelSaveCamera(io.ComfyNode):
+    """Trajectory -> camera file of another program."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="RaxelSaveCamera",
+            display_name="Raxel Save Camera",
+            category=EXCHANGE_CATEGORY,
+            description="Writes a camera path into ComfyUI's output folder for another program.",
+            inputs=[
+                TrajectorySocket.Input("trajectory", tooltip="The path to write."),
+                io.String.Input(
+                    "filename_prefix",
+                    default="cameras/camera",
+                    tooltip="Folder and beginning of the name in ComfyUI's output folder; a number follows.",
+                ),
+                io.Combo.Input(
+                    "format", options=[known.name for known in FORMATS], default=FORMATS[0].name, tooltip=f"{_TITLES}."
+                ),
+            ],
+            outputs=[
+                io.String.Output(display_name="path", tooltip="The file, or the folder where the format is one."),
+            ],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def execute(cls, trajectory: Trajectory, filename_prefix: str, format: str) -> io.NodeOutput:
+        path, _ = next_output_path(filename_prefix, format_named(format).suffix)
+        write_cameras(trajectory, path, format=format)
+        return io.NodeOutput(str(path), ui=ui.PreviewText(str(path)))

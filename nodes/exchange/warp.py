@@ -1,0 +1,168 @@
+"""The nodes that see a picture with depth from other cameras, and tell its scale."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comfy_api.latest import io
+from torch import Tensor
+
+from ...raxel_core.geometry.trajectory import Trajectory
+from ...raxel_core.warp.depth_map import DEPTH_KINDS
+from ...raxel_core.warp.point_splat import HOLE_COLOURS
+from ..comfy_io.notice import show_on_node
+from ..sockets import TRAJECTORY_CATEGORY, TrajectorySocket
+from .depth import depth_map_of, depth_report, fov_degrees, warp_on_device, warp_report
+
+_GEOMETRY = [io.Custom("MOGE_GEOMETRY"), io.Custom("DA3_GEOMETRY")]
+_KIND_TOOLTIP = "What grey means in depth. " + "; ".join(f"{name}: {text}" for name, text in DEPTH_KINDS.items()) + "."
+
+
+def _depth_inputs() -> list[io.Input]:
+    """The sockets and widgets of a depth map, the same on both nodes."""
+    return [
+        io.Image.Input(
+            "depth",
+            optional=True,
+            tooltip="A grey depth picture of any depth node; read by depth_kind. Connect this or geometry.",
+        ),
+        io.MultiType.Input(
+            "geometry",
+            types=_GEOMETRY,
+            optional=True,
+            tooltip="Geometry of one picture from Run MoGe Inference or Run Depth Anything 3: depths in true "
+            "proportion, and the lens where it is known. Connect this or depth.",
+        ),
+        io.Combo.Input(
+            "depth_kind", options=list(DEPTH_KINDS), default="disparity", optional=True, tooltip=_KIND_TOOLTIP
+        ),
+        io.Float.Input(
+            "near",
+            default=1.0,
+            min=0.0001,
+            max=100000.0,
+            step=0.01,
+            optional=True,
+            tooltip="Depth at the near end of a grey picture's range, in metres or any unit. With unit near_depth only "
+            "far / near counts.",
+        ),
+        io.Float.Input(
+            "far",
+            default=10.0,
+            min=0.0002,
+            max=1000000.0,
+            step=0.1,
+            optional=True,
+            tooltip="Depth at the far end of a grey picture's range, in the unit of near.",
+        ),
+    ]
+
+
+class RaxelWarp(io.ComfyNode):
+    """Picture, depth and trajectory -> the video that the cameras see of it, and its holes."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="RaxelWarp",
+            display_name="Raxel Point-Splat Warp",
+            category=TRAJECTORY_CATEGORY,
+            description="Shows a picture with depth from the cameras of a trajectory and marks what it cannot know: "
+            "the guide video of Uni3C (render_video), VACE (control_video and control_masks) and LTX CrossView.",
+            inputs=[
+                io.Image.Input("image", tooltip="One picture, taken by the first camera of the trajectory."),
+                TrajectorySocket.Input(
+                    "trajectory",
+                    tooltip="The cameras, and the size of the video. 81 frames of 832 x 480 take 0.5 GB of memory and "
+                    "about 8 s of one CPU core.",
+                ),
+                *_depth_inputs(),
+                io.Combo.Input(
+                    "hole_colour",
+                    options=list(HOLE_COLOURS),
+                    default="black",
+                    optional=True,
+                    tooltip="Colour of what the picture does not show. VACE fills with grey, LTX CrossView expects "
+                    "magenta.",
+                ),
+                io.Float.Input(
+                    "edge_threshold",
+                    default=0.1,
+                    min=0.0,
+                    max=10.0,
+                    step=0.01,
+                    optional=True,
+                    tooltip="Drops pixels that hang between a near and a far surface, each farther away than this "
+                    "share of their depth: they would fly about. 0 keeps all.",
+                ),
+            ],
+            hidden=[io.Hidden.unique_id],
+            outputs=[
+                io.Image.Output(display_name="video", tooltip="What each camera sees."),
+                io.Mask.Output(display_name="holes", tooltip="1 where nothing is known, one mask a frame."),
+                TrajectorySocket.Output(
+                    display_name="trajectory",
+                    tooltip="The cameras that were rendered: relative to the first, with the geometry's lens where it "
+                    "states one.",
+                ),
+                io.String.Output(display_name="report", tooltip="How the depth was read, near depth, lens and holes."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        image: Tensor,
+        trajectory: Trajectory,
+        depth: Tensor | None = None,
+        geometry: Any = None,
+        depth_kind: str = "disparity",
+        near: float = 1.0,
+        far: float = 10.0,
+        hole_colour: str = "black",
+        edge_threshold: float = 0.1,
+    ) -> io.NodeOutput:
+        depth_map = depth_map_of(depth, geometry, kind=depth_kind, near=near, far=far)
+        colour = HOLE_COLOURS[hole_colour]
+        made = warp_on_device(image, depth_map, trajectory, hole_colour=colour, edge=edge_threshold)
+        report = warp_report(depth_map, made, trajectory)
+        show_on_node(cls, report)
+        return io.NodeOutput(made.video.movedim(0, -1), made.holes, made.trajectory, report)
+
+
+class RaxelNearDepth(io.ComfyNode):
+    """Depth -> the length that trajectories in near depths count in."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="RaxelNearDepth",
+            display_name="Raxel Near Depth",
+            category=TRAJECTORY_CATEGORY,
+            description="The 25th percentile of a picture's depth: 1 in a trajectory whose unit is near_depth. Divide "
+            "metres by it, or multiply near depths, to change between the two.",
+            inputs=_depth_inputs(),
+            hidden=[io.Hidden.unique_id],
+            outputs=[
+                io.Float.Output(display_name="near_depth", tooltip="The 25th percentile, in the depth's own unit."),
+                io.Float.Output(
+                    display_name="fov_degrees",
+                    tooltip="Horizontal angle of view that the geometry states, in degrees; 0 where it states none.",
+                ),
+                io.String.Output(display_name="report", tooltip="How the depth was read."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        depth: Tensor | None = None,
+        geometry: Any = None,
+        depth_kind: str = "disparity",
+        near: float = 1.0,
+        far: float = 10.0,
+    ) -> io.NodeOutput:
+        depth_map = depth_map_of(depth, geometry, kind=depth_kind, near=near, far=far)
+        report = depth_report(depth_map)
+        show_on_node(cls, report)
+        return io.NodeOutput(depth_map.near_depth, fov_degrees(depth_map), report)

@@ -1,0 +1,94 @@
+"""Cameras into ray latents and out of them, with the pack's VAE and recipe."""
+
+from __future__ import annotations
+
+from math import degrees
+
+from comfy.model_patcher import ModelPatcher
+from comfy.sd import VAE
+from torch import Tensor
+
+from ...raxel_core.evaluation.report import to_json
+from ...raxel_core.geometry.camera import Camera
+from ...raxel_core.geometry.trajectory import Trajectory
+from ...raxel_core.pipeline import CameraEstimate, read_cameras
+from ...raxel_core.raxel_model import RaxelModel
+from ..comfy_model.latent_format import format_of
+from ..comfy_model.vae import ComfyVideoVAE
+from ..comfy_sampling.joint_latent import Latent, reference_of, streams_of
+
+
+def core_model(model: ModelPatcher, vae: VAE) -> RaxelModel:
+    """MODEL and VAE as the core's model, for everything but running the network: that is ComfyUI's business."""
+    latent_format = format_of(model)
+    return RaxelModel(model.model.diffusion_model, ComfyVideoVAE(vae), latent_format.recipe)
+
+
+def latent_cameras(
+    model: ModelPatcher,
+    vae: VAE,
+    latent: Latent,
+    *,
+    method: str,
+    focal: str,
+    fps: float,
+    index: int = 0,
+    known: Trajectory | None = None,
+) -> CameraEstimate:
+    """The cameras of clip `index` of a joint LATENT, K in pixels of its video, relative to its reference frame.
+
+    With a `known` path they stand in its world instead, at its camera of that frame, whose K "known" focal takes.
+    """
+    core, latent_format, streams = core_model(model, vae), format_of(model), streams_of(latent, "RaxelsToPoses")
+    if not 0 <= index < streams.rays.shape[0]:
+        raise ValueError(f"the latent holds {streams.rays.shape[0]} clips, numbered from 0; there is no clip {index}")
+    frame = reference_of(latent)
+    return read_cameras(
+        core,
+        core.vae.decode(streams.rays[index : index + 1])[0],
+        latent_format.video_hw(streams.video.shape),
+        method=method,
+        focal=focal,
+        fps=fps or None,
+        reference=frame,
+        known=None if known is None else known_camera(known, frame),
+    )
+
+
+def known_camera(known: Trajectory, frame: int) -> Camera:
+    """The camera of `frame` of a known path; ValueError when the path is too short."""
+    if frame >= len(known):
+        raise ValueError(f"the known path has {len(known)} frames, but the rays are relative to frame {frame}")
+    return known[frame]
+
+
+def encode_rays(core: RaxelModel, camera: Camera, hw: tuple[int, int], *, reference: int) -> tuple[Tensor, Tensor]:
+    """Raw ray latents [1, C, T, h, w] of cameras [F] for a video of `hw`, and their raxels [3, F, h, w]."""
+    raxels = core.raxels(camera, hw, reference=reference)
+    return core.vae.encode(raxels[None]), raxels
+
+
+def reading_report(read: CameraEstimate) -> str:
+    """JSON about a reading: angles of view in degrees, path length in its unit, residual and inliers per frame."""
+    camera, recovered = read.trajectory.camera, read.recovered
+    report = {
+        "frames": len(read.trajectory),
+        "unit": read.trajectory.unit,
+        "path_length": float(read.trajectory.path_length),
+        "turn_degrees": degrees(float(read.trajectory.turn)),
+        "fov_degrees": camera.fov.rad2deg().tolist(),
+        "residual_rms": recovered.residual_rms.tolist(),
+        "inlier_fraction": recovered.inlier_fraction.tolist(),
+    }
+    return to_json(report)
+
+
+def reading_summary(read: CameraEstimate) -> str:
+    """A reading in a few words, for the node that made it."""
+    trajectory, recovered = read.trajectory, read.recovered
+    return (
+        f"{len(trajectory)} cameras: turn {degrees(float(trajectory.turn)):.1f} degrees, "
+        f"path {float(trajectory.path_length):.2f} {trajectory.unit}, "
+        f"angle of view {float(trajectory.camera.fov[0, 0].rad2deg()):.0f} degrees, "
+        f"{float(recovered.inlier_fraction.mean()):.0%} of the rays fit"
+    )

@@ -1,0 +1,90 @@
+"""The node that checks the model against itself."""
+
+from __future__ import annotations
+
+from comfy.model_patcher import ModelPatcher
+from comfy.sd import VAE
+from comfy_api.latest import io
+from torch import Tensor
+
+from ...raxel_core.evaluation.report import loop_report
+from ..comfy_io.images import image_from_video, video_from_image
+from ..comfy_io.notice import show_on_node
+from ..sockets import CATEGORY, MODEL_TOOLTIP, SEED_TOOLTIP, STEPS_TOOLTIP, VAE_TOOLTIP, TrajectorySocket
+from .closed_loop import LoopSettings, close_loop, loop_summary
+
+
+class SelfConsistencyLoop(io.ComfyNode):
+    """Video -> cameras -> video -> cameras, and how well the second half repeats the first."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SelfConsistencyLoop",
+            display_name="Self-Consistency Loop",
+            category=CATEGORY,
+            description="Finds the cameras of a video, makes the video again along them from a few of its frames, and "
+            "finds the cameras of that. A model that understands cameras comes back to where it began; one that sees "
+            "no motion anywhere does too, so look at the path as well.",
+            inputs=[
+                io.Model.Input("model", tooltip=MODEL_TOOLTIP),
+                io.Vae.Input("vae", tooltip=VAE_TOOLTIP),
+                io.Image.Input("images", tooltip="The video, 4n + 1 frames."),
+                io.Int.Input("seed", default=0, min=0, max=2**64 - 1, tooltip=SEED_TOOLTIP),
+                io.Int.Input("steps", default=4, min=1, max=1000, tooltip=STEPS_TOOLTIP),
+                io.Int.Input("ray_steps", default=2, min=1, max=1000, tooltip="Steps of the rays, each time: 2 to 4."),
+                io.Float.Input(
+                    "cfg",
+                    default=1.0,
+                    min=0.0,
+                    max=100.0,
+                    step=0.1,
+                    optional=True,
+                    tooltip="Guidance by the shown frames; 1 is off and runs twice as fast.",
+                ),
+                io.Int.Input(
+                    "shown_frames",
+                    default=3,
+                    min=1,
+                    max=64,
+                    optional=True,
+                    tooltip="How many frames of the video the model is shown, evenly from the first to the last.",
+                ),
+                io.Float.Input(
+                    "fps",
+                    default=0.0,
+                    min=0.0,
+                    max=1000.0,
+                    step=0.01,
+                    optional=True,
+                    tooltip="Frames a second of the video; 0 takes the checkpoint's.",
+                ),
+            ],
+            hidden=[io.Hidden.unique_id],
+            outputs=[
+                io.Image.Output(display_name="images", tooltip="The video, made again."),
+                TrajectorySocket.Output(display_name="first", tooltip="The cameras of the given video."),
+                TrajectorySocket.Output(display_name="second", tooltip="The cameras of the video made again."),
+                io.String.Output(display_name="report", tooltip="JSON: radians, scene units, dB."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model: ModelPatcher,
+        vae: VAE,
+        images: Tensor,
+        seed: int,
+        steps: int,
+        ray_steps: int,
+        cfg: float = 1.0,
+        shown_frames: int = 3,
+        fps: float = 0.0,
+    ) -> io.NodeOutput:
+        video = video_from_image(images)
+        settings = LoopSettings(seed, steps, ray_steps, cfg, shown_frames, fps)
+        loop = close_loop(model, vae, video, settings)
+        report = loop_report((loop.first, loop.second), (video, loop.video.to(video)))
+        show_on_node(cls, loop_summary(report))
+        return io.NodeOutput(image_from_video(loop.video), loop.first, loop.second, report.to_json())

@@ -1,0 +1,87 @@
+"""The node that reads the cameras out of a joint latent."""
+
+from __future__ import annotations
+
+from comfy.model_patcher import ModelPatcher
+from comfy.sd import VAE
+from comfy_api.latest import io
+
+from ...raxel_core.geometry.trajectory import Trajectory
+from ..comfy_io.images import image_from_video
+from ..comfy_io.notice import show_on_node
+from ..comfy_sampling.joint_latent import Latent
+from ..sockets import CATEGORY, MODEL_TOOLTIP, VAE_TOOLTIP, TrajectorySocket
+from .estimates import latent_cameras, reading_report, reading_summary
+
+
+class RaxelsToPoses(io.ComfyNode):
+    """Joint latent -> trajectory."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="RaxelsToPoses",
+            display_name="Raxels to Poses",
+            category=CATEGORY,
+            description="Decodes the rays of a joint latent and fits a camera to each frame. Where no camera fits it "
+            "stops and names the frame; it never makes one up.",
+            inputs=[
+                io.Model.Input("model", tooltip=MODEL_TOOLTIP),
+                io.Vae.Input("vae", tooltip=VAE_TOOLTIP),
+                io.Latent.Input("latent", tooltip="A joint latent, from JointSampler or any sampler."),
+                io.Combo.Input(
+                    "method",
+                    options=["robust", "procrustes"],
+                    default="robust",
+                    optional=True,
+                    tooltip="robust: weighs outliers down and solves rotation, position and focal length together. "
+                    "procrustes: the paper's closed form.",
+                ),
+                io.Combo.Input(
+                    "focal",
+                    options=["shared", "per_frame", "known"],
+                    default="shared",
+                    optional=True,
+                    tooltip="shared: one focal length for the clip. per_frame: one each, for zooms. known: from known.",
+                ),
+                io.Float.Input(
+                    "fps",
+                    default=0.0,
+                    min=0.0,
+                    max=1000.0,
+                    step=0.01,
+                    optional=True,
+                    tooltip="Frames a second of the video; 0 takes the checkpoint's.",
+                ),
+                TrajectorySocket.Input(
+                    "known",
+                    optional=True,
+                    tooltip="A path with the clip's true camera at the reference frame, in whose world to stand.",
+                ),
+                io.Int.Input(
+                    "index", default=0, min=0, max=4095, optional=True, tooltip="Which clip of a batch, from 0."
+                ),
+            ],
+            hidden=[io.Hidden.unique_id],
+            outputs=[
+                TrajectorySocket.Output(display_name="trajectory", tooltip="The camera of each frame."),
+                io.Image.Output(display_name="raxels", tooltip="The decoded raxels, (value + 1) / 2."),
+                io.String.Output(display_name="report", tooltip="JSON: field of view, residual and inliers per frame."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model: ModelPatcher,
+        vae: VAE,
+        latent: Latent,
+        method: str = "robust",
+        focal: str = "shared",
+        fps: float = 0.0,
+        known: Trajectory | None = None,
+        index: int = 0,
+    ) -> io.NodeOutput:
+        read = latent_cameras(model, vae, latent, method=method, focal=focal, fps=fps, index=index, known=known)
+        show_on_node(cls, reading_summary(read))
+        return io.NodeOutput(read.trajectory, image_from_video(read.raxels), reading_report(read))

@@ -1,0 +1,152 @@
+"""The nodes that run the model: all in one, or as parts for ComfyUI's own samplers."""
+
+from __future__ import annotations
+
+from comfy.model_patcher import ModelPatcher
+from comfy_api.latest import io
+
+from ...raxel_core.latents.frames import latent_frames
+from ...raxel_core.sampling import shifted_sigmas
+from ..comfy_model.conditioning import Conditioning
+from ..comfy_model.latent_format import format_of
+from ..comfy_sampling.joint_latent import TASK_MASKS, Latent
+from ..comfy_sampling.joint_run import conditions, sample, task_latent, task_schedule
+from ..comfy_sampling.sampler import SOLVERS, PairSampler, rays_follow
+from ..sockets import CATEGORY, MODEL_TOOLTIP, SEED_TOOLTIP, STEPS_TOOLTIP, TASK_TOOLTIP
+
+_MODES = ("first", "together")
+_MODE_TOOLTIP = "When rays and video are both made. first: the rays finish in ray_steps; together: step by step."
+_SHIFT_TOOLTIP = "Above 1 spends more of the steps on coarse structure, below 1 on detail."
+_SOLVER_TOOLTIP = "euler, or multistep of second order at the same cost."
+
+
+class JointSampler(io.ComfyNode):
+    """MODEL and what is given -> joint latent with the rest made."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="JointSampler",
+            display_name="Joint Sampler",
+            category=CATEGORY,
+            description="Runs the joint model on one of its three tasks through ComfyUI's own sampling. What is given "
+            "comes back bit-identical.",
+            inputs=[
+                io.Model.Input("model", tooltip=MODEL_TOOLTIP),
+                io.Combo.Input("task", options=list(TASK_MASKS), tooltip=TASK_TOOLTIP),
+                io.Int.Input("seed", default=0, min=0, max=2**64 - 1, tooltip=SEED_TOOLTIP),
+                io.Int.Input("steps", default=4, min=1, max=1000, tooltip=f"{STEPS_TOOLTIP} A pose run has none."),
+                io.Int.Input(
+                    "ray_steps", default=2, min=1, max=1000, tooltip="Steps of the rays: 2 to 4. A camera run has none."
+                ),
+                io.Float.Input(
+                    "cfg",
+                    default=1.0,
+                    min=0.0,
+                    max=100.0,
+                    step=0.1,
+                    tooltip="Guidance by the source images and the prompt; 1 is off and runs twice as fast.",
+                ),
+                io.Latent.Input(
+                    "latent",
+                    optional=True,
+                    tooltip="pose: the video, from VAEEncode. camera: the rays, from RaxelEncode. joint: nothing, or "
+                    "any latent of the size to make.",
+                ),
+                io.Conditioning.Input("positive", optional=True, tooltip="Images and prompt, from RaxelSources."),
+                io.Conditioning.Input("negative", optional=True, tooltip="What guidance leads away from, or nothing."),
+                io.Int.Input(
+                    "frames",
+                    default=0,
+                    min=0,
+                    max=4096,
+                    optional=True,
+                    tooltip="Frames of a joint clip without a latent, 4n + 1; 0 takes as many as the checkpoint knows.",
+                ),
+                io.Combo.Input("mode", options=list(_MODES), default="first", optional=True, tooltip=_MODE_TOOLTIP),
+                io.Float.Input(
+                    "shift", default=1.0, min=0.01, max=100.0, step=0.01, optional=True, tooltip=_SHIFT_TOOLTIP
+                ),
+                io.Combo.Input(
+                    "solver", options=list(SOLVERS), default="euler", optional=True, tooltip=_SOLVER_TOOLTIP
+                ),
+            ],
+            outputs=[io.Latent.Output(display_name="latent", tooltip="Joint latent: VAEDecode takes its video.")],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model: ModelPatcher,
+        task: str,
+        seed: int,
+        steps: int,
+        ray_steps: int,
+        cfg: float,
+        latent: Latent | None = None,
+        positive: Conditioning | None = None,
+        negative: Conditioning | None = None,
+        frames: int = 0,
+        mode: str = "first",
+        shift: float = 1.0,
+        solver: str = "euler",
+    ) -> io.NodeOutput:
+        latent_format = format_of(model)
+        positive, negative, sources = conditions(positive, negative)
+        count = latent_frames(frames or latent_format.recipe.frames)
+        start = task_latent(task, latent, latent_format, frames=count, sources=sources)
+        schedule = task_schedule(task, steps=steps, ray_steps=ray_steps, mode=mode, shift=shift)
+        return io.NodeOutput(
+            sample(model, start, schedule, positive=positive, negative=negative, cfg=cfg, seed=seed, solver=solver)
+        )
+
+
+class RaxelSampler(io.ComfyNode):
+    """How the rays are stepped beside the video -> SAMPLER."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="RaxelSampler",
+            display_name="Raxel Sampler",
+            category=CATEGORY,
+            description="A SAMPLER for SamplerCustomAdvanced in which the rays have a schedule of their own beside the "
+            "video's SIGMAS.",
+            inputs=[
+                io.Combo.Input("mode", options=list(_MODES), default="first", tooltip=_MODE_TOOLTIP),
+                io.Int.Input("ray_steps", default=2, min=1, max=1000, tooltip="Steps of the rays in mode first."),
+                io.Float.Input(
+                    "ray_shift", default=1.0, min=0.01, max=100.0, step=0.01, optional=True, tooltip=_SHIFT_TOOLTIP
+                ),
+                io.Combo.Input(
+                    "solver", options=list(SOLVERS), default="euler", optional=True, tooltip=_SOLVER_TOOLTIP
+                ),
+            ],
+            outputs=[io.Sampler.Output(display_name="sampler", tooltip="For SamplerCustomAdvanced.")],
+        )
+
+    @classmethod
+    def execute(cls, mode: str, ray_steps: int, ray_shift: float = 1.0, solver: str = "euler") -> io.NodeOutput:
+        return io.NodeOutput(PairSampler(rays_follow(mode, ray_steps, ray_shift), solver=solver))
+
+
+class RaxelSchedule(io.ComfyNode):
+    """Steps and shift -> SIGMAS."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="RaxelSchedule",
+            display_name="Raxel Schedule",
+            category=CATEGORY,
+            description="The noise levels JointSampler uses, from 1 to 0, for SamplerCustomAdvanced.",
+            inputs=[
+                io.Int.Input("steps", default=4, min=1, max=1000, tooltip=STEPS_TOOLTIP),
+                io.Float.Input("shift", default=1.0, min=0.01, max=100.0, step=0.01, tooltip=_SHIFT_TOOLTIP),
+            ],
+            outputs=[io.Sigmas.Output(display_name="sigmas", tooltip="steps + 1 noise levels.")],
+        )
+
+    @classmethod
+    def execute(cls, steps: int, shift: float) -> io.NodeOutput:
+        return io.NodeOutput(shifted_sigmas(steps, shift=shift).float())

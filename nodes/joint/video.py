@@ -1,0 +1,120 @@
+"""The nodes that bring a video to the model: one's own, or a scene whose cameras are known."""
+
+from __future__ import annotations
+
+from comfy.model_patcher import ModelPatcher
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..comfy_io.images import image_from_video
+from ..comfy_model.latent_format import format_of
+from ..sockets import CATEGORY, MODEL_TOOLTIP, TrajectorySocket
+from .clips import example_scene, fit_clip
+
+_SIZE_TOOLTIP = "Pixels; 0 takes the checkpoint's size."
+
+
+class RaxelFitVideo(io.ComfyNode):
+    """IMAGE of any size and rate -> the frames and pixels the checkpoint was trained for."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="RaxelFitVideo",
+            display_name="Raxel Fit Video",
+            category=CATEGORY,
+            description="Picks frames of a video at the checkpoint's rate and resizes and crops them to its size. For "
+            "source images leave fps at 0: all of them are kept.",
+            inputs=[
+                io.Model.Input("model", tooltip=MODEL_TOOLTIP),
+                io.Image.Input("images", tooltip="The frames of a video, or source images."),
+                io.Float.Input(
+                    "fps",
+                    default=0.0,
+                    min=0.0,
+                    max=1000.0,
+                    step=0.01,
+                    tooltip="Frames a second of the images, from GetVideoComponents; 0 keeps each of them as it is.",
+                ),
+                io.Float.Input(
+                    "start",
+                    default=0.0,
+                    min=0.0,
+                    max=86400.0,
+                    step=0.01,
+                    optional=True,
+                    tooltip="Seconds of the video to skip.",
+                ),
+                io.Int.Input(
+                    "frames",
+                    default=0,
+                    min=0,
+                    max=4096,
+                    optional=True,
+                    tooltip="Frames to pick, 4n + 1; 0 picks as many as the checkpoint knows.",
+                ),
+                io.Float.Input(
+                    "speed",
+                    default=1.0,
+                    min=0.01,
+                    max=100.0,
+                    step=0.01,
+                    optional=True,
+                    tooltip="Above 1 picks frames further apart: for a camera that moves slowly.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output(display_name="images", tooltip="Frames of the checkpoint's size."),
+                io.Float.Output(display_name="fps", tooltip="Frames a second of what was picked."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model: ModelPatcher,
+        images: Tensor,
+        fps: float,
+        start: float = 0.0,
+        frames: int = 0,
+        speed: float = 1.0,
+    ) -> io.NodeOutput:
+        recipe, video = format_of(model).recipe, images[..., :3].movedim(-1, 0)
+        clip = fit_clip(video, recipe, fps=fps, start=start, frames=frames or recipe.frames, speed=speed)
+        return io.NodeOutput(clip.movedim(0, -1), recipe.fps)
+
+
+class RaxelExampleScene(io.ComfyNode):
+    """Number -> a ray-traced clip and its true cameras."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="RaxelExampleScene",
+            display_name="Raxel Example Scene",
+            category=CATEGORY,
+            description="A ray-traced room that no checkpoint was trained on, with its true cameras: to try a workflow "
+            "and to see how far off the answer is.",
+            inputs=[
+                io.Model.Input("model", tooltip=MODEL_TOOLTIP),
+                io.Int.Input("scene", default=0, min=0, max=999_999, tooltip="Which scene of the test set."),
+                io.Int.Input("width", default=0, min=0, max=2048, optional=True, tooltip=_SIZE_TOOLTIP),
+                io.Int.Input("height", default=0, min=0, max=2048, optional=True, tooltip=_SIZE_TOOLTIP),
+            ],
+            outputs=[
+                io.Image.Output(display_name="images", tooltip="The clip, as long as the checkpoint's."),
+                TrajectorySocket.Output(display_name="trajectory", tooltip="Its true cameras."),
+                io.Float.Output(display_name="fps", tooltip="Frames a second of the clip."),
+                io.Custom("MOGE_GEOMETRY").Output(
+                    display_name="geometry",
+                    tooltip="True depths and lens of the first frame, as Run MoGe Inference gives them.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, model: ModelPatcher, scene: int, width: int = 0, height: int = 0) -> io.NodeOutput:
+        recipe = format_of(model).recipe
+        hw = (height or recipe.hw[0], width or recipe.hw[1])
+        video, trajectory, geometry = example_scene(scene, recipe, hw)
+        return io.NodeOutput(image_from_video(video), trajectory, recipe.fps, geometry)

@@ -1,0 +1,1 @@
+"""Camera paths: the builder, operations, previews and checks."""

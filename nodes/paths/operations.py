@@ -1,0 +1,415 @@
+"""The algebra of camera paths: one small node for each operation of the core."""
+
+from __future__ import annotations
+
+from math import radians
+
+from comfy_api.latest import io
+
+from ...raxel_core.geometry.align import MODES, align
+from ...raxel_core.geometry.trajectory import UNITS, Trajectory
+from ...raxel_core.paths import operations
+from ...raxel_core.paths.lens import FITS, change_intrinsics
+from ...raxel_core.paths.smoothing import smooth
+from ..sockets import TRAJECTORY_CATEGORY, TrajectorySocket
+
+_KEPT = "as it is"
+
+
+def _trajectory(name: str = "trajectory", tooltip: str = "The camera path.") -> io.Input:
+    return TrajectorySocket.Input(name, tooltip=tooltip)
+
+
+def _schema(node_id: str, display_name: str, description: str, *inputs: io.Input) -> io.Schema:
+    """What all operations share: one path comes out, in their inputs' unit."""
+    return io.Schema(
+        node_id=node_id,
+        display_name=f"Raxel {display_name}",
+        category=TRAJECTORY_CATEGORY,
+        description=description,
+        inputs=list(inputs),
+        outputs=[TrajectorySocket.Output(display_name="trajectory", tooltip="The changed path.")],
+    )
+
+
+class RaxelConcatenateTrajectories(io.ComfyNode):
+    """Two paths -> one after the other."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return _schema(
+            "RaxelConcatenateTrajectories",
+            "Concatenate Trajectories",
+            "One path after the other. The second goes on where the first ends, whatever world it was made in.",
+            _trajectory("first", "The path that comes first."),
+            _trajectory("second", "The path that follows; same unit, fps and picture size."),
+            io.Int.Input(
+                "overlap",
+                default=1,
+                min=0,
+                max=4096,
+                optional=True,
+                tooltip="Frames in which the first path fades into the second. 1: a plain join, the frame they share "
+                "is shown once, so that 4n + 1 frames stay 4n + 1. More rounds the corner. 0 shows that frame twice.",
+            ),
+            io.Boolean.Input(
+                "keep_world",
+                default=False,
+                optional=True,
+                tooltip="On: the second path stays where it is instead of being moved to the end of the first.",
+            ),
+        )
+
+    @classmethod
+    def execute(
+        cls, first: Trajectory, second: Trajectory, overlap: int = 1, keep_world: bool = False
+    ) -> io.NodeOutput:
+        return io.NodeOutput(operations.concatenate(first, second, overlap=overlap, keep_world=keep_world))
+
+
+class RaxelBlendTrajectories(io.ComfyNode):
+    """Two paths -> one between them."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return _schema(
+            "RaxelBlendTrajectories",
+            "Blend Trajectories",
+            "A path between two others of as many frames: position, rotation and lens together, frame by frame.",
+            _trajectory("first", "The path that a share of 0 gives."),
+            _trajectory("second", "The path that a share of 1 gives; same unit, picture size and number of frames."),
+            io.Float.Input(
+                "start",
+                default=0.5,
+                min=0.0,
+                max=1.0,
+                step=0.01,
+                tooltip="Share of the second path at the first frame, 0 to 1.",
+            ),
+            io.Float.Input(
+                "end",
+                default=0.5,
+                min=0.0,
+                max=1.0,
+                step=0.01,
+                tooltip="Share of the second path at the last frame, 0 to 1, reached smoothly: 0 and 1 fade over.",
+            ),
+        )
+
+    @classmethod
+    def execute(cls, first: Trajectory, second: Trajectory, start: float, end: float) -> io.NodeOutput:
+        return io.NodeOutput(operations.blend(first, second, start=start, end=end))
+
+
+class RaxelReverseTrajectory(io.ComfyNode):
+    """Path -> the same path backwards."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return _schema(
+            "RaxelReverseTrajectory",
+            "Reverse Trajectory",
+            "The path from its last camera to its first. To begin at the origin again, re-anchor it to frame 0.",
+            _trajectory(),
+        )
+
+    @classmethod
+    def execute(cls, trajectory: Trajectory) -> io.NodeOutput:
+        return io.NodeOutput(operations.reverse(trajectory))
+
+
+class RaxelPingPongTrajectory(io.ComfyNode):
+    """Path -> there and back."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return _schema(
+            "RaxelPingPongTrajectory",
+            "Ping-Pong Trajectory",
+            "The path there and back again, for loops: F frames become 2F - 1, and the last camera is the first.",
+            _trajectory(),
+        )
+
+    @classmethod
+    def execute(cls, trajectory: Trajectory) -> io.NodeOutput:
+        return io.NodeOutput(operations.ping_pong(trajectory))
+
+
+class RaxelTrimTrajectory(io.ComfyNode):
+    """Path -> some of its frames."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return _schema(
+            "RaxelTrimTrajectory",
+            "Trim Trajectory",
+            "The frames from one to another, both kept.",
+            _trajectory(),
+            io.Int.Input(
+                "first",
+                default=0,
+                min=-100_000,
+                max=100_000,
+                tooltip="The first frame kept, counted from 0; negative counts from the end.",
+            ),
+            io.Int.Input(
+                "last",
+                default=-1,
+                min=-100_000,
+                max=100_000,
+                tooltip="The last frame kept; negative counts from the end, -1 is the last there is.",
+            ),
+        )
+
+    @classmethod
+    def execute(cls, trajectory: Trajectory, first: int, last: int) -> io.NodeOutput:
+        return io.NodeOutput(operations.trim(trajectory, first, last))
+
+
+class RaxelRetimeTrajectory(io.ComfyNode):
+    """Path -> the same path in another number of frames."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return _schema(
+            "RaxelRetimeTrajectory",
+            "Retime Trajectory",
+            "The same path in another number of frames, at constant speed or with the speed it has.",
+            _trajectory(),
+            io.Int.Input(
+                "frames",
+                default=81,
+                min=1,
+                max=4096,
+                step=4,
+                tooltip="Frames of the new path; video models take 4n + 1.",
+            ),
+            io.Combo.Input(
+                "speed",
+                options=list(operations.SPEEDS),
+                default="constant",
+                tooltip="constant: as fast everywhere. kept: fast and slow where it is now.",
+            ),
+            io.Float.Input(
+                "depth",
+                default=1.0,
+                min=0.001,
+                max=100_000.0,
+                step=0.01,
+                optional=True,
+                tooltip="Distance of the subject in the path's unit, for constant speed: a turn by one radian counts "
+                "as a drive by this much, since it moves the picture as much.",
+            ),
+            io.Float.Input(
+                "fps",
+                default=0.0,
+                min=0.0,
+                max=1000.0,
+                step=0.01,
+                optional=True,
+                tooltip="Frames a second of the new path; 0 keeps them.",
+            ),
+        )
+
+    @classmethod
+    def execute(
+        cls, trajectory: Trajectory, frames: int, speed: str, depth: float = 1.0, fps: float = 0.0
+    ) -> io.NodeOutput:
+        return io.NodeOutput(operations.retime(trajectory, frames, speed=speed, depth=depth, fps=fps or None))
+
+
+class RaxelSmoothTrajectory(io.ComfyNode):
+    """Path -> a steadier one."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return _schema(
+            "RaxelSmoothTrajectory",
+            "Smooth Trajectory",
+            "Takes shake out of a path: positions, rotations and lens are averaged together over time. The first and "
+            "the last camera stay, and so does an even motion.",
+            _trajectory(),
+            io.Float.Input(
+                "seconds",
+                default=0.25,
+                min=0.0,
+                max=60.0,
+                step=0.01,
+                tooltip="How long a time is averaged over, as the standard deviation of a Gaussian in seconds: 0.1 "
+                "takes out jitter, 0.5 the steps of a walk, 0 does nothing.",
+            ),
+        )
+
+    @classmethod
+    def execute(cls, trajectory: Trajectory, seconds: float) -> io.NodeOutput:
+        return io.NodeOutput(smooth(trajectory, seconds))
+
+
+class RaxelScaleTrajectory(io.ComfyNode):
+    """Path -> the same path in a larger or smaller world."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return _schema(
+            "RaxelScaleTrajectory",
+            "Scale Trajectory",
+            "All distances of the path times a factor; rotations and lens stay. To bring metres to near depths, the "
+            "factor is 1 / (near depth in metres).",
+            _trajectory(),
+            io.Float.Input(
+                "factor",
+                default=1.0,
+                min=1e-6,
+                max=1e6,
+                step=0.01,
+                tooltip="What distances are multiplied by, above 0.",
+            ),
+            io.Combo.Input(
+                "unit",
+                options=[_KEPT, *UNITS],
+                default=_KEPT,
+                optional=True,
+                tooltip="What a length of 1 is afterwards. This only names it; the factor converts.",
+            ),
+        )
+
+    @classmethod
+    def execute(cls, trajectory: Trajectory, factor: float, unit: str = _KEPT) -> io.NodeOutput:
+        return io.NodeOutput(trajectory.scaled(factor, unit=None if unit == _KEPT else unit))
+
+
+class RaxelReanchorTrajectory(io.ComfyNode):
+    """Path -> the same path seen from one of its cameras."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return _schema(
+            "RaxelReanchorTrajectory",
+            "Re-anchor Trajectory",
+            "The same path in the world of one of its cameras: that one stands at the origin and looks straight ahead.",
+            _trajectory(),
+            io.Int.Input(
+                "frame",
+                default=0,
+                min=-100_000,
+                max=100_000,
+                tooltip="The frame whose camera becomes the origin; negative counts from the end.",
+            ),
+        )
+
+    @classmethod
+    def execute(cls, trajectory: Trajectory, frame: int) -> io.NodeOutput:
+        return io.NodeOutput(operations.reanchor(trajectory, frame))
+
+
+class RaxelAlignTrajectory(io.ComfyNode):
+    """Path and target -> the path moved onto the target."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return _schema(
+            "RaxelAlignTrajectory",
+            "Align Trajectory",
+            "Moves, turns and scales a path as a whole until its positions lie as near as they can to those of "
+            "another, frame by frame (Umeyama's closed form).",
+            _trajectory(tooltip="The path to move."),
+            _trajectory("target", "The path to lay it onto; as many frames, not all on one line."),
+            io.Combo.Input(
+                "mode",
+                options=list(MODES),
+                default="sim3",
+                tooltip="sim3: also scaled, for paths of different units. se3: moved and turned only.",
+            ),
+        )
+
+    @classmethod
+    def execute(cls, trajectory: Trajectory, target: Trajectory, mode: str) -> io.NodeOutput:
+        return io.NodeOutput(align(trajectory, target, mode))
+
+
+class RaxelComposeTrajectories(io.ComfyNode):
+    """Path and layer -> the path with the layer's motion on top."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return _schema(
+            "RaxelComposeTrajectories",
+            "Compose Trajectories",
+            "Lays the motion of one path on top of another, such as a real hand's shake over a clean move. Each camera "
+            "is moved in its own frame, and the layer's zoom multiplies the lens.",
+            _trajectory(tooltip="The path below."),
+            _trajectory("layer", "The motion on top, relative to its own first camera; same unit, at least as long."),
+            io.Float.Input(
+                "amount",
+                default=1.0,
+                min=-100.0,
+                max=100.0,
+                step=0.01,
+                optional=True,
+                tooltip="How much of the layer's motion: 0.5 is half of it, 0 none, -1 the other way.",
+            ),
+        )
+
+    @classmethod
+    def execute(cls, trajectory: Trajectory, layer: Trajectory, amount: float = 1.0) -> io.NodeOutput:
+        return io.NodeOutput(operations.compose(trajectory, layer, amount=amount))
+
+
+class RaxelChangeIntrinsics(io.ComfyNode):
+    """Path -> the same path for another picture size and lens."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        size = {"default": 0, "min": 0, "max": 16_384, "step": 8, "optional": True}
+        return _schema(
+            "RaxelChangeIntrinsics",
+            "Change Intrinsics",
+            "The same path for pictures of another size, or through another lens. Positions and rotations stay.",
+            _trajectory(),
+            io.Int.Input(
+                "width", **size, tooltip="Width of the new pictures in pixels; 0 with height 0 keeps the size."
+            ),
+            io.Int.Input(
+                "height", **size, tooltip="Height of the new pictures in pixels; 0 with width 0 keeps the size."
+            ),
+            io.Combo.Input(
+                "fit",
+                options=list(FITS),
+                default="crop",
+                optional=True,
+                tooltip="How the old picture is fitted to another aspect. crop: fills the new one, sides are cut off. "
+                "pad: fits in, with borders. stretch: each axis by itself, pixels change shape.",
+            ),
+            io.Float.Input(
+                "fov_degrees",
+                default=0.0,
+                min=0.0,
+                max=179.0,
+                step=0.1,
+                optional=True,
+                tooltip="Horizontal angle of view at the first frame in degrees; 0 keeps it. A zoom stays one.",
+            ),
+            io.Float.Input(
+                "focal_mm",
+                default=0.0,
+                min=0.0,
+                max=10_000.0,
+                step=0.1,
+                optional=True,
+                tooltip="Instead of fov_degrees: focal length at the first frame in mm on 36 mm wide film; 0: none.",
+            ),
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        trajectory: Trajectory,
+        width: int = 0,
+        height: int = 0,
+        fit: str = "crop",
+        fov_degrees: float = 0.0,
+        focal_mm: float = 0.0,
+    ) -> io.NodeOutput:
+        hw = (height, width) if height or width else None
+        fov = radians(fov_degrees) if fov_degrees else None
+        return io.NodeOutput(change_intrinsics(trajectory, hw, fit, fov=fov, focal_mm=focal_mm or None))

@@ -1,0 +1,1 @@
+"""RayPE on stock Wan."""

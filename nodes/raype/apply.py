@@ -1,0 +1,159 @@
+"""The nodes that bring RayPE, camera control with public weights, to ComfyUI's own Wan models."""
+
+from __future__ import annotations
+
+from comfy.model_patcher import ModelPatcher
+from comfy_api.latest import io
+
+from ...raxel_core.geometry.trajectory import Trajectory
+from ...raxel_core.raype.checkpoint import LoadedRayPE, load_raype
+from ...raxel_core.raype.ray_tokens import check_path, in_near_depth, range_warnings
+from ..comfy_io.notice import show_on_node
+from ..comfy_model.loading import WEIGHT_DTYPES
+from ..sockets import RAYPE_CATEGORY, RayPESocket, TrajectorySocket
+from .patching import RaySampling, load_expert, raype_names, raype_path, with_raype
+
+_FILE_TOOLTIP = (
+    "A .safetensors file or the .index.json of a set of shards in models/raype (the release's folder high_noise_model "
+    "as it is downloaded), or a whole expert with RayPE weights in models/diffusion_models."
+)
+
+
+class LoadRayPE(io.ComfyNode):
+    """File name -> RayPE weights."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="LoadRayPE",
+            display_name="Load RayPE",
+            category=RAYPE_CATEGORY,
+            description="Reads the RayPE (SCoPE) weights out of a file; of a whole expert only these. They belong to "
+            "the expert they were trained in, which Load RayPE Expert opens.",
+            inputs=[
+                io.Combo.Input("weights", options=raype_names(), tooltip=_FILE_TOOLTIP),
+                io.Float.Input(
+                    "moment_eps",
+                    default=1e-6,
+                    min=1e-9,
+                    max=0.1,
+                    step=1e-9,
+                    round=False,
+                    optional=True,
+                    tooltip="The least length of a ray's moment, in near depths, 1e-9 to 0.1. The released weights "
+                    "were trained with 1e-6.",
+                ),
+            ],
+            outputs=[RayPESocket.Output(display_name="raype", tooltip="For Apply RayPE.")],
+        )
+
+    @classmethod
+    def execute(cls, weights: str, moment_eps: float = 1e-6) -> io.NodeOutput:
+        return io.NodeOutput(load_raype(raype_path(weights), moment_eps=moment_eps))
+
+
+class LoadRayPEExpert(io.ComfyNode):
+    """File name -> the Wan expert that RayPE was trained in."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="LoadRayPEExpert",
+            display_name="Load RayPE Expert",
+            category=RAYPE_CATEGORY,
+            description="Opens the Wan expert that RayPE was trained in: of Wan 2.2 A14B the high-noise one, in one "
+            "file or in shards. The low-noise expert is your stock file, from Load Diffusion Model.",
+            inputs=[
+                io.Combo.Input("weights", options=raype_names(), tooltip=_FILE_TOOLTIP),
+                io.Combo.Input(
+                    "weight_dtype",
+                    options=list(WEIGHT_DTYPES),
+                    default="default",
+                    optional=True,
+                    tooltip="How the weights are kept: default as in the file, 2 bytes each in the release; fp8_e4m3fn "
+                    "halves that.",
+                ),
+            ],
+            outputs=[io.Model.Output(display_name="model", tooltip="For Apply RayPE, LoRA loaders and samplers.")],
+        )
+
+    @classmethod
+    def execute(cls, weights: str, weight_dtype: str = "default") -> io.NodeOutput:
+        return io.NodeOutput(load_expert(str(raype_path(weights)), weight_dtype))
+
+
+class ApplyRayPE(io.ComfyNode):
+    """MODEL, RayPE weights and trajectory -> MODEL that films along the trajectory."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ApplyRayPE",
+            display_name="Apply RayPE",
+            category=RAYPE_CATEGORY,
+            description="Lets a Wan model see the camera path: each token's ray goes into the queries and keys of "
+            "self-attention. Applied again, the new path takes the place of the old one.",
+            inputs=[
+                io.Model.Input("model", tooltip="The expert RayPE was trained in, from Load RayPE Expert."),
+                RayPESocket.Input("raype", tooltip="From Load RayPE."),
+                TrajectorySocket.Input(
+                    "trajectory", tooltip="The camera path, with the frames and aspect of the video."
+                ),
+                io.Float.Input(
+                    "strength",
+                    default=1.0,
+                    min=-10.0,
+                    max=10.0,
+                    step=0.01,
+                    optional=True,
+                    tooltip="Factor of what is added to queries and keys; 1 as trained, 0 nothing.",
+                ),
+                io.Float.Input(
+                    "start_percent",
+                    default=0.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.001,
+                    optional=True,
+                    tooltip="From which part of the schedule on, 0 to 1.",
+                ),
+                io.Float.Input(
+                    "end_percent",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.001,
+                    optional=True,
+                    tooltip="Up to which part of the schedule, 0 to 1.",
+                ),
+                io.Float.Input(
+                    "near_depth",
+                    default=0.0,
+                    min=0.0,
+                    max=1e6,
+                    step=0.01,
+                    optional=True,
+                    tooltip="Depth of the near part of the first frame (25th percentile), in the path's unit, from "
+                    "Raxel Near Depth. A path in near_depth needs none and stays as it is.",
+                ),
+            ],
+            hidden=[io.Hidden.unique_id],
+            outputs=[io.Model.Output(display_name="model", tooltip="For samplers, LoRA loaders and other patches.")],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model: ModelPatcher,
+        raype: LoadedRayPE,
+        trajectory: Trajectory,
+        strength: float = 1.0,
+        start_percent: float = 0.0,
+        end_percent: float = 1.0,
+        near_depth: float = 0.0,
+    ) -> io.NodeOutput:
+        path = in_near_depth(check_path(trajectory), near_depth)
+        sampling = RaySampling(raype, path, strength=strength, start=start_percent, end=end_percent)
+        patched = with_raype(model, raype, sampling)
+        show_on_node(cls, " ".join(range_warnings(path)))
+        return io.NodeOutput(patched)

@@ -1,0 +1,1 @@
+"""Pictures of cameras and paths: the canvas, plots, overlays on video and meshes."""

@@ -1,0 +1,94 @@
+"""Synthetic test scenes, and the pipeline as the four functions that an evaluation on them asks for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..denoising import Run, SourceBatch, denoise_rays, denoise_video
+from ..geometry.camera import Camera, stack
+from ..geometry.pose import PoseRecoveryError
+from ..raxel_model import RaxelModel
+from ..raxels import decode_raxels
+from ..sampling import camera_schedule, pose_schedule
+from ..training.loss import canonical_cameras
+from ..training.synthetic import SPLITS, render_scenes
+from .benchmark_scenes import SceneBatch
+
+
+def batch_count(scenes: int, batch: int) -> int:
+    """How many batches of at least `batch` clips each (as far as there are) hold `scenes` clips."""
+    return max(1, scenes // batch)
+
+
+def scene_batches(
+    model: RaxelModel, first: int, count: int, *, batch: int, split: str = "test"
+) -> Iterator[SceneBatch]:
+    """Clips of a split, from number `first` on, as the model's recipe has them, in `batch_count` batches.
+
+    Cameras are relative to frame 0, in its near depth. Raises ValueError when the split has no such scenes.
+    """
+    recipe, numbers = model.recipe, SPLITS[split]
+    if first < 0 or count < 1 or batch < 1 or first + count > len(numbers):
+        raise ValueError(f"the {split} split has scenes 0 to {len(numbers) - 1}, got {count} from {first} on")
+    for part in torch.arange(first, first + count).tensor_split(batch_count(count, batch)):
+        seeds = [numbers[int(number)] for number in part]
+        scenes = render_scenes(seeds, frames=recipe.frames, hw=recipe.hw)
+        reference = torch.zeros(len(seeds), dtype=torch.long)
+        yield SceneBatch(scenes.video, canonical_cameras(scenes.camera, scenes.near_depth, reference))
+
+
+@dataclass(frozen=True, eq=False)
+class PipelineScenes:
+    """`SceneModel` over the pipeline's batches; `on_step` is called after each denoising step."""
+
+    model: RaxelModel
+    source_frames: tuple[int, ...]
+    steps: int
+    shift: float
+    sampler: str
+    method: str
+    on_step: Callable[[], None]
+
+    def estimate(self, video: Tensor, *, steps: int, seeds: Sequence[int]) -> Camera:
+        """The cameras [B, F] of clips relative to frame 0; NaN for a clip whose cameras cannot be read."""
+        raxels = denoise_rays(self.model, video, run=Run(pose_schedule(steps), seeds, progress=self._count))
+        return self._read(raxels, (video.shape[3], video.shape[4]))
+
+    def generate(self, video: Tensor, camera: Camera, *, seeds: Sequence[int]) -> Tensor:
+        """Clips along cameras [B, F], shown the pictures of `video` at the source frames."""
+        sources = SourceBatch(video[:, :, list(self.source_frames)], self.source_frames)
+        schedule = camera_schedule(self.steps, shift=self.shift)
+        run = Run(schedule, seeds, self.sampler, progress=self._count)
+        return denoise_video(self.model, sources, camera, (video.shape[3], video.shape[4]), run=run)
+
+    def reconstruct_video(self, video: Tensor) -> Tensor:
+        """Clips through the VAE."""
+        return self.model.decode_video(self.model.encode_video(video))
+
+    def reconstruct_camera(self, camera: Camera) -> Camera:
+        """Cameras [B, F] through raxels, the VAE and back."""
+        raxels = self.model.raxels(camera, camera.hw, reference=0)
+        return self._read(self.model.decode_rays(self.model.encode_rays(raxels)), camera.hw)
+
+    def _count(self, done: int, total: int) -> None:
+        self.on_step()
+
+    def _read(self, raxels: Tensor, hw: tuple[int, int]) -> Camera:
+        """The cameras of raxels [B, 3, F, h, w], all at once, or one by one when some cannot be read."""
+        try:
+            return decode_raxels(raxels, hw, scale=self.model.recipe.raxel_scale, method=self.method).camera
+        except PoseRecoveryError:
+            return stack([self._read_one(clip, hw) for clip in raxels])
+
+    def _read_one(self, raxels: Tensor, hw: tuple[int, int]) -> Camera:
+        """The cameras [F] of raxels [3, F, h, w]; NaN, which no figure counts, when they cannot be read."""
+        try:
+            return decode_raxels(raxels, hw, scale=self.model.recipe.raxel_scale, method=self.method).camera
+        except PoseRecoveryError:
+            frames = raxels.shape[1]
+            return Camera(torch.full((frames, 4, 4), math.nan), torch.full((frames, 3, 3), math.nan), hw)

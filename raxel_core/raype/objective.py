@@ -1,0 +1,208 @@
+"""Training RayPE on a Wan backbone (arXiv 2606.27345, appendix B): first frame and cameras to video, flow matching."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ..atomic_file import replacing
+from ..geometry.camera import Camera
+from ..geometry.trajectory import Trajectory
+from ..latents.statistics import LatentStatistics
+from ..latents.vae import VideoVAE
+from ..latents.wan_vae import WanVAE
+from ..sampling.schedule import shifted_sigmas
+from ..training.data import ClipPool, LatentClips
+from ..training.loss import NEAREST_DEPTH
+from ..training.raxel_objective import VIDEO_STD_FLOOR, floored
+from ..training.synthetic import SPLITS
+from .backbone import load_backbone, load_prompt, ray_wan, wan_state
+from .config import RayPETrainConfig
+from .encoding import RayFeatures
+from .ray_tokens import in_near_depth, token_rays
+from .terms import variant_features
+
+WEIGHTS_FILE = "raype.safetensors"
+METADATA_KEY = "raype_training"
+LEAST_SIGMA = 0.02
+LEVELS = (0.25, 0.5, 0.75, 1.0)  # noise levels of the validation loss
+SAMPLED_CLIPS = 3
+
+DrawSamples = Callable[[Tensor, Tensor, Path], None]
+"""Draws latents [B, C, T, h, w], raw, of true and of generated clips as a picture at a path."""
+
+
+@dataclass(frozen=True)
+class RayExample:
+    """A batch: normalised `latents` and `noise` [B, C, T, h, w], `sigma` [B] of the frames after the first, and `rays`
+    [B, L, .] of the tokens, None in a run without cameras."""
+
+    latents: Tensor
+    noise: Tensor
+    sigma: Tensor
+    rays: RayFeatures | None
+
+    def to(self, device: torch.device) -> RayExample:
+        """The same on a device."""
+        rays = None if self.rays is None else RayFeatures(*(part.to(device) for part in self.rays))
+        return RayExample(self.latents.to(device), self.noise.to(device), self.sigma.to(device), rays)
+
+
+class RayPEObjective:
+    """The `Objective` of RayPE on a Wan backbone, on synthetic clips."""
+
+    def __init__(
+        self, config: RayPETrainConfig, vae: VideoVAE, backbone: Path, *, cache: Path, null_prompt: Path | None = None,
+        draw_samples: DrawSamples | None = None,
+    ) -> None:  # fmt: skip
+        """`backbone` is a folder of diffusers, `cache` holds rendered clips, `null_prompt` is a file with the embedding
+        of an empty prompt; `draw_samples` is called at each validation."""
+        self.config, self.draw_samples = config, draw_samples
+        self.device = torch.device("cpu")
+        transformer = load_backbone(backbone, channels=vae.latent_channels)
+        self.text = load_prompt(null_prompt, transformer.config.text_dim)
+        self.patch_hw: tuple[int, int] = tuple(transformer.config.patch_size[1:])
+        self.model = ray_wan(transformer, config)
+        self.pool = ClipPool(config, vae, cache)
+        self.statistics = config.statistics or latent_statistics(vae, self.pool)
+        first = SPLITS["validation"].start
+        self.validation = self.pool.stored("validation", range(first, first + config.validation_clips))
+
+    def to(self, device: torch.device) -> None:
+        """Move the network and the prompt; batches are made on the CPU and moved whole."""
+        self.device, self.text = device, self.text.to(device)
+        self.model.to(device)
+
+    def optimizers(self) -> list[torch.optim.Optimizer]:
+        """AdamW with one group: RayPE and the tuned part of the backbone alike."""
+        trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        config = self.config
+        return [torch.optim.AdamW(trained, lr=config.learning_rate, betas=(0.9, 0.999), eps=1e-8,
+                                  weight_decay=config.weight_decay)]  # fmt: skip
+
+    def learning_rate(self, step: int) -> float:
+        """A cosine from the config's rate to a tenth of it at the last step."""
+        cosine = 0.5 * (1 + math.cos(math.pi * step / self.config.steps))
+        return self.config.learning_rate * (0.1 + 0.9 * cosine)
+
+    def draw(self, number: int) -> RayExample:
+        """Batch `number` of the run, its noise and its augmentation."""
+        generator = torch.Generator().manual_seed(self.config.seed * 1_000_000_007 + number)
+        clips = self.pool.batch(number)
+        noise = torch.randn(clips.video.shape, generator=generator)
+        uniform = torch.rand(len(clips), generator=generator)
+        sigma = self.config.video_shift * uniform / (1 + (self.config.video_shift - 1) * uniform)
+        rays = self.rays_of(clips)
+        if rays is not None:
+            rays = augment(rays, self.config, generator)
+        latents = self.statistics.normalize(clips.video)
+        return RayExample(latents, noise, sigma.clamp_min(LEAST_SIGMA), rays).to(self.device)
+
+    def rays_of(self, clips: LatentClips) -> RayFeatures | None:
+        """The features [B, L, .] of the tokens of `clips`, None in a run without cameras."""
+        if not self.config.raype:
+            return None
+        paths = [scaled_path(clips.camera[i], float(clips.near_depth[i, 0]), self.config) for i in range(len(clips))]
+        height, width = clips.video.shape[-2:]
+        return path_features(paths, self.config, latent_hw=(height, width), patch_hw=self.patch_hw)
+
+    def loss(self, model: Any, batch: RayExample) -> dict[str, Tensor]:
+        """Mean squared error of the velocity over the frames after the first."""
+        velocity = model(_noisy(batch), batch.sigma, batch.rays, self.text)
+        error = (velocity - (batch.noise - batch.latents))[:, :, 1:].float()
+        return {"loss": (self._channel_weights() * error.square()).mean()}
+
+    def _channel_weights(self) -> Tensor:
+        """[C, 1, 1, 1] of mean square 1."""
+        spread = torch.tensor(self.statistics.std, device=self.device)
+        weight = spread / spread.mean() if self.config.spread_weights else torch.ones_like(spread)
+        return weight.square()[:, None, None, None]
+
+    @torch.no_grad()
+    def validate(
+        self, weights: Mapping[str, Tensor], accelerator: Accelerator, samples: Path | None
+    ) -> dict[str, float]:
+        """The loss on clips never trained on, at fixed noise and levels."""
+
+        def network(*inputs: Any) -> Tensor:
+            with accelerator.autocast():
+                return torch.func.functional_call(self.model, dict(weights), inputs).float()
+
+        generator = torch.Generator().manual_seed(self.config.seed)
+        losses: list[tuple[int, Tensor]] = []
+        for start in range(0, len(self.validation), self.config.batch):
+            clips = self.validation[start : start + self.config.batch].to("cpu")
+            noise = torch.randn(clips.video.shape, generator=generator)
+            sigma = torch.tensor(LEVELS).repeat(-(-len(clips) // len(LEVELS)))[: len(clips)]
+            latents = self.statistics.normalize(clips.video)
+            batch = RayExample(latents, noise, sigma, self.rays_of(clips)).to(self.device)
+            losses.append((len(clips), self.loss(network, batch)["loss"]))
+        if self.draw_samples is not None and samples is not None:
+            clips = self.validation[:SAMPLED_CLIPS].to("cpu")
+            made = self.generate(network, clips, steps=self.config.sampling_steps)
+            self.draw_samples(clips.video, made, samples)
+        return {"loss": sum(count * float(loss) for count, loss in losses) / len(self.validation)}
+
+    def generate(self, network: Callable[..., Tensor], clips: LatentClips, *, steps: int, seed: int = 0) -> Tensor:
+        """Raw latents [B, C, T, h, w] of videos from the first frames of `clips`, along their cameras."""
+        latents = self.statistics.normalize(clips.video)
+        noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(seed))
+        batch = RayExample(latents, noise, torch.ones(len(clips)), self.rays_of(clips)).to(self.device)
+        x = _noisy(batch)
+        for sigma, below in pairwise(shifted_sigmas(steps, shift=self.config.video_shift).tolist()):
+            velocity = network(x, torch.full_like(batch.sigma, sigma), batch.rays, self.text)
+            x = torch.cat((x[:, :, :1], (x + (below - sigma) * velocity)[:, :, 1:]), dim=2)
+        return self.statistics.denormalize(x).cpu()
+
+    def save(self, weights: Mapping[str, Tensor], folder: Path, step: int) -> None:
+        """The whole expert in bf16 under Wan's names, RayPE among them, in one file."""
+        state = wan_state(self.model, weights)
+        state = {name: tensor.to("cpu", torch.bfloat16).contiguous() for name, tensor in state.items()}
+        metadata = {METADATA_KEY: self.config.to_json(), "steps": str(step)}
+        with replacing(folder / WEIGHTS_FILE) as partial:
+            save_file(state, partial, metadata)
+
+
+def scaled_path(camera: Camera, near_depth: float, config: RayPETrainConfig) -> Trajectory:
+    """Cameras [F] as RayPE reads them: centres times eta / near depth (equation 22), or times eta alone."""
+    path = Trajectory(camera, fps=config.fps, unit="arbitrary")
+    return in_near_depth(path, (max(near_depth, NEAREST_DEPTH) if config.near_depth else 1.0) / config.eta)
+
+
+def path_features(
+    paths: list[Trajectory], config: RayPETrainConfig, *, latent_hw: tuple[int, int], patch_hw: tuple[int, int]
+) -> RayFeatures:
+    """The features [B, L, .] of the tokens of latents of `latent_hw` along `paths`."""
+    rays = [token_rays(path, latent_hw, patch_hw=patch_hw).flatten(0, 2).float() for path in paths]
+    return variant_features(torch.stack(rays), config.variant, moment_eps=config.moment_eps)
+
+
+def augment(rays: RayFeatures, config: RayPETrainConfig, generator: torch.Generator) -> RayFeatures:
+    """`rays` with the gate's s shifted in a share of the clips, by one number for all tokens (equation 16)."""
+    draws = torch.rand(2, rays.log_scale.shape[0], 1, 1, generator=generator)
+    low, high = config.augment_range
+    shift = torch.where(draws[0] < config.augment_share, low + (high - low) * draws[1], 0.0)
+    return rays._replace(log_scale=rays.log_scale + shift)
+
+
+def _noisy(batch: RayExample) -> Tensor:
+    """The latents at their level, frame 0 clean."""
+    level = batch.sigma[:, None, None, None, None]
+    noisy = batch.latents + level * (batch.noise - batch.latents)
+    return torch.cat((batch.latents[:, :, :1], noisy[:, :, 1:]), dim=2)
+
+
+def latent_statistics(vae: VideoVAE, pool: ClipPool) -> LatentStatistics:
+    """The statistics published with a Wan VAE, or those of the run's first clips."""
+    if isinstance(vae, WanVAE):
+        return LatentStatistics(tuple(vae.autoencoder.config.latents_mean), tuple(vae.autoencoder.config.latents_std))
+    return floored(LatentStatistics.from_latents(pool.shard(0)[:512].video.float()), VIDEO_STD_FLOOR)

@@ -1,0 +1,1 @@
+"""A still filmed again: depth maps and point splats."""

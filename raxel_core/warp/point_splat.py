@@ -1,0 +1,286 @@
+"""A picture with depth, seen along a trajectory: z-buffered point splatting, and the mask of what the picture lacks.
+
+Every pixel of the picture is a point in front of the first camera. In a frame it is drawn as a rectangle as large as
+the distance to the points of its neighbours on the same surface (at least a pixel), so that a surface that comes nearer
+or turns stays closed; one that ends at an edge of depth is not stretched over the gap, and one that is torn apart is
+not drawn. The rectangles decide what is nearest in each pixel; the colours of all points within `DEPTH_TOLERANCE` of
+that depth are averaged with the weights of linear interpolation. Positions and sizes are rounded to 1/256 pixel, as
+rasterisers do, so that a shift by whole pixels is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ..framing import fit_video
+from ..geometry import se3
+from ..geometry.trajectory import Trajectory
+from .depth_map import DepthMap
+
+HOLE_COLOURS = {"black": (0.0, 0.0, 0.0), "grey": (0.5, 0.5, 0.5), "magenta": (1.0, 0.0, 1.0), "white": (1.0, 1.0, 1.0)}
+
+# Relative: points this close to the nearest one belong to the same surface.
+DEPTH_TOLERANCE = 0.02
+# Relative: neighbours whose depths differ by more are not on one surface.
+JOINED_TOLERANCE = 0.1
+SUBPIXEL = 256.0
+# The widest a point is drawn, in pixels: a surface seen from an eighth of its first distance is still closed. And how
+# far apart neighbours may come, against those on a surface that faces the camera: of one that is stretched more the
+# picture hardly saw anything, and it is a hole.
+WIDEST, STRETCH = 8.0, 3.0
+# How pairs [h, w - 1] of pixels beside each other, and [h - 1, w] above each other, are padded for either of the two.
+_BESIDE, _ABOVE = ((0, 1), (1, 0)), ((0, 0, 0, 1), (0, 0, 1, 0))
+# A point is drawn into the n x n pixels about it, n one of these: few sizes, so that few passes draw them all.
+WINDOWS = (2, 3, 4, 6, 8, 12, 16)
+
+
+@dataclass(frozen=True, eq=False)
+class Warp:
+    """`video` [3, F, H, W] in the picture's range; `holes` [F, H, W], 1 where nothing is known; `trajectory`: the
+    cameras that were rendered, relative to the first and with the lens that was used."""
+
+    video: Tensor
+    holes: Tensor
+    trajectory: Trajectory
+
+
+def warp(
+    image: Tensor,
+    depth: DepthMap,
+    trajectory: Trajectory,
+    *,
+    hole_colour: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    edge_threshold: float = 0.1,
+    device: torch.device | str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Warp:
+    """The picture `image` [3, H, W] as the cameras of `trajectory` see it; its first camera is where it was taken.
+
+    Picture and depth are resized and cropped at the centre to the trajectory's size, as stock nodes do. Depths count in
+    the trajectory's unit, and for "near_depth" are divided by their 25th percentile. Where `depth` knows the lens, that
+    lens is used and the trajectory's zooms are kept as ratios; otherwise the trajectory's own. `edge_threshold` drops
+    points on a ramp between near and far (see `on_edge`), 0 keeps all. Frames are computed on `device` and kept on the
+    image's; `progress(done, total)` counts them. Raises ValueError where the picture is not [3, H, W] or the depth map
+    has another aspect.
+    """
+    if image.ndim != 3 or image.shape[0] != 3:
+        raise ValueError(f"a picture to warp is [3, height, width], got {list(image.shape)}")
+    device = image.device if device is None else torch.device(device)
+    depth = depth.in_unit(trajectory.unit).matched((image.shape[1], image.shape[2])).fitted(trajectory.camera.hw)
+    path = rendered_trajectory(trajectory, depth)
+    picture = fit_video(image, path.camera.hw)[0].to(device, depth.depth.dtype)
+    points = _points(picture, depth.depth.to(device), edge_threshold)
+    homographies, parallaxes = _projections(path)
+    frames, (height, width) = len(path), path.camera.hw
+    video = torch.empty(frames, height, width, 3, dtype=image.dtype, device=image.device)
+    holes = torch.empty(frames, height, width, dtype=image.dtype, device=image.device)
+    colour = torch.tensor(hole_colour, device=device, dtype=depth.depth.dtype)
+    for frame in range(frames):
+        splats = _project(points, homographies[frame], parallaxes[frame], (height, width))
+        seen, hole = _render(splats, (height, width))
+        video[frame] = torch.where(hole[:, None], colour, seen).unflatten(0, (height, width)).to(video)
+        holes[frame] = hole.unflatten(0, (height, width)).to(holes)
+        if progress is not None:
+            progress(frame + 1, frames)
+    return Warp(video.movedim(-1, 0), holes, path)
+
+
+def rendered_trajectory(trajectory: Trajectory, depth: DepthMap) -> Trajectory:
+    """`trajectory` relative to its first camera, with the lens of `depth`, of the same size, where that knows one: the
+    first frame has it, and K changes over time as it did."""
+    path = trajectory.relative_to(0)
+    if depth.K is None:
+        return path
+    K = path.camera.K.double()
+    changed = depth.K.to(K) @ torch.linalg.inv(K[0]) @ K
+    return replace(path, camera=replace(path.camera, K=changed.to(path.camera.K)))
+
+
+def on_edge(depth: Tensor, threshold: float) -> Tensor:
+    """Whether a pixel of `depth` [H, W] (0 = unknown) hangs between two surfaces, [H, W].
+
+    It does when in its 3 x 3 neighbourhood something is nearer and something else farther, both by more than the share
+    `threshold`. The two sides of a sharp edge stay; the ramps that networks draw across edges go.
+    """
+    known = depth > 0.0
+    nearest = -functional.max_pool2d(torch.where(known, -depth, -torch.inf)[None], 3, stride=1, padding=1)[0]
+    farthest = functional.max_pool2d(depth[None], 3, stride=1, padding=1)[0]
+    limit = 1.0 + threshold
+    return known & (depth > nearest * limit) & (farthest > depth * limit)
+
+
+class _Points(NamedTuple):
+    """The picture as points: colours [3, h w], inverse depth and depth [h, w], and which neighbours share a surface."""
+
+    colour: Tensor
+    inverse_depth: Tensor
+    depth: Tensor
+    known: Tensor
+    right: Tensor  # [h, w - 1] whether a pixel and its right neighbour are joined
+    below: Tensor  # [h - 1, w]
+    beside: Tensor  # [h, w] whether a pixel is joined to its left or right neighbour
+    above: Tensor  # [h, w] or to the one above or below
+
+
+class _Splats(NamedTuple):
+    """The points [N] a frame may show: position and size in its pixels, depth from its camera, colours [3, N]."""
+
+    x: Tensor
+    y: Tensor
+    width: Tensor
+    height: Tensor
+    depth: Tensor
+    colour: Tensor
+
+
+def _points(image: Tensor, depth: Tensor, edge_threshold: float) -> _Points:
+    """The points of `image` [3, h, w] with `depth` [h, w]."""
+    if edge_threshold > 0.0:
+        depth = torch.where(on_edge(depth, edge_threshold), 0.0, depth)
+    known = depth > 0.0
+    right = _joined(depth[:, :-1], depth[:, 1:])
+    below = _joined(depth[:-1], depth[1:])
+    inverse = torch.where(known, 1.0 / torch.where(known, depth, 1.0), 0.0)
+    beside, above = _either(right, _BESIDE), _either(below, _ABOVE)
+    return _Points(image.flatten(1), inverse, depth, known, right, below, beside, above)
+
+
+def _either(pairs: Tensor, sides: tuple[tuple[int, ...], tuple[int, ...]]) -> Tensor:
+    """The larger, [h, w], of what a pixel's two pairs of neighbours hold; 0 where there is no neighbour."""
+    return torch.maximum(functional.pad(pairs, sides[0]), functional.pad(pairs, sides[1]))
+
+
+def _joined(a: Tensor, b: Tensor) -> Tensor:
+    """Whether two neighbours, of depths `a` and `b`, are both known and on one surface."""
+    nearer = torch.minimum(a, b)
+    return (nearer > 0.0) & (torch.maximum(a, b) <= nearer * (1.0 + JOINED_TOLERANCE))
+
+
+def _projections(path: Trajectory) -> tuple[Tensor, Tensor]:
+    """Per frame the homography [F, 3, 3] and the parallax [F, 3], in float64: a pixel (u, v) of the picture, of depth
+    z, comes to homography (u, v, 1) + parallax / z."""
+    camera = path.camera.to("cpu", torch.float64)
+    to_pixels = camera.K @ se3.relative(camera.world_from_cam, camera.world_from_cam[:1])[:, :3]
+    return to_pixels[..., :3] @ torch.linalg.inv(camera.K[0]), to_pixels[..., 3]
+
+
+def _project(points: _Points, homography: Tensor, parallax: Tensor, hw: tuple[int, int]) -> _Splats:
+    """The points that a frame of `hw` may show."""
+    h, w = points.depth.shape
+    matrix, shift = homography.to(points.depth), parallax.tolist()
+    u = torch.arange(w, device=matrix.device, dtype=matrix.dtype) + 0.5
+    v = torch.arange(h, device=matrix.device, dtype=matrix.dtype)[:, None] + 0.5
+    across, down, scale = (
+        (matrix[i, 0] * u + (matrix[i, 1] * v + matrix[i, 2])) + shift[i] * points.inverse_depth for i in range(3)
+    )
+    x, y = _snapped(across / scale), _snapped(down / scale)
+    facing = _facing(homography, parallax, points.inverse_depth, scale)
+    right, below = _closed(x, y, facing, points.right, 1), _closed(x, y, facing, points.below, 0)
+    torn = (points.beside & ~_either(right, _BESIDE)) | (points.above & ~_either(below, _ABOVE))
+    least = torch.where(points.beside & points.above, 1.0, facing)
+    wide, high = (_size(axis, right, below, least) for axis in (x, y))
+    inside = (x + wide > 0.5) & (x - wide < hw[1] - 0.5) & (y + high > 0.5) & (y - high < hw[0] - 0.5)
+    seen = (points.known & ~torn & (scale > 0.0) & inside).flatten().nonzero().squeeze(1)
+    x, y, wide, high, depth = (axis.flatten()[seen] for axis in (x, y, wide, high, points.depth * scale))
+    return _Splats(x, y, wide, high, depth, points.colour[:, seen])
+
+
+def _facing(homography: Tensor, parallax: Tensor, inverse_depth: Tensor, scale: Tensor) -> Tensor:
+    """How wide a pixel [h, w] is in the frame if its surface faces the first camera; 0 when that is seen from behind.
+
+    It is the root of what the plane's homography, homography + parallax (0, 0, 1) / z, does to an area.
+    """
+    determinant = torch.linalg.det(homography)
+    slope = torch.linalg.solve(homography, parallax)[2]
+    area = determinant.item() * (1.0 + slope.item() * inverse_depth) / scale**3
+    return _snapped(area.clamp_min(0.0).sqrt())
+
+
+def _snapped(pixels: Tensor) -> Tensor:
+    """Positions or sizes rounded to 1/256 pixel."""
+    return (pixels * SUBPIXEL).round() / SUBPIXEL
+
+
+def _closed(x: Tensor, y: Tensor, facing: Tensor, joined: Tensor, dim: int) -> Tensor:
+    """Which `joined` pairs of neighbours along `dim` are not torn apart in the frame."""
+    gap, last = torch.hypot(x.diff(dim=dim), y.diff(dim=dim)), facing.shape[dim] - 1
+    usual = torch.maximum(facing.narrow(dim, 0, last), facing.narrow(dim, 1, last)).clamp_min(1.0)
+    return joined & (gap <= STRETCH * usual)
+
+
+def _size(position: Tensor, right: Tensor, below: Tensor, least: Tensor) -> Tensor:
+    """How far a point reaches along one axis, [h, w] in pixels: to its neighbours' `position` [h, w] on its surface.
+
+    A pixel's two sides add up, so that the rectangle holds the parallelogram between four points. A point without
+    neighbours is as large as one that faces the camera.
+    """
+    beside = _either(torch.where(right, position.diff(dim=1).abs(), 0.0), _BESIDE)
+    above = _either(torch.where(below, position.diff(dim=0).abs(), 0.0), _ABOVE)
+    return torch.maximum(beside + above, least).clamp(1.0, WIDEST)
+
+
+class _Touch(NamedTuple):
+    """Which pixels points touch along one axis, [n, N]: their numbers, the weights, and whether they are covered."""
+
+    pixel: Tensor
+    weight: Tensor
+    covered: Tensor
+
+
+def _render(splats: _Splats, hw: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Colours [h w, 3] and holes [h w] of a frame."""
+    pixels = hw[0] * hw[1]
+    groups = list(_groups(splats, hw))
+    nearest = splats.depth.new_full((pixels + 1,), torch.inf)
+    for index, _, covered, part in groups:
+        depth = torch.where(covered, part.depth, torch.inf).flatten()
+        nearest.scatter_reduce_(0, index, depth, "amin")
+    total = splats.depth.new_zeros(4, pixels + 1)
+    for index, weight, _, part in groups:
+        front = nearest[index].unflatten(0, weight.shape)
+        weight = torch.where((part.depth - front).abs() <= DEPTH_TOLERANCE * front, weight, 0.0)
+        for channel in range(3):
+            total[channel].scatter_add_(0, index, (weight * part.colour[channel]).flatten())
+        total[3].scatter_add_(0, index, weight.flatten())
+    hole = torch.isinf(nearest[:pixels])
+    return (total[:3, :pixels] / torch.where(hole, 1.0, total[3, :pixels])).T, hole
+
+
+def _groups(splats: _Splats, hw: tuple[int, int]) -> Iterator[tuple[Tensor, Tensor, Tensor, _Splats]]:
+    """Splats by the n x n pixels they touch: flat pixel numbers [n n N], weights and coverage [n, n, N], the splats.
+
+    n is the least of WINDOWS that holds linear interpolation to both sides, but for a quarter of a pixel at its rim: 2
+    up to a size of 1.25, 3 up to 1.75. Pixels outside the frame are numbered h w.
+    """
+    limits = torch.tensor(WINDOWS[:-1], device=splats.x.device, dtype=splats.x.dtype)
+    window = torch.bucketize(2.0 * torch.maximum(splats.width, splats.height) - 0.5, limits)
+    for number, n in enumerate(WINDOWS):
+        pick = (window == number).nonzero().squeeze(1)
+        if not len(pick):
+            continue
+        part = _Splats(*(value[..., pick] for value in splats)) if len(pick) < len(window) else splats
+        row, column = _touch(part.y, part.height, n), _touch(part.x, part.width, n)
+        index = row.pixel[:, None] * hw[1] + column.pixel
+        inside = _within(row.pixel, hw[0])[:, None] & _within(column.pixel, hw[1])
+        index = torch.where(inside, index, hw[0] * hw[1]).flatten()
+        yield index, row.weight[:, None] * column.weight, row.covered[:, None] & column.covered, part
+
+
+def _touch(position: Tensor, size: Tensor, n: int) -> _Touch:
+    """The `n` pixels nearest to `position` [N], their tent weights and which lie in the half-open box of `size` [N]."""
+    first = (position - 0.5 * n + 0.5).floor()
+    pixel = first + torch.arange(n, device=position.device, dtype=position.dtype)[:, None]
+    offset = pixel + 0.5 - position
+    covered = (offset >= -0.5 * size) & (offset < 0.5 * size)
+    return _Touch(pixel.long(), (1.0 - offset.abs() / size).clamp_min(0.0), covered)
+
+
+def _within(pixel: Tensor, size: int) -> Tensor:
+    """Whether pixel numbers lie in an axis of `size`."""
+    return (pixel >= 0) & (pixel < size)

@@ -1,0 +1,426 @@
+"""The commands, run in this process on real files: an oracle in the model's place, so that results have known answers.
+
+Bad input must end with exit code 2 and one sentence on stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from raxel_core import pipeline
+from raxel_core.atomic_file import write_text
+from raxel_core.cli import build_parser, main, options
+from raxel_core.framing import framing_for
+from raxel_core.geometry import se3
+from raxel_core.geometry.pose import PoseRecoveryError
+from raxel_core.latents.patch_vae import load_patch_vae
+from raxel_core.paths.camera_path import path_from_json, path_to_json
+from raxel_core.paths.moves import MOVES
+from raxel_core.paths.plan import make_move
+from raxel_core.raxel_model import CHECKPOINTS, load_model
+from raxel_core.training.config import TrainConfig
+from raxel_core.training.vae import raxel_and_video_clips
+from raxel_core.video_io import read_image, read_video, write_image, write_video
+from tests.oracle import FRAMES, HW, moving_clip, oracle_model
+from tests.small_checkpoint import CONFIG, save_small_checkpoint
+
+FILE_HW = (64, 160)  # wider than the model's pictures: sides are cropped
+
+
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch):
+    """An oracle's model in the place of the one that ``--model`` names."""
+    video, camera = moving_clip()
+    made = oracle_model(video * 0.5, camera)
+    monkeypatch.setattr(options, "load", lambda arguments: made)
+    return made
+
+
+@pytest.fixture
+def video_file(tmp_path: Path) -> Path:
+    path = tmp_path / "input.mp4"
+    columns = torch.linspace(-0.8, 0.8, FILE_HW[1]).expand(3, 9, *FILE_HW)
+    write_video(path, columns, fps=8.0)
+    return path
+
+
+@pytest.fixture
+def image_file(tmp_path: Path) -> Path:
+    path = tmp_path / "input.png"
+    write_image(path, torch.linspace(-0.8, 0.8, FILE_HW[1]).expand(3, *FILE_HW))
+    return path
+
+
+def _sentence(capsys: pytest.CaptureFixture[str]) -> str:
+    """The last line on stderr; nothing but what a command says of its work may stand before it."""
+    *before, last = capsys.readouterr().err.splitlines()
+    assert all(line.startswith("raxel: read ") for line in before)
+    assert last.startswith("raxel: ")
+    return last
+
+
+def test_pose_writes_the_path_in_the_pixels_of_the_file(model, video_file: Path, capsys) -> None:
+    assert main(["pose", str(video_file), "--json"]) == 0
+    body = json.loads(capsys.readouterr().out)
+    trajectory = path_from_json(video_file.with_suffix(".cameras.json").read_text())
+    _, camera = moving_clip()
+    expected = framing_for(FILE_HW, HW).to_source(camera)
+    assert trajectory.camera.hw == FILE_HW
+    torch.testing.assert_close(trajectory.camera.K, expected.K, rtol=1e-3, atol=1e-2)
+    torch.testing.assert_close(trajectory.camera.center, camera.center, rtol=0, atol=1e-3)
+    assert float(se3.geodesic(trajectory.camera.rotation, camera.rotation).max()) < 1e-3
+    assert (body["frames"], body["fps"], body["unit"]) == (FRAMES, 8.0, "near_depth")
+    turned = se3.geodesic(camera.rotation[:-1], camera.rotation[1:]).sum()
+    assert body["turn_degrees"] == pytest.approx(math.degrees(float(turned)), rel=1e-2)
+
+
+def test_pose_draws_and_writes_where_it_is_told(model, video_file: Path, tmp_path: Path, capsys) -> None:
+    out, plot = tmp_path / "path.json", tmp_path / "path.png"
+    assert main(["pose", str(video_file), "--out", str(out), "--plot", str(plot)]) == 0
+    assert len(path_from_json(out.read_text())) == FRAMES
+    picture, _ = read_image(plot)
+    assert picture.std() > 0.01
+    assert "turn_degrees" in capsys.readouterr().out
+
+
+def test_generate_follows_a_path_file(model, video_file: Path, image_file: Path, tmp_path: Path, capsys) -> None:
+    main(["pose", str(video_file)])
+    path, out = video_file.with_suffix(".cameras.json"), tmp_path / "made.mp4"
+    capsys.readouterr()
+    assert (
+        main(["generate", str(image_file), "--trajectory", str(path), "--steps", "2", "--out", str(out), "--json"]) == 0
+    )
+    assert json.loads(capsys.readouterr().out) == {"video": str(out), "frames": FRAMES, "hw": list(HW), "fps": 8.0}
+    made, truth = read_video(out).video, moving_clip()[0] * 0.5
+    assert made.shape == truth.shape
+    luma = torch.tensor([0.2126, 0.7152, 0.0722])  # of BT.709: H.264 keeps colours at half the resolution
+    assert float(torch.einsum("c,cfhw->fhw", luma, made - truth).abs().mean()) < 0.03
+
+
+@pytest.mark.parametrize("amount", [[], ["--degrees", "20"]])
+def test_generate_follows_a_move(model, image_file: Path, tmp_path: Path, amount: list[str]) -> None:
+    out = tmp_path / "made.mp4"
+    arguments = ["generate", str(image_file), "--move", "orbit", *amount, "--steps", "1", "--out", str(out)]
+    assert main(arguments) == 0
+    asked = model.transformer.questions[-1]
+    assert asked["ray_sigma"].tolist() == [[0.0, 0.0]]
+    assert read_video(out).video.shape == (3, FRAMES, *HW)
+
+
+def test_joint_writes_video_and_path(model, image_file: Path, tmp_path: Path, capsys) -> None:
+    out = tmp_path / "both.mp4"
+    arguments = [
+        "joint",
+        str(image_file),
+        str(image_file),
+        "--at",
+        "0",
+        "4",
+        "--steps",
+        "3",
+        "--out",
+        str(out),
+        "--json",
+    ]
+    assert main(arguments) == 0
+    assert json.loads(capsys.readouterr().out)["trajectory"] == str(tmp_path / "both.json")
+    assert len(path_from_json((tmp_path / "both.json").read_text())) == FRAMES
+    assert read_video(out).video.shape[1] == FRAMES
+    assert model.transformer.questions[-1]["video_time"].tolist() == [0.0, 1.0, 0.0, 1.375]
+
+
+def test_loop_reports_and_holds_to_bounds(model, video_file: Path, tmp_path: Path, capsys) -> None:
+    out = tmp_path / "loop"
+    arguments = ["loop", str(video_file), "--steps", "2", "--out", str(out), "--max-rotation-degrees", "0.1", "--json"]
+    assert main(arguments) == 0
+    body = json.loads(capsys.readouterr().out)
+    assert body["passed"]
+    assert body["checks"][0]["name"] == "rotation_error"
+    assert sorted(path.name for path in out.iterdir()) == [
+        "first.json", "generated.mp4", "paths.png", "report.json", "second.json",
+    ]  # fmt: skip
+    assert json.loads((out / "report.json").read_text()) == body
+
+
+def test_demo_writes_everything(model, tmp_path: Path, capsys) -> None:
+    out = tmp_path / "demo"
+    assert main(["demo", "--steps", "2", "--out", str(out), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert json.loads((out / "report.json").read_text()) == report
+    names = {path.name for path in out.iterdir()}
+    assert {"pose.mp4", "generated.mp4", "joint.mp4", "loop.mp4", "paths.png", "overview.png", "truth.json"} <= names
+    assert report["loop_cameras"]["rotation_error_degrees"] < 0.1
+    assert read_video(out / "loop.mp4").video.shape[1] == FRAMES
+
+
+def test_evaluate_prints_the_report(model, tmp_path: Path, capsys) -> None:
+    out = tmp_path / "report.json"
+    arguments = [
+        "evaluate",
+        "--scenes",
+        "3",
+        "--batch",
+        "2",
+        "--pose-steps",
+        "1",
+        "2",
+        "--steps",
+        "1",
+        "--out",
+        str(out),
+    ]
+    assert main(arguments) == 0
+    assert "pose 2 steps" in capsys.readouterr().out
+    body = json.loads(out.read_text())
+    assert (body["clips"], body["frames"], body["hw"]) == (3, FRAMES, list(HW))
+    assert body["rows"]["VAE alone, cameras"]["rotation_error_degrees"]["mean"] < 1e-3
+    assert (
+        body["rows"]["VAE alone, video"]["psnr"]["mean"] is None
+        or body["rows"]["VAE alone, video"]["psnr"]["mean"] > 90
+    )
+
+
+def test_a_checkpoint_file_is_loaded_with_its_vae(image_file: Path, tmp_path: Path) -> None:
+    model, vae = save_small_checkpoint(tmp_path)
+    out = tmp_path / "made.mp4"
+    arguments = ["generate", str(image_file), "--move", "dolly", "--distance", "0.2", "--steps", "1", "--out", str(out)]
+    assert main([*arguments, "--model", str(model), "--vae", str(vae)]) == 0
+    assert read_video(out).video.shape == (3, 9, 64, 96)
+
+
+def test_train_runs_resumes_and_its_weights_load(tmp_path: Path, capsys) -> None:
+    _, vae = save_small_checkpoint(tmp_path)
+    config = TrainConfig(
+        name="small", steps=2, frames=5, hw=(32, 32), clips=2, shard_clips=2, batch=2, precision="no", log_every=1,
+        validation_clips=2, model=CONFIG,
+    )  # fmt: skip
+    (tmp_path / "config.json").write_text(config.to_json())
+    arguments = ["train", str(tmp_path / "config.json"), str(tmp_path / "run"), "--vae", str(vae), "--json"]
+    assert main([*arguments, "--until", "1"]) == 0
+    assert main(arguments) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["step"] for line in lines if "loss" in line] == [1, 2]
+    assert load_model(tmp_path / "run" / "raxel.safetensors", vae=vae).recipe.vae == vae.stem
+    (tmp_path / "config.json").write_text('{"name": "x", "steps": 1, "frames": 5, "speed": 9}')
+    assert main(arguments) == 2
+    assert "a training configuration has no speed" in _sentence(capsys)
+
+
+def test_train_vae_fits_a_code_and_keeps_that_of_another(tmp_path: Path, capsys) -> None:
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    small = ["--frames", "5", "--size", "32", "32", "--refiner-steps"]
+    torch.manual_seed(0)  # where the refiner starts
+    assert main(["train-vae", str(first), "--clips", "16", "--channels", "16", *small, "0"]) == 0
+    assert main(["train-vae", str(second), "--start", str(first), *small, "100"]) == 0
+    fitted, refined = load_patch_vae(first), load_patch_vae(second)
+    assert torch.equal(fitted.group_code, refined.group_code) and fitted.latent_channels == 16
+    config = TrainConfig(name="unseen", steps=1, frames=5, hw=(32, 32))
+    _, raxels = next(raxel_and_video_clips(config, range(400_000, 400_008)))
+    before, after = ((vae.decode(vae.encode(raxels)) - raxels).square().mean() for vae in (fitted, refined))
+    assert after < 0.9 * before
+    capsys.readouterr()
+    assert main(["train-vae", str(second), "--clips", "0"]) == 2
+    assert "clips and channels are at least 1" in _sentence(capsys)
+    assert main(["train-vae", str(second), "--start", str(first), "--made-by", "raxel-tiny"]) == 2
+    assert "raxel-tiny makes latents of another VAE" in _sentence(capsys)
+
+
+def test_train_vae_mends_what_a_model_makes(tmp_path: Path) -> None:
+    file, shipped = tmp_path / "mended.safetensors", load_patch_vae(CHECKPOINTS / "raxel-tiny-vae.safetensors")
+    torch.manual_seed(0)  # where the refiner starts
+    made = ["--made-by", "raxel-tiny", "--refiner-steps", "2"]
+    assert main(["train-vae", str(file), "--start", "raxel-tiny-vae", *made]) == 0
+    mended = load_patch_vae(file)
+    assert torch.equal(shipped.group_code, mended.group_code)
+    assert bool(mended.group_refiner.leave.weight.any()) and bool(mended.image_refiner.leave.weight.any())
+
+
+def test_the_moves_offered_are_the_moves_there_are() -> None:
+    assert tuple(MOVES) == options.MOVES
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["pose", "{text}"], "cannot read .*: Invalid data found"),
+        (["pose", "{missing}"], "cannot read .*: No such file"),
+        (["pose", "{video}", "--frames", "0"], "4k \\+ 1 frames, got 0"),
+        (["pose", "{video}", "--fps", "0"], "frame rate of a video is 0.001 to 10000 a second, got 0"),
+        (["pose", "{video}", "--start", "1e18"], "the time to start reading at is 0 to"),
+        (["pose", "{video}", "--out", "{video}"], "input.mp4 has to end in .json"),
+        (["pose", "{video}", "--out", "{folder}"], "folder.json is a folder"),
+        (["pose", "{video}", "--plot", "{missing}/a.png"], "cannot write into .*missing.mp4: No such file"),
+        (["generate", "{image}", "--move", "pan", "--out", "a.avi"], "a.avi has to end in .mp4"),
+        (["generate", "{video}", "--move", "pan", "--out", "{video}"], "input.mp4 is read, and so cannot be where"),
+        (["generate", "{image}", "--move", "pan", "--frames", "0"], "at least one frame, got 0"),
+        (["generate", "{image}", "--trajectory", "{path}", "--frames", "0"], "at least one frame, got 0"),
+        (["generate", "{image}", "--trajectory", "{path}"], "frame rate of a video is 0.001 to 10000 a second"),
+        (["generate", "{image}", "--trajectory", "{folder}"], "folder.json: Is a directory"),
+        (["generate", "{image}", "--move", "static", "--distance", "1"], "static takes no amount"),
+        (["generate", "{image}", "--move", "zoom", "--degrees", "1"], "zoom takes --factor"),
+        (["generate", "{image}", "--move", "pan", "--guidance", "nan"], "source guidance must be a finite number"),
+        (["joint", "{image}", "--out", "{text}"], "notes.txt has to end in .mp4"),
+        (["loop", "{video}", "--out", "{text}"], "cannot write into .*notes.txt: Not a directory"),
+        (["demo", "--out", "{text}/demo"], "cannot write into .*notes.txt: Not a directory"),
+        (["evaluate", "--out", "{missing}/report.json"], "cannot write into"),
+        (["pose", "{video}", "--frames", "6"], "nearest such count is 5"),
+        (["pose", "{video}", "--frames", "13"], "has 9 frames at 8 a second, 13 are needed"),
+        (["pose", "{video}", "--start", "60"], "holds no frame from 60 s on"),
+        (["pose", "{video}", "--start", "1"], "has 1 frames at 8 a second, 5 are needed"),
+        (["generate", "{image}", "--trajectory", "{text}"], "notes.txt is no camera path: the camera path is not JSON"),
+        (["generate", "{image}", "--trajectory", "{missing}"], "No such file"),
+        (["generate", "{image}", "--move", "pan", "--distance", "1"], "pan takes --degrees"),
+        (["generate", "{image}", "--move", "dolly", "--degrees", "1"], "dolly takes --distance"),
+        (["generate", "{image}", "{image}", "--move", "pan"], "2 pictures need 2 frame numbers after --at"),
+        (["generate", "{image}", "--at", "9", "--move", "pan"], "frame 9 of a clip of 5 frames"),
+        (["joint", "{image}", "--steps", "2", "--ray-steps", "3"], "cannot take more steps"),
+        (["loop", "{video}", "--sources", "8"], "not all frames of a clip of 5"),
+        (["evaluate", "--scenes", "1"], "at least 2 scenes"),
+        (["evaluate", "--sources", "5"], "some of the frames 0 to 4 and not all of them, got .5"),
+        (["evaluate", "--sources", "0", "1", "2", "3", "4"], "some of the frames 0 to 4 and not all of them"),
+        (["demo", "--scene", "-1"], "the test split has scenes 0 to"),
+    ],
+)
+def test_bad_input_ends_with_code_2_and_one_sentence(
+    model, video_file: Path, image_file: Path, tmp_path: Path, monkeypatch, arguments: list[str], sentence: str, capsys
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    text = tmp_path / "notes.txt"
+    text.write_text("this is neither a video nor a path")
+    folder, path = tmp_path / "folder.json", tmp_path / "fast.json"
+    folder.mkdir()
+    write_text(path, path_to_json(make_move("pan", FRAMES, hw=FILE_HW, fps=1e299)))
+    places = {"text": text, "missing": tmp_path / "missing.mp4", "video": video_file, "image": image_file}
+    before = {given: given.read_bytes() for given in (text, path, video_file, image_file)}
+    assert main([argument.format(folder=folder, path=path, **places) for argument in arguments]) == 2
+    line = _sentence(capsys)
+    assert re.search(sentence, line), line
+    assert not model.transformer.questions
+    assert not list(Path.cwd().iterdir())
+    assert {given: given.read_bytes() for given in before} == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--model", "nothing"], "nothing is neither a file nor an embedded model"),
+        (["--model", "{weights}"], "(?i)safetensors|pickle|zip"),
+        (["--device", "quantum"], "the device 'quantum' cannot be used"),
+    ],
+)
+def test_models_that_cannot_be_loaded_are_named(tmp_path: Path, video_file: Path, arguments, sentence, capsys) -> None:
+    weights = tmp_path / "model.pt"
+    torch.save({}, weights)
+    assert main(["pose", str(video_file), *(argument.format(weights=weights) for argument in arguments)]) == 2
+    assert re.search(sentence, _sentence(capsys))
+
+
+def test_interruption_has_its_own_code(model, video_file: Path, monkeypatch, capsys) -> None:
+    def interrupt(*arguments, **named):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(model.transformer, "forward", interrupt)
+    assert main(["pose", str(video_file)]) == 130
+    assert _sentence(capsys) == "raxel: interrupted"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory"),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+    ],
+)
+def test_too_little_memory_is_said_and_the_next_run_works(
+    model, video_file: Path, monkeypatch, capsys, error: Exception
+) -> None:
+    def fail(*arguments, **named):
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(model.transformer, "forward", fail)
+        assert main(["pose", str(video_file)]) == 2
+    assert "the memory does not suffice: take fewer frames" in _sentence(capsys)
+    assert list(video_file.parent.iterdir()) == [video_file]
+    assert main(["pose", str(video_file)]) == 0
+
+
+def test_an_error_of_ours_is_not_hidden(model, video_file: Path, monkeypatch) -> None:
+    def fail(*arguments, **named):
+        raise RuntimeError("the size of tensor a must match the size of tensor b")
+
+    monkeypatch.setattr(model.transformer, "forward", fail)
+    with pytest.raises(RuntimeError, match="size of tensor"):
+        main(["pose", str(video_file)])
+
+
+@pytest.mark.parametrize("command", ["joint", "loop"])
+def test_a_generated_video_outlives_cameras_that_cannot_be_read(
+    model, video_file: Path, image_file: Path, tmp_path: Path, monkeypatch, capsys, command: str
+) -> None:
+    read, calls = pipeline.read_cameras, []
+
+    def fail_on_the_generated(*arguments, **named):
+        calls.append(arguments)
+        if command == "loop" and len(calls) == 1:
+            return read(*arguments, **named)
+        raise PoseRecoveryError(3, "its rays are all the same")
+
+    monkeypatch.setattr(pipeline, "read_cameras", fail_on_the_generated)
+    out = tmp_path / "made.mp4" if command == "joint" else tmp_path / "made"
+    given = image_file if command == "joint" else video_file
+    assert main([command, str(given), "--steps", "1", "--out", str(out)]) == 2
+    assert capsys.readouterr().err.endswith(
+        "raxel: no camera can be recovered from frame 3: its rays are all the same\n"
+    )
+    assert read_video(out if command == "joint" else out / "generated.mp4").video.shape == (3, FRAMES, *HW)
+
+
+def test_a_camera_path_too_large_to_be_one_is_not_read(tmp_path: Path, monkeypatch) -> None:
+    path = tmp_path / "path.json"
+    path.write_text(path_to_json(make_move("pan", 5)))
+    assert len(options.read_trajectory(path)) == 5
+    monkeypatch.setattr(options, "LARGEST_PATH_BYTES", 1000)
+    with pytest.raises(ValueError, match=r"path\.json is no camera path: it is larger than"):
+        options.read_trajectory(path)
+
+
+def test_the_parser_starts_without_the_heavy_packages() -> None:
+    code = (
+        "import sys; from raxel_core.cli import build_parser; build_parser();"
+        "sys.exit(any(name in sys.modules for name in ('torch', 'av', 'cv2', 'diffusers')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_every_command_explains_itself(capsys) -> None:
+    help_text = build_parser().format_help()
+    for command in ("demo", "pose", "generate", "joint", "loop", "evaluate", "train", "benchmark"):
+        assert command in help_text
+        with pytest.raises(SystemExit) as end:
+            main([command, "--help"])
+        assert end.value.code == 0
+
+
+def test_progress_is_drawn_on_a_terminal_only(monkeypatch, capsys) -> None:
+    from raxel_core.cli.console import progress_bar
+
+    progress_bar("work")(1, 2)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    draw = progress_bar("work")
+    draw(1, 2)
+    draw(2, 2)
+    shown = capsys.readouterr().err
+    assert "work [###############...............] 1/2" in shown
+    assert shown.endswith("s\n")

@@ -1,0 +1,216 @@
+"""`trajectory make, convert, show, compare`, run in this process on real files; bad input ends with code 2 and a sentence."""
+
+from __future__ import annotations
+
+import json
+import re
+from math import cos, pi, sin
+from pathlib import Path
+
+import pytest
+import torch
+
+from raxel_core.camera_io import FORMATS
+from raxel_core.cli import main
+from raxel_core.cli import trajectory as command
+from raxel_core.geometry.trajectory import UNITS, Trajectory
+from raxel_core.paths.camera_path import path_from_json, path_to_json
+from raxel_core.paths.easing import EASINGS
+from raxel_core.paths.plan import make_move
+from raxel_core.video_io import read_image
+
+PLAN = {
+    "format": "raxel.camera_path",
+    "version": 1,
+    "fps": 8.0,
+    "unit": "near_depth",
+    "name": "hand made",
+    "width": 64,
+    "height": 48,
+    "frame_count": 5,
+    "plan": {"fov_degrees": 90, "moves": [{"move": "dolly", "amount": 0.5}]},
+}
+
+
+@pytest.fixture
+def plan_file(tmp_path: Path) -> Path:
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps(PLAN))
+    return path
+
+
+@pytest.fixture
+def path_file(tmp_path: Path) -> Path:
+    """An orbit by 60 degrees about the point 1 ahead, 9 frames at 8 a second."""
+    path = tmp_path / "orbit.json"
+    path.write_text(path_to_json(make_move("orbit", 9, amount=pi / 3, hw=(48, 64), fps=8.0, unit="metre")))
+    return path
+
+
+def read(path: Path) -> Trajectory:
+    return path_from_json(path.read_text())
+
+
+def test_make_writes_the_move_asked_for(tmp_path: Path, capsys) -> None:
+    out = tmp_path / "orbit.json"
+    arguments = ["trajectory", "make", "--move", "orbit", "--amount-degrees", "30", "--depth", "2", "--frames", "9"]
+    arguments += ["--width", "64", "--height", "48", "--fps", "8", "--unit", "metre", "--out", str(out), "--json"]
+    assert main(arguments) == 0
+    made, body = read(out), json.loads(capsys.readouterr().out)
+    assert (len(made), made.camera.hw, made.fps, made.unit, made.name) == (9, (48, 64), 8.0, "metre", "orbit")
+    expected = torch.tensor([2 * sin(pi / 6), 0, 2 - 2 * cos(pi / 6)])
+    torch.testing.assert_close(made.camera.center[-1], expected)
+    assert body["max_rotation_degrees"] == pytest.approx(30, rel=1e-5)
+    assert body["files"] == [str(out)]
+
+
+def test_make_has_the_clip_of_wan_by_default_and_prints_figures(tmp_path: Path, capsys) -> None:
+    out = tmp_path / "pan.json"
+    assert main(["trajectory", "make", "--move", "pan", "--easing", "smooth", "--out", str(out)]) == 0
+    made = read(out)
+    assert (len(made), made.camera.hw, made.fps, made.unit) == (81, (480, 832), 16.0, "near_depth")
+    printed = capsys.readouterr()
+    assert "81 frames, 5 s at 16 a second" in printed.out and "pan 0 to 30 deg" in printed.out
+    assert printed.err == f"raxel: wrote {out}\n"
+
+
+def test_make_zooms_and_shakes(tmp_path: Path) -> None:
+    zoom, shake = tmp_path / "zoom.json", tmp_path / "shake.json"
+    assert main(["trajectory", "make", "--move", "zoom", "--factor", "2", "--out", str(zoom)]) == 0
+    focal = read(zoom).camera.focal[:, 0]
+    assert float(focal[-1] / focal[0]) == pytest.approx(2.0, rel=1e-5)
+    arguments = ["trajectory", "make", "--move", "handheld", "--amount-degrees", "1", "--out", str(shake)]
+    paths = []
+    for seed in ("1", "2", "1"):
+        assert main([*arguments, "--seed", seed]) == 0
+        paths.append(read(shake).camera.world_from_cam)
+    assert torch.equal(paths[0], paths[2]) and not torch.equal(paths[0], paths[1])
+
+
+def test_make_of_a_plan_keeps_what_the_plan_says_unless_told_otherwise(plan_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "made.json"
+    assert main(["trajectory", "make", "--plan", str(plan_file), "--out", str(out)]) == 0
+    made = read(out)
+    assert (len(made), made.fps, made.camera.hw, made.name) == (5, 8.0, (48, 64), "hand made")
+    torch.testing.assert_close(made.camera.center[:, 2], torch.linspace(0, 0.5, 5))
+    torch.testing.assert_close(made.camera.focal[0], torch.tensor([32.0, 32.0]))  # 90 degrees over 64 pixels
+    assert main(["trajectory", "make", "--plan", str(plan_file), "--frames", "9", "--fps", "4", "--out", str(out)]) == 0
+    assert (len(read(out)), read(out).fps) == (9, 4.0)
+
+
+def test_convert_goes_by_name_and_content_and_tells_how_it_read(path_file: Path, tmp_path: Path, capsys) -> None:
+    # KITTI's rows are world_from_cam, 3x4: the last camera of the orbit stands at (sin 60, 0, 1 - cos 60), turned by
+    # 60 degrees to the left, so that its forward axis, the third column, is (-sin 60, 0, cos 60).
+    rows, back = tmp_path / "rows.txt", tmp_path / "back.json"
+    assert main(["trajectory", "convert", str(path_file), str(rows), "--to", "kitti"]) == 0
+    assert "Read as camera_path." in capsys.readouterr().out
+    last = [float(word) for word in rows.read_text().splitlines()[-1].split()]
+    s, c = sin(pi / 3), cos(pi / 3)
+    assert last == pytest.approx([c, 0, -s, s, 0, 1, 0, 0, s, 0, c, 1 - c], abs=1e-6)
+    size = ["--width", "64", "--height", "48", "--fov-degrees", "60", "--fps", "8", "--unit", "metre"]
+    assert main(["trajectory", "convert", str(rows), str(back), *size, "--json"]) == 0
+    body = json.loads(capsys.readouterr().out)
+    assert body["format"] == "kitti" and body["notes"] and body["files"] == [str(back)]
+    found, given = read(back), read(path_file)
+    torch.testing.assert_close(found.camera.world_from_cam, given.camera.world_from_cam, rtol=0, atol=1e-6)
+    torch.testing.assert_close(found.camera.K, given.camera.K, rtol=1e-6, atol=0)
+    assert (found.fps, found.unit) == (8.0, "metre")
+
+
+def test_convert_reads_a_plan_too(plan_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "path.txt"
+    assert main(["trajectory", "convert", str(plan_file), str(out), "--to", "tum"]) == 0
+    last = [float(word) for word in out.read_text().splitlines()[-1].split()]
+    assert last == pytest.approx([0.5, 0, 0, 0.5, 0, 0, 0, 1])  # 4 frames at 8 a second, half a unit ahead, not turned
+
+
+def test_show_draws_and_prints_the_figures_of_any_format(path_file: Path, tmp_path: Path, capsys) -> None:
+    picture = tmp_path / "path.png"
+    assert main(["trajectory", "show", str(path_file), "--out", str(picture), "--json"]) == 0
+    body = json.loads(capsys.readouterr().out)
+    assert body["format"] == "camera_path"
+    assert body["total_rotation_degrees"] == pytest.approx(60, rel=1e-5)
+    assert body["distance_to_start"] == pytest.approx(1, rel=1e-5)  # the chord of 60 degrees on a circle of radius 1
+    assert float(read_image(picture)[0].std()) > 0.05
+    rows = tmp_path / "rows.tum"
+    assert main(["trajectory", "convert", str(path_file), str(rows), "--to", "tum"]) == 0
+    capsys.readouterr()
+    assert main(["trajectory", "show", str(rows), "--from", "tum", "--unit", "metre"]) == 0
+    printed = capsys.readouterr().out
+    assert "Read as tum." in printed and "60 deg in all" in printed and "lengths in metre" in printed
+
+
+def test_the_names_offered_are_the_names_there_are() -> None:
+    assert tuple(known.name for known in FORMATS) == command.FORMATS
+    assert command.UNITS == UNITS
+    assert command.EASINGS == EASINGS
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["make", "--move", "dolly", "--amount-degrees", "3", "--out", "{out}"], "amount_degrees is no field of dolly"),
+        (["make", "--move", "pan", "--frames", "0", "--out", "{out}"], "at least one frame, got 0|whole number from 1"),
+        (["make", "--move", "pan", "--amount-degrees", "nan", "--out", "{out}"], "amount_degrees is a .*nan"),
+        (["make", "--move", "pan", "--fps", "0", "--out", "{out}"], "fps is a positive number, got 0"),
+        (["make", "--move", "pan", "--width", "0", "--out", "{out}"], "in whole positive pixels, got"),
+        (["make", "--move", "pan", "--out", "{folder}/path.xyz"], "path.xyz: its name does not tell the format"),
+        (["make", "--move", "pan", "--out", "{folder}/none/path.json"], "cannot write .*path.json: No such file"),
+        (["make", "--plan", "{plan}", "--depth", "2", "--out", "{out}"], "--depth belongs to --move"),
+        (["make", "--plan", "{path}", "--out", "{out}"], "orbit.json is no planned camera path: it holds no plan"),
+        (["make", "--plan", "{text}", "--out", "{out}"], "text.txt is no planned camera path: .* is not JSON"),
+        (["make", "--plan", "{folder}/none", "--out", "{out}"], "none: No such file"),
+        (["convert", "{folder}/none", "{out}"], "none: expected a file or folder of cameras, found nothing there"),
+        (["convert", "{text}", "{out}"], "text.txt: expected cameras in one of the formats"),
+        (["convert", "{path}", "{path}"], "orbit.json is read, and so cannot be where the result is written"),
+        (["convert", "{path}", "{out}", "--width", "0"], r"in whole positive pixels, got \(480, 0\)"),
+        (["show", "{path}", "--out", "{folder}/path.jpg"], "path.jpg has to end in .png"),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    arguments: list[str], sentence: str, plan_file: Path, path_file: Path, tmp_path: Path, capsys
+) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("not a camera")
+    places = {"folder": tmp_path, "plan": plan_file, "path": path_file, "text": text, "out": tmp_path / "out.json"}
+    assert main(["trajectory", *(argument.format(**places) for argument in arguments)]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1 and said[0].startswith("raxel: ")
+    assert re.search(sentence, said[0]), said[0]
+
+
+def dolly_file(path: Path, depths: list[float], unit: str = "metre") -> Path:
+    """A camera that stands at each of `depths` along its line of sight."""
+    made = make_move("dolly", len(depths), amount=1.0, hw=(48, 64), unit=unit)
+    made.camera.world_from_cam[:, 2, 3] = torch.tensor(depths)
+    path.write_text(path_to_json(made))
+    return path
+
+
+def test_compare_prints_the_published_figures(tmp_path: Path, capsys) -> None:
+    """Truth at 0, 1, 2 and the estimate at 0, 2, 6: raw 0, 1, 4; each over its own norm (2 and 6) 0, 1/6, 0; both over
+    the truth's 0, 1/2, 2. Nothing turns, so that CamMC is the same."""
+    truth, estimate = dolly_file(tmp_path / "t.json", [0, 1, 2]), dolly_file(tmp_path / "e.json", [0, 2, 6])
+    for reduction, frames in (("mean", 3), ("sum", 1)):
+        assert main(["trajectory", "compare", str(truth), str(estimate), "--json", "--reduction", reduction]) == 0
+        body = json.loads(capsys.readouterr().out)
+        expected = {"": 5 / frames, "_normalized": 1 / 6 / frames, "_by_truth": 2.5 / frames}
+        for suffix, value in expected.items():
+            for name in ("translation_error", "cammc"):
+                assert body["figures"][name + suffix] == pytest.approx(value, rel=1e-6), name + suffix
+        assert body["figures"]["ate"] == pytest.approx((17 / 3) ** 0.5, rel=1e-6)
+        assert body["figures"]["ate_by_truth"] == pytest.approx((4.25 / 3) ** 0.5, rel=1e-6)
+        assert body["translation_errors"] == pytest.approx([0, 1, 4]) and body["reduction"] == reduction
+    assert main(["trajectory", "compare", str(truth), str(estimate)]) == 0
+    printed = capsys.readouterr()
+    assert re.search(r"^translation_error +1\.66667 +metre$", printed.out, re.MULTILINE) and not printed.err
+
+
+def test_compare_says_what_does_not_compare(tmp_path: Path, capsys) -> None:
+    truth = dolly_file(tmp_path / "t.json", [0, 1, 2])
+    other = dolly_file(tmp_path / "o.json", [0, 1, 2], unit="near_depth")
+    assert main(["trajectory", "compare", str(truth), str(other)]) == 0
+    assert "the truth counts in metre, the estimate in near_depth" in capsys.readouterr().err
+    short = dolly_file(tmp_path / "s.json", [0, 1])
+    assert main(["trajectory", "compare", str(truth), str(short)]) == 2
+    assert capsys.readouterr().err.endswith("the estimate has 2 frames, the truth 3\n")

@@ -1,0 +1,190 @@
+"""The trainer: it learns, it resumes bit for bit, and its camera errors are those of the cameras."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from raxel_core.geometry import se3
+from raxel_core.geometry.camera import Camera, K_from_fov
+from raxel_core.geometry.rays import Rays
+from raxel_core.model.config import RaxelConfig
+from raxel_core.training.config import TASKS, TrainConfig
+from raxel_core.training.data import ClipPool
+from raxel_core.training.loss import camera_errors, draw_sigmas, make_example
+from raxel_core.training.raxel_objective import WEIGHTS_FILE, RaxelObjective, learning_rate
+from raxel_core.training.train import STATE_FILE, Trainer, read_log
+from raxel_core.training.vae import RefinerBatch, fit_patch_code, raxel_and_video_clips, train_refiner
+from raxel_core.weights.checkpoint import load_checkpoint
+
+SMALL = RaxelConfig(dim=48, ffn_dim=96, layers=2, heads=2, in_channels=32, patch=(1, 1, 1), text_dim=None, freq_dim=32)
+CONFIG = TrainConfig(
+    name="test", steps=4, frames=5, model=SMALL, hw=(32, 32), clips=8, shard_clips=8, batch=4, precision="no",
+    log_every=1, validate_every=100, validation_clips=4, save_every=100, easy_share=0.0,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def vae():
+    return fit_patch_code(raxel_and_video_clips(CONFIG, range(32)), channels=32)
+
+
+def run(folder, config, vae, until=None):
+    trainer = Trainer(RaxelObjective(config, vae, cache=folder.parent / "cache"), folder)
+    trainer.train(until=until)
+    return trainer
+
+
+def test_four_steps_are_two_steps_resumed_for_two_more_bit_for_bit(tmp_path, vae):
+    run(tmp_path / "whole", CONFIG, vae)
+    run(tmp_path / "parts", CONFIG, vae, until=2)
+    run(tmp_path / "parts", CONFIG, vae)
+    whole, parts = (load_file(tmp_path / name / STATE_FILE) for name in ("whole", "parts"))
+    assert whole.keys() == parts.keys() and len(whole) > 100
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    assert any(name.startswith("optimizer.0.") for name in whole) and any(
+        name.startswith("optimizer.1.") for name in whole
+    )
+
+
+def test_the_checkpoint_of_a_run_loads_and_holds_the_average(tmp_path, vae):
+    trainer = run(tmp_path / "run", CONFIG, vae)
+    loaded = load_checkpoint(tmp_path / "run" / WEIGHTS_FILE)
+    assert loaded.config == SMALL
+    for name, weight in loaded.model.state_dict().items():
+        assert torch.equal(weight, trainer.average[name].to(torch.bfloat16))
+    again = RaxelObjective(CONFIG, vae, cache=tmp_path / "cache", start=tmp_path / "run" / WEIGHTS_FILE)
+    assert again.recipe.ray_statistics == trainer.objective.recipe.ray_statistics
+
+
+def test_the_log_has_one_json_line_per_report(tmp_path, vae):
+    run(tmp_path / "run", CONFIG, vae)
+    lines = list(read_log(tmp_path / "run"))
+    assert [line["step"] for line in lines] == [1, 2, 3, 4, 4]
+    assert all(0 < line["loss"] < 1e4 for line in lines[:4])
+    assert {"rotation", "identity", "gain_se", "corr_yaw+tx", "corr_yaw-tx"} <= lines[-1]["validation"].keys()
+
+
+def test_validation_hands_the_averaged_network_to_be_drawn(tmp_path, vae):
+    drawn = []
+
+    def draw(network, recipe, path):
+        drawn.append((network.state_dict(), recipe, path.name))
+
+    objective = RaxelObjective(CONFIG, vae, cache=tmp_path / "cache", draw_samples=draw)
+    trainer = Trainer(objective, tmp_path / "run")
+    trainer.train()
+    ((weights, recipe, name),) = drawn
+    assert name == "samples-0000004.png" and recipe == objective.recipe
+    assert all(torch.equal(weights[key], value) for key, value in trainer.average.items())
+
+
+def test_gradient_checkpointing_changes_nothing_but_memory(tmp_path, vae):
+    plain = run(tmp_path / "plain", CONFIG, vae)
+    saving = run(tmp_path / "saving", replace(CONFIG, gradient_checkpointing=True), vae)
+    assert all(torch.allclose(saving.average[name], value, atol=1e-6) for name, value in plain.average.items())
+
+
+def test_the_refiner_lowers_all_errors_and_leaves_the_code_alone():
+    clips = list(raxel_and_video_clips(CONFIG, range(16)))
+    vae = fit_patch_code(clips, channels=16)
+    code = vae.group_code.clone()
+    noise = torch.Generator().manual_seed(0)
+    batches = []
+    for video, raxels in clips:
+        latents = vae.encode(video)
+        off = 0.5 * latents.std() * torch.randn(latents.shape, generator=noise)
+        batches.append(RefinerBatch(video, raxels, latents + off))
+    errors = list(train_refiner(vae, itertools.cycle(batches), steps=300))
+    for part in ("video", "raxels", "made"):
+        before, after = (sum(e[part] for e in some) for some in (errors[:2], errors[-2:]))
+        assert after < 0.99 * before, part
+    assert len(errors) == 300 and torch.equal(vae.group_code, code)
+
+
+def test_the_network_learns_four_clips_by_heart(tmp_path, vae):
+    config = replace(
+        CONFIG, steps=360, clips=4, shard_clips=4, batch=4, learning_rate=8e-3, warmup=10, task_shares=(1.0, 0.0, 0.0),
+        pure_noise_share=1.0, bundle_weight=1.0, decay_from=0.5, model=replace(SMALL, dim=96, ffn_dim=192),
+        log_every=20, cosine_weight=0.0,
+    )  # fmt: skip
+    run(tmp_path / "run", config, vae)
+    lines = [line for line in read_log(tmp_path / "run") if "loss" in line]
+    for part in ("loss", "rotation", "translation", "focal"):
+        assert lines[-1][part] < 0.1 * lines[0][part], part
+
+
+def test_each_task_noises_the_streams_it_generates():
+    generator = torch.Generator().manual_seed(0)
+    sigmas = {task: draw_sigmas(task, 4000, CONFIG, generator) for task in TASKS}
+    assert sigmas["pose"][0].eq(0).all() and sigmas["camera"][1].eq(0).all()
+    for stream in (sigmas["pose"][1], sigmas["camera"][0], *sigmas["joint"]):
+        assert stream.gt(0).all() and stream.le(1).all()
+    pure = sigmas["pose"][1].eq(1).float().mean()
+    assert abs(pure - CONFIG.pure_noise_share) < 0.04
+    correlation = torch.corrcoef(torch.stack(sigmas["joint"]))[0, 1]
+    assert correlation.abs() < 0.06
+
+
+def test_examples_are_relative_to_the_earliest_source(tmp_path, vae):
+    pool = ClipPool(CONFIG, vae, tmp_path)
+    recipe = RaxelObjective(CONFIG, vae, cache=tmp_path).recipe
+    generator, seen = torch.Generator().manual_seed(1), set()
+    for step in range(60):
+        example = make_example(pool.batch(step), CONFIG, recipe, vae, generator)
+        times = example.source_time
+        first = times.amin(1) if times.shape[1] else torch.zeros(len(example.video))
+        frame = torch.where(first == 0, 0.0, first * 4 - 1.5).long()
+        at = example.camera.world_from_cam[torch.arange(len(frame)), frame]
+        assert torch.allclose(at, torch.eye(4).expand_as(at), atol=1e-5)
+        seen.add((times.shape[1], bool((first > 0).any())))
+    assert {count for count, _ in seen} == {0, 1, 2, 3} and (1, True) in seen
+
+
+def test_camera_errors_are_those_of_a_perturbed_camera():
+    """Bundles of a camera turned by a small omega about its own centre, moved by a small shift and with a longer focal
+    must be read back as that omega, shift and log focal to first order."""
+    K = K_from_fov(torch.full((1, 2), 1.2), (64, 64))
+    twist = torch.tensor([[0.2, -0.3, 0.1, 0.4, 0.1, -0.2], [0.0, 0.5, 0.0, 0.0, 0.3, 0.2]])
+    true = Camera(se3.exp(twist)[None], K, (64, 64))
+    omega, shift, log_focal = torch.tensor([2e-3, -1e-3, 3e-3]), torch.tensor([-1e-3, 2e-3, 1e-3]), 2e-3
+    rotation = se3.so3_exp(omega) @ true.rotation
+    moved = replace(true, world_from_cam=se3.from_rotation_translation(rotation, true.center + shift))
+    found = camera_errors(_bundle(moved), true)
+    assert torch.allclose(found[0], omega.expand(1, 2, 3), atol=2e-5)
+    assert torch.allclose(found[1], shift.expand(1, 2, 3), atol=2e-5)
+    zoomed = K.clone()
+    zoomed[..., 0, 0] *= 1 + log_focal
+    zoomed[..., 1, 1] *= 1 + log_focal
+    assert torch.allclose(camera_errors(_bundle(replace(true, K=zoomed)), true)[2], torch.tensor(log_focal), rtol=0.02)
+
+
+def _bundle(camera):
+    rays = Rays.from_camera(camera.resized((32, 32)))
+    return (rays.origin + rays.direction).movedim(-1, 1)
+
+
+def test_the_learning_rate_warms_holds_and_falls():
+    config = replace(CONFIG, steps=1000, warmup=100, decay_from=0.8, learning_rate=1.0)
+    rates = [learning_rate(step, config) for step in (0, 99, 500, 800, 900, 999)]
+    assert rates == pytest.approx([0.01, 1.0, 1.0, 1.0, 0.5, 0.1], abs=0.01)
+
+
+def test_configurations_survive_json_and_name_what_they_do_not_know():
+    assert TrainConfig.from_json(CONFIG.to_json()) == CONFIG
+    with pytest.raises(ValueError, match="no stepz"):
+        TrainConfig.from_json(json.dumps({"name": "x", "steps": 1, "frames": 5, "stepz": 2}))
+    for text, message in (
+        ("[]", "JSON object, got list"), ('{"name": "x"}', "lacks frames, steps"), ("{", "not JSON"),
+        ('{"name": "x", "steps": "a", "frames": 5}', "steps of the training configuration must be int"),
+        ("[" * 100_000, "not JSON"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=message):
+            TrainConfig.from_json(text)
+    with pytest.raises(ValueError, match="sum to 1"):
+        replace(CONFIG, task_shares=(0.5, 0.5, 0.5))
