@@ -20,12 +20,29 @@ def empty_scene(job):
     render.fps, render.fps_base = job["fps"], 1.0
 
 
+def lacks(what):
+    """End with the sentence at which the test is skipped."""
+    raise LookupError(f"this Blender lacks {what}")
+
+
+def import_usd(file):
+    if not hasattr(bpy.types, "WM_OT_usd_import"):
+        lacks("the import of USD")
+    bpy.ops.wm.usd_import(filepath=file)
+
+
+def import_gltf(file):
+    if bpy.app.version < (4, 3, 0):
+        lacks("KHR_animation_pointer in its import of glTF (from 4.3 on)")
+    bpy.ops.import_scene.gltf(filepath=file)
+
+
 def import_chan(file):
     import addon_utils
 
     names = [module.__name__ for module in addon_utils.modules() if module.__name__.endswith("io_anim_nuke_chan")]
     if not names:
-        raise LookupError("no add-on io_anim_nuke_chan in this Blender")
+        lacks("the add-on io_anim_nuke_chan (an extension since 4.2)")
     addon_utils.enable(names[0])
     camera = bpy.data.objects.new("chan", bpy.data.cameras.new("chan"))
     bpy.context.scene.collection.objects.link(camera)
@@ -40,9 +57,9 @@ def open_file(job):
     if how == "script":
         runpy.run_path(file)
     elif how == "usd":
-        bpy.ops.wm.usd_import(filepath=file)
+        import_usd(file)
     elif how == "gltf":
-        bpy.ops.import_scene.gltf(filepath=file)
+        import_gltf(file)
     else:
         import_chan(file)
 

@@ -38,7 +38,7 @@ def launch(processes: int, *arguments: str, **environment: str) -> subprocess.Co
 @cache
 def compared(processes: int) -> list[dict]:
     """What each of the processes found when it compared the shared work with its own."""
-    done = launch(processes, str(ROOT / "tests" / "sequence_process.py"))
+    done = launch(processes, str(ROOT / "tests" / "model" / "sequence_process.py"))
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
