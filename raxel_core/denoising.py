@@ -7,33 +7,19 @@ noise level 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
-from types import MappingProxyType
 
 import torch
 from torch import Tensor
 
 from .framing import check_aspect
 from .geometry.camera import Camera
-from .latents.frames import check_frame_count, latent_time
+from .latents.frames import check_frame_count, latent_times
+from .model.given_frames import StreamFrames, append_given
 from .raxel_model import RaxelModel
-from .sampling import (
-    Denoise,
-    PairSchedule,
-    Progress,
-    Sigmas,
-    Streams,
-    draw_noise,
-    guided,
-    sample_euler,
-    sample_multistep,
-)
-
-SAMPLERS: Mapping[str, Callable[..., Streams]] = MappingProxyType(
-    {"euler": sample_euler, "multistep": sample_multistep}
-)
+from .sampling import SOLVERS, Denoise, PairSchedule, Progress, Sigmas, Streams, draw_noise, guided
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +59,7 @@ class Run:
 
     schedule: PairSchedule
     seeds: Sequence[int] = (0,)
-    sampler: str = "euler"
+    solver: str = "euler"
     source_guidance: float = 1.0
     text_guidance: float = 1.0
     text: Tensor | None = None
@@ -81,8 +67,8 @@ class Run:
     on_block: Callable[[int], None] | None = None
 
     def __post_init__(self) -> None:
-        if self.sampler not in SAMPLERS:
-            raise ValueError(f"the sampler must be one of {', '.join(SAMPLERS)}, got {self.sampler!r}")
+        if self.solver not in SOLVERS:
+            raise ValueError(f"a solver is one of {', '.join(SOLVERS)}, got {self.solver!r}")
         for name, scale in (("source", self.source_guidance), ("text", self.text_guidance)):
             if not isfinite(scale):
                 raise ValueError(f"the {name} guidance must be a finite number, got {scale}")
@@ -166,7 +152,7 @@ def _sample(model: RaxelModel, start: Streams, sources: SourceBatch | None, hw: 
         raise ValueError(f"the sources are {sources.hw[0]}x{sources.hw[1]} pixels and the clip {hw[0]}x{hw[1]}")
     chain, scales = _guidance(_conditions(model, sources, hw, run), run)
     denoise = guided([_denoiser(model, each, run.on_block) for each in chain], scales)
-    return SAMPLERS[run.sampler](denoise, start, run.schedule, progress=run.progress)
+    return SOLVERS[run.solver](denoise, start, run.schedule, progress=run.progress)
 
 
 def _guidance(conditions: _Conditions, run: Run) -> tuple[list[_Conditions], list[float]]:
@@ -196,15 +182,15 @@ def _denoiser(model: RaxelModel, conditions: _Conditions, on_block: Callable[[in
     """Turn the velocity network into a denoiser: data = x - sigma * velocity, given frames behind the noisy ones."""
 
     def denoise(x: Streams, sigmas: Sigmas) -> Streams:
-        video, video_sigma, video_time = _with_clean(x.video, sigmas.video, conditions.images)
-        rays, ray_sigma, ray_time = _with_clean(x.rays, sigmas.rays, conditions.rays)
+        video = _with_clean(x.video, sigmas.video, conditions.images)
+        rays = _with_clean(x.rays, sigmas.rays, conditions.rays)
         velocities = model.transformer(
-            video,
-            rays,
-            video_sigma,
-            ray_sigma,
-            video_time=video_time,
-            ray_time=ray_time,
+            video.latents,
+            rays.latents,
+            video.sigma,
+            rays.sigma,
+            video_time=video.time,
+            ray_time=rays.time,
             text=conditions.text,
             on_block=on_block,
         )
@@ -216,18 +202,14 @@ def _denoiser(model: RaxelModel, conditions: _Conditions, on_block: Callable[[in
     return denoise
 
 
-def _with_clean(x: Tensor, sigma: float, clean: _Clean | None) -> tuple[Tensor, Tensor, Tensor]:
-    """Append the clean frames to `x` [B, C, T, h, w]; also return sigma [B, T + N] and latent time [T + N]."""
+def _with_clean(x: Tensor, sigma: float, clean: _Clean | None) -> StreamFrames:
+    """A stream [B, C, T, h, w] at one noise level, with the clean frames behind it."""
     batch, frames = x.shape[0], x.shape[2]
-    sigmas = torch.full((batch, frames), sigma, device=x.device)
-    times = torch.arange(frames, dtype=torch.float32, device=x.device)
-    if clean is None:
-        return x, sigmas, times
-    latents = torch.cat([x, clean.latents], dim=2)
-    sigmas = torch.cat([sigmas, sigmas.new_zeros(batch, clean.latents.shape[2])], dim=1)
-    return latents, sigmas, torch.cat([times, clean.times.to(x.device)])
+    time = torch.arange(frames, dtype=torch.float32, device=x.device)
+    own = StreamFrames(x, torch.full((batch, frames), sigma, device=x.device), time)
+    return own if clean is None else append_given(own, clean.latents, clean.times)
 
 
 def _latent_times(frames: Sequence[int]) -> Tensor:
     """The latent times [N] of pixel frames."""
-    return torch.tensor([latent_time(frame) for frame in frames], dtype=torch.float32)
+    return latent_times(torch.tensor(frames))

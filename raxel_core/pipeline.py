@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -24,15 +23,19 @@ from .geometry.trajectory import Trajectory
 from .latents.frames import check_frame_count
 from .raxel_model import RaxelModel, embedded_models, load_model
 from .raxels import decode_raxels, range_report
-from .sampling import Progress, camera_schedule, joint_schedule, pose_schedule
+from .sampling import PairSchedule, Progress, camera_schedule, joint_schedule, pose_schedule
 
 __all__ = [
     "CameraEstimate",
     "JointResult",
     "LoopResult",
     "RaxelModel",
+    "Reading",
+    "Settings",
     "Source",
+    "Stage",
     "UnreadCamerasError",
+    "close_loop",
     "embedded_models",
     "estimate_cameras",
     "generate_joint",
@@ -40,10 +43,16 @@ __all__ = [
     "load_model",
     "read_cameras",
     "self_consistency",
+    "spread_frames",
     "trajectory_warnings",
 ]
 
 _log = logging.getLogger(__name__)
+
+# Of the rays of a given video, where the paper's accuracy is best.
+POSE_STEPS = 2
+# How many steps of a longer run were done before one of its parts, and how many there are in all.
+Stage = tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,56 +98,86 @@ class UnreadCamerasError(PoseRecoveryError):
         self.video = video
 
 
+@dataclass(frozen=True, eq=False)
+class Settings:
+    """How clips are sampled; each task reads what concerns it.
+
+    `steps` are those of the video and `ray_steps` those of the rays (None: 2 for pose, `sampling.joint_schedule`'s own
+    for both at once, whose `mode` this is); `shift` is the flow shift of the video's schedule, `solver` one of
+    `sampling.SOLVERS`; guidance and `text` [M, text_dim] are those of `denoising.Run`, with one `seed` for the clip.
+    `progress(done, total)` counts steps, `on_block(i)` is called before block i; either may raise to stop.
+    """
+
+    steps: int = 20
+    ray_steps: int | None = None
+    mode: str = "first"
+    shift: float = 1.0
+    solver: str = "euler"
+    source_guidance: float = 1.0
+    text_guidance: float = 1.0
+    text: Tensor | None = None
+    seed: int = 0
+    progress: Progress | None = None
+    on_block: Callable[[int], None] | None = None
+
+    @property
+    def pose_steps(self) -> int:
+        """The steps of the rays where the video is given."""
+        return POSE_STEPS if self.ray_steps is None else self.ray_steps
+
+    def run(self, schedule: PairSchedule) -> Run:
+        """One clip's run along `schedule`, guided by sources and text."""
+        return Run(
+            schedule,
+            (self.seed,),
+            self.solver,
+            source_guidance=self.source_guidance,
+            text_guidance=self.text_guidance,
+            text=self.text,
+            progress=self.progress,
+            on_block=self.on_block,
+        )
+
+    def pose_run(self) -> Run:
+        """One clip's run from its video to its rays, which nothing guides."""
+        return Run(pose_schedule(self.pose_steps), (self.seed,), progress=self.progress, on_block=self.on_block)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How cameras are read off raxels: `method` and `focal` of `geometry.pose.recover_cameras`, and the rate `fps` of
+    the path (None: the recipe's)."""
+
+    method: str = "robust"
+    focal: str = "shared"
+    fps: float | None = None
+
+
+_DEFAULT_SETTINGS = Settings()
+_DEFAULT_READING = Reading()
+
+
 def estimate_cameras(
     model: RaxelModel,
     video: Tensor,
+    settings: Settings = _DEFAULT_SETTINGS,
     *,
     sources: Sequence[Source] = (),
-    steps: int = 2,
-    seed: int = 0,
-    method: str = "robust",
-    focal: str = "shared",
-    fps: float | None = None,
-    progress: Progress | None = None,
-    on_block: Callable[[int], None] | None = None,
+    reading: Reading = _DEFAULT_READING,
 ) -> CameraEstimate:
     """Where was the camera: cameras [F] of a clip [3, F, H, W] in [-1, 1], K in its pixels.
 
-    `sources` are frames of the clip whose camera may be known. `method` and `focal` are those of
-    `geometry.pose.recover_cameras`; `fps` is the clip's rate, the recipe's when None. Raises ValueError for a clip
-    that does not suit the model, PoseRecoveryError where no camera can be read, NonFiniteLatentsError.
+    `sources` are frames of the clip whose camera may be known. Raises ValueError for a clip that does not suit the
+    model, PoseRecoveryError where no camera can be read, NonFiniteLatentsError.
     """
     _check_clip(video)
     batch = _source_batch(sources, frames=video.shape[1])
-    run = Run(pose_schedule(steps), seeds=(seed,), progress=progress, on_block=on_block)
-    (raxels,) = denoise_rays(model, video[None], batch, run=run)
-    hw = (video.shape[2], video.shape[3])
-    return read_cameras(
-        model,
-        raxels,
-        hw,
-        method=method,
-        focal=focal,
-        fps=fps,
-        reference=reference_frame(batch),
-        known=_known_reference(batch),
-    )
+    (raxels,) = denoise_rays(model, video[None], batch, run=settings.pose_run())
+    return _read_from(model, raxels, (video.shape[2], video.shape[3]), batch, reading)
 
 
 def generate_video(
-    model: RaxelModel,
-    sources: Sequence[Source],
-    trajectory: Trajectory,
-    *,
-    steps: int = 20,
-    shift: float = 1.0,
-    sampler: str = "euler",
-    source_guidance: float = 1.0,
-    text_guidance: float = 1.0,
-    text: Tensor | None = None,
-    seed: int = 0,
-    progress: Progress | None = None,
-    on_block: Callable[[int], None] | None = None,
+    model: RaxelModel, sources: Sequence[Source], trajectory: Trajectory, settings: Settings = _DEFAULT_SETTINGS
 ) -> Tensor:
     """What would the camera see: a clip [3, F, H, W] in [-1, 1] along a trajectory of F cameras.
 
@@ -151,16 +190,7 @@ def generate_video(
     hw = batch.hw if batch else trajectory.camera.hw
     for warning in trajectory_warnings(model, trajectory, hw, reference=reference_frame(batch)):
         _log.warning(warning)
-    run = Run(
-        camera_schedule(steps, shift=shift),
-        (seed,),
-        sampler,
-        source_guidance=source_guidance,
-        text_guidance=text_guidance,
-        text=text,
-        progress=progress,
-        on_block=on_block,
-    )
+    run = settings.run(camera_schedule(settings.steps, shift=settings.shift))
     (video,) = denoise_video(model, batch, trajectory.camera[None], hw, run=run)
     return video
 
@@ -168,110 +198,88 @@ def generate_video(
 def generate_joint(
     model: RaxelModel,
     sources: Sequence[Source],
+    settings: Settings = _DEFAULT_SETTINGS,
     *,
     frames: int | None = None,
     hw: tuple[int, int] | None = None,
-    steps: int = 20,
-    ray_steps: int | None = None,
-    mode: str = "first",
-    shift: float = 1.0,
-    sampler: str = "euler",
-    source_guidance: float = 1.0,
-    text_guidance: float = 1.0,
-    text: Tensor | None = None,
-    seed: int = 0,
-    method: str = "robust",
-    focal: str = "shared",
-    fps: float | None = None,
-    progress: Progress | None = None,
-    on_block: Callable[[int], None] | None = None,
+    reading: Reading = _DEFAULT_READING,
 ) -> JointResult:
     """Both at once: a clip of `frames` (the recipe's when None) and its cameras, from source images.
 
-    The clip has the size of the sources, or `hw` (the recipe's when None) where there is none. `ray_steps` and
-    `mode` are those of `sampling.joint_schedule`. Errors as in `estimate_cameras` and `generate_video`, but
-    UnreadCamerasError, which holds the clip, where its cameras cannot be read.
+    The clip has the size of the sources, or `hw` (the recipe's when None) where there is none. Errors as in
+    `estimate_cameras` and `generate_video`, but UnreadCamerasError, which holds the clip, where its cameras cannot be
+    read.
     """
     frames = model.recipe.frames if frames is None else frames
     batch = _source_batch(sources, frames=frames)
     hw = batch.hw if batch else hw or model.recipe.hw
-    run = Run(
-        joint_schedule(steps, ray_steps, mode=mode, shift=shift),
-        (seed,),
-        sampler,
-        source_guidance=source_guidance,
-        text_guidance=text_guidance,
-        text=text,
-        progress=progress,
-        on_block=on_block,
-    )
-    (video,), (raxels,) = denoise_joint(model, batch, frames, hw, run=run)
+    schedule = joint_schedule(settings.steps, settings.ray_steps, mode=settings.mode, shift=settings.shift)
+    (video,), (raxels,) = denoise_joint(model, batch, frames, hw, run=settings.run(schedule))
     try:
-        cameras = read_cameras(
-            model,
-            raxels,
-            hw,
-            method=method,
-            focal=focal,
-            fps=fps,
-            reference=reference_frame(batch),
-            known=_known_reference(batch),
-        )
+        return JointResult(video, _read_from(model, raxels, hw, batch, reading))
     except PoseRecoveryError as error:
         raise UnreadCamerasError(error, video) from error
-    return JointResult(video, cameras)
 
 
 def self_consistency(
     model: RaxelModel,
     video: Tensor,
+    settings: Settings = _DEFAULT_SETTINGS,
     *,
     source_frames: Sequence[int] | None = None,
-    steps: int = 20,
-    pose_steps: int = 2,
-    shift: float = 1.0,
-    sampler: str = "euler",
-    seed: int = 0,
-    method: str = "robust",
-    focal: str = "shared",
-    fps: float | None = None,
-    progress: Progress | None = None,
-    on_block: Callable[[int], None] | None = None,
+    reading: Reading = _DEFAULT_READING,
 ) -> LoopResult:
-    """Close the loop: the cameras of a clip [3, F, H, W], the clip generated from them, and the cameras of that.
+    """Close the loop on a clip [3, F, H, W]: see `close_loop`.
 
     `source_frames` are the frames that the generation is shown, the first, middle and last when None ("Rays as
-    Pixels" shows three). Errors as in `estimate_cameras` and `generate_video`, but UnreadCamerasError, which holds the
-    generated clip, where the cameras of that cannot be read.
+    Pixels" shows three). Errors as in `estimate_cameras` and `generate_video`, and those of `close_loop`.
     """
     _check_clip(video)
-    last = video.shape[1] - 1
-    shown = sorted({0, last // 2, last} if source_frames is None else set(source_frames))
-    sources = [Source(video[:, frame], frame) for frame in shown if 0 <= frame <= last]
-    if len(sources) < len(shown):
-        raise ValueError(f"the sources {shown} are not all frames of a clip of {last + 1}")
-    total = 2 * pose_steps + steps
-    stages = [_stage(progress, done, total) for done in (0, pose_steps, pose_steps + steps)]
-    estimate = partial(
-        estimate_cameras, model, steps=pose_steps, seed=seed, method=method, focal=focal, fps=fps, on_block=on_block
-    )
-    first = estimate(video, progress=stages[0])
-    generated = generate_video(
-        model,
-        sources,
-        first.trajectory,
-        steps=steps,
-        shift=shift,
-        sampler=sampler,
-        seed=seed,
-        progress=stages[1],
-        on_block=on_block,
-    )
+    frames = video.shape[1]
+    shown = spread_frames(frames, 3) if source_frames is None else tuple(sorted(set(source_frames)))
+    if not all(0 <= frame < frames for frame in shown):
+        raise ValueError(f"the sources {list(shown)} are not all frames of a clip of {frames}")
+
+    def estimate(clip: Tensor, stage: Stage) -> CameraEstimate:
+        staged = replace(settings, progress=_staged(settings.progress, stage))
+        return estimate_cameras(model, clip, staged, reading=reading)
+
+    def generate(trajectory: Trajectory, stage: Stage) -> Tensor:
+        sources = [Source(video[:, frame], frame) for frame in shown]
+        return generate_video(model, sources, trajectory, replace(settings, progress=_staged(settings.progress, stage)))
+
+    return close_loop(video, estimate, generate, steps=settings.steps, ray_steps=settings.pose_steps)
+
+
+def close_loop(
+    video: Tensor,
+    estimate: Callable[[Tensor, Stage], CameraEstimate],
+    generate: Callable[[Trajectory, Stage], Tensor],
+    *,
+    steps: int,
+    ray_steps: int,
+) -> LoopResult:
+    """The cameras of a clip [3, F, H, W], the clip generated from them, and the cameras of that.
+
+    `estimate(clip, stage)` takes `ray_steps` and `generate(trajectory, stage)` takes `steps` denoising steps; a stage
+    says how many were done before and how many there are in all. Raises UnreadCamerasError, which holds the generated
+    clip, where the cameras of that cannot be read.
+    """
+    total = 2 * ray_steps + steps
+    first = estimate(video, (0, total))
+    generated = generate(first.trajectory, (ray_steps, total))
     try:
-        second = estimate(generated, progress=stages[2])
+        second = estimate(generated, (ray_steps + steps, total))
     except PoseRecoveryError as error:
         raise UnreadCamerasError(error, generated) from error
     return LoopResult(first, generated, second)
+
+
+def spread_frames(frames: int, count: int) -> tuple[int, ...]:
+    """`count` frame numbers from the first of `frames` to the last, as even as whole numbers allow, each once."""
+    if count < 2:
+        return (0,)
+    return tuple(sorted({index * (frames - 1) // (count - 1) for index in range(count)}))
 
 
 def trajectory_warnings(
@@ -303,10 +311,8 @@ def read_cameras(
     model: RaxelModel,
     raxels: Tensor,
     hw: tuple[int, int],
+    reading: Reading = _DEFAULT_READING,
     *,
-    method: str,
-    focal: str,
-    fps: float | None = None,
     reference: int = 0,
     known: Camera | None = None,
 ) -> CameraEstimate:
@@ -316,27 +322,30 @@ def read_cameras(
     when focal "known" has none to take, PoseRecoveryError where no camera can be read.
     """
     known = None if known is None else known.resized(hw)
-    if focal == "known" and known is None:
+    if reading.focal == "known" and known is None:
         raise ValueError("focal known needs the known camera of the reference frame, or choose shared")
     recovered = decode_raxels(
         raxels,
         hw,
         scale=model.recipe.raxel_scale,
-        method=method,
-        focal=focal,
-        K=known.K if known is not None and focal == "known" else None,
+        method=reading.method,
+        focal=reading.focal,
+        K=known.K if known is not None and reading.focal == "known" else None,
         reference_frame=reference,
     )
     camera = recovered.camera
     if known is not None:
         camera = replace(camera, world_from_cam=known.world_from_cam.to(camera.K) @ camera.world_from_cam)
-    fps = model.recipe.fps if fps is None else fps
+    fps = model.recipe.fps if reading.fps is None else reading.fps
     return CameraEstimate(Trajectory(camera, fps=fps, unit=model.recipe.unit), raxels, recovered)
 
 
-def _known_reference(sources: SourceBatch | None) -> Camera | None:
-    """The camera of the earliest source, where it is known."""
-    return None if sources is None or sources.camera is None else sources.camera[0, 0]
+def _read_from(
+    model: RaxelModel, raxels: Tensor, hw: tuple[int, int], sources: SourceBatch | None, reading: Reading
+) -> CameraEstimate:
+    """The cameras of raxels that were denoised under `sources`, in the world of the earliest one's camera if known."""
+    known = None if sources is None or sources.camera is None else sources.camera[0, 0]
+    return read_cameras(model, raxels, hw, reading, reference=reference_frame(sources), known=known)
 
 
 def _source_batch(sources: Sequence[Source], *, frames: int) -> SourceBatch | None:
@@ -389,8 +398,9 @@ def _check_values(pixels: Tensor, noun: str) -> None:
         raise ValueError(f"{noun} contains NaN or infinity")
 
 
-def _stage(progress: Progress | None, before: int, total: int) -> Progress | None:
-    """Count one stage of a longer run: `before` steps were done when it starts."""
+def _staged(progress: Progress | None, stage: Stage) -> Progress | None:
+    """Count one stage of a longer run."""
     if progress is None:
         return None
+    before, total = stage
     return lambda done, _: progress(before + done, total)

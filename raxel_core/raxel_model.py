@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from .geometry.camera import Camera
-from .latents.frames import check_frame_count, latent_frames
+from .latents.clip_sizes import ClipSizes
+from .latents.frames import check_frame_count
 from .latents.patch_vae import load_patch_vae
 from .latents.vae import VideoVAE, encode_images
 from .latents.wan_vae import WanVAE, is_wan_vae, load_wan_vae
 from .model.transformer import RaxelTransformer
-from .raxels import encode_raxels, raxel_hw
+from .raxels import encode_raxels
 from .recipe import METADATA_KEY, Recipe
 from .runtime.offload import Demand, check_bounded, demand, nbytes, place
 from .weights.checkpoint import load_checkpoint, read_header
@@ -23,7 +24,6 @@ from .weights.lora import merge_lora
 
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
 EMBEDDED_MODEL = "raxel-tiny"
-RAXEL_MULTIPLE = 16
 SOURCES = 4  # that memory is planned for
 # The most that Wan's VAE holds besides weights while it decodes, for each pixel of a frame, counted at two sizes.
 WAN_VAE_BYTES_PER_PIXEL = 20_000
@@ -62,43 +62,30 @@ class RaxelModel:
         return next(self.transformer.parameters()).device
 
     @property
-    def multiple(self) -> int:
-        """The number of pixels that height and width must be a multiple of: VAE stride times patch."""
-        return self.vae.spatial_stride * max(self.transformer.config.patch[1:])
-
-    def raxel_hw(self, hw: tuple[int, int]) -> tuple[int, int]:
-        """The raxel grid (h, w) of a video of `hw`."""
-        return raxel_hw(hw, self.recipe.raxel_downscale, multiple=max(RAXEL_MULTIPLE, self.multiple))
+    def sizes(self) -> ClipSizes:
+        """Which sizes of a clip suit the model, and what follows from them."""
+        config = self.transformer.config
+        return ClipSizes(
+            self.vae.spatial_stride, self.vae.latent_channels, config.patch[1:], self.recipe.raxel_downscale
+        )
 
     def latent_shapes(self, frames: int, hw: tuple[int, int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The shapes [C, T, h, w] of the video and ray latents of a clip of F = `frames`.
 
-        Raises ValueError for a frame count that is not 4n + 1 or a size that is not a multiple of the model's.
+        Raises ValueError for a frame count that is not 4n + 1 or a size that does not suit the model.
         """
-        self.check_hw(hw)
-        stride, channels = self.vae.spatial_stride, self.vae.latent_channels
-        grid = self.raxel_hw(hw)
-        video = (channels, latent_frames(frames), hw[0] // stride, hw[1] // stride)
-        return video, (*video[:2], grid[0] // stride, grid[1] // stride)
-
-    def check_hw(self, hw: tuple[int, int]) -> None:
-        """Raise ValueError unless height and width suit the model; the message names the nearest size that does."""
-        if any(size < self.multiple or size % self.multiple for size in hw):
-            nearest = "x".join(str(max(1, round(size / self.multiple)) * self.multiple) for size in hw)
-            raise ValueError(
-                f"height and width must be multiples of {self.multiple}, got {hw[0]}x{hw[1]}; "
-                f"the nearest such size is {nearest}"
-            )
+        video = self.sizes.video_shape(frames, hw)
+        return video, self.sizes.ray_shape(video)
 
     def encode_video(self, video: Tensor) -> Tensor:
         """Latents [B, C, T, h, w] of clips [B, 3, F, H, W] in [-1, 1], F = 4(T - 1) + 1."""
         check_frame_count(video.shape[2])
-        self.check_hw((video.shape[3], video.shape[4]))
+        self.sizes.check_hw((video.shape[3], video.shape[4]))
         return self.recipe.video_statistics.normalize(self.vae.encode(self._placed(video)).float())
 
     def encode_images(self, images: Tensor) -> Tensor:
         """Latents [B, C, N, h, w] of images [B, 3, N, H, W] in [-1, 1], each coded alone."""
-        self.check_hw((images.shape[3], images.shape[4]))
+        self.sizes.check_hw((images.shape[3], images.shape[4]))
         return self.recipe.video_statistics.normalize(encode_images(self.vae, self._placed(images)).float())
 
     def encode_rays(self, raxels: Tensor) -> Tensor:
@@ -112,7 +99,7 @@ class RaxelModel:
 
     def raxels(self, camera: Camera, hw: tuple[int, int], *, reference: Camera | int) -> Tensor:
         """Raxels [..., 3, F, h, w] of `camera` [..., F] relative to `reference`, for a video of `hw`."""
-        return encode_raxels(camera, self.raxel_hw(hw), scale=self.recipe.raxel_scale, reference=reference)
+        return encode_raxels(camera, self.sizes.raxel_hw(hw), scale=self.recipe.raxel_scale, reference=reference)
 
     def decode_video(self, latents: Tensor) -> Tensor:
         """Clips [B, 3, F, H, W] of video latents [B, C, T, h, w], on the CPU, clamped to [-1, 1]."""

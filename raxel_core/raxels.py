@@ -40,15 +40,6 @@ class RangeReport:
         return self.fraction_outside == 0.0
 
 
-def raxel_hw(hw: tuple[int, int], downscale: int = 2, *, multiple: int = 16) -> tuple[int, int]:
-    """The raxel grid (h, w) of a video of `hw`: `downscale` times coarser, to the nearest `multiple` of pixels."""
-    height, width = check_hw(hw)
-    if downscale < 1 or multiple < 1:
-        raise ValueError(f"downscale and multiple are at least 1, got {downscale} and {multiple}")
-    step = downscale * multiple
-    return max(1, (2 * height + step) // (2 * step)) * multiple, max(1, (2 * width + step) // (2 * step)) * multiple
-
-
 def encode_raxels(
     camera: Camera, hw: tuple[int, int], *, scale: float = RAXEL_SCALE, reference: Camera | int = 0
 ) -> Tensor:

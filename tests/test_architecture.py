@@ -35,7 +35,7 @@ LADDER: dict[str, set[str] | None] = {
     "warp": {"geometry", "framing"},
     "recipe": {"latents", "strict_json"},
     "raxel_model": {"geometry", "raxels", "latents", "model", "weights", "recipe", "runtime"},
-    "denoising": {"geometry", "raxels", "latents", "sampling", "framing", "raxel_model"},
+    "denoising": {"geometry", "raxels", "latents", "model", "sampling", "framing", "raxel_model"},
     "pipeline": {"geometry", "raxels", "latents", "sampling", "framing", "raxel_model", "denoising"},
     "training": {
         "atomic_file", "strict_json", "geometry", "paths", "camera_io", "raxels", "latents", "model", "weights",
@@ -45,7 +45,7 @@ LADDER: dict[str, set[str] | None] = {
     "evaluation": {
         "geometry", "paths", "camera_io", "raxels", "sampling", "raxel_model", "denoising", "pipeline", "training",
     },
-    "benchmarks": {"geometry", "raxels", "camera_sockets", "model", "weights", "runtime"},
+    "benchmarks": {"geometry", "latents", "raxels", "camera_sockets", "model", "weights", "runtime"},
     "cli": None,
     "__main__": {"cli"},
     "__init__": set(),
@@ -53,7 +53,7 @@ LADDER: dict[str, set[str] | None] = {
 MOST_ROOT_FILES = 9
 # Inside a room, each file may import those before it.
 FILE_LADDERS = {
-    "model": ["config", "rope", "attention", "sequence_parallel", "layers", "blocks", "transformer"],
+    "model": ["config", "given_frames", "rope", "attention", "sequence_parallel", "layers", "blocks", "transformer"],
     "weights": [
         "tensor_map", "quantization", "checkpoint", "state_dict", "streaming", "lora", "wan_layouts", "conversion",
     ],

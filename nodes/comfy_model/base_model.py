@@ -222,7 +222,7 @@ class RaxelBaseModel(comfy.model_base.BaseModel):
 
     def _check_source_size(self, images: Tensor, video_shape: Sequence[int]) -> None:
         """ValueError unless source images [1, C, N, h, w] have the size of the video."""
-        found, expected = map(self.latent_format.video_hw, (images.shape, video_shape))
+        found, expected = map(self.latent_format.sizes.video_hw, (images.shape, video_shape))
         if found != expected:
             raise ValueError(
                 f"the source images are {found[0]}x{found[1]} pixels high and wide and the video is "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property
 
 import comfy.latent_formats
@@ -11,12 +10,11 @@ from comfy.model_patcher import ModelPatcher
 from comfy.nested_tensor import NestedTensor
 from torch import Tensor
 
+from ...raxel_core.latents.clip_sizes import ClipSizes
 from ...raxel_core.latents.patch_vae import load_patch_vae
 from ...raxel_core.latents.statistics import LatentStatistics
 from ...raxel_core.latents.vae import VideoVAE
 from ...raxel_core.model import RaxelConfig
-from ...raxel_core.raxel_model import RAXEL_MULTIPLE
-from ...raxel_core.raxels import raxel_hw
 from ...raxel_core.recipe import Recipe
 from .packing import Shapes, unpack
 from .vae import is_patch_vae, vae_file
@@ -59,9 +57,10 @@ class RaxelLatentFormat(comfy.latent_formats.LatentFormat):
         return (wan.latent_rgb_factors, wan.latent_rgb_factors_bias) if known else None
 
     @property
-    def multiple(self) -> tuple[int, int]:
-        """What a video's height and width are multiples of, in pixels: the VAE's stride times the network's patch."""
-        return self.spacial_downscale_ratio * self.config.patch[1], self.spacial_downscale_ratio * self.config.patch[2]
+    def sizes(self) -> ClipSizes:
+        """Which sizes of a clip suit the model, and what follows from them."""
+        stride = self.spacial_downscale_ratio
+        return ClipSizes(stride, self.latent_channels, self.config.patch[1:], self.recipe.raxel_downscale)
 
     def process_in(self, latent: Tensor) -> Tensor:
         """Raw video latents [B, C, T, h, w] -> the model's."""
@@ -81,35 +80,13 @@ class RaxelLatentFormat(comfy.latent_formats.LatentFormat):
         """An empty video latent [B, C, T, h, w] becomes an empty joint latent, so that stock nodes can make one."""
         return NestedTensor([latent, self.empty_rays(latent)])
 
-    def raxel_hw(self, hw: tuple[int, int]) -> tuple[int, int]:
-        """The raxel images' (height, width) in pixels for a video of `hw` pixels."""
-        return raxel_hw(hw, self.recipe.raxel_downscale, multiple=max(RAXEL_MULTIPLE, *self.multiple))
-
-    def video_hw(self, shape: Sequence[int]) -> tuple[int, int]:
-        """The (height, width) in pixels of video latents of `shape` [B, C, T, h, w]."""
-        return shape[-2] * self.spacial_downscale_ratio, shape[-1] * self.spacial_downscale_ratio
-
     def empty_rays(self, video: Tensor) -> Tensor:
         """Zero ray latents [B, C, T, hr, wr] for video latents [B, C, T, h, w]."""
-        h, w = self.raxel_hw(self.video_hw(video.shape))
-        stride = self.spacial_downscale_ratio
-        return video.new_zeros(*video.shape[:3], h // stride, w // stride)
+        return video.new_zeros(self.sizes.ray_shape(video.shape))
 
     def empty_video(self, frames: int, hw: tuple[int, int]) -> Tensor:
-        """Zero video latents [1, C, T, h, w] of `frames` latent frames for a video of `hw` pixels."""
-        self.check_hw(hw)
-        stride = self.spacial_downscale_ratio
-        return torch.zeros(1, self.latent_channels, frames, hw[0] // stride, hw[1] // stride)
-
-    def check_hw(self, hw: tuple[int, int]) -> None:
-        """ValueError with the nearest size when the network's tokens do not tile a video of `hw` pixels."""
-        if all(size % step == 0 for size, step in zip(hw, self.multiple, strict=True)):
-            return
-        near = [max(step, round(size / step) * step) for size, step in zip(hw, self.multiple, strict=True)]
-        raise ValueError(
-            f"a video's height is a multiple of {self.multiple[0]} here and its width of {self.multiple[1]}, "
-            f"got {hw[0]} and {hw[1]}: resize it to {near[0]} and {near[1]}, for instance with ImageScale"
-        )
+        """Zero video latents [1, C, T, h, w] of a clip of F = `frames` of `hw` pixels; ValueError unless they suit."""
+        return torch.zeros(1, *self.sizes.video_shape(frames, hw))
 
 
 def preview_colours(vae: VideoVAE, statistics: LatentStatistics) -> PreviewColours:

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import Module
 
 from ...raxel_core.model import RaxelConfig, RaxelTransformer
+from ...raxel_core.model.given_frames import StreamFrames, append_given
 from ...raxel_core.sampling import Sigmas
 from .packing import Shapes
 
@@ -83,11 +84,12 @@ class RaxelNetwork(RaxelTransformer):
         """The velocities that the sampler's one noise level stands for: x - sigma * v is the denoised stream."""
         if control is not None:
             raise ValueError("ControlNets do not fit the joint latent of a raxel model: remove Apply ControlNet")
-        given = (source_video, source_rays)
-        (video, video_sigma, video_time), (rays, ray_sigma, ray_time) = (
-            append_sources(*parts, source_times) for parts in zip(x, levels, given, strict=True)
+        at = levels[0].time.new_tensor(source_times)
+        video, rays = (
+            append_given(StreamFrames(stream, level.sigma, level.time), given, at)
+            for stream, level, given in zip(x, levels, (source_video, source_rays), strict=True)
         )
-        prefetch = block_prefetch(self.blocks, video.device, transformer_options)
+        prefetch = block_prefetch(self.blocks, x[0].device, transformer_options)
 
         def before_block(index: int) -> None:
             stop_if_interrupted()
@@ -96,12 +98,12 @@ class RaxelNetwork(RaxelTransformer):
         token = _OPTIONS.set(transformer_options)
         try:
             velocities = super().forward(
-                video,
-                rays,
-                video_sigma,
-                ray_sigma,
-                video_time=video_time,
-                ray_time=ray_time,
+                video.latents,
+                rays.latents,
+                video.sigma,
+                rays.sigma,
+                video_time=video.time,
+                ray_time=rays.time,
                 text=context,
                 on_block=before_block,
             )
@@ -148,21 +150,6 @@ def frame_numbers(frames: int, stream: int, window: Any) -> list[int]:
     numbers = list(window.get_window_for_modality(stream).index_list)
     anchor = getattr(window, "causal_anchor_index", None)
     return [anchor, *numbers] if len(numbers) == frames - 1 and anchor is not None else numbers
-
-
-def append_sources(
-    stream: Tensor, level: FrameLevels, sources: Tensor | None, source_times: Sequence[float]
-) -> tuple[Tensor, Tensor, Tensor]:
-    """A stream [B, C, T, h, w] with its sources as further, clean frames; noise levels [B, T + N], times [T + N]."""
-    if sources is None:
-        return stream, level.sigma, level.time
-    clean = level.sigma.new_zeros(level.sigma.shape[0], len(source_times))
-    at = torch.tensor(source_times, dtype=level.time.dtype, device=level.time.device)
-    return (
-        torch.cat((stream, sources.to(stream)), 2),
-        torch.cat((level.sigma, clean), 1),
-        torch.cat((level.time, at)),
-    )
 
 
 def block_prefetch(

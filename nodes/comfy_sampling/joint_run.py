@@ -77,7 +77,7 @@ def task_latent(
 ) -> Latent:
     """The joint LATENT a task starts from, with its masks; ValueError when what the task is given is missing.
 
-    Without a latent a joint clip has `frames` latent frames and the size of the sources, else the recipe's.
+    Without a latent a joint clip has `frames` frames and the size of the sources, else the recipe's.
     """
     if latent is None and task != "joint":
         needed = "the video, from VAEEncode" if task == "pose" else "the cameras, from RaxelEncode"
@@ -120,7 +120,7 @@ def _video(
     if latent is not None:
         return video_of(latent, latent_format.latent_channels)
     known = sources is not None and sources.video is not None
-    hw = latent_format.video_hw(sources.video.shape) if known else latent_format.recipe.hw
+    hw = latent_format.sizes.video_hw(sources.video.shape) if known else latent_format.recipe.hw
     return latent_format.empty_video(frames, hw)
 
 

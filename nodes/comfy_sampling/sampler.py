@@ -10,11 +10,10 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from ...raxel_core.sampling import PairSchedule, Sigmas, Streams, sample_euler, sample_multistep, shifted_sigmas
+from ...raxel_core.sampling import SOLVERS, PairSchedule, Sigmas, Streams, shifted_sigmas
 from ..comfy_model.network import SIGMAS_KEY
 from ..comfy_model.packing import pack, unpack
 
-SOLVERS = {"euler": sample_euler, "multistep": sample_multistep}
 ScheduleFromSigmas = Callable[[Tensor], PairSchedule]
 
 

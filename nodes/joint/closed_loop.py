@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import partial
 
 from comfy.model_patcher import ModelPatcher
 from comfy.sd import VAE
@@ -13,6 +13,8 @@ from ...raxel_core.evaluation.report import LoopReport, readable
 from ...raxel_core.geometry.trajectory import Trajectory
 from ...raxel_core.latents.frames import latent_time
 from ...raxel_core.latents.vae import encode_images
+from ...raxel_core.pipeline import CameraEstimate, LoopResult, Reading, Stage, close_loop, spread_frames
+from ...raxel_core.raxel_model import RaxelModel
 from ...raxel_core.sampling import Streams, camera_schedule, pose_schedule
 from ..comfy_model.conditioning import SourceLatents, no_text, with_sources
 from ..comfy_model.latent_format import format_of
@@ -33,40 +35,60 @@ class LoopSettings:
     fps: float
 
 
-class ClosedLoop(NamedTuple):
-    """The given clip's cameras, the clip [3, F, H, W] made again along them, and the cameras of that."""
-
-    first: Trajectory
-    video: Tensor
-    second: Trajectory
-
-
-def close_loop(model: ModelPatcher, vae: VAE, video: Tensor, settings: LoopSettings) -> ClosedLoop:
-    """Run the loop on a clip [3, F, H, W] in [-1, 1]. Progress counts the steps of all three runs."""
-    core, latent_format = core_model(model, vae), format_of(model)
-    hw = (video.shape[-2], video.shape[-1])
-    core.check_hw(hw)
-    total = 2 * settings.ray_steps + settings.steps
-    latents = core.vae.encode(video[None])
-    first = _cameras(model, vae, latents, settings, stage=(0, total))
-    rays, _ = encode_rays(core, first.camera, hw, reference=0)
-    shown = evenly(video.shape[1], settings.shown_frames)
+def run_loop(model: ModelPatcher, vae: VAE, video: Tensor, settings: LoopSettings) -> LoopResult:
+    """The core's loop on a clip [3, F, H, W] in [-1, 1]. Progress counts the steps of all three runs."""
+    core = core_model(model, vae)
+    core.sizes.check_hw((video.shape[-2], video.shape[-1]))
+    shown = spread_frames(video.shape[1], settings.shown_frames)
     images = encode_images(core.vae, video[None, :, list(shown)])
     sources = SourceLatents(shown, tuple(map(latent_time, shown)), images)
+    return close_loop(
+        video,
+        partial(_estimate, model, vae, settings),
+        partial(_generate, model, core, settings, sources),
+        steps=settings.steps,
+        ray_steps=settings.ray_steps,
+    )
+
+
+def _estimate(model: ModelPatcher, vae: VAE, settings: LoopSettings, clip: Tensor, stage: Stage) -> CameraEstimate:
+    """The cameras of a clip [3, F, H, W]."""
+    video = core_model(model, vae).vae.encode(clip[None])
+    latent = sample(
+        model,
+        joint_latent(Streams(video, format_of(model).empty_rays(video)), "pose"),
+        pose_schedule(settings.ray_steps),
+        positive=no_text(),
+        negative=no_text(),
+        cfg=1.0,
+        seed=settings.seed,
+        stage=stage,
+    )
+    return latent_cameras(model, vae, latent, Reading(fps=settings.fps or None))
+
+
+def _generate(
+    model: ModelPatcher,
+    core: RaxelModel,
+    settings: LoopSettings,
+    sources: SourceLatents,
+    trajectory: Trajectory,
+    stage: Stage,
+) -> Tensor:
+    """The clip [3, F, H, W] along a trajectory."""
+    hw = trajectory.camera.hw
+    rays, _ = encode_rays(core, trajectory.camera, hw, reference=0)
     made = sample(
         model,
-        joint_latent(Streams(latent_format.empty_video(rays.shape[2], hw).to(rays), rays), "camera"),
+        joint_latent(Streams(format_of(model).empty_video(len(trajectory), hw).to(rays), rays), "camera"),
         camera_schedule(settings.steps),
         positive=with_sources(no_text(), sources),
         negative=no_text(),
         cfg=settings.cfg,
         seed=settings.seed,
-        stage=(settings.ray_steps, total),
+        stage=stage,
     )
-    generated = core.vae.decode(streams_of(made, "SelfConsistencyLoop").video)[0].clamp(-1.0, 1.0)
-    seen = core.vae.encode(generated[None])
-    second = _cameras(model, vae, seen, settings, stage=(settings.ray_steps + settings.steps, total))
-    return ClosedLoop(first, generated, second)
+    return core.vae.decode(streams_of(made, "SelfConsistencyLoop").video)[0].clamp(-1.0, 1.0)
 
 
 def loop_summary(report: LoopReport) -> str:
@@ -75,28 +97,3 @@ def loop_summary(report: LoopReport) -> str:
     figures = {name: cameras.figures[name] for name in ("rotation_error", "translation_error")} | {"psnr": video.psnr}
     words = ((name.replace("_", " "), *readable(name, value, cameras.unit)) for name, value in figures.items())
     return "; ".join(" ".join(parts) for parts in words)
-
-
-def evenly(frames: int, shown: int) -> tuple[int, ...]:
-    """`shown` frame numbers from the first of `frames` to the last, as even as whole numbers allow, each once."""
-    if shown < 2:
-        return (0,)
-    return tuple(sorted({index * (frames - 1) // (shown - 1) for index in range(shown)}))
-
-
-def _cameras(
-    model: ModelPatcher, vae: VAE, video: Tensor, settings: LoopSettings, *, stage: tuple[int, int]
-) -> Trajectory:
-    """The cameras of video latents [1, C, T, h, w]."""
-    streams = Streams(video, format_of(model).empty_rays(video))
-    latent = sample(
-        model,
-        joint_latent(streams, "pose"),
-        pose_schedule(settings.ray_steps),
-        positive=no_text(),
-        negative=no_text(),
-        cfg=1.0,
-        seed=settings.seed,
-        stage=stage,
-    )
-    return latent_cameras(model, vae, latent, method="robust", focal="shared", fps=settings.fps).trajectory

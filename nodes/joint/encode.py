@@ -9,7 +9,6 @@ from comfy.sd import VAE
 from comfy_api.latest import io
 
 from ...raxel_core.geometry.trajectory import Trajectory
-from ...raxel_core.latents.frames import latent_frames
 from ...raxel_core.pipeline import trajectory_warnings
 from ...raxel_core.sampling import Streams
 from ..comfy_io.images import image_from_video
@@ -57,7 +56,7 @@ class RaxelEncode(io.ComfyNode):
         trajectory.camera.validate()
         if reference_frame >= len(trajectory):
             raise ValueError(f"reference_frame is {reference_frame}, but the path has {len(trajectory)} frames, from 0")
-        video = format_of(model).empty_video(latent_frames(len(trajectory)), hw)
+        video = format_of(model).empty_video(len(trajectory), hw)
         warnings = trajectory_warnings(core, trajectory, hw, reference=reference_frame)
         for warning in warnings:
             logging.warning("RaxelEncode: %s", warning)

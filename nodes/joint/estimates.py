@@ -11,7 +11,7 @@ from torch import Tensor
 from ...raxel_core.evaluation.report import to_json
 from ...raxel_core.geometry.camera import Camera
 from ...raxel_core.geometry.trajectory import Trajectory
-from ...raxel_core.pipeline import CameraEstimate, read_cameras
+from ...raxel_core.pipeline import CameraEstimate, Reading, read_cameras
 from ...raxel_core.raxel_model import RaxelModel
 from ..comfy_model.latent_format import format_of
 from ..comfy_model.vae import ComfyVideoVAE
@@ -28,10 +28,8 @@ def latent_cameras(
     model: ModelPatcher,
     vae: VAE,
     latent: Latent,
+    reading: Reading,
     *,
-    method: str,
-    focal: str,
-    fps: float,
     index: int = 0,
     known: Trajectory | None = None,
 ) -> CameraEstimate:
@@ -46,10 +44,8 @@ def latent_cameras(
     return read_cameras(
         core,
         core.vae.decode(streams.rays[index : index + 1])[0],
-        latent_format.video_hw(streams.video.shape),
-        method=method,
-        focal=focal,
-        fps=fps or None,
+        latent_format.sizes.video_hw(streams.video.shape),
+        reading,
         reference=frame,
         known=None if known is None else known_camera(known, frame),
     )

@@ -11,7 +11,7 @@ from ...raxel_core.evaluation.report import loop_report
 from ..comfy_io.images import image_from_video, video_from_image
 from ..comfy_io.notice import show_on_node
 from ..sockets import CATEGORY, MODEL_TOOLTIP, SEED_TOOLTIP, STEPS_TOOLTIP, VAE_TOOLTIP, TrajectorySocket
-from .closed_loop import LoopSettings, close_loop, loop_summary
+from .closed_loop import LoopSettings, loop_summary, run_loop
 
 
 class SelfConsistencyLoop(io.ComfyNode):
@@ -84,7 +84,8 @@ class SelfConsistencyLoop(io.ComfyNode):
     ) -> io.NodeOutput:
         video = video_from_image(images)
         settings = LoopSettings(seed, steps, ray_steps, cfg, shown_frames, fps)
-        loop = close_loop(model, vae, video, settings)
-        report = loop_report((loop.first, loop.second), (video, loop.video.to(video)))
+        loop = run_loop(model, vae, video, settings)
+        first, second = loop.first.trajectory, loop.second.trajectory
+        report = loop_report((first, second), (video, loop.video.to(video)))
         show_on_node(cls, loop_summary(report))
-        return io.NodeOutput(image_from_video(loop.video), loop.first, loop.second, report.to_json())
+        return io.NodeOutput(image_from_video(loop.video), first, second, report.to_json())

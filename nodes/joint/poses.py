@@ -7,6 +7,7 @@ from comfy.sd import VAE
 from comfy_api.latest import io
 
 from ...raxel_core.geometry.trajectory import Trajectory
+from ...raxel_core.pipeline import Reading
 from ..comfy_io.images import image_from_video
 from ..comfy_io.notice import show_on_node
 from ..comfy_sampling.joint_latent import Latent
@@ -82,6 +83,6 @@ class RaxelsToPoses(io.ComfyNode):
         known: Trajectory | None = None,
         index: int = 0,
     ) -> io.NodeOutput:
-        read = latent_cameras(model, vae, latent, method=method, focal=focal, fps=fps, index=index, known=known)
+        read = latent_cameras(model, vae, latent, Reading(method, focal, fps or None), index=index, known=known)
         show_on_node(cls, reading_summary(read))
         return io.NodeOutput(read.trajectory, image_from_video(read.raxels), reading_report(read))

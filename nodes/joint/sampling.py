@@ -5,7 +5,6 @@ from __future__ import annotations
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
-from ...raxel_core.latents.frames import latent_frames
 from ...raxel_core.sampling import shifted_sigmas
 from ..comfy_model.conditioning import Conditioning
 from ..comfy_model.latent_format import format_of
@@ -93,7 +92,7 @@ class JointSampler(io.ComfyNode):
     ) -> io.NodeOutput:
         latent_format = format_of(model)
         positive, negative, sources = conditions(positive, negative)
-        count = latent_frames(frames or latent_format.recipe.frames)
+        count = frames or latent_format.recipe.frames
         start = task_latent(task, latent, latent_format, frames=count, sources=sources)
         schedule = task_schedule(task, steps=steps, ray_steps=ray_steps, mode=mode, shift=shift)
         return io.NodeOutput(

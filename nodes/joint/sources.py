@@ -72,10 +72,10 @@ class RaxelSources(io.ComfyNode):
         numbers = parse_frames(frames, images=images.shape[0])
         order = sorted(range(len(numbers)), key=numbers.__getitem__)
         core, video = core_model(model, vae), video_from_image(images[order])
-        core.check_hw(tuple(video.shape[-2:]))
+        core.sizes.check_hw((video.shape[-2], video.shape[-1]))
         shown, rays = tuple(numbers[i] for i in order), None
         if trajectory is not None:
-            raxels = core.raxels(cameras_at(trajectory, shown), tuple(video.shape[-2:]), reference=0)
+            raxels = core.raxels(cameras_at(trajectory, shown), (video.shape[-2], video.shape[-1]), reference=0)
             rays = encode_images(core.vae, raxels[None])
         times = tuple(latent_time(frame) for frame in shown)
         sources = SourceLatents(shown, times, encode_images(core.vae, video[None]), rays)

@@ -21,9 +21,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ..latents.clip_sizes import raxel_hw
 from ..model.config import WAN_1_3B, WAN_14B, RaxelConfig
 from ..model.transformer import RaxelTransformer
-from ..raxels import raxel_hw
 from ..runtime.offload import demand, place
 from .comfyui import comfyui_folder, importable, keep_comfyui_on_the_cpu
 from .flops import Grid, raxel_flops, wan_flops

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..paths.camera_path import path_to_json
 from . import options as shared
 from .console import progress_bar, say, show
 
@@ -76,21 +75,23 @@ def _run_tasks(model: RaxelModel, options: argparse.Namespace) -> _Scene:
     """Cameras of the video, a video along the true cameras, both at once, and the loop."""
     from ..evaluation.scene_model import scene_batches
     from ..geometry.trajectory import Trajectory
-    from ..pipeline import Source, estimate_cameras, generate_joint, generate_video, self_consistency
+    from ..pipeline import Settings, Source, estimate_cameras, generate_joint, generate_video, self_consistency
 
     (batch,) = scene_batches(model, options.scene, 1, batch=1)
     video = batch.video[0]
     truth = Trajectory(batch.camera[0], fps=model.recipe.fps, unit=model.recipe.unit, name="truth")
-    first, steps, seed = [Source(video[:, 0])], options.steps, options.seed
+    first = [Source(video[:, 0])]
+
+    def settings(words: str) -> Settings:
+        return Settings(steps=options.steps, seed=options.seed, progress=progress_bar(words))
+
     return _Scene(
         video,
         truth,
-        estimate_cameras(model, video, seed=seed, progress=progress_bar("video -> cameras")),
-        generate_video(model, first, truth, steps=steps, seed=seed, progress=progress_bar("image + cameras -> video")),
-        generate_joint(model, first, steps=steps, seed=seed, progress=progress_bar("image -> video + cameras")),
-        self_consistency(
-            model, video, source_frames=[0], steps=steps, seed=seed, progress=progress_bar("video -> cameras -> video")
-        ),
+        estimate_cameras(model, video, settings("video -> cameras")),
+        generate_video(model, first, truth, settings("image + cameras -> video")),
+        generate_joint(model, first, settings("image -> video + cameras")),
+        self_consistency(model, video, settings("video -> cameras -> video"), source_frames=[0]),
     )
 
 
@@ -112,6 +113,7 @@ def _write_videos(out: Path, scene: _Scene) -> None:
 def _write_paths(out: Path, scene: _Scene) -> None:
     """The camera paths as files and as one drawing."""
     from ..atomic_file import write_text
+    from ..paths.camera_path import path_to_json
     from .pose import write_plot
 
     paths = _paths(scene) | {"joint": scene.joint.cameras.trajectory}

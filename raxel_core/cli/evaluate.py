@@ -23,9 +23,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--first", type=int, default=0, help="number of the first test scene (0)")
     parser.add_argument("--batch", type=int, default=20, help="about how many scenes at a time (20)")
     parser.add_argument(
-        "--pose-steps", type=int, nargs="+", default=[1, 2, 5, 20], help="numbers of ray steps to compare (1 2 5 20)"
+        "--ray-steps", type=int, nargs="+", default=[1, 2, 5, 20], help="numbers of ray steps to compare (1 2 5 20)"
     )
-    parser.add_argument("--loop-steps", type=int, default=2, help="ray steps in the loop, one of --pose-steps (2)")
+    parser.add_argument("--loop-steps", type=int, default=2, help="ray steps in the loop, one of --ray-steps (2)")
     parser.add_argument(
         "--sources", type=int, nargs="+", default=[0], metavar="FRAME", help="frames that the generation is shown (0)"
     )
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> None:
         raise ValueError(f"at least 2 scenes are needed, 2 at a time, got {options.scenes} and {options.batch}")
     if options.out:
         shared.check_output(options.out, ".json")
-    settings = SceneSettings(tuple(options.pose_steps), options.loop_steps, tuple(sorted(options.sources)))
+    settings = SceneSettings(tuple(options.ray_steps), options.loop_steps, tuple(sorted(options.sources)))
     model = shared.load(options)
     frames = range(model.recipe.frames)
     if not set(settings.source_frames) < set(frames):
@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> None:
         settings.source_frames,
         steps=options.steps,
         shift=options.shift,
-        sampler=options.sampler,
+        solver=options.solver,
         method=options.method,
         on_step=_counter(options, settings),
     )
@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> None:
         "first_scene": options.first,
         "video_steps": options.steps,
         "shift": options.shift,
-        "sampler": options.sampler,
+        "solver": options.solver,
         "method": options.method,
         "seed": options.seed,
         "unit": model.recipe.unit,
@@ -87,7 +87,7 @@ def _counter(options: argparse.Namespace, settings: SceneSettings) -> Callable[[
     from ..evaluation.scene_model import batch_count
 
     total = batch_count(options.scenes, options.batch) * (
-        sum(settings.pose_steps) + 4 * options.steps + settings.loop_steps
+        sum(settings.ray_steps) + 4 * options.steps + settings.loop_steps
     )
     draw = progress_bar("evaluation")
     steps = count(1)

@@ -47,17 +47,7 @@ def run(options: argparse.Namespace) -> None:
     sources, framing = shared.read_sources(options, model)
     trajectory = _trajectory(options, model, framing)
     check_frame_rate(trajectory.fps)
-    video = generate_video(
-        model,
-        sources,
-        trajectory,
-        steps=options.steps,
-        shift=options.shift,
-        sampler=options.sampler,
-        source_guidance=options.guidance,
-        seed=options.seed,
-        progress=progress_bar("video"),
-    )
+    video = generate_video(model, sources, trajectory, shared.settings_of(options, progress_bar("video")))
     write_video(options.out, video, fps=trajectory.fps)
     say(f"wrote {options.out}")
     height, width = video.shape[2:]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..paths.camera_path import path_to_json
 from . import options as shared
 from .console import progress_bar, say, show
 
@@ -31,6 +30,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 def run(options: argparse.Namespace) -> None:
     """Read the pictures, generate both, write the video and the path beside it."""
     from ..atomic_file import write_text
+    from ..paths.camera_path import path_to_json
     from ..pipeline import UnreadCamerasError, generate_joint
     from ..video_io import write_video
     from .pose import summary
@@ -43,15 +43,8 @@ def run(options: argparse.Namespace) -> None:
         result = generate_joint(
             model,
             sources,
+            shared.settings_of(options, progress_bar("video and cameras")),
             frames=options.frames,
-            steps=options.steps,
-            ray_steps=options.ray_steps,
-            mode=options.mode,
-            shift=options.shift,
-            sampler=options.sampler,
-            source_guidance=options.guidance,
-            seed=options.seed,
-            progress=progress_bar("video and cameras"),
         )
     except UnreadCamerasError as error:
         write_video(options.out, error.video, fps=model.recipe.fps)

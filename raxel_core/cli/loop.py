@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..paths.camera_path import path_to_json
 from . import options as shared
 from .console import progress_bar, say, show
 
@@ -23,7 +22,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--sources", type=int, nargs="+", metavar="FRAME", help="frames shown to the generation (first, middle, last)"
     )
     shared.add_sampling(parser)
-    shared.add_recovery(parser, steps_flag="--pose-steps")
+    shared.add_recovery(parser, steps_flag="--ray-steps")
     parser.add_argument("--max-rotation-degrees", type=float, help="fail above this rotation error between the cameras")
     parser.add_argument("--max-translation", type=float, help="fail above this distance between the cameras")
     parser.add_argument("--min-psnr", type=float, help="fail below this PSNR between the videos, in dB")
@@ -38,6 +37,7 @@ def run(options: argparse.Namespace) -> None:
 
     from ..atomic_file import write_text
     from ..evaluation.report import Bounds, loop_report
+    from ..paths.camera_path import path_to_json
     from ..pipeline import UnreadCamerasError, self_consistency
     from .pose import in_source_pixels, write_plot
 
@@ -48,16 +48,9 @@ def run(options: argparse.Namespace) -> None:
         result = self_consistency(
             model,
             clip.video,
+            shared.settings_of(options, progress_bar("loop")),
             source_frames=options.sources,
-            steps=options.steps,
-            pose_steps=options.pose_steps,
-            shift=options.shift,
-            sampler=options.sampler,
-            seed=options.seed,
-            method=options.method,
-            focal=options.focal,
-            fps=clip.fps,
-            progress=progress_bar("loop"),
+            reading=shared.reading_of(options, fps=clip.fps),
         )
     except UnreadCamerasError as error:
         _write_generated(options.out, error.video, clip.fps)

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
     from ..framing import Framing
     from ..geometry.trajectory import Trajectory
-    from ..pipeline import RaxelModel, Source
+    from ..pipeline import RaxelModel, Reading, Settings, Source
     from ..runtime.processes import Processes
+    from ..sampling import Progress
     from ..video_io import Clip
 
 LARGEST_PATH_BYTES = 64 << 20  # some 100,000 frames
@@ -71,12 +72,29 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
     """How a video is denoised."""
     add_steps(parser)
     parser.add_argument("--shift", type=float, default=1.0, help="above 1 spends more steps at high noise (1)")
-    parser.add_argument("--sampler", choices=("euler", "multistep"), default="euler", help="the solver (euler)")
+    parser.add_argument("--solver", choices=("euler", "multistep"), default="euler", help="of the flow (euler)")
+
+
+def settings_of(options: argparse.Namespace, progress: Progress) -> Settings:
+    """The sampling that the options of a command name; what it does not offer stays as `Settings` has it."""
+    from ..pipeline import Settings
+
+    names = {"steps": "steps", "ray_steps": "ray_steps", "mode": "mode", "shift": "shift", "solver": "solver"}
+    names |= {"source_guidance": "guidance", "seed": "seed"}
+    given = {field: getattr(options, flag) for field, flag in names.items() if hasattr(options, flag)}
+    return Settings(**given, progress=progress)
+
+
+def reading_of(options: argparse.Namespace, *, fps: float) -> Reading:
+    """How the options have cameras read, of a clip of `fps`."""
+    from ..pipeline import Reading
+
+    return Reading(options.method, options.focal, fps)
 
 
 def add_recovery(parser: argparse.ArgumentParser, *, steps_flag: str) -> None:
     """How cameras are read."""
-    parser.add_argument(steps_flag, type=int, default=2, dest="pose_steps", help="denoising steps of the rays (2)")
+    parser.add_argument(steps_flag, type=int, default=2, dest="ray_steps", help="denoising steps of the rays (2)")
     add_method(parser)
     parser.add_argument(
         "--focal", choices=("shared", "per_frame"), default="shared", help="one focal length for the clip or per frame"
@@ -218,10 +236,10 @@ def read_clip(options: argparse.Namespace, model: RaxelModel) -> Clip:
 
 def read_trajectory(path: Path) -> Trajectory:
     """The camera path in a file; ValueError that names the file when it holds none."""
-    from ..geometry.trajectory import Trajectory
+    from ..paths.camera_path import path_from_json
 
     try:
-        return Trajectory.from_json(read_path_text(path))
+        return path_from_json(read_path_text(path))
     except ValueError as error:
         raise ValueError(f"{path} is no camera path: {error}") from error
 

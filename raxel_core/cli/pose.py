@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..paths.camera_path import path_to_json
 from . import options as shared
 from .clip_list import RESULT_SUFFIX, ListedClip, read_clip_list
 from .console import progress_bar, say, sentence, show
@@ -75,6 +74,7 @@ def run(options: argparse.Namespace) -> None:
 def _run_video(options: argparse.Namespace) -> None:
     """Read the clip, estimate, write the path in the pixels of the video as it is."""
     from ..atomic_file import write_text
+    from ..paths.camera_path import path_to_json
 
     out = shared.check_output(options.out or options.video.with_suffix(RESULT_SUFFIX), ".json", inputs=[options.video])
     if options.plot:
@@ -93,16 +93,8 @@ def _estimate(model: RaxelModel, options: argparse.Namespace) -> tuple[CameraEst
     from ..pipeline import estimate_cameras
 
     clip = shared.read_clip(options, model)
-    estimate = estimate_cameras(
-        model,
-        clip.video,
-        steps=options.pose_steps,
-        seed=options.seed,
-        method=options.method,
-        focal=options.focal,
-        fps=clip.fps,
-        progress=progress_bar("cameras"),
-    )
+    settings = shared.settings_of(options, progress_bar("cameras"))
+    estimate = estimate_cameras(model, clip.video, settings, reading=shared.reading_of(options, fps=clip.fps))
     return estimate, in_source_pixels(estimate.trajectory, clip)
 
 
@@ -124,6 +116,7 @@ def _run_list(options: argparse.Namespace) -> None:
 def _estimate_listed(model: RaxelModel | None, clip: ListedClip, options: argparse.Namespace) -> Outcome:
     """Write the path of one video of a list; an error of the video's or of the machine's is an outcome like others."""
     from ..atomic_file import write_text
+    from ..paths.camera_path import path_to_json
 
     assert model is not None
     try:

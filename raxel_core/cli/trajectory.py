@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..paths.camera_path import path_from_json
 from . import options as shared
 from .console import say, show
 
@@ -174,6 +173,7 @@ def _planned(options: argparse.Namespace) -> Trajectory:
     """The path that a plan's file describes, with the frames, size, rate and unit of the options where they say."""
     import json
 
+    from ..paths.camera_path import path_from_json
     from ..strict_json import parse_object
 
     of_a_move = _given(options, *_AMOUNTS, "seed", "easing", "fov_degrees", "depth")

@@ -68,14 +68,14 @@ class SceneSettings:
     """What is measured: pose at each number of steps, the loop at `loop_steps`; frames that are shown are no feat
     to repeat, so video figures leave out `source_frames`."""
 
-    pose_steps: tuple[int, ...] = (1, 2, 5, 20)
+    ray_steps: tuple[int, ...] = (1, 2, 5, 20)
     loop_steps: int = 2
     source_frames: tuple[int, ...] = (0,)
 
     def __post_init__(self) -> None:
-        if not self.pose_steps or min(self.pose_steps) < 1 or self.loop_steps not in self.pose_steps:
+        if not self.ray_steps or min(self.ray_steps) < 1 or self.loop_steps not in self.ray_steps:
             raise ValueError(
-                f"loop_steps must be one of the pose_steps, all at least 1, got {self.loop_steps} and {self.pose_steps}"
+                f"loop_steps must be one of the ray_steps, all at least 1, got {self.loop_steps} and {self.ray_steps}"
             )
 
 
@@ -161,7 +161,7 @@ class SceneReport:
             "clips": self.clips,
             "frames": self.frames,
             "hw": list(self.hw),
-            "pose_steps": list(self.settings.pose_steps),
+            "ray_steps": list(self.settings.ray_steps),
             "loop_steps": self.settings.loop_steps,
             "source_frames": list(self.settings.source_frames),
             **self.facts,
@@ -239,7 +239,7 @@ def _measure(
     identity = _with_typical_focal(still)
     yield "identity pose", _pose_row(identity, truth) | {"true_components": _components(truth)}
     found: dict[int, Camera] = {}
-    for steps in settings.pose_steps:
+    for steps in settings.ray_steps:
         found[steps] = model.estimate(video, steps=steps, seeds=seeds)
         yield _pose_name(steps), _pose_row(found[steps], truth) | {"components": _components(found[steps])}
     yield "copied source", _video_row(_copied(video, settings.source_frames), video, settings)

@@ -50,7 +50,7 @@ class PipelineScenes:
     source_frames: tuple[int, ...]
     steps: int
     shift: float
-    sampler: str
+    solver: str
     method: str
     on_step: Callable[[], None]
 
@@ -63,7 +63,7 @@ class PipelineScenes:
         """Clips along cameras [B, F], shown the pictures of `video` at the source frames."""
         sources = SourceBatch(video[:, :, list(self.source_frames)], self.source_frames)
         schedule = camera_schedule(self.steps, shift=self.shift)
-        run = Run(schedule, seeds, self.sampler, progress=self._count)
+        run = Run(schedule, seeds, self.solver, progress=self._count)
         return denoise_video(self.model, sources, camera, (video.shape[3], video.shape[4]), run=run)
 
     def reconstruct_video(self, video: Tensor) -> Tensor:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import torch
+from torch import Tensor
+
 TEMPORAL_STRIDE = 4
 
 
@@ -25,6 +28,11 @@ def latent_time(frame: int) -> float:
     if frame < 0:
         raise ValueError(f"a frame's number is at least 0, got {frame}")
     return 0.0 if frame == 0 else (frame + 1.5) / TEMPORAL_STRIDE
+
+
+def latent_times(frames: Tensor) -> Tensor:
+    """`latent_time` of each of the pixel `frames` [...], in float32."""
+    return torch.where(frames == 0, 0.0, (frames + 1.5) / TEMPORAL_STRIDE)
 
 
 def nearest_frame_count(frames: int) -> int:

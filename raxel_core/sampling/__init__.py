@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from .guidance import guided
-from .sampler import Denoise, NonFiniteLatentsError, Progress, Streams, draw_noise, sample_euler, sample_multistep
+from .sampler import (
+    SOLVERS,
+    Denoise,
+    NonFiniteLatentsError,
+    Progress,
+    Streams,
+    draw_noise,
+    sample_euler,
+    sample_multistep,
+)
 from .schedule import PairSchedule, Sigmas, camera_schedule, joint_schedule, pose_schedule, shifted_sigmas
 
 __all__ = [
+    "SOLVERS",
     "Denoise",
     "NonFiniteLatentsError",
     "PairSchedule",

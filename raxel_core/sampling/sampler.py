@@ -7,7 +7,8 @@ of networks. dx/dsigma = (x - denoised) / sigma.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -119,3 +120,6 @@ def _check_finite(x: Streams, moment: str) -> None:
     for name, latents in zip(Streams._fields, x, strict=True):
         if not bool(torch.isfinite(latents).all()):
             raise NonFiniteLatentsError(f"the {name} latents contain NaN or infinity {moment}")
+
+
+SOLVERS: Mapping[str, Callable[..., Streams]] = MappingProxyType({"euler": sample_euler, "multistep": sample_multistep})

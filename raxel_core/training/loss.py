@@ -10,9 +10,12 @@ from torch import Tensor
 from ..geometry import se3
 from ..geometry.camera import Camera
 from ..geometry.rays import unit_directions
+from ..latents.clip_sizes import raxel_hw
+from ..latents.frames import latent_times
 from ..latents.vae import VideoVAE, encode_images
+from ..model.given_frames import StreamFrames, append_given
 from ..model.transformer import RaxelTransformer
-from ..raxels import encode_raxels, raxel_hw
+from ..raxels import encode_raxels
 from ..recipe import Recipe
 from .config import TASKS, TrainConfig
 from .data import LatentClips
@@ -72,7 +75,7 @@ def make_example(
         rays=recipe.ray_statistics.normalize(vae.encode(raxels)),
         sources=recipe.video_statistics.normalize(sources),
         source_rays=recipe.ray_statistics.normalize(_encode_frames(vae, raxels, shown)),
-        source_time=torch.where(frames == 0, 0.0, (frames + 1.5) / 4),
+        source_time=latent_times(frames),
         video_sigma=video_sigma,
         ray_sigma=ray_sigma,
         camera=camera,
@@ -139,9 +142,9 @@ def flow_loss(
     noisy_video = _at_level(example.video, noise[0], video_sigma)
     noisy_rays = _at_level(example.rays, noise[1], ray_sigma)
     frames = example.video.shape[2]
-    video, video_levels, video_time = _with_given(noisy_video, video_sigma, example.sources, example.source_time)
-    rays, ray_levels, ray_time = _with_given(noisy_rays, ray_sigma, example.source_rays, example.source_time)
-    velocity = model(video, rays, video_levels, ray_levels, video_time=video_time, ray_time=ray_time)
+    video = _with_given(noisy_video, video_sigma, example.sources, example.source_time)
+    rays = _with_given(noisy_rays, ray_sigma, example.source_rays, example.source_time)
+    velocity = model(video.latents, rays.latents, video.sigma, rays.sigma, video_time=video.time, ray_time=rays.time)
     parts = {}
     if video_sigma.any():
         spread = torch.tensor(recipe.video_statistics.std, device=video.device)
@@ -162,12 +165,12 @@ def flow_loss(
     return parts
 
 
-def _with_given(noisy: Tensor, sigma: Tensor, given: Tensor, time: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """A stream [B, C, T, h, w] with given frames [B, C, N, h, w] behind it, and the levels and latent times of all."""
-    batch, frames, extra = noisy.shape[0], noisy.shape[2], given.shape[2]
-    levels = torch.cat([sigma[:, None].expand(-1, frames), sigma.new_zeros(batch, extra)], 1)
+def _with_given(noisy: Tensor, sigma: Tensor, given: Tensor, time: Tensor) -> StreamFrames:
+    """A stream [B, C, T, h, w] at levels [B], with given frames [B, C, N, h, w] of latent times [B, N or more]."""
+    batch, frames = noisy.shape[0], noisy.shape[2]
     clip_time = torch.arange(frames, device=sigma.device, dtype=time.dtype).expand(batch, -1)
-    return torch.cat([noisy, given], 2), levels, torch.cat([clip_time, time[:, :extra]], 1)
+    own = StreamFrames(noisy, sigma[:, None].expand(-1, frames), clip_time)
+    return append_given(own, given, time[:, : given.shape[2]])
 
 
 def _pseudo_huber(error: Tensor) -> Tensor:

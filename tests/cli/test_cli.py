@@ -169,7 +169,7 @@ def test_evaluate_prints_the_report(model, tmp_path: Path, capsys) -> None:
         "3",
         "--batch",
         "2",
-        "--pose-steps",
+        "--ray-steps",
         "1",
         "2",
         "--steps",

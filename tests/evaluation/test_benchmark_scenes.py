@@ -15,7 +15,7 @@ from raxel_core.geometry import se3
 from raxel_core.geometry.camera import Camera, K_from_fov
 
 FRAMES, HW = 5, (16, 24)
-SETTINGS = SceneSettings(pose_steps=(1, 2), loop_steps=2)
+SETTINGS = SceneSettings(ray_steps=(1, 2), loop_steps=2)
 
 
 def _batch(clips: int, seed: int) -> SceneBatch:
@@ -159,5 +159,5 @@ def test_what_cannot_be_evaluated_is_refused() -> None:
     single = [_batch(1, 0)]
     with pytest.raises(ValueError, match="at least two clips"):
         evaluate_scenes(Perfect(single), single, SETTINGS)
-    with pytest.raises(ValueError, match="loop_steps must be one of the pose_steps"):
-        SceneSettings(pose_steps=(1, 5), loop_steps=2)
+    with pytest.raises(ValueError, match="loop_steps must be one of the ray_steps"):
+        SceneSettings(ray_steps=(1, 5), loop_steps=2)

@@ -22,6 +22,8 @@ from raxel_core.latents.statistics import LatentStatistics
 from raxel_core.model.config import RaxelConfig
 from raxel_core.model.transformer import RaxelTransformer, initialize
 from raxel_core.pipeline import (
+    Reading,
+    Settings,
     Source,
     UnreadCamerasError,
     estimate_cameras,
@@ -53,7 +55,7 @@ def _angle(estimate: Camera, truth: Camera) -> float:
 @pytest.mark.parametrize("method", ["robust", "procrustes"])
 def test_an_oracle_finds_the_true_cameras(steps: int, method: str) -> None:
     video, camera = moving_clip()
-    estimate = estimate_cameras(oracle_model(video, camera), video, steps=steps, method=method)
+    estimate = estimate_cameras(oracle_model(video, camera), video, Settings(ray_steps=steps), reading=Reading(method))
     found = estimate.trajectory.camera
     assert _angle(found, camera) < 1e-4
     torch.testing.assert_close(found.center, camera.center, rtol=0, atol=1e-4)
@@ -67,16 +69,16 @@ def test_an_oracle_finds_the_true_cameras(steps: int, method: str) -> None:
 def test_an_oracle_generates_the_true_video() -> None:
     video, camera = moving_clip()
     model = oracle_model(video, camera)
-    generated = generate_video(model, [Source(video[:, 0])], Trajectory(camera), steps=3)
+    generated = generate_video(model, [Source(video[:, 0])], Trajectory(camera), Settings(steps=3))
     torch.testing.assert_close(generated, video, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("mode", ["first", "together"])
-@pytest.mark.parametrize("sampler", ["euler", "multistep"])
-def test_an_oracle_generates_both(mode: str, sampler: str) -> None:
+@pytest.mark.parametrize("solver", ["euler", "multistep"])
+def test_an_oracle_generates_both(mode: str, solver: str) -> None:
     video, camera = moving_clip()
     model = oracle_model(video, camera)
-    result = generate_joint(model, [Source(video[:, 0])], steps=5, mode=mode, sampler=sampler)
+    result = generate_joint(model, [Source(video[:, 0])], Settings(steps=5, mode=mode, solver=solver))
     torch.testing.assert_close(result.video, video, rtol=0, atol=1e-4)
     assert _angle(result.cameras.trajectory.camera, camera) < 1e-3
 
@@ -85,7 +87,9 @@ def test_an_oracle_closes_the_loop() -> None:
     video, camera = moving_clip()
     counted: list[tuple[int, int]] = []
     result = self_consistency(
-        oracle_model(video, camera), video, steps=3, progress=lambda done, total: counted.append((done, total))
+        oracle_model(video, camera),
+        video,
+        Settings(steps=3, progress=lambda done, total: counted.append((done, total))),
     )
     torch.testing.assert_close(result.video, video, rtol=0, atol=1e-5)
     assert _angle(result.first.trajectory.camera, result.second.trajectory.camera) < 1e-5
@@ -108,7 +112,7 @@ def test_a_known_source_camera_places_the_path_in_its_world() -> None:
     world_from_ours = se3.exp(torch.tensor([0.3, -0.2, 0.5, 2.0, -1.0, 3.0]))
     placed = replace(camera, world_from_cam=world_from_ours @ camera.world_from_cam)
     sources = [Source(video[:, 2], 2, placed[2].resized((64, 96))), Source(video[:, 4], 4)]
-    estimate = estimate_cameras(model, video, sources=sources, focal="known")
+    estimate = estimate_cameras(model, video, sources=sources, reading=Reading(focal="known"))
     torch.testing.assert_close(estimate.trajectory.camera.center, placed.center, rtol=0, atol=1e-4)
     torch.testing.assert_close(estimate.trajectory.camera.K, placed.K, rtol=1e-5, atol=1e-4)
 
@@ -131,7 +135,7 @@ def test_sources_are_clean_frames_at_the_end_at_their_own_time() -> None:
     video, camera = moving_clip()
     model = oracle_model(video, camera)
     sources = [Source(video[:, 3], 3), Source(video[:, 0], 0, camera[0])]
-    generate_joint(model, sources, steps=1)
+    generate_joint(model, sources, Settings(steps=1))
     (question,) = model.transformer.questions
     assert question["video_sigma"].tolist() == [[1.0, 1.0, 0.0, 0.0]]
     assert question["video_time"].tolist() == [0.0, 1.0, 0.0, 1.125]
@@ -147,7 +151,7 @@ def test_camera_conditioned_rays_are_clean_and_complete() -> None:
     """The trajectory holds the sources' cameras already, so that no extra ray frame is added."""
     video, camera = moving_clip()
     model = oracle_model(video, camera)
-    generate_video(model, [Source(video[:, 0], 0, camera[0])], Trajectory(camera), steps=2)
+    generate_video(model, [Source(video[:, 0], 0, camera[0])], Trajectory(camera), Settings(steps=2))
     for question in model.transformer.questions:
         assert torch.equal(question["rays"], model.transformer.rays)
         assert question["ray_sigma"].tolist() == [[0.0, 0.0]]
@@ -163,14 +167,16 @@ def test_a_clip_gets_the_same_answer_alone_and_in_a_batch() -> None:
     sources = SourceBatch(videos[:, :, :1], (0,))
     batch = Camera(camera.world_from_cam.expand(3, -1, -1, -1), camera.K.expand(3, -1, -1, -1), HW)
     made = denoise_video(model, sources, batch, HW, run=Run(camera_schedule(2), seeds=(4, 5, 6)))
-    one = generate_video(model, [Source(videos[1, :, 0])], Trajectory(camera), steps=2, seed=5)
+    one = generate_video(model, [Source(videos[1, :, 0])], Trajectory(camera), Settings(steps=2, seed=5))
     torch.testing.assert_close(made[1], one, rtol=1e-4, atol=1e-5)
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not() -> None:
     video, camera = moving_clip()
     model, source = _random_model(), [Source(video[:, 0])]
-    first, again, other = (generate_video(model, source, Trajectory(camera), steps=2, seed=seed) for seed in (1, 1, 2))
+    first, again, other = (
+        generate_video(model, source, Trajectory(camera), Settings(steps=2, seed=seed)) for seed in (1, 1, 2)
+    )
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
@@ -179,10 +185,10 @@ def test_sources_and_text_reach_the_network() -> None:
     video, camera = moving_clip()
     model, path = _random_model(), Trajectory(camera)
     text = torch.randn(4, 8, generator=torch.Generator().manual_seed(0))
-    plain = generate_video(model, [Source(video[:, 0])], path, steps=1)
-    assert not torch.allclose(plain, generate_video(model, [Source(video[:, 3])], path, steps=1))
-    assert not torch.allclose(plain, generate_video(model, [Source(video[:, 0], 3)], path, steps=1))
-    assert not torch.allclose(plain, generate_video(model, [Source(video[:, 0])], path, steps=1, text=text))
+    plain = generate_video(model, [Source(video[:, 0])], path, Settings(steps=1))
+    assert not torch.allclose(plain, generate_video(model, [Source(video[:, 3])], path, Settings(steps=1)))
+    assert not torch.allclose(plain, generate_video(model, [Source(video[:, 0], 3)], path, Settings(steps=1)))
+    assert not torch.allclose(plain, generate_video(model, [Source(video[:, 0])], path, Settings(steps=1, text=text)))
 
 
 @pytest.mark.parametrize(
@@ -197,7 +203,9 @@ def test_sources_and_text_reach_the_network() -> None:
 def test_guidance_costs_only_what_it_uses(guidance: dict[str, float], evaluations: int) -> None:
     video, camera = moving_clip()
     model = oracle_model(video, camera)
-    generate_video(model, [Source(video[:, 0])], Trajectory(camera), steps=1, text=torch.zeros(4, 8), **guidance)
+    generate_video(
+        model, [Source(video[:, 0])], Trajectory(camera), Settings(steps=1, text=torch.zeros(4, 8), **guidance)
+    )
     questions = model.transformer.questions
     assert len(questions) == evaluations
     assert questions[-1]["text"].shape == (1, 4, 8)
@@ -218,17 +226,18 @@ def test_interruption_between_blocks_leaves_the_model_usable() -> None:
             raise Interrupted
 
     with pytest.raises(Interrupted):
-        estimate_cameras(model, video, on_block=stop)
+        estimate_cameras(model, video, Settings(on_block=stop))
     source, path = [Source(video[:, 0])], Trajectory(camera)
     assert torch.equal(
-        generate_video(model, source, path, steps=1), generate_video(_random_model(), source, path, steps=1)
+        generate_video(model, source, path, Settings(steps=1)),
+        generate_video(_random_model(), source, path, Settings(steps=1)),
     )
 
 
 def test_arguments_are_not_changed() -> None:
     video, camera = moving_clip()
     before, matrices = video.clone(), camera.world_from_cam.clone()
-    generate_joint(oracle_model(video, camera), [Source(video[:, 0], 0, camera[0])], steps=2)
+    generate_joint(oracle_model(video, camera), [Source(video[:, 0], 0, camera[0])], Settings(steps=2))
     assert torch.equal(video, before)
     assert torch.equal(camera.world_from_cam, matrices)
 
@@ -251,7 +260,7 @@ def test_a_path_of_another_unit_or_reach_is_warned_about(caplog: pytest.LogCaptu
     assert "leave the range [-1, 1]" in reach
     assert "scale the scene by 0." in reach
     with caplog.at_level(logging.WARNING):
-        generate_video(model, [Source(video[:, 0])], far, steps=1)
+        generate_video(model, [Source(video[:, 0])], far, Settings(steps=1))
     assert [record.message for record in caplog.records] == [unit, reach]
 
 
@@ -262,10 +271,10 @@ VIDEO, CAMERA = moving_clip()
     ("call", "message"),
     [
         (lambda m: estimate_cameras(m, VIDEO[:, :4]), "nearest such count is 5"),
-        (lambda m: estimate_cameras(m, VIDEO[:, :, :30]), "multiples of 8, got 30x48; the nearest such size is 32x48"),
+        (lambda m: estimate_cameras(m, VIDEO[:, :, :30]), "got 30x48: resize it to 32x48"),
         (lambda m: estimate_cameras(m, VIDEO[:2]), r"must be \[3, F, H, W\]"),
         (lambda m: estimate_cameras(m, VIDEO * float("nan")), "the clip contains NaN"),
-        (lambda m: estimate_cameras(m, VIDEO, focal="known"), "needs the known camera"),
+        (lambda m: estimate_cameras(m, VIDEO, reading=Reading(focal="known")), "needs the known camera"),
         (lambda m: estimate_cameras(m, VIDEO, sources=[Source(VIDEO[:, 0], 5)]), "frame 5 of a clip of 5 frames"),
         (
             lambda m: estimate_cameras(m, VIDEO, sources=[Source(VIDEO[:, 0, :16], 0)]),
@@ -292,8 +301,14 @@ VIDEO, CAMERA = moving_clip()
             ),
             "not orthonormal",
         ),
-        (lambda m: generate_video(m, [Source(VIDEO[:, 0])], Trajectory(CAMERA), sampler="heun"), "euler, multistep"),
-        (lambda m: generate_video(m, [], Trajectory(CAMERA), text=torch.zeros(1, 4, 8)), "one prompt's embedding"),
+        (
+            lambda m: generate_video(m, [Source(VIDEO[:, 0])], Trajectory(CAMERA), Settings(solver="heun")),
+            "euler, multistep",
+        ),
+        (
+            lambda m: generate_video(m, [], Trajectory(CAMERA), Settings(text=torch.zeros(1, 4, 8))),
+            "one prompt's embedding",
+        ),
         (lambda m: self_consistency(m, VIDEO, source_frames=[0, 7]), "not all frames of a clip of 5"),
     ],
 )
@@ -340,7 +355,7 @@ def test_zero_frames_and_zero_fps_are_not_the_defaults() -> None:
     with pytest.raises(ValueError, match=r"4k \+ 1 frames, got 0"):
         generate_joint(model, [], frames=0)
     with pytest.raises(ValueError, match="fps is a positive number, got 0"):
-        estimate_cameras(model, video, fps=0.0)
+        estimate_cameras(model, video, reading=Reading(fps=0.0))
 
 
 def test_a_clip_whose_cameras_cannot_be_read_is_not_lost() -> None:
@@ -348,5 +363,5 @@ def test_a_clip_whose_cameras_cannot_be_read_is_not_lost() -> None:
     model = oracle_model(video, camera)
     model.transformer.rays = torch.zeros_like(model.transformer.rays)
     with pytest.raises(UnreadCamerasError, match="no camera can be recovered from frame 0") as raised:
-        generate_joint(model, [Source(video[:, 0])], steps=4)
+        generate_joint(model, [Source(video[:, 0])], Settings(steps=4))
     torch.testing.assert_close(raised.value.video, video, rtol=0, atol=1e-4)

@@ -98,7 +98,7 @@ def test_latent_shapes_follow_from_frames_and_size() -> None:
     """9 frames are 3 latent frames; 64 x 96 pixels are 8 x 12 cells, and the raxels' 32 x 48 pixels are 4 x 6."""
     model = RaxelModel(small_transformer(), small_vae(), small_recipe())
     assert model.latent_shapes(9, (64, 96)) == ((48, 3, 8, 12), (48, 3, 4, 6))
-    with pytest.raises(ValueError, match="multiples of 8, got 60x96; the nearest such size is 64x96"):
+    with pytest.raises(ValueError, match="multiple of 8 here and its width of 8, got 60x96: resize it to 64x96"):
         model.latent_shapes(9, (60, 96))
 
 

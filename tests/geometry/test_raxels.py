@@ -11,13 +11,13 @@ from torch import Tensor
 from raxel_core.geometry import se3
 from raxel_core.geometry.camera import Camera, K_from_fov
 from raxel_core.geometry.rays import Rays
+from raxel_core.latents.clip_sizes import raxel_hw
 from raxel_core.paths.plan import make_move
 from raxel_core.raxels import (
     decode_raxels,
     encode_raxels,
     image_to_raxels,
     range_report,
-    raxel_hw,
     raxels_to_image,
     raxels_to_preview,
 )

@@ -16,7 +16,7 @@ from raxel_core.geometry import se3
 from raxel_core.geometry.camera import Camera
 from raxel_core.geometry.pose import PoseRecoveryError
 from raxel_core.paths.plan import make_move
-from raxel_core.pipeline import Source, _source_batch, load_model, self_consistency
+from raxel_core.pipeline import Settings, Source, _source_batch, load_model, self_consistency
 from raxel_core.raxel_model import EMBEDDED_MODEL
 from raxel_core.sampling import camera_schedule, joint_schedule, pose_schedule
 from raxel_core.training.synthetic import SPLITS, render_scenes
@@ -172,7 +172,7 @@ def test_joint_gives_the_pipelines_video_and_cameras(comfy, graph, core, mode, s
     (made,) = comfy.probe(graph, ["made", 0])
     ray_steps = 2 if mode == "first" else None
     schedule = joint_schedule(4, ray_steps, mode=mode, shift=3.0)
-    run = Run(schedule, seeds=(7,), sampler=solver, source_guidance=2.0)
+    run = Run(schedule, seeds=(7,), solver=solver, source_guidance=2.0)
     video, rays = denoise_joint(core, source_batch(orbit().camera), FRAMES, HW, run=run)
     torch.testing.assert_close(core.vae.decode(made["rays"]), rays, atol=TOLERANCE, rtol=TOLERANCE)
     decoded = core.vae.decode(made["video"]).clamp(-1, 1)
@@ -369,7 +369,7 @@ def test_the_loop_gives_the_pipelines_cameras_and_video(comfy):
         ),
     }
     try:
-        expected = self_consistency(core, scene, steps=3, pose_steps=2, seed=5)
+        expected = self_consistency(core, scene, Settings(steps=3, seed=5))
     except PoseRecoveryError as error:  # a checkpoint too weak to read its own video says the same in both
         assert str(error) in comfy.run({**graph, "out": node("RaxelProbe", value=["loop", 0], name="loop")}).error
         return
