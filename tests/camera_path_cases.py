@@ -113,12 +113,55 @@ PLANS: dict[str, Any] = {
     "loop of keys with the first once more": {"loop": True, "keys": [*KEYS[:3], {**KEYS[0], "time": 1}]},
     "loop of a shake": {"loop": True, "moves": [move("handheld", amount_degrees=3, seed=3)]},
 }
+# A curve through three keys by its handles: one side only, both, and none.
+BEZIER = [
+    key(0, [0, 0, 0], handle_out=[0, 0, 0.6]),
+    key(0.4, [1, -0.5, 0.5], rotation_degrees=[-40, 5, 0], handle_in=[-0.4, 0.1, 0], handle_out=[0.9, -0.2, 0.1]),
+    key(0.8, [1.5, 0.2, 1], look_at=[0, 0, 3], fov_degrees=50),
+]
+RAMP = [[0, 0.2], [0.3, 2], [0.6, 0], [1, 1.5]]
+PLANS |= {
+    "keys with handles": {"keys": BEZIER},
+    "keys with handles, eased": {"keys": [{**entry, "easing": "smooth"} for entry in BEZIER]},
+    "loop of keys with handles": {"loop": True, "keys": [{**BEZIER[0], "handle_in": [0.1, 0.2, -0.5]}, *BEZIER[1:]]},
+    "loop of handles with the first once more": {
+        "loop": True,
+        "keys": [*BEZIER, {"time": 1, "position": [0, 0, 0], "handle_in": [0.3, 0, -0.2]}],
+    },
+    "speed of moves": {"speed": RAMP, "moves": [move("orbit", amount_degrees=80, easing="smooth"), move("zoom")]},
+    "speed of keys with a shake": {"speed": [[0.25, 1], [0.75, 0.1]], "keys": KEYS, "moves": [move("handheld")]},
+    "speed of a loop": {"speed": [[0.5, 3], [0.6, 1]], "loop": True, "keys": KEYS[:3]},
+    "one speed is even": {"speed": [[0.3, 7]], "moves": [move("dolly")]},
+    "speed up to a hold": {"speed": [[0, 0], [1, 1]], "moves": [move("pan", easing="hold"), move("truck")]},
+}
 CASES: dict[str, dict[str, Any]] = {name: document(plan) for name, plan in PLANS.items()}
 CASES["one frame"] = document(
     {"keys": KEYS[:3], "moves": [move("orbit"), move("handheld")], "loop": True}, frame_count=1
 )
 CASES["two frames, metres"] = document({"keys": KEYS}, frame_count=2, unit="metre", name="<b>two</b>", fps=24)
 CASES["a long loop of a shake"] = document(PLANS["loop of a shake"], frame_count=17, fps=1.5, width=64, height=96)
+
+
+def shot(start: float, plan: Any) -> dict[str, Any]:
+    return {"start": start, "plan": plan}
+
+
+def cut(*shots: Any, **changes: Any) -> dict[str, Any]:
+    """A path of several shots."""
+    values = {name: value for name, value in document(None).items() if name != "plan"}
+    return {**values, "shots": list(shots), **changes}
+
+
+def plans_of(path: dict[str, Any]) -> list[dict[str, Any]]:
+    """The plan of a path, or those of its shots."""
+    return [entry["plan"] for entry in path["shots"]] if "shots" in path else [path["plan"]]
+
+
+CASES["two shots"] = cut(shot(0, PLANS["orbit"]), shot(0.6, {"fov_degrees": 30, "keys": KEYS}))
+CASES["three shots, the last a loop"] = cut(
+    shot(0, {"moves": [move("handheld", seed=5)]}), shot(0.25, {}), shot(0.5, PLANS["loop of keys"]), frame_count=16
+)
+CASES["one shot"] = cut(shot(0, PLANS["pan"]))
 
 
 def nested(depth: int) -> Any:
@@ -170,7 +213,7 @@ REFUSED: dict[str, tuple[str, list[str]]] = {
     "a width beyond all pictures": (text({}, width=10**310), ["width"]),
     "a plan that is text": (text("orbit"), ["plan", "object"]),
     "a plan that is null": (text(None), ["plan", "object"]),
-    "an unknown field of the plan": (text({"speed": 1}), ["plan has unknown speed"]),
+    "an unknown field of the plan": (text({"pace": 1}), ["plan has unknown pace"]),
     "an unknown field of two lines": (text({"a\nb": 1}), ["plan has unknown", "a\\nb"]),
     "a prototype in the plan": (text({"__proto__": {"loop": True}}), ["plan has unknown __proto__"]),
     "a constructor in the plan": (text({"constructor": {}}), ["plan has unknown constructor"]),
@@ -231,6 +274,25 @@ REFUSED: dict[str, tuple[str, list[str]]] = {
     "an easing of no channel": (of_key(easing={"colour": "linear"}), ["plan.keys[1]", "easing has unknown colour"]),
     "a channel of no easing": (of_key(easing={"lens": "bouncy"}), ["plan.keys[1]", "easing.lens"]),
     "an easing that is null": (of_key(easing=None), ["plan.keys[1]", "easing"]),
+    "a handle of two numbers": (of_key(handle_in=[0, 0]), ["plan.keys[1]", "handle_in"]),
+    "a handle of text": (of_key(handle_out="left"), ["plan.keys[1]", "handle_out"]),
+    "a speed that is a number": (text({"speed": 2}), ["plan", "speed is a list"]),
+    "a speed of one number": (text({"speed": [[0, 1], [0.5]]}), ["speed[1]", "2 numbers"]),
+    "a speed that is negative": (text({"speed": [[0, -1]]}), ["speed[0]: speed"]),
+    "a speed after the clip": (text({"speed": [[1.5, 1]]}), ["speed[0]: time"]),
+    "a speed before the one before": (text({"speed": [[0.5, 1], [0.2, 1]]}), ["speed[1]", "later"]),
+    "a speed of nothing": (text({"speed": [[0, 0], [0.5, 0]]}), ["speed", "stands still"]),
+    "shots that are no list": (json.dumps(cut(shots={})), ["shots is a list"]),
+    "no shot": (json.dumps(cut()), ["shots", "at least one"]),
+    "too many shots": (json.dumps(cut(*[shot(0, {})] * 65)), ["shots", "64"]),
+    "a shot without a plan": (json.dumps(cut({"start": 0})), ["shots[0]", "lacks plan"]),
+    "a shot of null": (json.dumps(cut(None)), ["shots[0]", "object"]),
+    "a first shot that begins late": (json.dumps(cut(shot(0.1, {}))), ["shots[0]", "start is 0"]),
+    "shots out of order": (json.dumps(cut(shot(0, {}), shot(0.5, {}), shot(0.5, {}))), ["shots[2]", "start"]),
+    "a shot without a frame": (json.dumps(cut(shot(0, {}), shot(0.01, {}))), ["shots[0]", "frames"]),
+    "a fault in a shot": (json.dumps(cut(shot(0, {}), shot(0.5, {"depth": 0}))), ["shots[1]", "plan", "depth"]),
+    "a shot that can not be built": (json.dumps(cut(shot(0, {}), shot(0.5, HOLLOW))), ["shots[1]", "fov_degrees"]),
+    "a plan beside shots": (json.dumps({**cut(shot(0, {})), "plan": {}}), ["unknown plan"]),
     "a loop that closes in no time": (
         text({"loop": True, "keys": [KEYS[0], {**KEYS[1], "time": 1 - 1e-9}]}),
         ["keys[1].time", "loop"],
@@ -251,11 +313,15 @@ def golden() -> dict[str, Any]:
         },
         "frame_counts": [[frames, nearest_frame_count(frames)] for frames in (*range(1, 12), 79, 81, 83, 120)],
         "cases": {
-            name: {"path": path, "values": CameraPlan.from_values(path["plan"]).to_values(), "frames": baked(path)}
-            for name, path in CASES.items()
+            name: {"path": path, "values": values_of(path), "frames": baked(path)} for name, path in CASES.items()
         },
         "refused": {name: {"text": given, "names": names} for name, (given, names) in REFUSED.items()},
     }
+
+
+def values_of(path: dict[str, Any]) -> list[dict[str, Any]]:
+    """The plans of a path with all their fields."""
+    return [CameraPlan.from_values(plan).to_values() for plan in plans_of(path)]
 
 
 def baked(path: dict[str, Any]) -> list[dict[str, list[float]]]:

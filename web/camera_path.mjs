@@ -35,6 +35,8 @@ import * as math from "./camera_math.mjs";
  * @property {number[]} [look_at] the point to face
  * @property {number} [roll_degrees] with look_at only, default 0
  * @property {number} [fov_degrees] horizontal angle of view
+ * @property {number[]} [handle_in] / handle_out: control points of the Bezier curves to and from the key, from its
+ *   position; absent: the automatic tangent
  * @property {{position: string, rotation: string, lens: string}} easing of the segment after the key
  */
 
@@ -46,7 +48,10 @@ import * as math from "./camera_math.mjs";
  * @property {Keyframe[]} keys
  * @property {number[]|null} look_at
  * @property {boolean} loop
+ * @property {number[][]} speed [time, speed] of the speed graph's points; none: even
  */
+
+/** @typedef {{start: number, plan: Plan}} Shot a plan that begins at a share of the clip */
 
 /**
  * @typedef {Object} CameraPath a planned path: the document that the builder's widget stores
@@ -59,6 +64,7 @@ import * as math from "./camera_math.mjs";
  * @property {number} height
  * @property {number} [frame_count] with plan
  * @property {Plan} [plan]
+ * @property {Shot[]} [shots] several plans, one after the other, instead of plan
  * @property {{world_from_cam: number[], K: number[]}[]} [frames] the baked form instead of frame_count and plan
  */
 
@@ -110,6 +116,10 @@ const MOST_PIXELS = 1_000_000;
 const MOST_FRAMES = 100_000;
 const MOST_MOVES = 64;
 const MOST_KEYS = 1024;
+const MOST_SHOTS = 64;
+const MOST_SPEED_POINTS = 256;
+const LARGEST_SPEED = 1000;
+const SMALLEST_AREA = 1e-6;
 const KEY_SPACING = 1e-6;
 const LARGEST_NUMBER = 1e300;
 const LARGEST_LENGTH = 1e6;
@@ -137,7 +147,7 @@ const SHAKE_FPS_RANGE = [1e-3, 1e6];
 
 /** @returns {Plan} a plan without moves and keys: a camera that stands still */
 export function defaultPlan() {
-  return { fov_degrees: 60, depth: 1, moves: [], keys: [], look_at: null, loop: false };
+  return { fov_degrees: 60, depth: 1, moves: [], keys: [], look_at: null, loop: false, speed: [] };
 }
 
 /** @returns {CameraPath} 81 frames of 832 x 480 at 16 fps in near_depth, defaultPlan() */
@@ -237,6 +247,7 @@ export function validatePlan(value, where = "plan") {
     keys: checkList(`${where}.keys`, given.keys, MOST_KEYS).map((v, i) => checkKeyframe(`${where}.keys[${i}]`, v)),
     look_at: given.look_at === null ? null : checkPoint(`${where}: look_at`, given.look_at, LARGEST_LENGTH),
     loop: checkBoolean(`${where}: loop`, given.loop),
+    speed: checkSpeed(`${where}: speed`, given.speed),
   };
   checkTogether(where, plan);
   return plan;
@@ -250,8 +261,9 @@ export function validatePlan(value, where = "plan") {
 export function validatePath(value) {
   const noun = "the camera path";
   checkObject(noun, value);
-  const planned = Object.hasOwn(value, "frame_count") || Object.hasOwn(value, "plan");
-  checkKeys(noun, value, [...PATH_KEYS, ...(planned ? ["frame_count", "plan"] : ["frames"])], []);
+  const planned = ["frame_count", "plan", "shots"].some((name) => Object.hasOwn(value, name));
+  const plans = Object.hasOwn(value, "shots") ? "shots" : "plan";
+  checkKeys(noun, value, [...PATH_KEYS, ...(planned ? ["frame_count", plans] : ["frames"])], []);
   if (value.format !== FORMAT || value.version !== VERSION) {
     throw new Error(
       `expected format "${FORMAT}" version ${VERSION}, got ${shown(value.format)} version ${shown(value.version)}`,
@@ -268,7 +280,24 @@ export function validatePath(value) {
   };
   if (!planned) return { ...path, frames: checkFrames(value.frames) };
   const frameCount = checkWhole(`${noun}'s frame_count`, value.frame_count, 1, MOST_FRAMES);
-  return { ...path, frame_count: frameCount, plan: validatePlan(value.plan) };
+  const own = plans === "shots" ? { shots: checkShots(value.shots) } : { plan: validatePlan(value.plan) };
+  return { ...path, frame_count: frameCount, ...own };
+}
+
+/**
+ * The number of the first frame of each shot, and behind them the number of all frames.
+ * @param {Shot[]} shots
+ * @param {number} frameCount
+ * @returns {number[]}
+ * @throws {Error} where a shot has no frame
+ */
+export function firstFrames(shots, frameCount) {
+  const firsts = [...shots.map(({ start }) => Math.floor(start * frameCount + 0.5)), frameCount];
+  shots.forEach((_, i) => {
+    if (firsts[i + 1] > firsts[i]) return;
+    throw new Error(`shots[${i}] has none of the clip's ${frameCount} frames: begin it earlier, or the next later`);
+  });
+  return firsts;
 }
 
 /** @param {string} text @returns {CameraPath} as validatePath @throws {Error} one sentence */
@@ -280,6 +309,41 @@ export function parsePath(text) {
     throw new Error(`the camera path is not JSON: ${error.message.replace(/\s+/g, " ").slice(0, 200)}`, { cause: error });
   }
   return validatePath(value);
+}
+
+function checkShots(value) {
+  const shots = checkList("shots", value, MOST_SHOTS).map((shot, number) => {
+    const where = `shots[${number}]`;
+    checkKeys(`${where}: the shot`, checkObject(`${where}: the shot`, shot), ["start", "plan"], []);
+    const start = checkNumber(`${where}: start`, shot.start, 0, 1);
+    return { start, plan: validatePlan(shot.plan, `${where}: plan`) };
+  });
+  if (!shots.length) throw new Error("shots is a list with at least one shot, got none");
+  if (shots[0].start !== 0) throw new Error(`shots[0]: start is 0, got ${shots[0].start}`);
+  shots.slice(1).forEach(({ start }, i) => {
+    if (start > shots[i].start) return;
+    throw new Error(`shots[${i + 1}]: start is later than that of the shot before it, got ${start}`);
+  });
+  return shots;
+}
+
+function checkSpeed(noun, value) {
+  const points = checkList(noun, value, MOST_SPEED_POINTS).map((point, number) => {
+    const where = `${noun}[${number}]`;
+    if (!Array.isArray(point) || point.length !== 2) {
+      throw new Error(`${where} is a list of 2 numbers, time and speed, got ${shown(point)}`);
+    }
+    return [checkNumber(`${where}: time`, point[0], 0, 1), checkNumber(`${where}: speed`, point[1], 0, LARGEST_SPEED)];
+  });
+  points.slice(1).forEach(([time], i) => {
+    if (time - points[i][0] >= KEY_SPACING) return;
+    const spacing = `at least ${KEY_SPACING} later than that of the point before it`;
+    throw new Error(`${noun}[${i + 1}]: time is ${spacing}, got ${time}`);
+  });
+  if (points.length && speedAreas(points).areas.at(-1) < SMALLEST_AREA) {
+    throw new Error(`${noun} stands still all the time: some point has a speed above 0`);
+  }
+  return points;
 }
 
 function checkMove(where, value) {
@@ -313,7 +377,7 @@ function checkAmount(where, name, key, value) {
 }
 
 function checkKeyframe(where, value) {
-  const fields = ["rotation_degrees", "look_at", "roll_degrees", "fov_degrees", "easing"];
+  const fields = ["rotation_degrees", "look_at", "roll_degrees", "fov_degrees", "handle_in", "handle_out", "easing"];
   checkKeys(`${where}: the key`, checkObject(`${where}: the key`, value), ["time", "position"], fields);
   const key = {
     time: checkNumber(`${where}: time`, value.time, 0, 1),
@@ -331,6 +395,9 @@ function checkKeyframe(where, value) {
   }
   if ((value.fov_degrees ?? null) !== null) {
     key.fov_degrees = checkNumber(`${where}: fov_degrees`, value.fov_degrees, ...FOV_RANGE_DEGREES);
+  }
+  for (const name of ["handle_in", "handle_out"]) {
+    if ((value[name] ?? null) !== null) key[name] = checkPoint(`${where}: ${name}`, value[name], LARGEST_LENGTH);
   }
   checkOrientation(where, key, roll);
   return { ...key, easing: checkEasing(where, withDefault(value.easing, "linear")) };
@@ -535,6 +602,7 @@ function shown(value) {
 export function evaluatePlan(plan, { frameCount, fps, width, height }) {
   const checked = validatePlan(plan);
   checkWhole("frame_count", frameCount, 1, MOST_FRAMES);
+  const progressAt = progressAlong(checked.speed);
   const motionAt = baseMotion(checked);
   const focalAt = baseFocal(checked);
   const shakes = checked.moves
@@ -542,7 +610,7 @@ export function evaluatePlan(plan, { frameCount, fps, width, height }) {
     .map((planned) => shake(planned, checked, frameCount, fps));
   const cameras = { world_from_cam: [], K: [] };
   for (let frame = 0; frame < frameCount; frame += 1) {
-    const progress = frame / Math.max(frameCount - 1, 1);
+    const progress = progressAt(frame / Math.max(frameCount - 1, 1));
     const [moved, factor] = applyMoves(checked, progress, motionAt(progress));
     const faced = faceLock(checked, frame, moved);
     cameras.world_from_cam.push(shakes.reduce((motion, jitter) => math.multiplyMotions(motion, jitter(frame)), faced));
@@ -561,7 +629,70 @@ export function evaluatePath(path) {
     };
   }
   const { frame_count: frameCount, fps, width, height } = path;
+  if (path.shots) return evaluateShots(path.shots, { frameCount, fps, width, height });
   return evaluatePlan(path.plan, { frameCount, fps, width, height });
+}
+
+function evaluateShots(shots, clip) {
+  const firsts = firstFrames(shots, clip.frameCount);
+  const cameras = { world_from_cam: [], K: [] };
+  shots.forEach(({ plan }, i) => {
+    try {
+      const made = evaluatePlan(plan, { ...clip, frameCount: firsts[i + 1] - firsts[i] });
+      cameras.world_from_cam.push(...made.world_from_cam);
+      cameras.K.push(...made.K);
+    } catch (error) {
+      throw new Error(`shots[${i}]: ${error.message}`, { cause: error });
+    }
+  });
+  return cameras;
+}
+
+/**
+ * The share of the path that is done at a share of the clip, as a plan's speed graph has it.
+ * @param {number[][]} speed
+ * @returns {(time: number) => number}
+ */
+export function progressAlong(speed) {
+  if (!speed.length) return (time) => time;
+  const { points, areas } = speedAreas(speed);
+  return (time) => {
+    if (time >= 1) return 1;
+    let i = 0;
+    while (i + 2 < points.length && points[i + 1][0] <= time) i += 1;
+    const [since, span] = [time - points[i][0], points[i + 1][0] - points[i][0]];
+    const gain = (points[i + 1][1] - points[i][1]) / span;
+    return clamp((areas[i] + since * (points[i][1] + 0.5 * gain * since)) / areas.at(-1));
+  };
+}
+
+/**
+ * The share of the clip at which a share of the path is done: the first of them where the path stands still.
+ * @param {number[][]} speed
+ * @returns {(progress: number) => number}
+ */
+export function timeAlong(speed) {
+  if (!speed.length) return (progress) => progress;
+  const progressAt = progressAlong(speed);
+  return (progress) => {
+    let [low, high] = [0, 1];
+    for (let step = 0; step < 48; step += 1) {
+      const middle = 0.5 * (low + high);
+      [low, high] = progressAt(middle) < progress ? [middle, high] : [low, middle];
+    }
+    return progress >= 1 ? 1 : low;
+  };
+}
+
+/** The points of a speed graph from the beginning of the clip to its end, and the area under it up to each. */
+function speedAreas(speed) {
+  const [first, last] = [speed[0], speed.at(-1)];
+  const points = [...(first[0] > 0 ? [[0, first[1]]] : []), ...speed, ...(last[0] < 1 ? [[1, last[1]]] : [])];
+  const areas = [0];
+  for (let i = 1; i < points.length; i += 1) {
+    areas.push(areas[i - 1] + 0.5 * (points[i][1] + points[i - 1][1]) * (points[i][0] - points[i - 1][0]));
+  }
+  return { points, areas };
 }
 
 /** The motion and the factor of the focal length after all moves but handheld. */
@@ -678,25 +809,30 @@ const MOTIONS = {
 
 /** progress -> motion on the path through the plan's keys. */
 function baseMotion(plan) {
-  const keys = meetsItself(plan) ? plan.keys.slice(0, -1) : plan.keys;
+  const keys = openKeys(plan);
   if (!keys.length) return math.identityMotion;
   const times = keys.map((key) => key.time);
   const places = segmentsBetween(times, keys.map((key) => key.easing.position), plan.loop);
   const turns = segmentsBetween(times, keys.map((key) => key.easing.rotation), plan.loop);
-  const placeAt = vectorCurve(keys.map((key) => key.position), places);
+  const placeAt = vectorCurve(keys.map((key) => key.position), places, keys);
   const turnAt = rotationCurve(keys.map(keyRotation), turns);
   return (progress) => math.fromRotationTranslation(turnAt(progress), placeAt(progress));
 }
 
 /** progress -> focal length in picture widths. */
 function baseFocal(plan) {
-  const all = meetsItself(plan) ? plan.keys.slice(0, -1) : plan.keys;
-  const keys = all.filter((key) => key.fov_degrees !== undefined);
+  const keys = openKeys(plan).filter((key) => key.fov_degrees !== undefined);
   const logFocal = (fov) => Math.log(0.5 / Math.tan(0.5 * radians(fov)));
   if (!keys.length) return () => Math.exp(logFocal(plan.fov_degrees));
   const segments = segmentsBetween(keys.map((key) => key.time), keys.map((key) => key.easing.lens), plan.loop);
   const curve = vectorCurve(keys.map((key) => [logFocal(key.fov_degrees)]), segments);
   return (progress) => Math.exp(curve(progress)[0]);
+}
+
+/** The keys, of two that stand for the same moment of a loop the first, with the last one's way in. */
+function openKeys(plan) {
+  if (!meetsItself(plan)) return plan.keys;
+  return [{ ...plan.keys[0], handle_in: plan.keys.at(-1).handle_in }, ...plan.keys.slice(1, -1)];
 }
 
 function keyRotation({ position, rotation_degrees: turns, look_at: point, roll_degrees: roll }) {
@@ -754,18 +890,25 @@ function tangents({ closed, span, joined }, slopes) {
   });
 }
 
-/** progress -> the cubic Hermite curve through vectors of any length. */
-function vectorCurve(vectors, segments) {
+/** progress -> the cubic Hermite curve through vectors of any length; a handle is a third of velocity times span. */
+function vectorCurve(vectors, segments, handles = []) {
   if (!segments.span.length) return () => [...vectors[0]];
   const ends = segments.closed ? [...vectors, vectors[0]] : vectors;
   const slopes = segments.span.map((span, i) => ends[i].map((value, axis) => (ends[i + 1][axis] - value) / span));
   const velocities = tangents(segments, slopes);
+  const scaled = (vector, factor) => vector.map((value) => value * factor);
+  const leaving = segments.span.map((span, i) =>
+    handles[i]?.handle_out ? scaled(handles[i].handle_out, 3) : scaled(velocities[i], span));
+  const arriving = segments.span.map((span, i) => {
+    const into = handles[(i + 1) % handles.length]?.handle_in;
+    return into ? scaled(into, -3) : scaled(velocities[i + 1], span);
+  });
   return (progress) => {
     const [i, s] = segmentAt(segments, progress);
-    const [rest, span] = [1 - s, segments.span[i]];
+    const rest = 1 - s;
     return ends[i].map((value, axis) => {
-      const start = (1 + 2 * s) * value + s * span * velocities[i][axis];
-      const end = (1 + 2 * rest) * ends[i + 1][axis] - rest * span * velocities[i + 1][axis];
+      const start = (1 + 2 * s) * value + s * leaving[i][axis];
+      const end = (1 + 2 * rest) * ends[i + 1][axis] - rest * arriving[i][axis];
       return rest * rest * start + s * s * end;
     });
   };

@@ -183,7 +183,7 @@ def _planned(options: argparse.Namespace) -> Trajectory:
     try:
         values = parse_object("the camera path", shared.read_path_text(options.plan))
         clip = _given(options, *_CLIP)
-        if "plan" not in values:
+        if "plan" not in values and "shots" not in values:
             raise ValueError("it holds no plan; `trajectory convert` takes paths that are made already")
         if "frames" in clip:
             clip["frame_count"] = clip.pop("frames")

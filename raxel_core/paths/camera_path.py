@@ -1,7 +1,7 @@
 """The wire format "camera path v1": a trajectory as JSON, which the browser reads and writes too.
 
-A path is baked, with its `frames`, or planned, with a `plan` (`plan.CameraPlan`) sampled at `frame_count`
-frames.
+A path is baked, with its `frames`, or planned: a `plan` (`plan.CameraPlan`), or several of them as `shots`
+(`shots.Shot`), sampled at `frame_count` frames.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from ..geometry.camera import Camera, K_from_focal
 from ..geometry.trajectory import Trajectory
 from ..strict_json import check_keys, check_whole, finite_numbers, parse_object, shown
 from .plan import CameraPlan
+from .shots import build_shots, read_shots
 
 FORMAT = "raxel.camera_path"
 VERSION = 1
 
 _KEYS = ("format", "version", "fps", "unit", "name", "width", "height")
 _BAKED_KEYS = ("frames",)
-_PLANNED_KEYS = ("frame_count", "plan")
+_PLANNED_KEYS = ("frame_count", "plan", "shots")
 _FRAME_KEYS = ("world_from_cam", "K")
 # The largest width or height that a path may name: no picture is larger.
 _MOST_PIXELS = 1_000_000
@@ -59,7 +60,8 @@ def path_from_json(text: str, *, dtype: torch.dtype = torch.float32) -> Trajecto
     """The trajectory in a camera path v1 `text`, its cameras in `dtype`; ValueError with one sentence otherwise."""
     values = parse_object("the camera path", text)
     planned = any(key in values for key in _PLANNED_KEYS)
-    check_keys("the camera path", values, (*_KEYS, *(_PLANNED_KEYS if planned else _BAKED_KEYS)))
+    own = ("frame_count", "shots" if "shots" in values else "plan") if planned else _BAKED_KEYS
+    check_keys("the camera path", values, (*_KEYS, *own))
     _check_version(values)
     for name in ("unit", "name"):
         if not isinstance(values[name], str):
@@ -69,6 +71,10 @@ def path_from_json(text: str, *, dtype: torch.dtype = torch.float32) -> Trajecto
     unit, name = values["unit"], values["name"]
     if planned:
         frames = check_whole("the camera path's frame_count", values["frame_count"], 1, _MOST_FRAMES)
+        if "shots" in values:
+            return build_shots(
+                read_shots(values["shots"]), frames, hw=(height, width), fps=fps, dtype=dtype, unit=unit, name=name
+            )
         plan = CameraPlan.from_values(values["plan"])
         return plan.build(frames, hw=(height, width), fps=fps, dtype=dtype, unit=unit, name=name)
     motions, K = _read_frames(values["frames"], dtype)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from math import dist, pi, radians
+from math import dist, nan, pi, radians
 from typing import Any
 
 import torch
@@ -59,8 +59,9 @@ class Keyframe:
 
     `position` is in the path's unit. The camera is turned by `rotation_degrees` = (pan, tilt, roll), which is
     Ry(pan) Rx(tilt) Rz(roll), or faces the point `look_at` with a level horizon and then rolls by `roll_degrees`.
-    `fov_degrees` is the horizontal angle of view; without it the key says nothing of the lens. Raises ValueError that
-    names the field.
+    `fov_degrees` is the horizontal angle of view; without it the key says nothing of the lens. `handle_in` and
+    `handle_out`, in the path's unit and from `position`, are the control points of the Bezier curves to and from the
+    key; without one, that side of the key takes the automatic tangent. Raises ValueError that names the field.
     """
 
     time: float
@@ -69,6 +70,8 @@ class Keyframe:
     look_at: tuple[float, float, float] | None = None
     roll_degrees: float = 0.0
     fov_degrees: float | None = None
+    handle_in: tuple[float, float, float] | None = None
+    handle_out: tuple[float, float, float] | None = None
     easing: ChannelEasing = ChannelEasing()
 
     def __post_init__(self) -> None:
@@ -81,8 +84,9 @@ class Keyframe:
         }
         if self.rotation_degrees is not None:
             checked["rotation_degrees"] = check_point("rotation_degrees", self.rotation_degrees, LARGEST_ANGLE_DEGREES)
-        if self.look_at is not None:
-            checked["look_at"] = check_point("look_at", self.look_at, LARGEST_LENGTH)
+        for name in ("look_at", "handle_in", "handle_out"):
+            if getattr(self, name) is not None:
+                checked[name] = check_point(name, getattr(self, name), LARGEST_LENGTH)
         if self.fov_degrees is not None:
             checked["fov_degrees"] = check_number("fov_degrees", self.fov_degrees, *FOV_RANGE_DEGREES)
         for name, value in checked.items():
@@ -135,7 +139,7 @@ def base_motions(keys: Sequence[Keyframe], progress: Tensor, *, loop: bool) -> T
     places = _Segments.between(times, [key.easing.position for key in keys], loop)
     turns = _Segments.between(times, [key.easing.rotation for key in keys], loop)
     return se3.from_rotation_translation(
-        _rotations_at(rotations, turns, progress), _vectors_at(positions, places, progress)
+        _rotations_at(rotations, turns, progress), _vectors_at(positions, places, progress, handles=_handles_of(keys))
     )
 
 
@@ -214,17 +218,36 @@ class _Segments:
         return torch.where(total > 0.0, weighted / torch.where(total > 0.0, total, 1.0), 0.0)
 
 
-def _vectors_at(vectors: Tensor, segments: _Segments, progress: Tensor) -> Tensor:
-    """The cubic Hermite curve [F, C] through `vectors` [N, C] at `progress` [F]."""
+def _handles_of(keys: Sequence[Keyframe]) -> tuple[Tensor, Tensor]:
+    """`handle_in` and `handle_out` [N, 3] of the keys, NaN where a key has none."""
+    nothing = (nan, nan, nan)
+    rows = [(key.handle_in or nothing, key.handle_out or nothing) for key in keys]
+    into, out = torch.tensor(rows, dtype=torch.float64).unbind(1)
+    return into, out
+
+
+def _vectors_at(
+    vectors: Tensor, segments: _Segments, progress: Tensor, *, handles: tuple[Tensor, Tensor] | None = None
+) -> Tensor:
+    """The cubic Hermite curve [F, C] through `vectors` [N, C] at `progress` [F].
+
+    A handle [N, C] of a Bezier curve, where it is not NaN, is a third of the velocity times the segment's span.
+    """
     if not len(segments.span):
         return vectors.expand(len(progress), -1)
     ends = torch.cat((vectors, vectors[:1])) if segments.closed else vectors
     tangents = segments.tangents(ends.diff(dim=0) / segments.span[:, None])
+    spans = segments.span[:, None]
+    leaving, arriving = tangents[:-1] * spans, tangents[1:] * spans
+    if handles is not None:
+        into, out = (torch.cat((side, side[:1])) if segments.closed else side for side in handles)
+        leaving = torch.where(out[:-1].isnan(), leaving, 3.0 * out[:-1])
+        arriving = torch.where(into[1:].isnan(), arriving, -3.0 * into[1:])
     index, share = segments.at(progress)
-    span, s = segments.span[index, None], share[:, None]
+    s = share[:, None]
     rest = 1.0 - s
-    start = rest * rest * ((1.0 + 2.0 * s) * ends[index] + s * span * tangents[index])
-    end = s * s * ((1.0 + 2.0 * rest) * ends[index + 1] - rest * span * tangents[index + 1])
+    start = rest * rest * ((1.0 + 2.0 * s) * ends[index] + s * leaving[index])
+    end = s * s * ((1.0 + 2.0 * rest) * ends[index + 1] - rest * arriving[index])
     return start + end
 
 

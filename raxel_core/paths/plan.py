@@ -8,7 +8,7 @@ tests/golden/camera_paths.json.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from math import degrees, radians
 from typing import Any, TypeVar
@@ -52,6 +52,7 @@ from .moves import (
     move_motion,
 )
 from .shake import LARGEST_SEED, shake
+from .speed import SpeedGraph, check_speed_graph, progress_along
 
 MOST_MOVES = 64
 MOST_KEYS = 1024
@@ -138,7 +139,8 @@ class CameraPlan:
     subject that moves circle and face; `keys` the path on which the `moves` are laid, in order, each in the frame of
     the camera below it; `look_at` a point of the world that every camera faces, or None; `loop` makes the last camera
     the first: keys are closed, moves go there and back (in half the time each) unless they close by themselves, and
-    the shake takes whole cycles. Raises ValueError that names the field.
+    the shake takes whole cycles. `speed` is a graph (`speed.progress_along`) of how fast all of it but the shake runs
+    over the clip; the times of moves and keys count along the path. Raises ValueError that names the field.
     """
 
     fov_degrees: float = 60.0
@@ -147,6 +149,7 @@ class CameraPlan:
     keys: tuple[Keyframe, ...] = ()
     look_at: tuple[float, float, float] | None = None
     loop: bool = False
+    speed: SpeedGraph = ()
 
     def __post_init__(self) -> None:
         checked: dict[str, Any] = {
@@ -155,6 +158,7 @@ class CameraPlan:
             "moves": tuple(check_list("moves", self.moves, MOST_MOVES)),
             "keys": tuple(check_list("keys", self.keys, MOST_KEYS)),
             "look_at": None if self.look_at is None else check_point("look_at", self.look_at, LARGEST_LENGTH),
+            "speed": check_speed_graph("speed", self.speed),
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
@@ -187,6 +191,13 @@ class CameraPlan:
     def _meets_itself(self) -> bool:
         """Whether two keys of a loop stand at the same moment, the beginning and the end."""
         return self.loop and len(self.keys) > 1 and (self.keys[0].time, self.keys[-1].time) == (0.0, 1.0)
+
+    @property
+    def _open_keys(self) -> tuple[Keyframe, ...]:
+        """The keys, of two that stand for the same moment of a loop the first, with the last one's way in."""
+        if not self._meets_itself:
+            return self.keys
+        return (replace(self.keys[0], handle_in=self.keys[-1].handle_in), *self.keys[1:-1])
 
     @classmethod
     def from_values(cls, values: Any, *, where: str = "plan") -> CameraPlan:
@@ -223,7 +234,7 @@ class CameraPlan:
         """
         if frames < 1:
             raise ValueError(f"a trajectory has at least one frame, got {frames}")
-        motions, focal = self._moved(progress_of_frames(frames))
+        motions, focal = self._moved(progress_along(self.speed, progress_of_frames(frames)))
         motions = self._facing(motions)
         for move in self.moves:
             if move.move == "handheld":
@@ -236,8 +247,7 @@ class CameraPlan:
 
     def _moved(self, progress: Tensor) -> tuple[Tensor, Tensor]:
         """world_from_cam [F, 4, 4] and focal length [F] in picture widths, of the keys and all moves but handheld."""
-        # Of two keys that stand for the same moment of a loop the first is enough.
-        keys = self.keys[:-1] if self._meets_itself else self.keys
+        keys = self._open_keys
         motions = base_motions(keys, progress, loop=self.loop)
         log_focal = base_log_focal(keys, progress, loop=self.loop)
         if log_focal is None:

@@ -22,7 +22,7 @@ from raxel_core.paths.easing import EASINGS
 from raxel_core.paths.keyframes import ChannelEasing, Keyframe
 from raxel_core.paths.moves import MOVES
 from raxel_core.paths.plan import CameraPlan, PlannedMove
-from tests.camera_path_cases import CASES, GOLDEN, KEYS, REFUSED, document, golden, written
+from tests.camera_path_cases import CASES, GOLDEN, KEYS, PLANS, REFUSED, cut, document, golden, plans_of, shot, written
 
 F64 = torch.float64
 HW = (480, 832)
@@ -259,11 +259,86 @@ def test_moves_that_do_not_close_go_there_and_back() -> None:
     close(camera.center[4], [1, 0, 1])
 
 
-@pytest.mark.parametrize("case", [name for name, path in CASES.items() if path["plan"].get("loop")])
+@pytest.mark.parametrize("case", [name for name, path in CASES.items() if path.get("plan", {}).get("loop")])
 def test_the_loops_of_the_golden_file_close(case: str) -> None:
     frames = golden_file()["cases"][case]["frames"]
     close(torch.tensor(frames[-1]["world_from_cam"]), frames[0]["world_from_cam"], atol=1e-6)
     close(torch.tensor(frames[-1]["K"]), frames[0]["K"], atol=1e-6)
+
+
+# ---- handles, speed and shots
+
+
+def bezier(points: list[list[float]], share: float) -> Tensor:
+    """De Casteljau: means of means."""
+    level = torch.tensor(points, dtype=F64)
+    while len(level) > 1:
+        level = (1.0 - share) * level[:-1] + share * level[1:]
+    return level[0]
+
+
+def test_handles_are_control_points_of_bezier_curves() -> None:
+    out, into = [0.5, -1.0, 0.0], [0.0, 0.4, -0.7]
+    keys = [
+        {"time": 0, "position": PLACES[0], "handle_out": out},
+        {"time": 1, "position": PLACES[1], "handle_in": into},
+    ]
+    points = [PLACES[0], out, [b + h for b, h in zip(PLACES[1], into, strict=True)], PLACES[1]]
+    center = build({"keys": keys}, 9).center
+    close(center, torch.stack([bezier(points, frame / 8) for frame in range(9)]), atol=1e-12)
+
+
+def test_the_automatic_tangents_are_handles_of_a_third_of_velocity_times_span() -> None:
+    velocities = np.gradient(np.array(PLACES), TIMES, axis=0)
+    keys = path_of(PLACES)["keys"]
+    for number, key in enumerate(keys):
+        if number:
+            key["handle_in"] = (-velocities[number] * (TIMES[number] - TIMES[number - 1]) / 3).tolist()
+        if number + 1 < len(keys) and number != 1:  # one side that stays automatic
+            key["handle_out"] = (velocities[number] * (TIMES[number + 1] - TIMES[number]) / 3).tolist()
+    close(build({"keys": keys}).center, build(path_of(PLACES)).center, atol=1e-12)
+
+
+def test_a_loop_arrives_by_the_way_in_of_its_first_key() -> None:
+    first = {"position": [0, 0, 0], "handle_in": [-1, 0, 0]}
+    keys = [{"time": 0, **first}, {"time": 0.5, "position": [0, 0, 2], "handle_out": [1, 0, 0]}]
+    open_ended = build({"loop": True, "keys": keys}, 9).center
+    close(open_ended[6], bezier([[0, 0, 2], [1, 0, 2], [-1, 0, 0], [0, 0, 0]], 0.5), atol=1e-12)
+    meeting = build({"loop": True, "keys": [{**keys[0], "handle_in": [9, 9, 9]}, keys[1], {"time": 1, **first}]}, 9)
+    close(meeting.center, open_ended, atol=1e-12)
+
+
+def test_speed_is_the_area_under_its_graph() -> None:
+    # Speed 0 rising to 1 at the end: the way done grows with the square of the time.
+    ramp = build({"speed": [[0, 0], [1, 1]], "moves": [{"move": "truck", "amount": 2}]}, 9).center[:, 0]
+    close(ramp, [2 * (frame / 8) ** 2 for frame in range(9)], atol=1e-12)
+    # 1 until 1/4, falling to 3 at 3/4, 3 after: areas 1/4, 1 and 3/4, in all 2.
+    step = build({"speed": [[0.25, 1], [0.75, 3]], "moves": [{"move": "truck", "amount": 2}]}, 9).center[:, 0]
+    close(step[[0, 2, 4, 6, 8]], [0, 0.25, 0.25 + 0.375, 1.25, 2], atol=1e-12)
+
+
+def test_only_the_ratios_of_speeds_count() -> None:
+    plan = {"moves": [{"move": "arc"}, {"move": "zoom"}], "keys": KEYS}
+    graph = [[0, 1], [0.4, 3], [0.5, 0], [1, 2]]
+    tenfold = [[time, 10 * speed] for time, speed in graph]
+    a, b = (build({**plan, "speed": speed}) for speed in (graph, tenfold))
+    close(a.world_from_cam, b.world_from_cam)
+    close(build({**plan, "speed": [[0.3, 5]]}).world_from_cam, build(plan).world_from_cam)
+
+
+def test_a_shake_keeps_its_own_time() -> None:
+    shake = {"moves": [{"move": "handheld", "amount_degrees": 2}]}
+    close(build({**shake, "speed": [[0, 0], [1, 1]]}).world_from_cam, build(shake).world_from_cam)
+
+
+def test_each_shot_is_its_plan_in_its_frames() -> None:
+    pan, keys = {"moves": [{"move": "pan"}]}, {"keys": KEYS, "fov_degrees": 30}
+    path = cut(shot(0, pan), shot(0.4, keys), frame_count=10)
+    made = path_from_json(json.dumps(path), dtype=F64)
+    close(made.camera.world_from_cam[:4], build(pan, 4, fps=8).world_from_cam)
+    close(made.camera.world_from_cam[4:], build(keys, 6, fps=8).world_from_cam)
+    close(made.camera.K[4:], build(keys, 6, fps=8).K)
+    assert (made.fps, made.unit, made.camera.hw) == (8, "near_depth", (480, 832))
 
 
 # ---- shake
@@ -333,12 +408,13 @@ def test_the_golden_file_has_these_cases_and_no_other() -> None:
 
 
 def test_the_golden_file_covers_what_a_plan_can_say() -> None:
-    plans = [path["plan"] for path in CASES.values()]
+    plans = [plan for path in CASES.values() for plan in plans_of(path)]
     moves = [move for plan in plans for move in plan.get("moves", [])]
     keys = [key for plan in plans for key in plan.get("keys", [])]
     assert {move["move"] for move in moves} == set(MOVES)
     assert {move["easing"] for move in moves if "easing" in move} == set(EASINGS)
     fields = {"time", "position", "rotation_degrees", "look_at", "roll_degrees", "fov_degrees", "easing"}
+    fields |= {"handle_in", "handle_out"}
     assert {name for key in keys for name in key} == fields
     assert {name for plan in plans for name in plan} == set(CameraPlan().to_values())
 
@@ -355,9 +431,9 @@ def test_the_golden_frames(name: str) -> None:
     torch.testing.assert_close(K, torch.tensor([frame["K"] for frame in case["frames"]], dtype=F64), rtol=1e-9, atol=0)
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if "handheld" not in json.dumps(CASES[name]["plan"])])
+@pytest.mark.parametrize("name", [name for name, plan in PLANS.items() if "handheld" not in json.dumps(plan)])
 def test_a_plan_does_not_depend_on_the_frame_count(name: str) -> None:
-    few, many = (build(CASES[name]["plan"], frames, fps=fps) for frames, fps in ((17, 8.0), (81, 24.0)))
+    few, many = (build(PLANS[name], frames, fps=fps) for frames, fps in ((17, 8.0), (81, 24.0)))
     close(few.world_from_cam[::4], many.world_from_cam[::20])
     torch.testing.assert_close(few.K[::4], many.K[::20], rtol=1e-9, atol=0)
 
@@ -374,11 +450,12 @@ def test_refusals_are_one_sentence_that_names_the_key(name: str) -> None:
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_plan_is_its_values(name: str) -> None:
-    plan = CameraPlan.from_values(CASES[name]["plan"])
-    values = json.loads(json.dumps(plan.to_values()))
-    assert values == golden_file()["cases"][name]["values"]
-    assert CameraPlan.from_values(values) == plan
-    assert CameraPlan.from_values(values).to_values() == values
+    for plan, golden_values in zip(plans_of(CASES[name]), golden_file()["cases"][name]["values"], strict=True):
+        made = CameraPlan.from_values(plan)
+        values = json.loads(json.dumps(made.to_values()))
+        assert values == golden_values
+        assert CameraPlan.from_values(values) == made
+        assert CameraPlan.from_values(values).to_values() == values
 
 
 def test_a_plan_written_in_python_is_checked_as_well() -> None:

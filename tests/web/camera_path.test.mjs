@@ -8,6 +8,7 @@ import * as math from "../../web/camera_math.mjs";
 import * as camera from "../../web/camera_path.mjs";
 
 const golden = JSON.parse(readFileSync(new URL("../golden/camera_paths.json", import.meta.url), "utf8"));
+const plansOf = (path) => (path.shots ? path.shots.map(({ plan }) => plan) : [path.plan]);
 const CLIP = { frameCount: 9, fps: 8, width: 832, height: 480 };
 
 function close(actual, expected, tolerance, what) {
@@ -39,14 +40,14 @@ test("the nearest frame count is Python's", () => {
 });
 
 test("the cases use every move and every easing", () => {
-  const text = JSON.stringify(Object.values(golden.cases).map(({ path }) => path.plan));
+  const text = JSON.stringify(Object.values(golden.cases).map(({ path }) => path.plan ?? path.shots));
   for (const name of Object.keys(camera.MOVES)) assert.ok(text.includes(`"move":"${name}"`), name);
   for (const name of camera.EASINGS) assert.ok(text.includes(`"${name}"`), name);
 });
 
 for (const [name, { path, values, frames }] of Object.entries(golden.cases)) {
   test(`case: ${name}`, () => {
-    assert.deepEqual(camera.validatePlan(path.plan), values);
+    assert.deepEqual(plansOf(path).map((plan) => camera.validatePlan(plan)), values);
     const made = camera.evaluatePath(camera.parsePath(JSON.stringify(path)));
     assert.equal(made.world_from_cam.length, frames.length);
     frames.forEach((frame, number) => {
@@ -72,11 +73,13 @@ for (const [name, { text, names }] of Object.entries(golden.refused)) {
 test("a plan is checked into a deep copy that is checked into itself", () => {
   for (const { path } of Object.values(golden.cases)) {
     const before = JSON.stringify(path);
-    const plan = camera.validatePlan(path.plan);
-    assert.deepEqual(Object.keys(plan), Object.keys(camera.defaultPlan()));
-    assert.deepEqual(camera.validatePlan(plan), plan);
-    plan.moves.forEach((move) => Object.assign(move, { move: "changed" }));
-    plan.keys.forEach((key) => key.position.fill(7));
+    for (const plan of plansOf(camera.validatePath(path))) {
+      assert.deepEqual(Object.keys(plan), Object.keys(camera.defaultPlan()));
+      assert.deepEqual(camera.validatePlan(plan), plan);
+      plan.moves.forEach((move) => Object.assign(move, { move: "changed" }));
+      plan.keys.forEach((key) => [key.position, key.handle_in ?? [], key.handle_out ?? []].forEach((list) => list.fill(7)));
+      plan.speed.forEach((point) => point.fill(7));
+    }
     assert.equal(JSON.stringify(path), before);
   }
   assert.deepEqual(camera.validatePath(camera.defaultPath()), camera.defaultPath());
@@ -117,6 +120,13 @@ test("turning a loop on makes room for the way back", () => {
   close(motions.at(-1), motions[0], 1e-12, "the last camera");
   const short = camera.loopedPlan({ keys: keys.slice(0, 2) });
   close(short.keys.map(({ time }) => time), [0, 0.25], 1e-15, "times that leave room stay");
+});
+
+test("the time of a share of the path is the inverse of the share of a time", () => {
+  const speed = [[0.1, 0.5], [0.4, 3], [0.8, 0.2]];
+  const [there, back] = [camera.progressAlong(speed), camera.timeAlong(speed)];
+  for (const time of [0, 0.05, 0.3, 0.41, 0.79, 0.99, 1]) close([back(there(time))], [time], 1e-9, `time ${time}`);
+  assert.equal(camera.timeAlong([])(0.3), 0.3);
 });
 
 test("projection by hand", () => {
