@@ -1,0 +1,100 @@
+"""From radiance to a frame as a camera stores it: antialiasing, light motion blur, exposure, vignette, noise, tone."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .draws import Draws
+
+
+class Film(NamedTuple):
+    """The settings of B cameras."""
+
+    gain: Tensor  # [B] of the exposure that the meter finds
+    drift: Tensor  # [B] by which the exposure changes over the clip, in logarithm
+    balance: Tensor  # [B, 3]
+    saturation: Tensor  # [B]
+    contrast: Tensor  # [B]
+    vignette: Tensor  # [B]
+    noise: Tensor  # [B]
+    shutter: Tensor  # [B] share of the time between frames
+    sharpen: Tensor  # [B]
+    grain: Tensor  # [B] seed of the noise
+
+
+def draw_film(draws: Draws) -> Film:
+    """Cameras of B clips."""
+    return Film(
+        gain=draws.spread(low=0.7, high=1.45),
+        drift=0.12 * draws.signed() * draws.chance(of=0.4),
+        balance=1 + 0.07 * draws.signed(3),
+        saturation=draws.uniform(low=0.65, high=1.2),
+        contrast=draws.uniform(low=0.85, high=1.25),
+        vignette=draws.uniform(low=0.0, high=0.35) * draws.chance(of=0.7),
+        noise=draws.spread(low=0.002, high=0.025),
+        shutter=draws.uniform(low=0.02, high=0.3),
+        sharpen=draws.uniform(low=-0.1, high=0.6),
+        grain=draws.whole(below=2**30).int(),
+    )
+
+
+def develop(light: Tensor, film: Film) -> Tensor:
+    """Frames [B, 3, F, h, w] in [0, 1] of radiance of the same shape."""
+    b, _, frames, h, w = light.shape
+
+    def of(value: Tensor) -> Tensor:
+        return value.reshape(b, -1, 1, 1, 1)
+
+    luminance = (light * light.new_tensor([0.25, 0.6, 0.15])[:, None, None, None]).sum(1)
+    meter = torch.log(luminance + 1e-3).mean((1, 2, 3)).exp()
+    drift = torch.exp(film.drift[:, None] * torch.linspace(-0.5, 0.5, frames, device=light.device))
+    exposed = light * of(film.balance) * of(0.32 * film.gain / meter) * drift[:, None, :, None, None]
+    exposed = exposed * _vignette(film.vignette, h, w)[:, None, None]
+    grey = (exposed * light.new_tensor([0.25, 0.6, 0.15])[:, None, None, None]).sum(1, keepdim=True)
+    exposed = torch.lerp(grey, exposed, of(film.saturation)).clamp_min(0)
+    tone = exposed * (1 + exposed / 9) / (1 + exposed)  # Reinhard's curve, white at 3
+    stored = (tone * 1.28).clamp(0, 1) ** (of(film.contrast) / 2.2)
+    noise = _grain(film.grain, exposed.shape, light.device) * of(film.noise)
+    return _sharpened(stored + noise * (0.4 + 0.6 * (1 - stored)), film.sharpen).clamp(0, 1)
+
+
+def _vignette(amount: Tensor, h: int, w: int) -> Tensor:
+    """[B, h, w] factors that fall towards the corners."""
+    y = (torch.arange(h, device=amount.device) + 0.5) / h * 2 - 1
+    x = (torch.arange(w, device=amount.device) + 0.5) / w * 2 - 1
+    square = 0.5 * (y[:, None] ** 2 + x**2)
+    return 1 - amount[:, None, None] * square
+
+
+def _grain(seed: Tensor, shape: torch.Size, device: torch.device | str) -> Tensor:
+    """Noise [B, 3, F, h, w] of zero mean and unit deviation that depends on the seed and the place alone: an integer
+    hash (C. Wellons, lowbias32), its four bytes summed."""
+    count = math.prod(shape[1:])
+    x = torch.arange(count, device=device, dtype=torch.int32) + seed[:, None]
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B - 2**32)):
+        x = (x ^ ((x >> shift) & (2 ** (32 - shift) - 1))) * factor  # products wrap at 32 bits
+    x = x ^ ((x >> 16) & 0xFFFF)
+    total = (x & 255) + ((x >> 8) & 255) + ((x >> 16) & 255) + ((x >> 24) & 255)
+    return ((total.float() - 510) / 147.8).reshape(shape)
+
+
+def gathered(centres: Tensor, corners: Tensor) -> Tensor:
+    """One value a pixel from those at centres and at lower right corners [..., h, w]: the centre counts half, its four
+    corners an eighth each."""
+    up = torch.cat([corners[..., :1, :], corners[..., :-1, :]], -2)
+    both = corners + up
+    left = torch.cat([both[..., :1], both[..., :-1]], -1)
+    return 0.5 * centres + 0.125 * (both + left)
+
+
+def _sharpened(frames: Tensor, amount: Tensor) -> Tensor:
+    """Frames [B, 3, F, h, w] with their local contrast raised (or lowered) by `amount` [B]."""
+    b, c, f, h, w = frames.shape
+    padded = torch.nn.functional.pad(frames.reshape(b * c, f, h, w), (1, 1, 1, 1), mode="replicate")
+    cross = padded[..., 1:-1, :-2] + padded[..., 1:-1, 2:] + padded[..., :-2, 1:-1] + padded[..., 2:, 1:-1]
+    blurred = (0.5 * frames.reshape(b * c, f, h, w) + 0.125 * cross).reshape(frames.shape)
+    return frames + amount[:, None, None, None, None] * (frames - blurred)

@@ -1,0 +1,158 @@
+"""One clip a seed of a place like the world's, with its exact cameras and depth."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ...geometry.camera import Camera, K_from_fov
+from ..synthetic import NEAR_QUANTILE, SyntheticBatch, split_of
+from .draws import Draws
+from .film import Film, draw_film, gathered
+from .kernels import PLAIN, Kernels, compiled
+from .light import SHADOW_SIZE, Light, draw_light
+from .materials import MaterialBank, material_bank
+from .motion import MOTIONS, SHARES, Motion, draw_fov, draw_motion, is_clear, place_path, shortened
+from .objects import object_bank
+from .places import PLACES
+from .setting import Kit, Place
+from .shading import Shadows, rays_of, scene_tables
+from .solids import Solids, distances, without
+from .surfaces import Finish
+from .tracer import TILE, Views, picture, trace
+
+TEXTURES = {"train": 28, "validation": 8, "test": 8}  # of each material
+OBJECTS = {"train": 40, "validation": 10, "test": 10}  # of each kind
+BANK_SEEDS = {"train": 1, "validation": 2, "test": 3}
+SAMPLES = torch.tensor([[0.0, 0.0], [0.5, 0.5]])  # of a pixel, from its centre
+
+
+@dataclass(frozen=True)
+class WorldConfig:
+    """What the world's clips are. Angles in degrees, shares in [0, 1] in the order of PLACES and of MOTIONS."""
+
+    fov_degrees: tuple[float, float] = (32.0, 114.0)
+    place_shares: tuple[float, ...] = tuple(kind.share for kind in PLACES.values())
+    motion_shares: tuple[float, ...] = SHARES
+    fps: float = 8.0
+
+    def __post_init__(self) -> None:
+        for name, names in (("place_shares", PLACES), ("motion_shares", MOTIONS)):
+            shares = getattr(self, name)
+            if len(shares) != len(names) or abs(sum(shares) - 1) > 1e-6 or min(shares) < 0:
+                raise ValueError(f"{name} needs {len(names)} shares that sum to 1, got {shares}")
+
+
+WORLD = WorldConfig()
+
+
+class _Banks(NamedTuple):
+    kit: Kit
+    materials: MaterialBank
+
+
+class _Shot(NamedTuple):
+    """B clips before they are traced."""
+
+    place: Place
+    light: Light
+    film: Film
+    world_from_cam: Tensor  # [B, F, 4, 4]
+    K: Tensor  # [B, F, 3, 3]
+
+
+def render_world(
+    seeds: Sequence[int],
+    *,
+    frames: int = 17,
+    hw: tuple[int, int] = (64, 64),
+    config: WorldConfig = WORLD,
+    device: torch.device | str = "cpu",
+    fast: bool = False,
+) -> SyntheticBatch:
+    """One clip per seed; all seeds of one split. Lengths are metres; the sky's depth is 1000. `fast` compiles first.
+
+    ValueError where a seed is outside every split, the seeds mix splits, or a side is no multiple of 8.
+    """
+    if hw[0] % TILE or hw[1] % TILE:
+        raise ValueError(f"scenes of the world need sides that are multiples of {TILE}, got {hw}")
+    bank = _banks(split_of(seeds))
+    shot = _moved(_shot(seeds, bank, frames, hw, config), device)
+    kernels = compiled() if fast else PLAIN
+    light, depth = _expose(shot, bank.materials.texels.to(device), hw, kernels)
+    near = torch.quantile(depth.flatten(2), NEAR_QUANTILE, dim=2)
+    return SyntheticBatch(
+        kernels.develop(light, shot.film) * 2 - 1, Camera(shot.world_from_cam, shot.K, hw), depth, near
+    )
+
+
+@functools.cache
+def _banks(split: str) -> _Banks:
+    """The textures and objects of a split; no other split has any of them."""
+    materials = material_bank(TEXTURES[split], BANK_SEEDS[split])
+    return _Banks(Kit(object_bank(OBJECTS[split], BANK_SEEDS[split]), Finish(materials)), materials)
+
+
+def _shot(seeds: Sequence[int], bank: _Banks, frames: int, hw: tuple[int, int], config: WorldConfig) -> _Shot:
+    draws, building = Draws.of_seeds(seeds, 2)
+    kind = draws.choice(config.place_shares)
+    focus = torch.tensor([place.focus for place in PLACES.values()])[kind] * draws.uniform(low=0.7, high=1.3)
+    motion = draw_motion(draws, focus, frames, config.fps, config.motion_shares)
+    fov = draw_fov(draws, motion.kind, frames, config.fov_degrees)
+    place, world_from_cam = _clear(_places(bank.kit, building, kind, fov[:, 0]), motion, focus)
+    light = draw_light(draws, place.ground, place.ceiling, bank.materials)
+    return _Shot(place, light, draw_film(draws), world_from_cam, K_from_fov(fov, hw))
+
+
+def _places(kit: Kit, draws: Draws, kind: Tensor, fov: Tensor) -> Place:
+    """The place of every clip, each made by the maker of its kind."""
+    made, rows = [], []
+    for number, place in enumerate(PLACES.values()):
+        chosen = (kind == number).nonzero()[:, 0]
+        if len(chosen):
+            made.append(place.make(kit, draws.of(chosen), fov[chosen]))
+            rows.append(chosen)
+    back = torch.cat(rows).argsort()
+    solids = Solids(*(torch.cat(values)[back] for values in zip(*(place.solids for place in made), strict=True)))
+    rest = [torch.cat(values)[back] for values in zip(*(place[1:] for place in made), strict=True)]
+    return Place(solids, *rest)
+
+
+def _clear(place: Place, motion: Motion, focus: Tensor) -> tuple[Place, Tensor]:
+    """Takes away what stands in the camera's way, and shortens the path before what may not be taken away."""
+    solids, gap = place.solids, (0.09 * focus).clamp(0.06, 0.3)
+    apart = distances(solids, place_path(motion, torch.ones_like(focus))[..., :3, 3])  # [B, F, N]
+    thing = solids.item >= 0
+    item = solids.item.clamp_min(0)
+    met = ((apart.amin(1) < gap[:, None]) & thing).float()
+    met = torch.zeros_like(met).scatter_reduce(1, item, met, "amax").gather(1, item)
+    around_start = (apart[:, 0] < gap[:, None]) & ~thing
+    solids = without(solids, around_start | (thing & (met > 0)))
+    world_from_cam = shortened(motion, lambda path: is_clear(solids, path, gap, place.ground))
+    return place._replace(solids=solids), world_from_cam
+
+
+def _moved(value: _Shot, device: torch.device | str) -> _Shot:
+    """The same on a device, whatever it is nested of."""
+    return torch.utils._pytree.tree_map(lambda part: part.to(device), value)
+
+
+def _expose(shot: _Shot, texels: Tensor, hw: tuple[int, int], kernels: Kernels) -> tuple[Tensor, Tensor]:
+    """Radiance [B, 3, F, h, w] and depth at pixel centres [B, F, h, w]."""
+    place, light = shot.place, shot.light
+    b, frames = shot.K.shape[:2]
+    samples, size = SAMPLES.to(texels.device), (SHADOW_SIZE, SHADOW_SIZE)
+    cast = trace(place.solids, place.ground, light.view, size, samples[:1], kernels.meet)
+    shadows = Shadows(picture(cast.depth, size, 1).reshape(b, -1), light.view)
+    views = Views(shot.world_from_cam[..., :3, :3], shot.world_from_cam[..., :3, 3], shot.K)
+    hits = trace(place.solids, place.ground, views, hw, samples, kernels.meet)
+    scenes = scene_tables(place.solids, place.ground, place.floor, light)
+    seen = kernels.shade(hits, rays_of(hits, views), scenes, light, shadows, texels)
+    pixels = torch.stack([picture(channel, hw, 2) for channel in seen], 1)  # [B F, 3, 2, h, w]
+    pixels = gathered(pixels[:, :, 0], pixels[:, :, 1]).reshape(b, frames, 3, *hw).transpose(1, 2)
+    return pixels, picture(hits.depth, hw, 2)[:, 0].reshape(b, frames, *hw)
