@@ -18,6 +18,7 @@ from .framing import check_aspect
 from .geometry.camera import Camera
 from .latents.frames import check_frame_count, latent_times
 from .model.given_frames import StreamFrames, append_given
+from .model.reading import StreamMemory
 from .raxel_model import RaxelModel
 from .sampling import SOLVERS, Denoise, PairSchedule, Progress, Sigmas, Streams, draw_noise, guided
 
@@ -179,7 +180,11 @@ def _conditions(model: RaxelModel, sources: SourceBatch | None, hw: tuple[int, i
 
 
 def _denoiser(model: RaxelModel, conditions: _Conditions, on_block: Callable[[int], None] | None) -> Denoise:
-    """Turn the velocity network into a denoiser: data = x - sigma * velocity, given frames behind the noisy ones."""
+    """Turn the velocity network into a denoiser: data = x - sigma * velocity, given frames behind the noisy ones.
+
+    A network that reads one way computes what is read of a clean stream at the first step alone.
+    """
+    memory = StreamMemory()
 
     def denoise(x: Streams, sigmas: Sigmas) -> Streams:
         video = _with_clean(x.video, sigmas.video, conditions.images)
@@ -193,6 +198,7 @@ def _denoiser(model: RaxelModel, conditions: _Conditions, on_block: Callable[[in
             ray_time=rays.time,
             text=conditions.text,
             on_block=on_block,
+            memory=memory,
         )
         return Streams(
             x.video - sigmas.video * velocities[0][:, :, : x.video.shape[2]],

@@ -45,7 +45,7 @@ LADDER: dict[str, set[str] | None] = {
     "evaluation": {
         "geometry", "paths", "camera_io", "raxels", "sampling", "raxel_model", "denoising", "pipeline", "training",
     },
-    "benchmarks": {"geometry", "latents", "raxels", "camera_sockets", "model", "weights", "runtime"},
+    "benchmarks": {"geometry", "raxels", "camera_sockets", "latents", "model", "weights", "runtime", "training"},
     "cli": None,
     "__main__": {"cli"},
     "__init__": set(),
@@ -53,7 +53,10 @@ LADDER: dict[str, set[str] | None] = {
 MOST_ROOT_FILES = 9
 # Inside a room, each file may import those before it.
 FILE_LADDERS = {
-    "model": ["config", "given_frames", "rope", "attention", "sequence_parallel", "layers", "blocks", "transformer"],
+    "model": [
+        "config", "given_frames", "rope", "attention", "sequence_parallel", "layers", "reading", "blocks",
+        "transformer",
+    ],
     "weights": [
         "tensor_map", "quantization", "checkpoint", "state_dict", "streaming", "lora", "wan_layouts", "conversion",
     ],

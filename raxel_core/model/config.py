@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, fields
 
 ATTENTIONS = ("dsca", "joint")
 RAY_REPRESENTATIONS = ("raxel", "plucker")
 INTER_PROJECTIONS = ("self", "text", "new")
+READS = ("both", "one_way")
+RAY_ENTRIES = ("stream", "aligned")
 PLUCKER_CHANNELS = 6
 
 
@@ -21,6 +24,12 @@ class RaxelConfig:
     self-attention over both. `inter`: which projections the inter-modal stage uses ("self"-attention's, "text"
     cross-attention's, "new" ones of its own). `ray_representation`: "raxel" = a second stream of latents; "plucker"
     = Plücker maps joined to the video latents, one stream.
+
+    Four more are ours, and default to the paper. `reads`: "both" = the streams always read each other; "one_way" = a
+    stream without noise does not read one that has some, so that it is the same at every step of a sampler and its
+    keys and values are computed once. `ray_entry`: "stream" = rays enter their own stream alone; "aligned" = their
+    latents, resized to the video's grid, are also added to the video's tokens by a linear layer that starts at zero.
+    `rope_base` is the longest period of the rotary embedding over 2 pi, and `rope_scale` multiplies all positions.
 
     Raises ValueError when two numbers do not fit each other; the message holds both.
     """
@@ -37,11 +46,16 @@ class RaxelConfig:
     ray_representation: str = "raxel"
     inter: str = "self"
     eps: float = 1e-6
+    reads: str = "both"
+    ray_entry: str = "stream"
+    rope_base: float = 10000.0
+    rope_scale: float = 1.0
 
     def __post_init__(self) -> None:
         self._check_sizes()
         self._check_patch()
         self._check_choices()
+        self._check_rotation()
 
     def _check_sizes(self) -> None:
         for name in ("dim", "ffn_dim", "layers", "heads", "in_channels", "freq_dim"):
@@ -71,11 +85,26 @@ class RaxelConfig:
             ("attention", ATTENTIONS),
             ("ray_representation", RAY_REPRESENTATIONS),
             ("inter", INTER_PROJECTIONS),
+            ("reads", READS),
+            ("ray_entry", RAY_ENTRIES),
         ):
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} {getattr(self, name)!r} is not one of {', '.join(choices)}")
         if self.inter == "text" and self.text_dim is None:
             raise ValueError("inter 'text' needs the text projections, but text_dim is None")
+        if self.reads == "one_way" and (self.attention, self.ray_representation) != ("dsca", "raxel"):
+            raise ValueError(
+                "reads 'one_way' needs streams that are apart (attention 'dsca', ray_representation 'raxel'), "
+                f"got {self.attention!r} and {self.ray_representation!r}"
+            )
+        if self.ray_entry == "aligned" and self.ray_representation != "raxel":
+            raise ValueError(f"ray_entry 'aligned' needs a stream of raxels, not {self.ray_representation!r}")
+
+    def _check_rotation(self) -> None:
+        for name, least in (("rope_base", 1.0), ("rope_scale", 0.0)):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or isinstance(value, bool) or not least < value < math.inf:
+                raise ValueError(f"{name} must be a number above {least:g}, not {value!r}")
 
     @property
     def head_dim(self) -> int:

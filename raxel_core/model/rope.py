@@ -30,10 +30,13 @@ def covering_positions(tokens: int, video_tokens: int) -> Tensor:
     return torch.arange(tokens, dtype=torch.float64) * scale + (scale - 1) / 2
 
 
-def rotation_table(time: Tensor, rows: Tensor, columns: Tensor, *, head_dim: int) -> Tensor:
+def rotation_table(
+    time: Tensor, rows: Tensor, columns: Tensor, *, head_dim: int, base: float = THETA, scale: float = 1.0
+) -> Tensor:
     """Cosines and sines [B, T*h*w, 1, head_dim / 2, 2] (float32) that turn the channel pairs of each token.
 
-    `time` [B, T] (B = 1 when all samples share it), `rows` [h], `columns` [w]: positions in tokens.
+    `time` [B, T] (B = 1 when all samples share it), `rows` [h], `columns` [w]: positions in tokens, which `scale`
+    multiplies; pair i of an axis with n pairs turns by position / base^(i / n).
     Angles and their sines are computed in float64; the table lies on the device of `time`.
     """
     precise = in_float64(time)
@@ -42,9 +45,9 @@ def rotation_table(time: Tensor, rows: Tensor, columns: Tensor, *, head_dim: int
     width_t, width_y, width_x = axis_widths(head_dim)
     angles = torch.cat(
         (
-            _angles(precise, width_t)[:, :, None, None].expand(shape),
-            _angles(rows.to(precise), width_y)[None, None, :, None].expand(shape),
-            _angles(columns.to(precise), width_x)[None, None, None, :].expand(shape),
+            _angles(scale * precise, width_t, base)[:, :, None, None].expand(shape),
+            _angles(scale * rows.to(precise), width_y, base)[None, None, :, None].expand(shape),
+            _angles(scale * columns.to(precise), width_x, base)[None, None, None, :].expand(shape),
         ),
         dim=-1,
     )  # [B, T, h, w, head_dim / 2]
@@ -77,7 +80,7 @@ def in_float64(x: Tensor) -> Tensor:
     return x.to(torch.float64) if x.device.type in FLOAT64_DEVICES else x.cpu().to(torch.float64)
 
 
-def _angles(position: Tensor, width: int) -> Tensor:
-    """Angles [..., width / 2] in radians of positions [...] (float64): position / THETA^(2 i / width)."""
+def _angles(position: Tensor, width: int, base: float) -> Tensor:
+    """Angles [..., width / 2] in radians of positions [...] (float64): position / base^(2 i / width)."""
     exponent = torch.arange(0, width, 2, dtype=torch.float64, device=position.device) / width
-    return position.unsqueeze(-1) / THETA**exponent
+    return position.unsqueeze(-1) / base**exponent

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -13,7 +14,8 @@ from .attention import Attention, attend
 from .blocks import Conditioning, SingleStreamBlock, TwoStreamBlock
 from .config import RaxelConfig
 from .layers import Factory, FeedForward, Head, TimeEmbedding, cast_to, sinusoidal_embedding
-from .rope import covering_positions, rotation_table
+from .reading import Kept, StreamMemory, one_way
+from .rope import axis_widths, covering_positions, rotation_table
 from .sequence_parallel import TokenShares
 
 if TYPE_CHECKING:
@@ -72,6 +74,8 @@ class RaxelTransformer(nn.Module):
         else:
             self.video_modality = make.parameter(dim)
             self.ray_modality = make.parameter(dim)
+            if config.ray_entry == "aligned":
+                self.ray_to_video = make.patches(channels, config)
             block = TwoStreamBlock
         self.blocks = nn.ModuleList(block(config, make=make, attention=attention) for _ in range(config.layers))
         self.video_head = Head(config, channels, make=make)
@@ -88,13 +92,16 @@ class RaxelTransformer(nn.Module):
         ray_time: Tensor | None = None,
         text: Tensor | None = None,
         on_block: Callable[[int], None] | None = None,
+        memory: StreamMemory | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Velocities (noise - data) of both streams, in the shapes and dtypes of `video` and `rays`.
 
         `video` [B, C, T, h, w] and `rays` [B, C, Tr, hr, wr] latents (Plücker maps [B, 6, T, h, w] if the model is
         of that kind), `video_sigma` [B, T] and `ray_sigma` [B, Tr] noise levels of each frame (1 noise, 0 data),
         `video_time` [T] or [B, T] and `ray_time` latent times of the frames (0, 1, 2, ... unless given), `text`
-        [B, M, text_dim]; `on_block(i)` is called before block i and may raise to stop.
+        [B, M, text_dim]; `on_block(i)` is called before block i and may raise to stop. Where the network reads one way
+        and one stream is clean, that stream's velocity is 0, and with `memory` what the other one reads of it is
+        computed at the first of several calls alone: the same memory is given to all steps of one sampler.
 
         Raises ValueError when shapes do not fit. A batch that fits computes in the weights' dtype, or autocast's.
         """
@@ -109,8 +116,9 @@ class RaxelTransformer(nn.Module):
         else:
             run = self._run_two
         text = None if text is None else self.text_embedding(text.to(dtype))
+        stop = on_block or (lambda index: None)
         v_video, v_rays = run(
-            video.to(dtype), rays.to(dtype), (video_sigma, ray_sigma), (video_time, ray_time), text, on_block
+            video.to(dtype), rays.to(dtype), (video_sigma, ray_sigma), (video_time, ray_time), text, stop, memory
         )
         return v_video.to(video.dtype), v_rays.to(rays.dtype)
 
@@ -121,26 +129,59 @@ class RaxelTransformer(nn.Module):
         sigmas: tuple[Tensor, Tensor],
         times: tuple[Tensor, Tensor],
         text: Tensor | None,
-        on_block: Callable[[int], None] | None,
+        on_block: Callable[[int], None],
+        memory: StreamMemory | None,
     ) -> tuple[Tensor, Tensor]:
+        reading = one_way(*sigmas) if self.config.reads == "one_way" else None
+        if reading is not None and self.sequence_group is not None:
+            reading = reading._replace(clean=None)  # processes exchange the tokens of both streams at once
         v = _enter(self.patch_embedding(video), sigmas[0], self.time_embedding, self.time_projection)
         r = _enter(self.ray_patch_embedding(rays), sigmas[1], self.ray_time_embedding, self.ray_time_projection)
         x_video = v.tokens + cast_to(self.video_modality, v.tokens)
         x_rays = r.tokens + cast_to(self.ray_modality, r.tokens)
+        if self.config.ray_entry == "aligned" and (reading is None or reading.clean != "video"):
+            added = self._aligned(rays, times, video)
+            x_video = x_video + (added if reading is None else added * reading.video.to(added))
         rotations = (self._rotation(times[0], v.grid, v.grid), self._rotation(times[1], r.grid, v.grid))
         shares = None
         if self.sequence_group is not None:
             shares = TokenShares(self.sequence_group, self.config.heads, (v.grid, r.grid))
             x_video, x_rays = shares.take(x_video, 0), shares.take(x_rays, 1)
             rotations = (shares.take(rotations[0], 0), shares.take(rotations[1], 1))
-        condition = Conditioning(v.projected, r.projected, _join_rotations(*rotations), text, shares)
+        condition = Conditioning(v.projected, r.projected, _join_rotations(*rotations), text, shares, reading)
+        kept = self._kept(memory, condition, (x_video, x_rays))
         for index, block in enumerate(self.blocks):
-            if on_block is not None:
-                on_block(index)
-            x_video, x_rays = self._run_block(block, x_video, x_rays, condition)
+            on_block(index)
+            last = index + 1 == len(self.blocks)
+            x_video, x_rays = self._run_block(block, x_video, x_rays, condition, kept[index], last)
         if shares is not None:
             x_video, x_rays = shares.gather(x_video, 0), shares.gather(x_rays, 1)
-        return self.video_head(x_video, v.embedding, v.grid), self.ray_head(x_rays, r.embedding, r.grid)
+        clean = None if reading is None else reading.clean
+        return (
+            torch.zeros_like(video) if clean == "video" else self.video_head(x_video, v.embedding, v.grid),
+            torch.zeros_like(rays) if clean == "rays" else self.ray_head(x_rays, r.embedding, r.grid),
+        )
+
+    def _kept(
+        self, memory: StreamMemory | None, condition: Conditioning, tokens: tuple[Tensor, Tensor]
+    ) -> Sequence[Kept | None]:
+        """Where each block keeps the keys and values of the clean stream; None where nothing is kept."""
+        reading, layers = condition.reading, len(self.blocks)
+        if memory is None or reading is None or reading.clean is None:
+            return [None] * layers
+        split = tokens[0].shape[1]
+        if reading.clean == "video":
+            return memory.of((tokens[0], condition.video, condition.rotation[:, :split], condition.text), layers)
+        return memory.of((tokens[1], condition.rays, condition.rotation[:, split:], None), layers)
+
+    def _aligned(self, rays: Tensor, times: tuple[Tensor, Tensor], video: Tensor) -> Tensor:
+        """What the rays add to the video's tokens [B, L, dim] at their own place: each frame of the video takes the
+        mean of the ray frames of its latent time, nothing where there is none."""
+        same = (times[0][:, :, None] == times[1][:, None]).to(rays.dtype)  # [1 or B, T, Tr]
+        share = (same / same.sum(-1, keepdim=True).clamp_min(1)).expand(rays.shape[0], -1, -1)
+        resized = F.interpolate(rays.float(), size=(rays.shape[2], *video.shape[3:]), mode="trilinear").to(rays.dtype)
+        of_frames = torch.einsum("btu,bcuhw->bcthw", share, resized)
+        return self.ray_to_video(of_frames).flatten(2).transpose(1, 2)
 
     def _run_single(
         self,
@@ -149,7 +190,8 @@ class RaxelTransformer(nn.Module):
         sigmas: tuple[Tensor, Tensor],
         times: tuple[Tensor, Tensor],
         text: Tensor | None,
-        on_block: Callable[[int], None] | None,
+        on_block: Callable[[int], None],
+        memory: StreamMemory | None,
     ) -> tuple[Tensor, Tensor]:
         """Plücker maps join the latents by channels: a convolution over both is the sum of one over each."""
         if self.sequence_group is not None:
@@ -165,12 +207,11 @@ class RaxelTransformer(nn.Module):
             text=text,
         )
         for index, block in enumerate(self.blocks):
-            if on_block is not None:
-                on_block(index)
+            on_block(index)
             x = self._run_block(block, x, condition)
         return self.video_head(x, v.embedding, v.grid), self.ray_head(x, r.embedding, v.grid)
 
-    def _run_block(self, block: nn.Module, *args: Tensor | Conditioning) -> Any:
+    def _run_block(self, block: nn.Module, *args: Tensor | Conditioning | Kept | bool | None) -> Any:
         if self.gradient_checkpointing and torch.is_grad_enabled():
             return checkpoint(block, *args, use_reentrant=False)
         return block(*args)
@@ -178,7 +219,10 @@ class RaxelTransformer(nn.Module):
     def _rotation(self, time: Tensor, grid: Grid, video_grid: Grid) -> Tensor:
         rows = covering_positions(grid[1], video_grid[1])
         columns = covering_positions(grid[2], video_grid[2])
-        return rotation_table(time, rows, columns, head_dim=self.config.head_dim)
+        config = self.config
+        return rotation_table(
+            time, rows, columns, head_dim=config.head_dim, base=config.rope_base, scale=config.rope_scale
+        )
 
     def _compute_dtype(self, video: Tensor) -> torch.dtype:
         """Autocast's dtype, else that of the weights; layers that cast their own weights follow the input."""
@@ -216,17 +260,38 @@ class RaxelTransformer(nn.Module):
             raise ValueError(f"text has shape {tuple(text.shape)}, expected {expected}")
 
 
-def initialize(model: RaxelTransformer, *, gate: float, generator: torch.Generator) -> None:
+def initialize(
+    model: RaxelTransformer, *, gate: float, generator: torch.Generator, attention_prior: float = 0.0
+) -> None:
     """Fill `model` for training from scratch, on its device; `gate` is the start of the inter-modal gates.
 
     Xavier weights and zero biases, residual projections scaled by 1 / sqrt(2 layers), AdaLN that starts as the
-    identity (shift 0, scale 0, gate 1, whatever the noise level), heads that start at zero velocity.
+    identity (shift 0, scale 0, gate 1, whatever the noise level), heads that start at zero velocity. An
+    `attention_prior` above 0 is the bias of self-attention's q and k in the channels that turn fastest with time, row
+    and column, so that each token begins by reading its own place and those near it.
     """
     for name, parameter in model.named_parameters():
         _fill(name, parameter.data, generator, layers=model.config.layers, gate=gate)
+    if attention_prior:
+        channels = prior_channels(model.config.head_dim, model.config.heads)
+        for name, parameter in model.named_parameters():
+            if name.endswith(("self_attn.q.bias", "self_attn.k.bias")):
+                parameter.data[channels] = attention_prior
 
 
 RESIDUAL_OUTPUTS = ("attn.o.weight", "ffn.2.weight")
+ZERO_OUTPUTS = ("head.head.", "time_projection", "ray_to_video.")
+PRIOR_PAIRS = (2, 3, 3)  # of time, rows and columns, fastest first
+
+
+def prior_channels(head_dim: int, heads: int) -> Tensor:
+    """The channels [N] of all heads that hold the cosine of the fastest pairs of each axis (`PRIOR_PAIRS`): equal q
+    and k in them score sum of cos(angle of the offset), highest at a token's own place."""
+    first, of_head = 0, []
+    for pairs, width in zip(PRIOR_PAIRS, axis_widths(head_dim), strict=True):
+        of_head += [first + 2 * pair for pair in range(min(pairs, width // 2))]
+        first += width
+    return torch.tensor([head * head_dim + channel for head in range(heads) for channel in of_head])
 
 
 def _fill(name: str, weight: Tensor, generator: torch.Generator, *, layers: int, gate: float) -> None:
@@ -239,7 +304,7 @@ def _fill(name: str, weight: Tensor, generator: torch.Generator, *, layers: int,
             weight[:, (2, 5)] = 1.0
     elif leaf.endswith("modality"):
         weight.normal_(0.0, 0.02, generator=generator)
-    elif leaf == "bias" or "head.head." in name or "time_projection" in name:
+    elif leaf == "bias" or any(part in name for part in ZERO_OUTPUTS):
         weight.zero_()
     elif weight.ndim == 1:  # norms
         weight.fill_(1.0)
