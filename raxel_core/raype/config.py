@@ -97,6 +97,7 @@ class RayPETrainConfig(RunConfig):
     validation_clips: int = 100
     sampling_steps: int = 50
     nested: ClassVar[Mapping[str, Callable[[str], object]]] = {
+        **RunConfig.nested,
         "variant": RayPEVariant.from_json, "statistics": _statistics,
     }  # fmt: skip
 

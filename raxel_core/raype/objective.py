@@ -24,7 +24,6 @@ from ..sampling.schedule import shifted_sigmas
 from ..training.data import ClipPool, LatentClips
 from ..training.loss import NEAREST_DEPTH
 from ..training.raxel_objective import VIDEO_STD_FLOOR, floored
-from ..training.synthetic import SPLITS
 from .backbone import load_backbone, load_prompt, ray_wan, wan_state
 from .config import RayPETrainConfig
 from .encoding import RayFeatures
@@ -74,8 +73,7 @@ class RayPEObjective:
         self.model = ray_wan(transformer, config)
         self.pool = ClipPool(config, vae, cache)
         self.statistics = config.statistics or latent_statistics(vae, self.pool)
-        first = SPLITS["validation"].start
-        self.validation = self.pool.stored("validation", range(first, first + config.validation_clips))
+        self.validation = self.pool.validation()
 
     def to(self, device: torch.device) -> None:
         """Move the network and the prompt; batches are made on the CPU and moved whole."""

@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import ClassVar, TypeVar
 
 from ..model.config import TINY, RaxelConfig
+from .scene_sets import check_shares
 
 TASKS = ("pose", "camera", "joint")
+ERRORS = ("velocity", "denoised")
 Run = TypeVar("Run", bound="RunConfig")
+
+
+def _scene_shares(text: str) -> tuple[tuple[str, float], ...]:
+    """The `scenes` of a JSON object of shares by name."""
+    values = json.loads(text)
+    for name, share in values.items():
+        _check_type(f"scenes {name}", share, "float")
+    return tuple(values.items())
 
 
 @dataclass(frozen=True)
 class RunConfig:
     """What every run of the trainer has. Lengths in steps unless named otherwise; shares are in [0, 1].
 
-    Data: `clips` scenes from the train split, rendered once and cached, `easy_share` of them easy; `frames` and `hw`
-    of a clip. Loop: gradients clipped to `clip_norm`, `ema` is the decay of the weights' average (0: none is kept).
+    Data: a pool of `clips` scenes from the train split, `scenes` of each set (`scene_sets`), rendered once and cached.
+    After `clip_uses` rounds the pool is made of new scenes (0: it stays for ever). `frames` and `hw` of a clip.
+    Loop: gradients clipped to `clip_norm`, `ema` is the decay of the weights' average (0: none is kept).
     """
 
     name: str
@@ -29,7 +41,8 @@ class RunConfig:
     seed: int = 0
     clips: int = 65_536
     shard_clips: int = 1024
-    easy_share: float = 0.25
+    clip_uses: int = 0
+    scenes: tuple[tuple[str, float], ...] = (("easy", 0.25), ("room", 0.75))
     batch: int = 32
     clip_norm: float = 1.0
     ema: float = 0.998
@@ -38,12 +51,17 @@ class RunConfig:
     log_every: int = 50
     validate_every: int = 2000
     validation_clips: int = 256
+    validation_scenes: str = "room"
     save_every: int = 500
-    # Fields that are configurations of their own, and what reads them from JSON.
-    nested: ClassVar[Mapping[str, Callable[[str], object]]] = {}
+    # Fields that are JSON objects, and what reads them.
+    nested: ClassVar[Mapping[str, Callable[[str], object]]] = {"scenes": _scene_shares}
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hw", tuple(self.hw))
+        check_shares(dict(self.scenes))
+        check_shares({self.validation_scenes: 1.0})
+        if self.clip_uses < 0:
+            raise ValueError(f"clip_uses is 0 (for ever) or more, got {self.clip_uses}")
         if self.shard_clips % self.batch or self.clips % self.shard_clips:
             raise ValueError(
                 "clips must divide into shards and shards into batches, "
@@ -52,7 +70,7 @@ class RunConfig:
 
     def to_json(self) -> str:
         """The run as indented JSON."""
-        return json.dumps(asdict(self), indent=2)
+        return json.dumps(asdict(self) | {"scenes": dict(self.scenes)}, indent=2)
 
     @classmethod
     def from_json(cls: type[Run], text: str) -> Run:
@@ -83,7 +101,10 @@ class TrainConfig(RunConfig):
     Data: `far_source_share` of sources are not the first frame.
     Objective: `task_shares` for (pose, camera, joint) steps; rays start from pure noise in `pure_noise_share` of the
     steps that noise them; `video_shift` is the flow shift of the video's noise levels; `cosine_weight` is the paper's
-    lambda; `bundle_weight` weighs the camera errors read off the denoised rays.
+    lambda; `bundle_weight` weighs the camera errors read off the denoised rays. Rays lie on a grid `raxel_downscale`
+    times coarser than the video (the paper: 2). `video_error` is what is squared: the "velocity", or the "denoised"
+    video's error, sigma times that, which is the picture's own error (ours).
+    Start: `attention_prior` is the bias that self-attention begins with (see `initialize`; the paper: 0).
     Optimiser: Muon for the matrices of the blocks, AdamW for the rest, one `learning_rate`, constant after `warmup`
     and falling to a tenth from `decay_from` (a share of `steps`) on.
     With a `lora_rank` above 0 only adapters of that rank are trained, by AdamW, beside a checkpoint's weights.
@@ -91,22 +112,31 @@ class TrainConfig(RunConfig):
 
     model: RaxelConfig = TINY
     lora_rank: int = 0
+    attention_prior: float = 0.0
+    raxel_downscale: int = 2
     far_source_share: float = 0.4
     task_shares: tuple[float, float, float] = (0.55, 0.3, 0.15)
     pure_noise_share: float = 0.5
     video_shift: float = 2.0
+    video_error: str = "velocity"
     cosine_weight: float = 0.5
     bundle_weight: float = 0.5
     learning_rate: float = 1.5e-3
     warmup: int = 200
     decay_from: float = 0.8
-    nested: ClassVar[Mapping[str, Callable[[str], object]]] = {"model": RaxelConfig.from_json}
+    nested: ClassVar[Mapping[str, Callable[[str], object]]] = {**RunConfig.nested, "model": RaxelConfig.from_json}
 
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "task_shares", tuple(self.task_shares))
         if len(self.task_shares) != len(TASKS) or abs(sum(self.task_shares) - 1) > 1e-6:
             raise ValueError(f"task_shares needs {len(TASKS)} shares that sum to 1, got {self.task_shares}")
+        if self.raxel_downscale < 1:
+            raise ValueError(f"raxel_downscale is at least 1, got {self.raxel_downscale}")
+        if not 0 <= self.attention_prior < math.inf:
+            raise ValueError(f"attention_prior is 0 (none) or more, got {self.attention_prior}")
+        if self.video_error not in ERRORS:
+            raise ValueError(f"video_error is one of {', '.join(ERRORS)}, got {self.video_error!r}")
         if self.lora_rank < 0:
             raise ValueError(f"lora_rank is 0 (none) or more, got {self.lora_rank}")
 

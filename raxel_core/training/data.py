@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from ..atomic_file import replacing
 from ..geometry.camera import Camera
 from ..latents.vae import VideoVAE, encode_images
 from .config import RunConfig
-from .synthetic import EASY_SCENES, SCENES, SPLITS, SyntheticBatch, render_scenes
+from .scene_sets import SCENE_SETS, split_seeds
+from .synthetic import SPLITS, SyntheticBatch
 
 RENDER_BATCH = 8
 STORED_IMAGES = 2
@@ -43,12 +45,12 @@ class LatentClips:
                            self.camera.to(device, dtype), self.near_depth.to(device, dtype))  # fmt: skip
 
 
-def render_clips(config: RunConfig, vae: VideoVAE, seeds: range, *, easy: int) -> LatentClips:
-    """The latents of the scenes of `seeds`, the first `easy` of them easy; every second clip runs backwards in time."""
+def render_clips(config: RunConfig, vae: VideoVAE, seeds: range, *, scenes: Mapping[str, float]) -> LatentClips:
+    """The latents of the scenes of `seeds`, shares of them by set; every second clip runs backwards in time."""
     parts = []
-    for scenes, part in ((EASY_SCENES, seeds[:easy]), (SCENES, seeds[easy:])):
+    for name, part in split_seeds(seeds, scenes, batch=RENDER_BATCH):
         for start in range(0, len(part), RENDER_BATCH):
-            batch = render_scenes(part[start : start + RENDER_BATCH], frames=config.frames, hw=config.hw, config=scenes)
+            batch = SCENE_SETS[name](part[start : start + RENDER_BATCH], frames=config.frames, hw=config.hw)
             parts.append(_encode(_reverse_odd(batch), vae, part[start]))
     return _join(parts)
 
@@ -84,7 +86,11 @@ def _join(parts: list[LatentClips]) -> LatentClips:
 
 
 class ClipPool:
-    """`config.clips` training clips in shards of a folder, each rendered when first asked for and then kept in fp16."""
+    """`config.clips` training clips in shards of a folder, each rendered when first asked for and then kept in fp16.
+
+    After `config.clip_uses` rounds of the pool the next one begins, of new scenes, and the files of the last are
+    removed; what a step reads is a function of its number all the same.
+    """
 
     def __init__(self, config: RunConfig, vae: VideoVAE, folder: Path) -> None:
         self.config, self.vae, self.folder = config, vae, folder
@@ -92,32 +98,66 @@ class ClipPool:
         self._held: tuple[int, LatentClips] | None = None
 
     def batch(self, step: int) -> LatentClips:
-        """The clips of a step: epochs visit the shards, and a shard its clips, each time in another order."""
+        """The clips of a step: rounds visit the shards, and a shard its clips, each time in another order."""
         config = self.config
-        per_shard = config.shard_clips // config.batch
-        shards = config.clips // config.shard_clips
-        visit, place = divmod(step, per_shard)
-        epoch, turn = divmod(visit, shards)
-        shard = int(_order(shards, (config.seed, epoch))[turn])
-        order = _order(config.shard_clips, (config.seed, epoch, shard))
+        visit, place = divmod(step, self.steps_of_visit)
+        turn, shard = self.visited(visit)
+        order = _order(config.shard_clips, (config.seed, turn, shard))
         return self.shard(shard)[order[place * config.batch : (place + 1) * config.batch]].to("cpu")
+
+    @property
+    def steps_of_visit(self) -> int:
+        """How many steps follow each other on one shard."""
+        return self.config.shard_clips // self.config.batch
+
+    def visited(self, visit: int) -> tuple[int, int]:
+        """The round and the shard of a visit."""
+        shards = self.config.clips // self.config.shard_clips
+        turn, place = divmod(visit, shards)
+        pool = turn // self.config.clip_uses if self.config.clip_uses else 0
+        return turn, pool * shards + int(_order(shards, (self.config.seed, turn))[place])
 
     def shard(self, index: int) -> LatentClips:
         """All clips of one shard, in fp16; the last one asked for stays in memory."""
         if self._held is None or self._held[0] != index:
-            count = self.config.shard_clips
-            first = SPLITS["train"].start + index * count
-            easy = round(self.config.easy_share * count / RENDER_BATCH) * RENDER_BATCH
-            self._held = (index, self.stored(f"clips-{index:05d}", range(first, first + count), easy=easy))
+            self._remove_before(index)
+            self._held = (index, self.stored(*self._scenes(index), scenes=dict(self.config.scenes)))
         return self._held[1]
 
-    def stored(self, name: str, seeds: range, *, easy: int = 0) -> LatentClips:
+    def render_shard(self, index: int) -> None:
+        """Make the file of one shard, unless it is there."""
+        self._ensure(*self._scenes(index), scenes=dict(self.config.scenes))
+
+    def validation(self) -> LatentClips:
+        """The clips that a run is watched by, none of them ever trained on."""
+        first = SPLITS["validation"].start
+        seeds = range(first, first + self.config.validation_clips)
+        return self.stored("validation", seeds, scenes={self.config.validation_scenes: 1.0})
+
+    def stored(self, name: str, seeds: range, *, scenes: Mapping[str, float]) -> LatentClips:
         """The clips of `seeds` from the file `name` of the folder, rendered into it first where it is missing."""
+        return _load(self._ensure(name, seeds, scenes=scenes), self.config.hw)
+
+    def _ensure(self, name: str, seeds: range, *, scenes: Mapping[str, float]) -> Path:
         config, path = self.config, self.folder / f"{name}.safetensors"
-        content = f"{config.frames} frames {config.hw} seeds {seeds} easy {easy}"
+        content = f"{config.frames} frames {config.hw} seeds {seeds} scenes {dict(scenes)}"
         if not (path.exists() and _content(path) == content):
-            _save(path, render_clips(config, self.vae, seeds, easy=easy), content)
-        return _load(path, config.hw)
+            _save(path, render_clips(config, self.vae, seeds, scenes=scenes), content)
+        return path
+
+    def _scenes(self, shard: int) -> tuple[str, range]:
+        """The name of a shard's file and the seeds in it."""
+        count = self.config.shard_clips
+        first = SPLITS["train"].start + shard * count
+        return f"clips-{shard:05d}", range(first, first + count)
+
+    def _remove_before(self, shard: int) -> None:
+        """Remove the files of the pools before the one of `shard`."""
+        shards = self.config.clips // self.config.shard_clips
+        first = shard // shards * shards
+        for path in self.folder.glob("clips-*.safetensors") if self.config.clip_uses else ():
+            if int(path.stem.removeprefix("clips-")) < first:
+                path.unlink(missing_ok=True)
 
 
 def _order(count: int, key: tuple[int, ...]) -> Tensor:

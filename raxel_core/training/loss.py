@@ -124,9 +124,12 @@ def canonical_cameras(camera: Camera, near_depth: Tensor, reference: Tensor) -> 
     return replace(camera, world_from_cam=se3.from_rotation_translation(relative[..., :3, :3], center))
 
 
-def raxels_of(camera: Camera, hw: tuple[int, int], recipe: Recipe | None = None) -> Tensor:
-    """Raxels [B, 3, F, h, w] of canonical cameras [B, F] of a video of `hw`."""
-    downscale, scale = (recipe.raxel_downscale, recipe.raxel_scale) if recipe else (2, 0.5)
+def raxels_of(
+    camera: Camera, hw: tuple[int, int], recipe: Recipe | None = None, *, downscale: int = 2, scale: float = 0.5
+) -> Tensor:
+    """Raxels [B, 3, F, h, w] of canonical cameras [B, F] of a video of `hw`, as a recipe given has them."""
+    if recipe is not None:
+        downscale, scale = recipe.raxel_downscale, recipe.raxel_scale
     world = replace(camera, world_from_cam=torch.eye(4).expand_as(camera.world_from_cam))[:, 0]
     return encode_raxels(camera, raxel_hw(hw, downscale), scale=scale, reference=world)
 
@@ -150,6 +153,8 @@ def flow_loss(
         spread = torch.tensor(recipe.video_statistics.std, device=video.device)
         visible = (spread / spread.mean())[:, None, None, None]
         target = noise[0] - example.video
+        if config.video_error == "denoised":
+            visible = visible * video_sigma[:, None, None, None, None]
         parts["video"] = _stream_loss(visible * velocity[0][:, :, :frames], visible * target, config.cosine_weight)
     if ray_sigma.any():
         parts["rays"] = _stream_loss(velocity[1][:, :, :frames], noise[1] - example.rays, config.cosine_weight)

@@ -20,8 +20,7 @@ from ..weights.lora import add_adapters, save_lora
 from .config import TrainConfig
 from .data import ClipPool, LatentClips
 from .loss import Example, canonical_cameras, flow_loss, make_example, raxels_of
-from .synthetic import SPLITS
-from .validate import pose_figures
+from .validate import pose_figures, video_figures
 
 GATE_START = 0.5
 WEIGHTS_FILE = "raxel.safetensors"
@@ -53,7 +52,8 @@ class RaxelObjective:
             self.recipe = _recipe(config, vae_name, statistics.video_statistics, statistics.ray_statistics)
         elif start is None:
             self.model = RaxelTransformer(config.model)
-            initialize(self.model, gate=GATE_START, generator=torch.Generator().manual_seed(config.seed))
+            generator = torch.Generator().manual_seed(config.seed)
+            initialize(self.model, gate=GATE_START, generator=generator, attention_prior=config.attention_prior)
             self.recipe = make_recipe(config, self.pool.shard(0), vae, vae_name)
         else:
             self.model = RaxelTransformer(config.model)
@@ -62,8 +62,7 @@ class RaxelObjective:
             statistics = Recipe.from_json(loaded.metadata[METADATA_KEY])
             self.recipe = _recipe(config, vae_name, statistics.video_statistics, statistics.ray_statistics)
         self.model.gradient_checkpointing = config.gradient_checkpointing
-        first = SPLITS["validation"].start
-        self.validation = self.pool.stored("validation", range(first, first + config.validation_clips))
+        self.validation = self.pool.validation()
 
     def _adapted(self) -> tuple[RaxelTransformer, Recipe]:
         """The start's network in its own dtype with new adapters, and its recipe; ValueError where it does not fit."""
@@ -108,12 +107,16 @@ class RaxelObjective:
     def validate(
         self, weights: Mapping[str, Tensor], accelerator: Accelerator, samples: Path | None
     ) -> dict[str, float]:
-        """Camera errors on validation scenes (validate.pose_figures)."""
+        """Camera errors and pictures on validation scenes (`pose_figures`, `video_figures`) of the tasks trained."""
         averaged = self._averaged(weights).eval()
         if self.draw_samples is not None and samples is not None:
             self.draw_samples(averaged, self.recipe, samples)
         prepared = accelerator.prepare_model(averaged, evaluation_mode=True)
-        return pose_figures(prepared, self.validation, self.config, self.recipe, self.device_vae)
+        figures: dict[str, float] = {}
+        for share, measure in zip(self.config.task_shares, (pose_figures, video_figures), strict=False):
+            if share:
+                figures |= measure(prepared, self.validation, self.config, self.recipe, self.device_vae)
+        return figures
 
     def _averaged(self, weights: Mapping[str, Tensor]) -> RaxelTransformer:
         """A new network with the trained parameters `weights`, on the CPU."""
@@ -160,14 +163,14 @@ def make_recipe(config: TrainConfig, clips: LatentClips, vae: VideoVAE, vae_name
     clips = clips[: min(len(clips), 512)].to("cpu")
     reference = torch.arange(len(clips)) % config.frames * (torch.arange(len(clips)) % 2)
     camera = canonical_cameras(clips.camera, clips.near_depth, reference)
-    rays = vae.encode(raxels_of(camera, config.hw))
+    rays = vae.encode(raxels_of(camera, config.hw, downscale=config.raxel_downscale))
     return _recipe(config, vae_name, floored(LatentStatistics.from_latents(clips.video), VIDEO_STD_FLOOR),
                    floored(LatentStatistics.from_latents(rays), RAY_STD_FLOOR))  # fmt: skip
 
 
 def _recipe(config: TrainConfig, vae_name: str, video: LatentStatistics, rays: LatentStatistics) -> Recipe:
     return Recipe(vae=vae_name, frames=config.frames, hw=config.hw, fps=config.fps, unit="near_depth",
-                  video_statistics=video, ray_statistics=rays)  # fmt: skip
+                  video_statistics=video, ray_statistics=rays, raxel_downscale=config.raxel_downscale)  # fmt: skip
 
 
 def floored(statistics: LatentStatistics, floor: float) -> LatentStatistics:

@@ -70,6 +70,59 @@ def _poses(
     return truth, {name: torch.cat(values) for name, values in found.items()}
 
 
+@torch.no_grad()
+def video_figures(
+    model: RaxelTransformer, clips: LatentClips, config: TrainConfig, recipe: Recipe, vae: VideoVAE
+) -> dict[str, float]:
+    """Video in one step from pure noise, frame 0 as source, over `clips`; frames after the first.
+
+    PSNR in dB against the VAE's own picture, means over clips: `video` along the true cameras, `shuffled` along another
+    clip's, `copy` of frame 0 as the video codes it; `video_gain` is video - copy, `video_gain_se` its standard error.
+    """
+    figures = picture_figures(model, clips, config, recipe, vae)
+    gain = figures["video"] - figures["copy"]
+    means = {name: values.mean().item() for name, values in figures.items()}
+    return means | {"video_gain": gain.mean().item(), "video_gain_se": (gain.std() / len(gain) ** 0.5).item()}
+
+
+@torch.no_grad()
+def picture_figures(
+    model: RaxelTransformer, clips: LatentClips, config: TrainConfig, recipe: Recipe, vae: VideoVAE
+) -> dict[str, Tensor]:
+    """`video`, `shuffled` and `copy` of `video_figures` for each clip [B]."""
+    device = next(model.parameters()).device
+    generator = torch.Generator().manual_seed(config.seed)
+    camera = canonical_cameras(clips.camera, clips.near_depth, torch.zeros(len(clips), dtype=torch.long))
+    found: dict[str, list[Tensor]] = {"video": [], "shuffled": [], "copy": []}
+    for start in range(0, len(clips), BATCH):
+        part, true = clips[start : start + BATCH].to(device), camera[start : start + BATCH]
+        rays = recipe.ray_statistics.normalize(vae.encode(raxels_of(true.to(device), config.hw, recipe)))
+        noise = torch.randn(part.video.shape, generator=generator).to(device)
+        truth = vae.decode(part.video).clamp(-1, 1)[:, :, 1:]
+        for name, shown in (("video", rays), ("shuffled", rays.roll(1, 0))):
+            found[name].append(_psnr(_one_step_video(model, part, noise, shown, recipe, vae), truth))
+        found["copy"].append(_psnr(vae.decode(part.video).clamp(-1, 1)[:, :, :1], truth))
+    return {name: torch.cat(values) for name, values in found.items()}
+
+
+def _one_step_video(
+    model: RaxelTransformer, clips: LatentClips, noise: Tensor, rays: Tensor, recipe: Recipe, vae: VideoVAE
+) -> Tensor:
+    """Frames [B, 3, F - 1, H, W] after the first, made from frame 0 along cameras given as ray latents."""
+    batch, frames = noise.shape[0], noise.shape[2]
+    source = recipe.video_statistics.normalize(clips.images[:, :, :1])
+    levels = torch.cat([noise.new_ones(batch, frames), noise.new_zeros(batch, 1)], 1)
+    time = torch.cat([torch.arange(frames, dtype=torch.float32), torch.zeros(1)]).to(noise.device)
+    clean = noise.new_zeros(batch, rays.shape[2])
+    velocity = model(torch.cat([noise, source], 2), rays, levels, clean, video_time=time)[0][:, :, :frames]
+    return vae.decode(recipe.video_statistics.denormalize(noise - velocity.float())).clamp(-1, 1)[:, :, 1:]
+
+
+def _psnr(made: Tensor, truth: Tensor) -> Tensor:
+    """PSNR [B] in dB of clips [B, 3, F, H, W] in [-1, 1]."""
+    return -10 * torch.log10(((made - truth) / 2).square().flatten(1).mean(1)).cpu()
+
+
 def _correlations(truth: dict[str, Tensor], found: dict[str, Tensor]) -> dict[str, float]:
     def components(poses: dict[str, Tensor]) -> dict[str, Tensor]:
         pitch, yaw, roll = se3.so3_log(poses["rotation"][:, -1]).unbind(-1)

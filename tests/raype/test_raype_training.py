@@ -38,7 +38,7 @@ from tests.in_comfy.comfy_server import PACK, comfy_roots, interpreter_of
 
 CONFIG = RayPETrainConfig(
     name="test", steps=4, frames=5, hw=(32, 32), clips=8, shard_clips=8, batch=4, precision="no", log_every=1,
-    validate_every=100, validation_clips=4, save_every=100, easy_share=0.0, learning_rate=1e-3, moment_eps=1e-2,
+    validate_every=100, validation_clips=4, save_every=100, scenes=(("room", 1.0),), learning_rate=1e-3, moment_eps=1e-2,
     sampling_steps=2,
 )  # fmt: skip
 DIM, HEADS, LAYERS, CHANNELS = 24, 2, 2, 32

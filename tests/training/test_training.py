@@ -25,7 +25,7 @@ from raxel_core.weights.checkpoint import load_checkpoint
 SMALL = RaxelConfig(dim=48, ffn_dim=96, layers=2, heads=2, in_channels=32, patch=(1, 1, 1), text_dim=None, freq_dim=32)
 CONFIG = TrainConfig(
     name="test", steps=4, frames=5, model=SMALL, hw=(32, 32), clips=8, shard_clips=8, batch=4, precision="no",
-    log_every=1, validate_every=100, validation_clips=4, save_every=100, easy_share=0.0,
+    log_every=1, validate_every=100, validation_clips=4, save_every=100, scenes=(("room", 1.0),),
 )  # fmt: skip
 
 

@@ -1,0 +1,44 @@
+"""The kinds of scene a run can be trained on, by name; each gives one clip per seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from types import MappingProxyType
+
+from .synthetic import EASY_SCENES, SCENES, SyntheticBatch, render_scenes
+
+Render = Callable[..., SyntheticBatch]
+"""(seeds, *, frames, hw) -> the clips of these seeds, one each."""
+
+# The camera turns where it stands: rays alone say where every pixel goes.
+PAN_SCENES = replace(EASY_SCENES, kind_shares=(1.0, 0.0, 0.0, 0.0, 0.0, 0.0))
+SCENE_SETS: Mapping[str, Render] = MappingProxyType(
+    {
+        "pan": partial(render_scenes, config=PAN_SCENES),
+        "easy": partial(render_scenes, config=EASY_SCENES),
+        "room": partial(render_scenes, config=SCENES),
+    }
+)
+
+
+def check_shares(shares: Mapping[str, float]) -> None:
+    """ValueError unless `shares` are of scene sets that there are, none negative, and sum to 1."""
+    unknown = sorted(set(shares) - set(SCENE_SETS))
+    if unknown:
+        raise ValueError(f"there are no scenes called {', '.join(unknown)}: a run has {', '.join(SCENE_SETS)}")
+    if any(not 0 <= share <= 1 for share in shares.values()) or abs(sum(shares.values()) - 1) > 1e-6:
+        raise ValueError(f"the shares of scenes are between 0 and 1 and sum to 1, got {dict(shares)}")
+
+
+def split_seeds(seeds: Sequence[int], shares: Mapping[str, float], *, batch: int) -> list[tuple[str, Sequence[int]]]:
+    """The seeds of each set, in order: whole batches of `batch` as near to the shares as these allow."""
+    parts: list[tuple[str, Sequence[int]]] = []
+    done, total = 0, 0.0
+    for name, share in shares.items():
+        total += share
+        end = len(seeds) if total > 1 - 1e-6 else round(total * len(seeds) / batch) * batch
+        parts.append((name, seeds[done:end]))
+        done = end
+    return parts
