@@ -1,1 +1,1 @@
-"""Speed, measured against others in the same process: `geometry` on the CPU."""
+"""Speed: of cameras, network and files beside others in the same process, and of training by parts."""

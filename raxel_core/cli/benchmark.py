@@ -1,10 +1,11 @@
-"""`benchmark geometry|model|checkpoint`: how fast cameras, network and files are, beside others where there are any."""
+"""`benchmark geometry|model|checkpoint|training`: how fast each is, beside others where there are any."""
 
 from __future__ import annotations
 
 import argparse
 import json
 from dataclasses import asdict
+from pathlib import Path
 from types import MappingProxyType
 
 from .options import check_device
@@ -17,10 +18,16 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "what",
         choices=tuple(BENCHMARKS),
         help="geometry: cameras, raxels and poses on the CPU; model: one step of the network beside Wan's own (that of "
-        "ComfyUI where COMFYUI_PATH names one and its Python runs this, else diffusers'); checkpoint: opening 40 GB",
+        "ComfyUI where COMFYUI_PATH names one and its Python runs this, else diffusers'); checkpoint: opening 40 GB; "
+        "training: processor time per clip of each part of a training step",
     )
     parser.add_argument("--device", help="model: where it runs, cpu or cuda (cuda where there is one, or cpu)")
-    parser.add_argument("--repeats", type=int, default=10, help="runs of which the shortest counts (10)")
+    parser.add_argument(
+        "--config", type=Path, help="training: the run's configuration, JSON (that of the embedded checkpoint)"
+    )
+    parser.add_argument(
+        "--repeats", type=int, default=10, help="runs of which the shortest counts; training: steps (10)"
+    )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.set_defaults(run=run)
 
@@ -61,4 +68,21 @@ def _checkpoint(options: argparse.Namespace) -> list[dict[str, object]]:
     return [{**asdict(opening), "met": opening.met}]
 
 
-BENCHMARKS = MappingProxyType({"geometry": _geometry, "model": _model, "checkpoint": _checkpoint})
+def _training(options: argparse.Namespace) -> list[dict[str, object]]:
+    from ..benchmarks.training import print_training_benchmark, run_training_benchmark, training_values
+    from ..raxel_model import EMBEDDED_MODEL, load_vae
+    from ..training.config import TrainConfig
+
+    if options.config is None:
+        config = TrainConfig(name=EMBEDDED_MODEL, steps=10_000, frames=9)
+    else:
+        config = TrainConfig.from_json(options.config.read_text())
+    cost = run_training_benchmark(config, load_vae(f"{EMBEDDED_MODEL}-vae"), steps=options.repeats)
+    if not options.json:
+        print_training_benchmark(cost)
+    return [training_values(cost)]
+
+
+BENCHMARKS = MappingProxyType(
+    {"geometry": _geometry, "model": _model, "checkpoint": _checkpoint, "training": _training}
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--vae", default="raxel-tiny-vae", help="embedded VAE or VAE file (raxel-tiny-vae)")
     parser.add_argument("--until", type=int, metavar="STEP", help="stop after this step (the end of the run)")
+    parser.add_argument(
+        "--render-ahead", action="store_true", help="a second process renders the next clips while this one trains"
+    )
     parser.add_argument("--json", action="store_true", help="print each report as one line of JSON")
     parser.set_defaults(run=run)
 
@@ -44,6 +48,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 def run(options: argparse.Namespace) -> None:
     """Build the trainer, which resumes from the folder's state if there is one, and train."""
     from ..evaluation.report import to_json
+    from ..training.ahead import rendering_ahead
     from ..training.train import Trainer
 
     _check_method(options)
@@ -54,7 +59,9 @@ def run(options: argparse.Namespace) -> None:
         text = to_json(line, indent=None) if options.json else "  ".join(_words(line))
         print(text, file=sys.stdout, flush=True)
 
-    trainer.train(until=options.until, report=report)
+    ahead = rendering_ahead(objective.pool, first_step=trainer.step) if options.render_ahead else nullcontext()
+    with ahead:
+        trainer.train(until=options.until, report=report)
     say(f"wrote {options.folder / weights}")
 
 
@@ -78,9 +85,9 @@ def _raxel(options: argparse.Namespace) -> tuple[Objective, str]:
     name = Path(options.vae).name.removesuffix(".safetensors")
     vae = load_vae(options.vae)
     cache = options.cache or options.folder / "clips"
-    objective = RaxelObjective(
-        config, vae, cache=cache, start=options.start, vae_name=name, draw_samples=_sample_grid(vae)
-    )
+    own = options.folder / WEIGHTS_FILE  # of a run that goes on: its latent statistics hold, whatever clips come now
+    start = options.start or (own if own.exists() and not config.lora_rank else None)
+    objective = RaxelObjective(config, vae, cache=cache, start=start, vae_name=name, draw_samples=_sample_grid(vae))
     return objective, LORA_FILE if config.lora_rank else WEIGHTS_FILE
 
 

@@ -128,7 +128,7 @@ class TrainConfig(RunConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "task_shares", tuple(self.task_shares))
+        object.__setattr__(self, "task_shares", tuple(map(float, self.task_shares)))
         if len(self.task_shares) != len(TASKS) or abs(sum(self.task_shares) - 1) > 1e-6:
             raise ValueError(f"task_shares needs {len(TASKS)} shares that sum to 1, got {self.task_shares}")
         if self.raxel_downscale < 1:

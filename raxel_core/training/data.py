@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 from ..atomic_file import replacing
 from ..geometry.camera import Camera
 from ..latents.vae import VideoVAE, encode_images
+from .clock import Clock
 from .config import RunConfig
 from .scene_sets import SCENE_SETS, split_seeds
 from .synthetic import SPLITS, SyntheticBatch
@@ -45,13 +47,19 @@ class LatentClips:
                            self.camera.to(device, dtype), self.near_depth.to(device, dtype))  # fmt: skip
 
 
-def render_clips(config: RunConfig, vae: VideoVAE, seeds: range, *, scenes: Mapping[str, float]) -> LatentClips:
-    """The latents of the scenes of `seeds`, shares of them by set; every second clip runs backwards in time."""
+def render_clips(
+    config: RunConfig, vae: VideoVAE, seeds: range, *, scenes: Mapping[str, float], clock: Clock | None = None
+) -> LatentClips:
+    """The latents of the scenes of `seeds`, shares of them by set; every second clip runs backwards in time. `clock`
+    is told what "render" and "encode" cost."""
+    clock = clock or Clock()
     parts = []
     for name, part in split_seeds(seeds, scenes, batch=RENDER_BATCH):
         for start in range(0, len(part), RENDER_BATCH):
-            batch = SCENE_SETS[name](part[start : start + RENDER_BATCH], frames=config.frames, hw=config.hw)
-            parts.append(_encode(_reverse_odd(batch), vae, part[start]))
+            with clock.part("render"):
+                batch = SCENE_SETS[name](part[start : start + RENDER_BATCH], frames=config.frames, hw=config.hw)
+            with clock.part("encode"):
+                parts.append(_encode(_reverse_odd(batch), vae, part[start]))
     return _join(parts)
 
 
@@ -95,6 +103,7 @@ class ClipPool:
     def __init__(self, config: RunConfig, vae: VideoVAE, folder: Path) -> None:
         self.config, self.vae, self.folder = config, vae, folder
         folder.mkdir(parents=True, exist_ok=True)
+        self.reached: Synchronized[int] | None = None  # the visit that the run is at, for who renders ahead of it
         self._held: tuple[int, LatentClips] | None = None
 
     def batch(self, step: int) -> LatentClips:
@@ -102,6 +111,8 @@ class ClipPool:
         config = self.config
         visit, place = divmod(step, self.steps_of_visit)
         turn, shard = self.visited(visit)
+        if self.reached is not None:
+            self.reached.value = visit
         order = _order(config.shard_clips, (config.seed, turn, shard))
         return self.shard(shard)[order[place * config.batch : (place + 1) * config.batch]].to("cpu")
 

@@ -19,7 +19,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..atomic_file import replacing
+from .clock import Clock
 from .config import RunConfig
+from .data import ClipPool
 
 STATE_FILE = "state.safetensors"
 LOG_FILE = "log.jsonl"
@@ -32,6 +34,11 @@ class Objective(Protocol):
     @property
     def config(self) -> RunConfig:
         """The run."""
+        ...
+
+    @property
+    def pool(self) -> ClipPool:
+        """The clips it learns from."""
         ...
 
     @property
@@ -84,7 +91,7 @@ class Trainer:
         objective.to(self.accelerator.device)
         self.model, *self.optimizers = self.accelerator.prepare(objective.model, *objective.optimizers())
         self.average = {name: p.detach().clone() if self.config.ema else p.detach() for name, p in self._trained()}
-        self.step = 0
+        self.step, self.clock = 0, Clock()
         if (folder / STATE_FILE).exists():
             self._load_state()
 
@@ -94,37 +101,48 @@ class Trainer:
         last = config.steps if until is None else min(until, config.steps)
         started, parts = time.monotonic(), []
         while self.step < last:
-            parts.append(self._train_step())
-            self.step += 1
+            parts.append(self.take_step())
             if self.step % config.log_every == 0:
                 mean = {name: sum(p[name] for p in parts if name in p) / max(sum(name in p for p in parts), 1)
                         for name in sorted(set().union(*parts))}  # fmt: skip
-                self._log({"step": self.step, "seconds": round(time.monotonic() - started, 1), **mean}, report)
+                cost = {"core_ms": self.clock.read(config.batch * len(parts))}
+                self._log({"step": self.step, "seconds": round(time.monotonic() - started, 1), **mean, **cost}, report)
                 parts = []
             if self.step % config.validate_every == 0 or self.step == last:
                 self._log({"step": self.step, "validation": self.validate()}, report)
             if self.step % config.save_every == 0 or self.step == last:
                 self.save()
 
-    def _train_step(self) -> dict[str, float]:
-        config = self.config
-        batch = self.objective.draw(self.step * self.accelerator.num_processes + self.accelerator.process_index)
+    def take_step(self) -> dict[str, float]:
+        """Train one step; the loss and its parts, and the norm of the gradients."""
+        clock = self.clock
+        with clock.part("draw"):
+            batch = self.objective.draw(self.step * self.accelerator.num_processes + self.accelerator.process_index)
+        with clock.part("forward"):
+            parts = self.objective.loss(self.model, batch)
+        if not torch.isfinite(parts["loss"]):
+            raise ValueError(f"the loss of step {self.step} is {parts['loss'].item()}: the run went astray before it")
+        with clock.part("backward"):
+            self.accelerator.backward(parts["loss"])
+        with clock.part("optimiser"):
+            norm = self._optimise()
+        self.step += 1
+        return {name: part.item() for name, part in parts.items()} | {"grad_norm": norm}
+
+    def _optimise(self) -> float:
+        """Clip the gradients, change the parameters and their average; the norm that the gradients had."""
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = self.objective.learning_rate(self.step)
-        parts = self.objective.loss(self.model, batch)
-        if not torch.isfinite(parts["loss"]):
-            raise ValueError(f"the loss of step {self.step} is {parts['loss'].item()}: the run went astray before it")
-        self.accelerator.backward(parts["loss"])
-        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), config.clip_norm)
+        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad()
-        decay = min(config.ema, (1 + self.step) / (10 + self.step))
+        decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
-            for name, parameter in self._trained() if config.ema else ():
+            for name, parameter in self._trained() if self.config.ema else ():
                 self.average[name].lerp_(parameter, 1 - decay)
-        return {name: part.item() for name, part in parts.items()} | {"grad_norm": float(norm)}
+        return float(norm)
 
     def validate(self) -> dict[str, float]:
         """The objective's figures of the averaged weights, and their samples."""

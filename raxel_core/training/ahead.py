@@ -1,0 +1,53 @@
+"""A second process that renders the clips of a run before the run asks for them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.sharedctypes import Synchronized
+from pathlib import Path
+
+import torch
+
+from ..latents.vae import VideoVAE
+from .config import RunConfig
+from .data import ClipPool
+
+AHEAD = 3  # visits of shards
+PAUSE = 1.0  # seconds between looks at how far the run is
+
+
+@contextmanager
+def rendering_ahead(pool: ClipPool, *, first_step: int) -> Iterator[None]:
+    """While the block runs, one more process renders the shards that the steps from `first_step` on read of `pool`.
+
+    The run renders what it finds missing itself: who does so changes nothing in it.
+    """
+    context = multiprocessing.get_context("spawn")
+    pool.reached = context.Value("q", first_step // pool.steps_of_visit)
+    given = (pool.config, pool.vae, pool.folder, pool.reached, os.getpid())
+    process = context.Process(target=_render_ahead, args=given, daemon=True)
+    process.start()
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.join()
+        pool.reached = None
+
+
+def _render_ahead(config: RunConfig, vae: VideoVAE, folder: Path, reached: Synchronized[int], parent: int) -> None:
+    """Render shard after shard, at most AHEAD visits before the run's, as long as the process `parent` lives."""
+    torch.set_num_threads(1)
+    pool = ClipPool(config, vae, folder)
+    visit = reached.value + 1  # the run makes the one that it needs at once
+    while os.getppid() == parent:
+        visit = max(visit, reached.value + 1)
+        if visit > reached.value + AHEAD:
+            time.sleep(PAUSE)
+            continue
+        pool.render_shard(pool.visited(visit)[1])
+        visit += 1

@@ -1,0 +1,196 @@
+"""The clips of a run: which scenes, how often each is used, who renders them, and what all that costs."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from raxel_core.benchmarks.training import PARTS, run_training_benchmark
+from raxel_core.geometry import se3
+from raxel_core.model.config import RaxelConfig
+from raxel_core.training.ahead import rendering_ahead
+from raxel_core.training.clock import Clock
+from raxel_core.training.config import TrainConfig
+from raxel_core.training.data import ClipPool
+from raxel_core.training.loss import raxels_of
+from raxel_core.training.raxel_objective import WEIGHTS_FILE, RaxelObjective
+from raxel_core.training.scene_sets import SCENE_SETS, split_seeds
+from raxel_core.training.train import STATE_FILE, Trainer, read_log
+from raxel_core.training.vae import fit_patch_code, raxel_and_video_clips
+
+SMALL = RaxelConfig(
+    dim=48, ffn_dim=96, layers=2, heads=2, in_channels=32, patch=(1, 1, 1), text_dim=None, freq_dim=32,
+    reads="one_way", ray_entry="aligned", rope_base=100.0, rope_scale=2.0,
+)  # fmt: skip
+CONFIG = TrainConfig(
+    name="test", steps=4, frames=5, model=SMALL, hw=(32, 32), clips=16, shard_clips=8, batch=8, precision="no",
+    log_every=1, validate_every=100, validation_clips=4, save_every=100, scenes=(("pan", 0.5), ("room", 0.5)),
+    clip_uses=1, attention_prior=3.0,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def vae():
+    return fit_patch_code(raxel_and_video_clips(CONFIG, range(32)), channels=32)
+
+
+def test_the_pan_scenes_only_turn():
+    camera = SCENE_SETS["pan"](range(8), frames=5, hw=(16, 16)).camera
+    assert camera.center.abs().max() < 1e-6 + 0.02 * 4.5 * 3  # hand shake, of some
+    turn = se3.geodesic(camera.rotation[:, 0], camera.rotation[:, -1])
+    assert turn.max() > 0.1
+
+
+def test_seeds_are_split_into_whole_batches_by_share():
+    parts = split_seeds(range(100, 164), {"pan": 0.1, "easy": 0.4, "room": 0.5}, batch=8)
+    assert [(name, len(seeds)) for name, seeds in parts] == [("pan", 8), ("easy", 24), ("room", 32)]
+    assert [seed for _, seeds in parts for seed in seeds] == list(range(100, 164))
+
+
+def test_each_clip_is_used_as_often_as_asked_and_then_never_again(tmp_path, vae):
+    """16 clips in shards of 8, batches of 8: a round is 2 steps, a pool of 3 uses 6 steps."""
+    pool = ClipPool(replace(CONFIG, clip_uses=3), vae, tmp_path)
+    shards = [pool.visited(step)[1] for step in range(12)]
+    assert sorted(shards[:6]) == [0, 0, 0, 1, 1, 1] and sorted(shards[6:]) == [2, 2, 2, 3, 3, 3]
+    assert all(set(shards[i : i + 2]) == ({0, 1} if i < 6 else {2, 3}) for i in range(0, 12, 2))
+    for_ever = ClipPool(replace(CONFIG, clip_uses=0), vae, tmp_path)
+    assert {for_ever.visited(step)[1] for step in range(40)} == {0, 1}
+
+
+def test_a_batch_is_a_function_of_its_step_and_old_files_go(tmp_path, vae):
+    first, again = ClipPool(CONFIG, vae, tmp_path / "a"), ClipPool(CONFIG, vae, tmp_path / "b")
+    batches = [first.batch(step) for step in range(4)]
+    assert torch.equal(again.batch(3).video, batches[3].video)
+    assert not torch.equal(batches[0].video, batches[1].video)
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == [
+        "clips-00002.safetensors", "clips-00003.safetensors",
+    ]  # fmt: skip
+    orders = [first.batch(step).near_depth for step in (2, 3)]
+    assert not torch.equal(orders[0], orders[1])
+
+
+def test_a_run_over_two_pools_resumes_bit_for_bit(tmp_path, vae):
+    for name, stops in (("whole", (None,)), ("parts", (1, 3, None))):
+        for until in stops:
+            objective = RaxelObjective(CONFIG, vae, cache=tmp_path / name / "clips")
+            Trainer(objective, tmp_path / name).train(until=until)
+    whole, parts = (load_file(tmp_path / name / STATE_FILE) for name in ("whole", "parts"))
+    assert whole.keys() == parts.keys() and all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+def test_a_second_process_renders_ahead_the_very_clips(tmp_path, vae):
+    own, ahead = ClipPool(CONFIG, vae, tmp_path / "own"), ClipPool(CONFIG, vae, tmp_path / "ahead")
+    with rendering_ahead(ahead, first_step=0):
+        wanted = [ahead.folder / f"clips-{ahead.visited(visit)[1]:05d}.safetensors" for visit in (1, 2, 3)]
+        end = time.monotonic() + 120
+        while not all(path.exists() for path in wanted) and time.monotonic() < end:
+            time.sleep(0.1)
+    made = {path.name: load_file(path) for path in ahead.folder.iterdir()}
+    assert sorted(made) == sorted(path.name for path in wanted)
+    for path in wanted:
+        index = int(path.stem.removeprefix("clips-"))
+        own.render_shard(index)
+        again = load_file(own.folder / path.name)
+        assert all(torch.equal(again[name], tensor) for name, tensor in made[path.name].items())
+
+
+def test_another_mixture_of_scenes_goes_on_from_the_same_state_and_statistics(tmp_path, vae):
+    """What a run does when new scenes are to be had: edit the configuration, run again."""
+    Trainer(RaxelObjective(CONFIG, vae, cache=tmp_path / "clips"), tmp_path / "run").train(until=2)
+    start = tmp_path / "run" / WEIGHTS_FILE
+    before = RaxelObjective(CONFIG, vae, cache=tmp_path / "clips", start=start).recipe
+    other = replace(CONFIG, scenes=(("easy", 1.0),), frames=9)
+    objective = RaxelObjective(other, vae, cache=tmp_path / "clips", start=start)
+    assert objective.recipe.video_statistics == before.video_statistics and objective.recipe.frames == 9
+    trainer = Trainer(objective, tmp_path / "run")
+    assert trainer.step == 2
+    trainer.train()
+    assert [line["step"] for line in read_log(tmp_path / "run")] == [1, 2, 2, 3, 4, 4]
+
+
+def test_a_ray_grid_as_fine_as_the_video_is_what_the_recipe_says(tmp_path, vae):
+    objective = RaxelObjective(replace(CONFIG, raxel_downscale=1), vae, cache=tmp_path)
+    assert objective.recipe.raxel_downscale == 1
+    example, noise = objective.draw(0)
+    assert example.rays.shape == example.video.shape == noise[1].shape
+    camera = example.camera
+    assert torch.allclose(example.raxels, raxels_of(camera, (32, 32), objective.recipe))
+    assert set(objective.loss(objective.model, (example, noise))) >= {"loss"}
+
+
+def test_the_denoised_error_is_sigma_times_that_of_the_velocity(tmp_path, vae):
+    """At one noise level the squares differ by sigma^2; without the cosine that is all there is."""
+    shares = (0.0, 1.0, 0.0)
+    plain = RaxelObjective(replace(CONFIG, cosine_weight=0.0, task_shares=shares), vae, cache=tmp_path)
+    other = RaxelObjective(
+        replace(CONFIG, cosine_weight=0.0, task_shares=shares, video_error="denoised"), vae, cache=tmp_path
+    )
+    example, noise = plain.draw(0)
+    example = replace(example, video_sigma=torch.full_like(example.video_sigma, 0.5))
+    losses = [objective.loss(objective.model, (example, noise))["video"].item() for objective in (plain, other)]
+    assert losses[1] == pytest.approx(0.25 * losses[0], rel=1e-5)
+
+
+def test_validation_shows_pictures_along_true_and_other_cameras(tmp_path, vae):
+    trainer = Trainer(RaxelObjective(CONFIG, vae, cache=tmp_path / "clips"), tmp_path / "run")
+    figures = trainer.validate()
+    assert {"rotation", "video", "shuffled", "copy", "video_gain", "video_gain_se"} <= figures.keys()
+    # an untrained network says velocity 0: its picture is the noise's, whatever the cameras are
+    assert figures["video"] == pytest.approx(figures["shuffled"], abs=1e-3) and figures["copy"] > figures["video"]
+    assert figures["video_gain"] == pytest.approx(figures["video"] - figures["copy"], abs=1e-4)
+
+
+def test_the_prior_reaches_the_network(tmp_path, vae):
+    biases = [
+        RaxelObjective(replace(CONFIG, attention_prior=prior), vae, cache=tmp_path).model.blocks[0].self_attn.q.bias
+        for prior in (0.0, 2.5)
+    ]
+    assert biases[0].eq(0).all() and biases[1].unique().tolist() == [0.0, 2.5]
+
+
+def test_the_clock_reads_the_processor_time_of_parts_per_clip():
+    clock = Clock()
+    for _ in range(2):
+        with clock.part("work"):
+            end = time.process_time() + 0.02
+            while time.process_time() < end:
+                pass
+    with clock.part("sleep"):
+        time.sleep(0.05)
+    cost = clock.read(4)
+    assert 10 <= cost["work"] < 40 and cost["sleep"] < 5 and cost["step"] == cost["work"] + cost["sleep"]
+    assert clock.seconds == {}
+
+
+def test_the_training_benchmark_costs_every_part(vae):
+    cost = run_training_benchmark(replace(CONFIG, clip_uses=4), vae, steps=1)
+    assert tuple(cost.core_ms) == PARTS and all(value > 0 for value in cost.core_ms.values())
+    assert cost.uses == 4 and cost.clips_a_second == pytest.approx(1000 / sum(cost.core_ms.values()))
+    with pytest.raises(ValueError, match="at least 1 step is needed, got 0"):
+        run_training_benchmark(CONFIG, vae, steps=0)
+
+
+def test_the_new_fields_survive_json_and_are_checked():
+    assert TrainConfig.from_json(CONFIG.to_json()) == CONFIG
+    assert json.loads(CONFIG.to_json())["scenes"] == {"pan": 0.5, "room": 0.5}
+    assert (
+        TrainConfig.from_json('{"name": "x", "steps": 1, "frames": 5, "task_shares": [1, 0, 0]}').task_shares[0] == 1.0
+    )
+    for field, message in (
+        ({"scenes": {"cave": 1.0}}, "no scenes called cave: a run has pan, easy, room"),
+        ({"scenes": {"pan": 0.5}}, "sum to 1"),
+        ({"scenes": {"pan": "all"}}, "scenes pan of the training configuration must be float"),
+        ({"scenes": [1]}, "scenes of the training configuration must be dict"),
+        ({"validation_scenes": "cave"}, "no scenes called cave"),
+        ({"clip_uses": -1}, "clip_uses is 0"),
+        ({"raxel_downscale": 0}, "raxel_downscale is at least 1, got 0"),
+        ({"attention_prior": -1.0}, "attention_prior is 0"),
+        ({"video_error": "pixels"}, "video_error is one of velocity, denoised, got 'pixels'"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=message):
+            TrainConfig.from_json(json.dumps({"name": "x", "steps": 1, "frames": 5, **field}))
