@@ -46,7 +46,9 @@ class Oracle(nn.Module):
         self.video, self.rays = video, rays
         self.questions: list[dict[str, Tensor]] = []
 
-    def forward(self, video, rays, video_sigma, ray_sigma, *, video_time, ray_time, text=None, on_block=None, memory=None):
+    def forward(
+        self, video, rays, video_sigma, ray_sigma, *, video_time, ray_time, text=None, on_block=None, memory=None
+    ):
         self.questions.append(
             {"video": video, "rays": rays, "video_sigma": video_sigma, "ray_sigma": ray_sigma,
              "video_time": video_time, "ray_time": ray_time, "text": text}
