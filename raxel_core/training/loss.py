@@ -150,7 +150,7 @@ def flow_loss(
     velocity = model(video.latents, rays.latents, video.sigma, rays.sigma, video_time=video.time, ray_time=rays.time)
     parts = {}
     if video_sigma.any():
-        spread = torch.tensor(recipe.video_statistics.std, device=video.device)
+        spread = torch.tensor(recipe.video_statistics.std, device=example.video.device)
         visible = (spread / spread.mean())[:, None, None, None]
         target = noise[0] - example.video
         if config.video_error == "denoised":
