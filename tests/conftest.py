@@ -10,6 +10,13 @@ from tests.small_checkpoint import save_small_checkpoint
 _NO_COMFYUI = "no ComfyUI found: set COMFYUI_PATH to run the tests of the nodes"
 
 
+def pytest_collection_modifyitems(items):
+    """What is run by hand alone is slow too, so that `-m "not slow"` leaves it out."""
+    for item in items:
+        if item.get_closest_marker("by_hand"):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session", params=[str(root) for root in comfy_roots()] or [None])
 def comfy(request, tmp_path_factory):
     """A running ComfyUI with this pack and the small checkpoint; each ComfyUI that is found has its turn."""

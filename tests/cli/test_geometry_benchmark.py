@@ -25,7 +25,7 @@ def test_a_row_says_what_was_measured(capsys):
     assert [row.ratio for row in rows] == [15.0, None, None]
 
 
-@pytest.mark.slow
+@pytest.mark.by_hand
 def test_every_figure_is_measured_or_skipped_aloud(monkeypatch):
     monkeypatch.delenv("COMFYUI_PATH", raising=False)
     threads = torch.get_num_threads()

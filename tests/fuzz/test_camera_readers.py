@@ -1,4 +1,4 @@
-"""Every camera reader against damaged files: a short run always, 100,000 inputs a reader with `-m slow`."""
+"""Every camera reader against damaged files: a short run always, 100,000 inputs a reader with `-m by_hand`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_damaged_files_give_one_error_each():
     assert all(run["accepted"] < SHORT for run in runs)
 
 
-@pytest.mark.slow
+@pytest.mark.by_hand
 @pytest.mark.parametrize("name", [known.name for known in FORMATS])
 def test_a_hundred_thousand_damaged_files(name):
     (run,) = fuzzed(name, LONG, 2, 3600)

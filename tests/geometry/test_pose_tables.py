@@ -163,7 +163,7 @@ def test_medians_of_the_table_are_reached(row):
     check_row(row, 240)
 
 
-@pytest.mark.slow
+@pytest.mark.by_hand
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
 def test_medians_of_the_whole_table_are_reached(row):
     check_row(row, 400)

@@ -38,12 +38,8 @@ def put(comfy, name, content):
 
 
 @pytest.mark.parametrize("name", ["RaxelLoadCamera", "RaxelSaveCamera"])
-def test_their_pages_name_every_input_output_and_format(comfy, name):
-    info = comfy.get(f"/object_info/{name}")[name]
+def test_their_pages_name_every_format(name):
     page = (PACK / "web" / "docs" / f"{name}.md").read_text(encoding="utf-8")
-    widgets = {**info["input"]["required"], **info["input"].get("optional", {})}
-    assert all(options[1]["tooltip"] for options in widgets.values())
-    assert all(f"`{word}`" in page for word in (*widgets, *info["output_name"]))
     assert all(f"`{known.name}`" in page for known in FORMATS)
 
 

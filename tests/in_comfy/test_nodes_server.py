@@ -20,7 +20,7 @@ from raxel_core.pipeline import Settings, Source, _source_batch, load_model, sel
 from raxel_core.raxel_model import EMBEDDED_MODEL
 from raxel_core.sampling import camera_schedule, joint_schedule, pose_schedule
 from raxel_core.training.synthetic import SPLITS, render_scenes
-from tests.in_comfy.comfy_server import PACK
+from tests.in_comfy.help_pages import PAGES, with_tables
 from tests.small_checkpoint import CONFIG, FRAMES, HW, MODEL_NAME, VAE_NAME
 
 NODES = (
@@ -125,19 +125,23 @@ def shown_images():
     return clip_images()[[0, 8]].contiguous()
 
 
-def test_the_pack_loads_with_all_its_nodes_and_pages(comfy):
+def test_every_node_is_told_in_full(comfy):
+    """Each node has a category, a title, a description, tooltips, and a page whose tables are the schema's (to write
+    them: python -m tests.in_comfy.help_pages)."""
     assert "IMPORT FAILED" not in comfy.log
-    for name in NODES:
-        info = comfy.get(f"/object_info/{name}")[name]
-        assert info["category"].split("/")[0] == "raxel"
-        assert info["description"]
+    nodes = {name: info for name, info in comfy.get("/object_info").items() if info["category"].startswith("raxel")}
+    assert set(NODES) <= nodes.keys()
+    assert nodes["LoadRaxelModel"]["python_module"].endswith("raxel")
+    for name, info in nodes.items():
+        assert info["description"] and info["display_name"], name
         widgets = {**info["input"].get("required", {}), **info["input"].get("optional", {})}
         assert all(options[1].get("tooltip") for options in widgets.values()), name
         assert all(info["output_tooltips"]), name
-        page = (PACK / "web" / "docs" / f"{name}.md").read_text(encoding="utf-8")
-        assert all(f"`{word}`" in page for word in (*widgets, *info["output_name"])), name
+        page = (PAGES / f"{name}.md").read_text(encoding="utf-8")
+        assert page.startswith(f"# {info['display_name']}\n"), name
+        assert with_tables(page, info) == page, name
+        assert all(f"| `{word}` |" in page for word in (*widgets, *info["output_name"])), name
         assert comfy.text(f"/extensions/raxel/docs/{name}.md") == page
-    assert comfy.get("/object_info/LoadRaxelModel")["LoadRaxelModel"]["python_module"].endswith("raxel")
 
 
 def test_pose_gives_the_pipelines_cameras_and_keeps_the_video_to_the_bit(comfy, graph, core):

@@ -18,7 +18,6 @@ from raxel_core.paths.operations import blend, compose, concatenate, ping_pong, 
 from raxel_core.paths.path_figures import path_figures
 from raxel_core.paths.plan import make_move
 from raxel_core.paths.smoothing import smooth
-from tests.in_comfy.comfy_server import PACK
 
 CLIP = {"frames": 9, "width": 64, "height": 48, "fps": 8.0, "unit": "near_depth"}
 # Node, its inputs besides the path, and what the core makes of an arc a and an orbit b.
@@ -84,23 +83,6 @@ def linked(inputs):
 def same(found: dict[str, torch.Tensor], expected: Trajectory) -> None:
     torch.testing.assert_close(found["world_from_cam"], expected.camera.world_from_cam, rtol=0, atol=2e-6)
     torch.testing.assert_close(found["K"], expected.camera.K, rtol=1e-5, atol=1e-5)
-
-
-def test_each_node_has_its_page_its_tooltips_and_a_place_in_the_pack(comfy):
-    for name in NODES:
-        info = comfy.get(f"/object_info/{name}")[name]
-        assert (
-            info["category"] == "raxel/trajectory" and info["description"] and info["display_name"].startswith("Raxel ")
-        )
-        widgets = {**info["input"].get("required", {}), **info["input"].get("optional", {})}
-        assert all(options[1].get("tooltip") for options in widgets.values()), name
-        assert all(info["output_tooltips"]), name
-        page = (PACK / "web" / "docs" / f"{name}.md").read_text(encoding="utf-8")
-        assert page.startswith(f"# {info['display_name']}\n")
-        for word, options in widgets.items():
-            assert f"| `{word}` | " in page and options[1]["tooltip"] in page, (name, word)
-        outputs = zip(info["output_name"], info["output"], info["output_tooltips"], strict=True)
-        assert all(f"| `{word}` | {kind} | {tooltip} |" in page for word, kind, tooltip in outputs), name
 
 
 def test_each_operation_is_the_cores(comfy, graph):

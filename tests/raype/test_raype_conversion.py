@@ -248,7 +248,7 @@ def test_memory_does_not_grow_with_the_expert(tmp_path, forks):
     assert int((tmp_path / "r").read_text()) < 150e6
 
 
-@pytest.mark.slow
+@pytest.mark.by_hand
 def test_the_release_becomes_one_file_within_2_gb(tmp_path, forks):
     # The true sizes: 29.2 GB. The values are zero and what is written is turned into holes, so no disk is needed.
     folder = sparse_release(tmp_path / "high_noise_model", WAN_14B, 1280)

@@ -589,7 +589,7 @@ def test_a_40_gb_checkpoint_opens_without_its_weights(tmp_path, forks):
     assert figures["private_growth"] < 50e6  # far below the largest tensor, time_projection's 315 MB
 
 
-@pytest.mark.slow
+@pytest.mark.by_hand
 def test_the_14b_converts_within_2_gb(tmp_path, forks):
     # 28.6 GB become 40.3 GB. The values are zero and what is written is turned into holes, so no disk is needed.
     source, target = sparse_wan(tmp_path / "wan.safetensors", WAN_14B, "BF16"), tmp_path / "raxel.safetensors"
