@@ -198,6 +198,20 @@ export function loopedPlan(plan) {
 }
 
 /**
+ * The plan as an open path: the times of keys that loopedPlan shrank grow back.
+ * @param {Plan} plan validated or not
+ * @returns {Plan}
+ */
+export function openedPlan(plan) {
+  const open = validatePlan({ ...plan, loop: false });
+  const count = open.keys.length;
+  const shrunk = count > 1 && open.keys[0].time === 0 && Math.abs(open.keys.at(-1).time - (count - 1) / count) < 1e-5;
+  if (!shrunk || !plan.loop) return open;
+  const last = open.keys.at(-1).time;
+  return { ...open, keys: open.keys.map((key) => ({ ...key, time: key.time / last })) };
+}
+
+/**
  * How far a planned move goes, the default (which counts in the depth for a length) where it does not say.
  * @param {PlannedMove} planned
  * @param {number} depth
@@ -603,21 +617,51 @@ export function evaluatePlan(plan, { frameCount, fps, width, height }) {
   const checked = validatePlan(plan);
   checkWhole("frame_count", frameCount, 1, MOST_FRAMES);
   const progressAt = progressAlong(checked.speed);
-  const motionAt = baseMotion(checked);
-  const focalAt = baseFocal(checked);
+  const steadyAt = steadyCamera(checked);
   const shakes = checked.moves
     .filter(({ move: name }) => name === "handheld")
     .map((planned) => shake(planned, checked, frameCount, fps));
   const cameras = { world_from_cam: [], K: [] };
   for (let frame = 0; frame < frameCount; frame += 1) {
-    const progress = progressAt(frame / Math.max(frameCount - 1, 1));
-    const [moved, factor] = applyMoves(checked, progress, motionAt(progress));
+    const [moved, relativeFocal] = steadyAt(progressAt(frame / Math.max(frameCount - 1, 1)));
     const faced = faceLock(checked, frame, moved);
     cameras.world_from_cam.push(shakes.reduce((motion, jitter) => math.multiplyMotions(motion, jitter(frame)), faced));
-    const focal = checkFocal(frame, focalAt(progress) * factor) * width;
+    const focal = checkFocal(frame, relativeFocal) * width;
     cameras.K.push([focal, focal, 0.5 * width, 0.5 * height]);
   }
   return cameras;
+}
+
+/**
+ * The camera of a plan without handheld and look-at lock.
+ * @param {Plan} plan as validatePlan returns it
+ * @returns {(progress: number) => [Float64Array, number]} world_from_cam and the focal length in picture widths, at a
+ *   share of the path
+ */
+export function steadyCamera(plan) {
+  const [motionAt, focalAt] = [baseMotion(plan), baseFocal(plan)];
+  return (progress) => {
+    const [moved, factor] = applyMoves(plan, progress, motionAt(progress));
+    return [moved, focalAt(progress) * factor];
+  };
+}
+
+/**
+ * The Bezier curves between the keys of a plan, the way back of a loop included.
+ * @param {Plan} plan as validatePlan returns it
+ * @returns {{index: (progress: number) => number, share: (progress: number) => number, points: number[][][]}} the
+ *   curve on which a moment stands, the share of it that is behind, and the four control points of each curve
+ */
+export function keyCurves(plan) {
+  const keys = openKeys(plan);
+  if (keys.length < 2) return { index: () => -1, share: () => 0, points: [] };
+  const segments = segmentsBetween(keys.map((key) => key.time), keys.map((key) => key.easing.position), plan.loop);
+  const { ends, leaving, arriving } = vectorSegments(keys.map((key) => key.position), segments, keys);
+  const points = leaving.map((velocity, i) => [
+    ends[i], math.add(ends[i], math.scale(velocity, 1 / 3)), math.subtract(ends[i + 1], math.scale(arriving[i], 1 / 3)), ends[i + 1],
+  ]);
+  const at = (progress) => segmentAt(segments, progress);
+  return { index: (progress) => at(progress)[0], share: (progress) => at(progress)[1], points };
 }
 
 /** The cameras of a validated document, planned or baked. @param {CameraPath} path @returns {Cameras} */
@@ -890,9 +934,8 @@ function tangents({ closed, span, joined }, slopes) {
   });
 }
 
-/** progress -> the cubic Hermite curve through vectors of any length; a handle is a third of velocity times span. */
-function vectorCurve(vectors, segments, handles = []) {
-  if (!segments.span.length) return () => [...vectors[0]];
+/** The ends of the cubics, and each one's velocity times span at its ends: three times a handle, where there is one. */
+function vectorSegments(vectors, segments, handles) {
   const ends = segments.closed ? [...vectors, vectors[0]] : vectors;
   const slopes = segments.span.map((span, i) => ends[i].map((value, axis) => (ends[i + 1][axis] - value) / span));
   const velocities = tangents(segments, slopes);
@@ -903,6 +946,13 @@ function vectorCurve(vectors, segments, handles = []) {
     const into = handles[(i + 1) % handles.length]?.handle_in;
     return into ? scaled(into, -3) : scaled(velocities[i + 1], span);
   });
+  return { ends, leaving, arriving };
+}
+
+/** progress -> the cubic Hermite curve through vectors of any length. */
+function vectorCurve(vectors, segments, handles = []) {
+  if (!segments.span.length) return () => [...vectors[0]];
+  const { ends, leaving, arriving } = vectorSegments(vectors, segments, handles);
   return (progress) => {
     const [i, s] = segmentAt(segments, progress);
     const rest = 1 - s;

@@ -3,8 +3,13 @@ import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
 import { test } from "node:test";
 
-import { defaultPath, evaluatePlan, MOVES, validatePlan } from "../../web/camera_path.mjs";
+import * as math from "../../web/camera_math.mjs";
+import {
+  defaultPath, EASINGS, evaluatePath, evaluatePlan, loopedPlan, MOVES, openedPlan, steadyCamera, validatePath, validatePlan,
+} from "../../web/camera_path.mjs";
 import * as edits from "../../web/editor/edits.mjs";
+import { withStroke } from "../../web/editor/freehand.mjs";
+import { withMovesAsKeys } from "../../web/editor/keys_of_moves.mjs";
 import { clipOf, originOf, viewPathOf, withClip } from "../../web/editor/node_clip.mjs";
 import { updateWorkflow } from "../../web/editor/old_workflow.mjs";
 import { speedColor, speedsOf, spread } from "../../web/editor/speeds.mjs";
@@ -81,6 +86,35 @@ test("framing shows all points, not too small, and keeps the direction", () => {
   assert.ok(spans[0] > 200 || spans[1] > 100, `${spans}`);
 });
 
+test("framing keeps clear of the inset, whatever shape the path has", () => {
+  const size = [480, 200];
+  const inset = [320, 6, 154, 80];
+  for (const points of [[[0, 0, 0], [3, -1, 2], [-1, 0.5, 4]], [[0, 0, 0], [0.1, 0, 6]], [[0, 0, 0], [0, -4, 0.1]], [[-5, 0, 0], [5, 0, 0]]]) {
+    for (const yaw of [-0.75, 0, 2]) {
+      const found = view.framed({ target: [9, 9, 9], yaw, pitch: 0.5, distance: 1 }, points, size, { inset });
+      for (const point of points) {
+        const [x, y] = view.project(view.viewCamera(found, size), point);
+        assert.ok(x > 0 && x < size[0] && y > 0 && y < size[1], `${x}, ${y}`);
+        assert.ok(x < inset[0] || y > inset[1] + inset[3], `${x}, ${y} lies under the inset`);
+      }
+    }
+  }
+});
+
+test("the views from above and from the side keep proportions, and a pixel is a place", () => {
+  const where = { target: [1, 2, 3], yaw: 9, pitch: 9, distance: 4 };
+  const top = view.planCamera("top", where, [400, 300]);
+  const [a, b] = [view.project(top, [1, -7, 3]), view.project(top, [2, 50, 4])];
+  near(a, [200, 150]);
+  assert.ok(b[0] > a[0] && b[1] < a[1] && Math.abs(b[0] - a[0] + b[1] - a[1]) < 1e-9, "right is right, forward is up");
+  near(view.onPlane(top, b, [0, 5, 0], [0, 1, 0]), [2, 5, 4]);
+  const side = view.planCamera("side", where, [400, 300]);
+  assert.ok(view.project(side, [0, 2, 4])[0] > 200 && view.project(side, [0, 1, 3])[1] < 150, "forward is right, -y is up");
+  const free = view.viewCamera({ ...where, yaw: 0.3, pitch: 0.6 }, [400, 300]);
+  near(view.onPlane(free, view.project(free, [1.5, 2, 3.5]), [0, 2, 0], [0, 1, 0]), [1.5, 2, 3.5], 1e-6);
+  assert.equal(view.onPlane(free, [200, -5000], [0, 2, 0], [0, 1, 0]), null, "above the horizon");
+});
+
 test("orbit, pan and zoom", () => {
   const start = { target: [0, 0, 0], yaw: 0, pitch: 1.5, distance: 2 };
   assert.ok(view.orbited(start, 0, 1000).pitch < Math.PI / 2, "never over the pole");
@@ -153,13 +187,141 @@ test("a key that faces a point faces where it looked before, and angles bring it
   near(back.keys[0].rotation_degrees, [30, 10, 5], 1e-4);
 });
 
-test("moves become keys on the same path, and the shake stays a layer", () => {
-  const start = plan({ moves: [{ move: "truck", amount: 0.8 }, { move: "handheld", seed: 2 }] });
-  const keyed = edits.withMovesAsKeys(start, CLIP, 5);
-  assert.deepEqual(keyed.keys.map(({ time }) => time), [0, 0.25, 0.5, 0.75, 1]);
-  assert.deepEqual(keyed.moves.map(({ move }) => move), ["handheld"]);
-  keyed.keys.forEach(({ position }, index) => near(position, [0.2 * index, 0, 0], 1e-6));
-  validatePlan(keyed);
+// How far keys leave the path of a plan: share of its size, degrees, share of the focal length.
+function leaves(before, after, moments = 1500) {
+  const [a, b] = [before, after].map((one) => steadyCamera(validatePlan(one)));
+  const worst = [0, 0, 0];
+  const places = [];
+  for (let i = 0; i <= moments; i += 1) {
+    const [[m, f], [n, g]] = [a(i / moments), b(i / moments)];
+    places.push(math.translationOf(m));
+    worst[0] = Math.max(worst[0], math.norm(math.subtract(places.at(-1), math.translationOf(n))));
+    const turn = math.multiplyRotations(math.transpose(math.rotationOf(m)), math.rotationOf(n));
+    worst[1] = Math.max(worst[1], (math.norm(math.rotationLog(turn)) * 180) / Math.PI);
+    worst[2] = Math.max(worst[2], Math.abs(Math.log(f / g)));
+  }
+  const extents = [0, 1, 2].map((axis) => Math.max(...places.map((p) => p[axis])) - Math.min(...places.map((p) => p[axis])));
+  return [worst[0] / Math.max(math.norm(extents), 1e-3), worst[1], worst[2]];
+}
+const LARGE = {
+  pan: { amount_degrees: 360 }, tilt: { amount_degrees: 60 }, roll: { amount_degrees: -200 }, orbit: { amount_degrees: 360 },
+  arc: { amount_degrees: 150 }, boom: { amount_degrees: 360 }, spiral: { amount_degrees: 400 }, figure_8: { amount: 0.5 },
+  crane: { amount: 2 }, push_in: { amount: 0.9 }, pull_back_rise: { amount: 2 }, flyover: { amount: 2 }, zoom: { factor: 3 },
+};
+
+for (const name of Object.keys(MOVES)) {
+  test(`${name} becomes keys that stay within 0.5% and 0.3 degrees of its path`, () => {
+    const layer = name === "handheld" ? [{}] : EASINGS.flatMap((easing) => [{ easing }, { easing, start: 0.2, end: 0.7 }]);
+    for (const loop of [false, true]) {
+      for (const window of layer) {
+        for (const amount of [{}, LARGE[name] ?? {}]) {
+          const start = plan({ loop, moves: [{ move: name, ...window, ...amount }] });
+          const keyed = withMovesAsKeys(start);
+          const told = JSON.stringify(start);
+          const [place, turn, lens] = leaves(start, keyed);
+          assert.ok(place < 0.005 && turn < 0.3 && lens < 0.005, `${told}: ${[place, turn, lens]}`);
+          assert.ok(keyed.keys.length <= 45, `${told}: ${keyed.keys.length} keys`);
+          assert.deepEqual(keyed.moves, name === "handheld" ? start.moves : []);
+          assert.equal(validatePlan(keyed).loop, loop);
+        }
+      }
+    }
+  });
+}
+
+test("moves on keys, with speed, lens and shake, become keys too", () => {
+  const start = plan({
+    speed: [[0, 0.2], [1, 2]], moves: [{ move: "orbit", amount_degrees: 90, easing: "smooth" }, { move: "zoom" }, { move: "handheld", seed: 2 }],
+    keys: [{ time: 0, position: [0, 0, 0] }, { time: 0.5, position: [0.3, -0.2, 0.1], rotation_degrees: [20, 0, 5] }, { time: 1, position: [1, 0, 0] }],
+  });
+  const keyed = withMovesAsKeys(start);
+  const [place, turn, lens] = leaves(start, keyed);
+  assert.ok(place < 0.005 && turn < 0.3 && lens < 0.005, `${[place, turn, lens]}`);
+  assert.deepEqual([keyed.moves.map(({ move }) => move), keyed.speed], [["handheld"], start.speed]);
+});
+
+test("a key on a curve with handles leaves the curve where it is", () => {
+  const start = plan({
+    keys: [{ time: 0, position: [0, 0, 0], handle_out: [0, 0, 1] }, { time: 1, position: [1, 0, 1], handle_in: [0, -1, 0] }],
+  });
+  const [keyed, index] = edits.withKeyAt(start, 2, CLIP);
+  assert.equal(index, 1);
+  // The curve runs at another pace between its new ends: every point of the new one lies on the old one.
+  const old = Array.from({ length: 4001 }, (_, i) => math.translationOf(steadyCamera(start)(i / 4000)[0]));
+  for (let i = 0; i <= 40; i += 1) {
+    const point = math.translationOf(steadyCamera(validatePlan(keyed))(i / 40)[0]);
+    assert.ok(Math.min(...old.map((other) => math.norm(math.subtract(other, point)))) < 5e-4, `${i}`);
+  }
+});
+
+test("a handle turns its opposite with it, which keeps its length", () => {
+  const start = plan({ keys: keys([0, 0, 0], [1, 0, 0], [2, 0, 0]) });
+  near(edits.handlesOf(start, 1)[1], [1 / 3, 0, 0]);
+  assert.equal(edits.handlesOf(start, 0)[0], null);
+  const turned = edits.withHandle(start, 1, 1, [0, 0, 0.5]);
+  near(turned.keys[1].handle_in, [0, 0, -1 / 3], 1e-6);
+  const broken = edits.withHandle(start, 1, 1, [0, 0, 0.5], false);
+  assert.equal("handle_in" in broken.keys[1], false);
+  near(edits.handlesOf(validatePlan(turned), 1)[1], [0, 0, 0.5]);
+});
+
+test("turning the camera in its view turns its key, whatever moves lie on it", () => {
+  const start = plan({ moves: [{ move: "orbit", amount_degrees: 60 }], keys: keys([0, 0, 0], [0.5, 0, 0]) });
+  const change = math.fromRotationTranslation(math.rotationY(0.2), [0.1, 0, 0.3]);
+  const [turned, index] = edits.withCameraChanged(start, 3, CLIP, change);
+  const before = evaluatePlan(start, CLIP).world_from_cam[3];
+  near(Array.from(evaluatePlan(turned, CLIP).world_from_cam[3]), Array.from(math.multiplyMotions(before, change)), 1e-5);
+  assert.deepEqual([index, turned.keys.length], [1, 3]);
+});
+
+test("a loop can be ticked with keys at both ends, and unticked again", () => {
+  const start = plan({ keys: keys([0, 0, 0], [1, 0, 0], [1, 0, 1]) });
+  const looped = loopedPlan(start);
+  assert.equal(validatePlan(looped).loop, true);
+  near(openedPlan(looped).keys.map(({ time }) => time), [0, 0.5, 1], 1e-12);
+});
+
+// ---- freehand
+
+test("a drawn circle becomes a few curves on the circle, a loop that faces its middle", () => {
+  const stroke = Array.from({ length: 90 }, (_, i) => [Math.sin((i * 2 * Math.PI) / 89), 0, Math.cos((i * 2 * Math.PI) / 89)]);
+  const made = validatePlan(withStroke(plan({ moves: [{ move: "orbit" }, { move: "handheld" }] }), stroke, { aim: "subject", subject: [0, 0, 0] }));
+  assert.ok(made.loop && made.keys.length <= 8, `${made.keys.length}`);
+  assert.deepEqual(made.moves.map(({ move }) => move), ["handheld"]);
+  const { world_from_cam: motions } = evaluatePlan({ ...made, moves: [] }, { ...CLIP, frameCount: 65 });
+  motions.forEach((motion) => {
+    const center = math.translationOf(motion);
+    assert.ok(Math.abs(math.norm(center) - 1) < 0.02, `${center}`);
+    assert.ok(math.dot([motion[2], motion[6], motion[10]], center) < -0.99, "it faces the middle");
+  });
+  const steps = motions.slice(1).map((motion, i) => math.norm(math.subtract(math.translationOf(motion), math.translationOf(motions[i]))));
+  assert.ok(Math.max(...steps) < 1.25 * Math.min(...steps), "at even speed");
+});
+
+test("a drawn line looks where it goes", () => {
+  const stroke = Array.from({ length: 30 }, (_, i) => [i / 10, 0, i / 10]);
+  const made = validatePlan(withStroke(plan(), stroke, { aim: "path", subject: [0, 0, 1] }));
+  assert.equal(made.loop, false);
+  made.keys.forEach(({ rotation_degrees: [pan, tilt, roll] }) => near([pan, tilt, roll], [45, 0, 0], 0.5));
+  assert.equal(withStroke(plan(), [[0, 0, 0]], { aim: "path", subject: [0, 0, 1] }).keys.length, 0, "a dot is no path");
+});
+
+// ---- shots
+
+test("a cut begins a shot where the camera stood, and shots move and go", () => {
+  const clip = { ...CLIP, frameCount: 16 };
+  const path = { ...defaultPath(), plan: plan({ fov_degrees: 40, moves: [{ move: "truck", amount: 1.5 }] }) };
+  const cut = validatePath(edits.withCut(path, 10, clip));
+  assert.equal(cut.shots.length, 2);
+  const cameras = evaluatePath({ ...cut, frame_count: 16 });
+  near(math.translationOf(cameras.world_from_cam[10]), [1, 0, 0], 1e-6);
+  near(math.translationOf(cameras.world_from_cam[15]), [1, 0, 0], 1e-6);
+  near(math.translationOf(cameras.world_from_cam[9]), [1.5, 0, 0], 1e-6);
+  assert.equal(edits.withCut(cut, 10, clip), cut, "no shot without a frame");
+  assert.equal(edits.withShotStart(cut, 1, 99, clip).shots[1].start, 15 / 16);
+  assert.equal(edits.withShotPlan(cut, 1, plan({ depth: 5 })).shots[1].plan.depth, 5);
+  assert.deepEqual(edits.withoutShot(cut, 1).plan, cut.shots[0].plan);
+  assert.deepEqual(edits.withoutShot(cut, 0).plan, cut.shots[1].plan);
 });
 
 // ---- state

@@ -1,7 +1,9 @@
 // Every edit of a plan, as a function from a plan to a new one. Pure: no argument is changed.
 
-import { add } from "../camera_math.mjs";
-import { MOVES, evaluatePlan, fovDegreesFromK, keyFromCamera } from "../camera_path.mjs";
+import * as math from "../camera_math.mjs";
+import {
+  MOVES, defaultPlan, firstFrames, fovDegreesFromK, evaluatePlan, keyCurves, keyFromCamera, progressAlong, steadyCamera, validatePlan,
+} from "../camera_path.mjs";
 
 // Keys nearer than this share of the clip to one another are one key.
 const SAME_TIME = 1e-4;
@@ -45,15 +47,59 @@ export function keyAt(plan, time, tolerance = SAME_TIME) {
 
 /** The plan with a key at a frame of `clip` that leaves the path of the other keys where it is there: [plan, index]. */
 export function withKeyAt(plan, frame, clip) {
-  const time = frame / Math.max(clip.frameCount - 1, 1);
+  const time = round(progressAlong(plan.speed)(frame / Math.max(clip.frameCount - 1, 1)));
   const present = keyAt(plan, time);
   if (present >= 0) return [plan, present];
-  const cameras = evaluatePlan({ ...plan, moves: [], look_at: null }, clip);
+  const bare = validatePlan({ ...plan, moves: [], look_at: null });
+  const [motion, focal] = steadyCamera(bare)(time);
   const lens = plan.keys.some((key) => key.fov_degrees !== undefined);
-  const fov = lens ? { fovDegrees: fovDegreesFromK(cameras.K[frame], clip.width) } : {};
-  const key = tidyKey(keyFromCamera(cameras.world_from_cam[frame], { time, ...fov }));
-  const keys = [...plan.keys, key].sort((a, b) => a.time - b.time);
-  return [{ ...plan, keys }, keys.indexOf(key)];
+  const fov = lens ? { fovDegrees: (360 / Math.PI) * Math.atan(0.5 / focal) } : {};
+  const [keys, handles] = splitCurve(bare, time);
+  const key = tidyKey({ ...keyFromCamera(motion, { time, ...fov }), ...handles });
+  const sorted = [...keys, key].sort((a, b) => a.time - b.time);
+  return [{ ...plan, keys: sorted }, sorted.indexOf(key)];
+}
+
+/** The keys with the handles beside a new key at `time` cut to what keeps a curve of handles as it is, and its own. */
+function splitCurve(plan, time) {
+  const curves = keyCurves(plan);
+  const index = curves.index(time);
+  const count = plan.keys.length;
+  const next = (index + 1) % count;
+  const within = index >= 0 && time > plan.keys[0].time && time < plan.keys.at(-1).time;
+  if (!within || !(plan.keys[index].handle_out || plan.keys[next].handle_in)) return [plan.keys, {}];
+  const share = curves.share(time);
+  const [p, a, b, q] = curves.points[index];
+  const mix = (from, to) => math.add(from, math.scale(math.subtract(to, from), share));
+  const [pa, ab, bq] = [mix(p, a), mix(a, b), mix(b, q)];
+  const [left, right] = [mix(pa, ab), mix(ab, bq)];
+  const middle = mix(left, right);
+  const keys = plan.keys
+    .with(index, tidyKey({ ...plan.keys[index], handle_out: math.subtract(pa, p) }))
+    .with(next, tidyKey({ ...plan.keys[next], handle_in: math.subtract(bq, q) }));
+  return [keys, { handle_in: math.subtract(left, middle), handle_out: math.subtract(right, middle) }];
+}
+
+/** Where the control points beside key `index` are, from its position: [in, out], null at an open end. */
+export function handlesOf(plan, index) {
+  const { points } = keyCurves(plan);
+  const count = points.length;
+  const before = plan.loop ? (index - 1 + count) % count : index - 1;
+  const key = plan.keys[index].position;
+  const from = (point) => point && math.subtract(point, key);
+  return [from(points[before]?.[2]) ?? null, from(points[index]?.[1]) ?? null];
+}
+
+/** The plan with the handle on one side of key `index` (0 in, 1 out) at `offset`; the other turns with it if `smooth`. */
+export function withHandle(plan, index, side, offset, smooth = true) {
+  const [own, other] = side ? ["handle_out", "handle_in"] : ["handle_in", "handle_out"];
+  const opposite = handlesOf(plan, index)[1 - side];
+  const length = math.norm(offset);
+  const change = { [own]: offset.map(round) };
+  if (smooth && opposite && length > 1e-9) {
+    change[other] = math.scale(offset, -math.norm(opposite) / length).map(round);
+  }
+  return withKey(plan, index, change);
 }
 
 /** The plan without key `index`. */
@@ -69,7 +115,7 @@ export function withKey(plan, index, change) {
 
 /** The plan with key `index` moved by a vector. */
 export function withKeyMoved(plan, index, offset) {
-  return withKey(plan, index, { position: add(plan.keys[index].position, offset).map(round) });
+  return withKey(plan, index, { position: math.add(plan.keys[index].position, offset).map(round) });
 }
 
 /** The plan with key `index` at `time`, kept between its neighbours. */
@@ -90,21 +136,87 @@ export function withKeyFacing(plan, index, lookAt, camera) {
   return withKey(plan, index, { look_at: point, roll_degrees: key.rotation_degrees[2], rotation_degrees: undefined });
 }
 
-/** The plan with its moves turned into `count` keys that can be dragged; handheld shake stays a layer. */
-export function withMovesAsKeys(plan, clip, count) {
-  const shake = plan.moves.filter(({ move }) => move === "handheld");
-  const steady = { ...plan, moves: plan.moves.filter(({ move }) => move !== "handheld") };
-  const cameras = evaluatePlan(steady, { ...clip, frameCount: count });
-  const keys = Array.from({ length: count }, (_, number) => {
-    const fovDegrees = fovDegreesFromK(cameras.K[number], clip.width);
-    return tidyKey(keyFromCamera(cameras.world_from_cam[number], { time: number / (count - 1), fovDegrees }));
-  });
-  return { ...plan, moves: shake, keys };
+/** The plan with key `index` standing where a camera (world_from_cam of the key alone) does, facing as it does. */
+export function withKeyCamera(plan, index, motion) {
+  const key = plan.keys[index];
+  const made = keyFromCamera(motion, { time: key.time });
+  const position = made.position.map(round);
+  if (!key.look_at) return withKey(plan, index, { position, rotation_degrees: nearTurns(key.rotation_degrees, made.rotation_degrees) });
+  const distance = math.norm(math.subtract(key.look_at, key.position));
+  const forward = [motion[2], motion[6], motion[10]];
+  const point = math.add(made.position, math.scale(forward, distance)).map(round);
+  return withKey(plan, index, { position, look_at: point, roll_degrees: round(made.rotation_degrees[2]) });
 }
 
-function tidyKey(key) {
+/** The same angles, a whole number of turns nearer to the ones before. */
+function nearTurns(before, angles) {
+  return angles.map((angle, axis) => round(angle + 360 * Math.round(((before?.[axis] ?? 0) - angle) / 360)));
+}
+
+/** The plan with the camera at `frame` as `change` (a motion in its own frame) makes it: [plan, index of its key]. */
+export function withCameraChanged(plan, frame, clip, change) {
+  const [keyed, index] = withKeyAt(plan, frame, clip);
+  const { time } = keyed.keys[index];
+  const checked = validatePlan(keyed);
+  const base = steadyCamera({ ...checked, moves: [] })(time)[0];
+  const moves = math.multiplyMotions(math.inverseMotion(base), steadyCamera(checked)(time)[0]);
+  const changed = math.multiplyMotions(math.multiplyMotions(base, math.multiplyMotions(moves, change)), math.inverseMotion(moves));
+  return [withKeyCamera(keyed, index, changed), index];
+}
+
+// ---- shots
+
+/** The plans of a path, one a shot. */
+export function shotsOf(path) {
+  return path.shots ?? [{ start: 0, plan: path.plan }];
+}
+
+/** The path with these shots; a single one is a plain plan. */
+export function withShots(path, shots) {
+  const { plan: _plan, shots: _shots, ...rest } = path;
+  return shots.length === 1 ? { ...rest, plan: shots[0].plan } : { ...rest, shots };
+}
+
+/** The path with another plan in shot `index`. */
+export function withShotPlan(path, index, plan) {
+  const shots = shotsOf(path);
+  return withShots(path, shots.with(index, { ...shots[index], plan }));
+}
+
+/** The path cut before `frame`: the shot there ends, and a new one goes on from its camera, without moves. */
+export function withCut(path, frame, clip) {
+  const shots = shotsOf(path);
+  const firsts = firstFrames(shots, clip.frameCount);
+  const index = firsts.findLastIndex((first) => first <= frame);
+  if (frame === firsts[index]) return path;
+  const { plan } = shots[index];
+  const own = { ...clip, frameCount: firsts[index + 1] - firsts[index] };
+  const cameras = evaluatePlan(plan, own);
+  const at = frame - firsts[index];
+  const key = tidyKey(keyFromCamera(cameras.world_from_cam[at], { time: 0 }));
+  const fov = round(fovDegreesFromK(cameras.K[at], clip.width));
+  const made = { start: round(frame / clip.frameCount), plan: { ...defaultPlan(), fov_degrees: fov, depth: plan.depth, keys: [key] } };
+  return withShots(path, shots.toSpliced(index + 1, 0, made));
+}
+
+/** The path without shot `index`, whose time goes to the one before it, or after the first. */
+export function withoutShot(path, index) {
+  const shots = shotsOf(path).toSpliced(index, 1);
+  return shots.length ? withShots(path, shots.with(0, { ...shots[0], start: 0 })) : path;
+}
+
+/** The path with shot `index` beginning at `frame`, kept between its neighbours. */
+export function withShotStart(path, index, frame, clip) {
+  const shots = shotsOf(path);
+  const firsts = firstFrames(shots, clip.frameCount);
+  const kept = Math.min(Math.max(frame, firsts[index - 1] + 1), firsts[index + 1] - 1);
+  return withShots(path, shots.with(index, { ...shots[index], start: round(kept / clip.frameCount) }));
+}
+
+/** A key with numbers that are short enough for a person to read. */
+export function tidyKey(key) {
   const numbers = {};
-  for (const name of ["position", "rotation_degrees"]) if (key[name]) numbers[name] = Array.from(key[name], round);
+  for (const name of ["position", "rotation_degrees", "handle_in", "handle_out"]) if (key[name]) numbers[name] = Array.from(key[name], round);
   if (key.fov_degrees !== undefined) numbers.fov_degrees = round(key.fov_degrees);
   return { ...key, ...numbers, time: round(key.time) };
 }

@@ -30,6 +30,24 @@ export function viewCamera(view, size) {
   };
 }
 
+/** The directions of the views without perspective: where the picture's right, its down and the gaze point. */
+const PLANS = {
+  top: { right: [1, 0, 0], down: [0, 0, -1], forward: [0, 1, 0] },
+  side: { right: [0, 0, 1], down: [0, 1, 0], forward: [-1, 0, 0] },
+};
+
+/** The view from above (forward goes up) or from the side (forward goes right), as long as the view is far away. */
+export function planCamera(kind, view, size) {
+  const focal = Math.min(size[0], size[1]) / (2 * Math.tan(0.5 * VIEW_FOV) * view.distance);
+  const principal = [0.5 * size[0], 0.5 * size[1]];
+  return { ...PLANS[kind], center: view.target, focal: [focal, focal], principal, near: -Infinity, flat: true };
+}
+
+/** The camera of a view of a kind: "free", "top" or "side". */
+export function cameraOf(kind, view, size) {
+  return kind === "free" ? viewCamera(view, size) : planCamera(kind, view, size);
+}
+
 /** A frame of a path {world_from_cam: 16 numbers by rows, K: [fx, fy, cx, cy]} as such a camera, in its own pixels. */
 export function pathCamera(frame) {
   const m = frame.world_from_cam;
@@ -67,10 +85,27 @@ export function toCamera(camera, point) {
 
 /** A point of a camera's frame, in front of it, in pixels. */
 export function toPixels(camera, p) {
+  const depth = camera.flat ? 1 : p[2];
   return [
-    camera.principal[0] + (camera.focal[0] * p[0]) / p[2],
-    camera.principal[1] + (camera.focal[1] * p[1]) / p[2],
+    camera.principal[0] + (camera.focal[0] * p[0]) / depth,
+    camera.principal[1] + (camera.focal[1] * p[1]) / depth,
   ];
+}
+
+/** How large a pixel is at a point, in scene units. */
+export function pixelAt(camera, point) {
+  return (camera.flat ? 1 : Math.max(toCamera(camera, point)[2], camera.near)) / camera.focal[0];
+}
+
+/** Where the ray of a pixel meets the plane through `point` across `normal`, or null where it does not, ahead. */
+export function onPlane(camera, pixel, point, normal) {
+  const [x, y] = [0, 1].map((axis) => (pixel[axis] - camera.principal[axis]) / camera.focal[axis]);
+  const across = add(scale(camera.right, x), scale(camera.down, y));
+  const [start, ray] = camera.flat ? [add(camera.center, across), camera.forward] : [camera.center, add(camera.forward, across)];
+  const slope = dot(ray, normal);
+  const distance = dot(subtract(point, start), normal) / slope;
+  if (Math.abs(slope) < 1e-6 * norm(ray) || (!camera.flat && distance <= 0)) return null;
+  return add(start, scale(ray, distance));
 }
 
 /** A world point in pixels, or null where it lies behind the camera. */
@@ -99,8 +134,8 @@ export function orbited(view, dx, dy) {
 }
 
 /** The view after a drag by (dx, dy) pixels that moves the scene with the pointer, in a picture of `size`. */
-export function panned(view, dx, dy, size) {
-  const camera = viewCamera(view, size);
+export function panned(view, dx, dy, size, kind = "free") {
+  const camera = cameraOf(kind, view, size);
   return { ...view, target: subtract(view.target, inScreenPlane(camera, view.target, dx, dy)) };
 }
 
@@ -110,27 +145,59 @@ export function zoomed(view, delta) {
   return { ...view, distance: Math.max(1e-3, Math.min(1e5, view.distance * factor)) };
 }
 
-/** The view in the same direction that shows all of `points` in a picture of `size`, with a little air around them. */
-export function framed(view, points, size) {
-  const camera = viewCamera({ ...view, target: [0, 0, 0], distance: 0 }, size);
-  const [right, down, forward] = [camera.right, camera.down, camera.forward].map((axis) => {
-    const places = points.map((point) => dot(point, axis));
-    return [Math.min(...places), Math.max(...places)];
-  });
-  const middle = ([low, high]) => 0.5 * (low + high);
-  const target = [[camera.right, right], [camera.down, down], [camera.forward, forward]]
-    .map(([axis, range]) => scale(axis, middle(range)))
-    .reduce(add);
-  const needed = [right, down].map(([low, high], axis) => {
-    const pixels = 0.5 * Math.max(size[axis] - 2 * FRAME_PIXELS, FRAME_PIXELS);
-    return (0.5 * (high - low) * camera.focal[axis]) / pixels;
-  });
-  return { ...view, target, distance: Math.max(...needed, 1e-3) + 0.5 * (forward[1] - forward[0]) };
+/**
+ * The view in the same direction that shows all of `points` in a picture of `size`, with a little air around them, in
+ * the larger one of the parts that a window [x, y, w, h] at the picture's right upper corner leaves free.
+ */
+export function framed(view, points, size, { kind = "free", inset = null } = {}) {
+  const parts = freeParts(size, inset).map((box) => framedIn(view, points, size, kind, box));
+  return parts.reduce((best, one) => (one.distance < best.distance ? one : best));
+}
+
+function freeParts([width, height], inset) {
+  if (!inset) return [[0, 0, width, height]];
+  const below = inset[1] + inset[3];
+  return [[0, 0, inset[0], height], [0, below, width, height - below]];
+}
+
+/** The same in one window: the nearest distance from which all of it is inside, found by halving. */
+function framedIn(view, points, size, kind, [left, top, width, height]) {
+  const air = Math.min(FRAME_PIXELS, 0.2 * width, 0.2 * height);
+  const room = [width - 2 * air, height - 2 * air];
+  const middle = [left + 0.5 * width, top + 0.5 * height];
+  const extent = Math.max(...points.map((point) => norm(subtract(point, points[0]))), 1e-3);
+  let [low, high] = [Math.log(0.02 * extent), Math.log(200 * extent)];
+  let best = { ...view, target: points[0], distance: 200 * extent };
+  for (let step = 0; step < 18; step += 1) {
+    const half = 0.5 * (low + high);
+    const [found, fits] = centered({ ...best, distance: Math.exp(half) }, points, size, kind, middle, room);
+    if (fits) [best, high] = [found, half];
+    else low = half;
+  }
+  return best;
+}
+
+/** The view moved so that the points' picture is in the middle, and whether it then has room. */
+function centered(view, points, size, kind, middle, room) {
+  let [found, fits] = [view, false];
+  for (let step = 0; step < 5; step += 1) {
+    const camera = cameraOf(kind, found, size);
+    const pixels = points.map((point) => project(camera, point));
+    if (pixels.includes(null)) return [found, false];
+    const ranges = [0, 1].map((axis) => {
+      const places = pixels.map((pixel) => pixel[axis]);
+      return [Math.min(...places), Math.max(...places)];
+    });
+    const off = ranges.map(([least, most], axis) => 0.5 * (least + most) - middle[axis]);
+    fits = ranges.every(([least, most], axis) => most - least <= room[axis]) && Math.hypot(...off) < 3;
+    found = { ...found, target: add(found.target, inScreenPlane(camera, found.target, ...off)) };
+  }
+  return [found, fits];
 }
 
 /** How far a world point moves when its picture moves by (dx, dy) pixels and its distance from the camera stays. */
 export function inScreenPlane(camera, point, dx, dy) {
-  const depth = Math.max(toCamera(camera, point)[2], camera.near);
+  const depth = camera.flat ? 1 : Math.max(toCamera(camera, point)[2], camera.near);
   const [right, down] = [(dx * depth) / camera.focal[0], (dy * depth) / camera.focal[1]];
   return add(scale(camera.right, right), scale(camera.down, down));
 }
@@ -139,13 +206,14 @@ export function inScreenPlane(camera, point, dx, dy) {
 export function alongAxis(camera, point, axis, dx, dy) {
   const p = toCamera(camera, point);
   if (p[2] <= camera.near) return [0, 0, 0];
-  const step = 1e-3 * p[2];
+  const reach = camera.flat ? 1 : p[2];
+  const step = 1e-3 * reach;
   const q = toCamera(camera, add(point, scale(axis, step)));
   const [from, to] = [toPixels(camera, p), toPixels(camera, q)];
   const [ux, uy] = [(to[0] - from[0]) / step, (to[1] - from[1]) / step];
   const square = ux * ux + uy * uy;
   // An axis seen end on has no direction on the screen to be dragged along.
-  return square * p[2] * p[2] < 1e-3 * camera.focal[0] ** 2 ? [0, 0, 0] : scale(axis, (dx * ux + dy * uy) / square);
+  return square * reach * reach < 1e-3 * camera.focal[0] ** 2 ? [0, 0, 0] : scale(axis, (dx * ux + dy * uy) / square);
 }
 
 /** The index of the pixel of `pixels` (null where hidden) within `radius` of `at` and nearest to it, or -1. */
