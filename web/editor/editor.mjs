@@ -1,45 +1,49 @@
-// The live editor of a camera path: puts the view, the time line and the panels together over one state with undo.
+// The live editor of a camera path: puts the views, the time line and the panels together over one state with undo.
 
-import { defaultPath, defaultPlan, evaluatePath, evaluatePlan, nearestFrameCount } from "../camera_path.mjs";
+import { defaultPath, defaultPlan, evaluatePath, evaluatePlan, firstFrames, nearestFrameCount } from "../camera_path.mjs";
+import * as math from "../camera_math.mjs";
 import { element, iconButton } from "./dom.mjs";
 import { sceneOf } from "./draw.mjs";
-import { keyAt, withKeyAt, withoutKey, withoutMove, withPreset } from "./edits.mjs";
+import {
+  shotsOf, withCut, withKeyAt, withoutKey, withoutMove, withoutShot, withPreset, withShotPlan, withShotStart,
+} from "./edits.mjs";
+import { withStroke } from "./freehand.mjs";
 import { icon } from "./icons.mjs";
 import { keydown } from "./keyboard.mjs";
+import { withMovesAsKeys } from "./keys_of_moves.mjs";
 import { withClip } from "./node_clip.mjs";
+import { paletteOf } from "./palette.mjs";
 import { panelsOf } from "./panels.mjs";
-import { speedsOf } from "./speeds.mjs";
 import { Store, writeValue } from "./store.mjs";
 import { Strip } from "./strip.mjs";
 import { addStyle } from "./style.mjs";
 import { Viewport } from "./viewport.mjs";
 
-const PALETTE = Object.freeze({
-  text: "#e6e6e6",
-  grid: "rgb(150 160 175 / 22%)",
-  frustum: "rgb(190 200 215 / 55%)",
-  border: "rgb(255 255 255 / 45%)",
-  lens: "#23272e",
-});
+const KINDS = ["free", "camera", "top", "side"];
+const KEY_TAB = 2;
 const BAKED = "This path is a list of cameras, without moves or keys: it can be played, not edited.";
+const AIMS = { subject: "always face the subject", path: "look where it goes", keep: "keep the direction" };
 
 /**
- * `host` is the world around: clip() -> {frameCount, fps, width, height, unit}, picture() -> a canvas or null,
- * changed() after every edit, passWheel(event) for a wheel that is not ours.
+ * `host` is the world around: clip() -> {frameCount, fps, width, height, unit}, setClip(values), presets() -> [{name,
+ * clip}], picture() -> a canvas or null, cloud() -> the picture's points or null, changed() after every edit,
+ * passWheel(event) for a wheel that is not ours, enlarge(on) to take the editor's root out of the node and back.
  */
 export class Editor {
   #unsubscribe;
   #request = 0;
+  #firsts = [0, 1];
 
   constructor(host, value) {
     addStyle();
-    Object.assign(this, { host, frame: 0, key: -1, layer: -1, lens: false, jsonOpen: false, scene: null, fault: "" });
+    Object.assign(this, { host, frame: 0, key: -1, layer: -1, tab: 0, scene: null, fault: "" });
+    Object.assign(this, { lens: false, only: null, enlarged: false, lock: false, tool: "move", aim: "subject", jsonOpen: false });
     this.store = new Store(value);
-    this.viewport = new Viewport(this);
+    this.viewports = KINDS.map((kind) => new Viewport(this, kind));
     this.strip = new Strip(this);
     this.panels = panelsOf(this);
-    this.tab = 0;
     this.#build();
+    this.palette = paletteOf(this.root);
     this.#unsubscribe = this.store.subscribe(() => this.#changed());
     this.refresh();
   }
@@ -48,8 +52,29 @@ export class Editor {
     return this.store.state.path;
   }
 
+  /** Whether there is a plan to edit, which a list of cameras is not. */
+  get editable() {
+    return Boolean(this.path && !this.path.frames);
+  }
+
+  /** The number of the shot in which the playhead stands. */
+  get shot() {
+    return Math.max(this.#firsts.slice(0, -1).findLastIndex((first) => first <= this.frame), 0);
+  }
+
+  /** The first frame of each shot, and behind them the number of all frames. */
+  get firsts() {
+    return this.#firsts;
+  }
+
+  /** The plan of the shot in which the playhead stands. */
   get plan() {
-    return this.path?.plan ?? defaultPlan();
+    return this.editable ? shotsOf(this.path)[this.shot].plan : defaultPlan();
+  }
+
+  /** The playhead's frame in its shot. */
+  get local() {
+    return this.frame - this.#firsts[this.shot];
   }
 
   /** The clip: what the node's other widgets say, or for a list of cameras what it says itself. */
@@ -61,7 +86,7 @@ export class Editor {
 
   /** What is drawn besides the scene. */
   get now() {
-    return { frame: this.frame, key: this.key, picture: this.host.picture(), palette: PALETTE };
+    return { frame: this.local, key: this.key, picture: this.host.picture(), cloud: this.host.cloud(), palette: this.palette };
   }
 
   /** What the widget stores: the path with the clip of the node, which takes its own widgets before the path's words. */
@@ -74,12 +99,14 @@ export class Editor {
     if (JSON.stringify(value) === JSON.stringify(this.value)) return;
     [this.key, this.layer] = [-1, -1];
     this.store.load(value);
-    this.viewport.frameAll();
+    this.frameAll();
   }
 
   edit(plan, gesture) {
-    if (this.path?.plan) this.store.edit(plan, gesture);
+    if (this.editable) this.store.edit(withShotPlan(this.path, this.shot, plan), gesture);
   }
+
+  // ---- moves and keys
 
   choosePreset(move, onTop) {
     const index = onTop ? -1 : this.layer;
@@ -87,7 +114,7 @@ export class Editor {
     const plan = withPreset(this.plan, move, replaces);
     this.layer = replaces >= 0 ? replaces : plan.moves.length - 1;
     this.edit(plan);
-    this.viewport.frameUnlessTurned();
+    this.frameAll();
   }
 
   selectLayer(index) {
@@ -98,21 +125,33 @@ export class Editor {
   removeLayer(index) {
     this.layer = -1;
     this.edit(withoutMove(this.plan, index));
+    this.frameAll();
+  }
+
+  turnMovesIntoKeys() {
+    this.edit(withMovesAsKeys(this.plan));
+    this.selectKey(0);
   }
 
   selectKey(index) {
     this.key = index;
     if (this.plan.keys[index]) {
       this.pause();
-      this.seek(Math.round(this.plan.keys[index].time * (this.clip.frameCount - 1)));
-      this.openTab(2);
+      this.seek(this.#firsts[this.shot] + this.frameOfKey(index));
+      this.tab = KEY_TAB;
     }
     this.#show();
   }
 
-  addKey() {
-    if (!this.scene || !this.path.plan) return;
-    const [plan, index] = withKeyAt(this.plan, this.frame, this.clip);
+  /** The frame of the shot that is nearest to a key. */
+  frameOfKey(index) {
+    return this.scene ? Math.round(this.scene.keyTimes[index] * (this.scene.clip.frameCount - 1)) : 0;
+  }
+
+  /** Set a key at a frame of the shot, the playhead's by default, and select it. */
+  addKey(frame = this.local) {
+    if (!this.scene || !this.editable) return;
+    const [plan, index] = withKeyAt(this.plan, frame, this.scene.clip);
     this.key = index;
     this.edit(plan);
     this.selectKey(index);
@@ -121,8 +160,9 @@ export class Editor {
   /** The selected key, or else the one at the playhead; -1 where there is neither. */
   get keyInHand() {
     if (this.plan.keys[this.key]) return this.key;
-    const last = Math.max(this.clip.frameCount - 1, 1);
-    return this.path?.plan ? keyAt(this.plan, this.frame / last, 0.5 / last) : -1;
+    if (!this.scene || !this.editable) return -1;
+    const last = Math.max(this.scene.clip.frameCount - 1, 1);
+    return this.scene.keyTimes.findIndex((time) => Math.abs(time - this.local / last) <= 0.5 / last);
   }
 
   removeKey() {
@@ -130,6 +170,22 @@ export class Editor {
     if (index < 0) return;
     this.key = -1;
     this.edit(withoutKey(this.plan, index));
+  }
+
+  /** A stroke of `points` in the world becomes the keys of the path. */
+  draw(points) {
+    if (points.length < 2 || !this.scene) return;
+    const motion = this.scene.cameras.world_from_cam[0];
+    const turns = math.panTiltRollFromRotation(math.rotationOf(motion)).map((angle) => (angle * 180) / Math.PI);
+    const subject = this.plan.look_at ?? this.scene.subject;
+    [this.key, this.layer] = [-1, -1];
+    this.edit(withStroke(this.plan, points, { aim: this.aim, subject, turns }));
+  }
+
+  /** world_from_cam of a key alone, without moves and look-at lock. */
+  baseMotionOfKey(index) {
+    const plan = { ...this.plan, keys: [{ ...this.plan.keys[index], time: 0 }], moves: [], look_at: null, loop: false };
+    return evaluatePlan(plan, { ...this.clip, frameCount: 1 }).world_from_cam[0];
   }
 
   undo() {
@@ -140,15 +196,36 @@ export class Editor {
     this.store.redo();
   }
 
-  /** world_from_cam of a key alone, without moves and look-at lock. */
-  baseMotionOfKey(index) {
-    const plan = { ...this.plan, keys: [{ ...this.plan.keys[index], time: 0 }], moves: [], look_at: null, loop: false };
-    return evaluatePlan(plan, { ...this.clip, frameCount: 1 }).world_from_cam[0];
+  // ---- shots
+
+  cut() {
+    if (!this.editable || !this.scene) return;
+    [this.key, this.layer] = [-1, -1];
+    this.store.edit(withCut(this.path, this.frame, this.clip));
   }
 
+  removeShot() {
+    [this.key, this.layer] = [-1, -1];
+    this.store.edit(withoutShot(this.path, this.shot));
+  }
+
+  moveCut(shot, frame) {
+    this.store.edit(withShotStart(this.path, shot, frame, this.clip), "drag of a cut");
+  }
+
+  // ---- time
+
   seek(frame) {
+    const before = this.shot;
     this.frame = Math.min(Math.max(frame, 0), this.clip.frameCount - 1);
+    if (this.shot !== before) this.#enterShot();
     this.#drawNow();
+  }
+
+  #enterShot() {
+    [this.key, this.layer] = [-1, -1];
+    this.#evaluate();
+    if (!this.playing) this.#show();
   }
 
   get playing() {
@@ -177,13 +254,24 @@ export class Editor {
     this.#syncBar();
   }
 
+  // ---- what is shown
+
   openTab(index) {
     this.tab = index;
     this.#show();
   }
 
   focus() {
-    this.viewport.surface.canvas.focus({ preventScroll: true });
+    const shown = this.viewports.find(({ root }) => !root.hidden);
+    shown.surface.canvas.focus({ preventScroll: true });
+  }
+
+  frameAll() {
+    for (const viewport of this.viewports) viewport.frameAll();
+  }
+
+  frameUnlessTurned() {
+    for (const viewport of this.viewports) viewport.frameUnlessTurned();
   }
 
   toggleLens() {
@@ -191,44 +279,90 @@ export class Editor {
     this.#show();
   }
 
+  toggleLock() {
+    this.lock = !this.lock;
+    this.#show();
+  }
+
+  toggleDraw() {
+    this.tool = this.tool === "draw" ? "move" : "draw";
+    if (this.tool === "draw") this.lens = false;
+    this.#show();
+  }
+
+  /** Enlarged, one view alone, or all four again; in the node, the other of the two views. */
+  showOnly(kind) {
+    if (this.enlarged) this.only = this.only === kind ? null : kind;
+    else this.lens = kind !== "camera";
+    this.#show();
+  }
+
+  toggleEnlarged() {
+    this.enlarged = !this.enlarged;
+    this.only = null;
+    this.host.enlarge(this.enlarged);
+    this.#show();
+    this.frameAll();
+    this.focus();
+  }
+
   /** Bring everything up to date with the state, the node's other widgets and its picture. */
   refresh() {
     const { fault } = this.store.state;
-    [this.scene, this.fault] = [null, fault ? `This path can not be shown: ${fault}` : this.store.notice];
-    if (this.path) this.#evaluate();
-    this.frame = Math.min(this.frame, this.clip.frameCount - 1);
+    this.palette = paletteOf(this.root);
+    this.fault = fault ? `This path can not be shown: ${fault}` : this.store.notice;
+    this.#evaluate();
+    this.key = Math.min(this.key, this.plan.keys.length - 1);
+    this.layer = Math.min(this.layer, this.plan.moves.length - 1);
     this.#show();
   }
 
   #evaluate() {
-    const { clip } = this;
+    this.scene = null;
+    [this.#firsts, this.frame] = [[0, this.clip.frameCount], Math.min(this.frame, this.clip.frameCount - 1)];
+    if (!this.path) return;
     try {
-      const cameras = this.path.frames ? evaluatePath(this.path) : evaluatePlan(this.path.plan, clip);
-      this.scene = sceneOf(this.path, cameras, speedsOf(cameras.world_from_cam, clip.fps), clip);
+      this.scene = this.path.frames ? this.#sceneOfFrames() : this.#sceneOfShot();
     } catch (error) {
       this.fault = `This path can not be shown: ${error.message}`;
     }
   }
 
+  #sceneOfFrames() {
+    return sceneOf(defaultPlan(), evaluatePath(this.path), this.clip);
+  }
+
+  #sceneOfShot() {
+    const { clip } = this;
+    const shots = shotsOf(this.path);
+    const firsts = firstFrames(shots, clip.frameCount);
+    this.#firsts = firsts;
+    const clips = shots.map((_, i) => ({ ...clip, frameCount: firsts[i + 1] - firsts[i] }));
+    const cameras = shots.map(({ plan }, i) => evaluatePlan(plan, clips[i]));
+    const origin = { motion: cameras[0].world_from_cam[0], K: cameras[0].K[0], clip };
+    const others = cameras.filter((_, i) => i !== this.shot).map((one) => one.world_from_cam.map(math.translationOf));
+    return sceneOf(shots[this.shot].plan, cameras[this.shot], clips[this.shot], { origin, others });
+  }
+
   #changed() {
-    this.key = Math.min(this.key, this.plan.keys.length - 1);
-    this.layer = Math.min(this.layer, this.plan.moves.length - 1);
     this.refresh();
     this.host.changed();
   }
 
   #build() {
-    const { bar, hint, scrub, readout } = this.#buildBar();
+    const { bar, scrub, readout } = this.#buildBar();
     this.tabBar = element("div", { className: "raxel-tabs", role: "tablist", "aria-label": "Panels" });
     this.tabs = this.panels.map((panel, index) => {
       const tab = element("button", { type: "button", role: "tab", onclick: () => this.openTab(index) });
       this.tabBar.append(tab);
       return tab;
     });
-    const view = element("div", { className: "raxel-view" }, this.viewport.surface.canvas, hint);
-    const timeBar = element("div", { className: "raxel-bar" }, this.buttons.play, scrub, readout);
+    this.drawBar = this.#buildDrawBar();
+    this.views = element("div", { className: "raxel-views" }, ...this.viewports.map(({ root }) => root), this.drawBar);
+    const timeBar = element("div", { className: "raxel-bar raxel-time" }, this.buttons.play, scrub, readout);
     const panels = this.panels.map(({ root }) => root);
-    this.live = element("div", { className: "raxel-live" }, view, this.strip.root, timeBar, this.tabBar, ...panels);
+    const side = element("div", { className: "raxel-side" }, this.tabBar, ...panels);
+    this.live = element("div", { className: "raxel-live" }, this.views, this.strip.root, timeBar, side);
     this.faultLine = element("div", { className: "raxel-fault", role: "alert" });
     this.#buildJson();
     this.root = element("div", { className: "raxel-editor", "data-capture-wheel": "true" });
@@ -242,23 +376,32 @@ export class Editor {
       play: iconButton("play", "Play (Space)", press(this.togglePlay)),
       undo: iconButton("undo", "Undo (Ctrl+Z)", press(this.undo)),
       redo: iconButton("redo", "Redo (Ctrl+Shift+Z)", press(this.redo)),
-      add: iconButton("key_add", "Set a key at the playhead (K)", press(this.addKey)),
+      add: iconButton("key_add", "Set a key at the playhead (K)", () => this.addKey()),
       remove: iconButton("key_remove", "Remove the key that is selected or at the playhead (Delete)", press(this.removeKey)),
-      frame: iconButton("frame", "Show the whole path (double click)", () => this.viewport.frameAll()),
-      lens: iconButton("lens", "Look through the camera", press(this.toggleLens)),
+      draw: iconButton("draw", "Draw the path by hand (D)", press(this.toggleDraw)),
+      cut: iconButton("cut", "Cut here: a new shot begins at the playhead (C)", press(this.cut)),
+      frame: iconButton("frame", "Show the whole path (F, or double click beside it)", press(this.frameAll)),
+      lens: iconButton("lens", "Look through the camera (V)", press(this.toggleLens)),
+      lock: iconButton("lock", "Lock the camera to its view: drags turn it about the subject (L)", press(this.toggleLock)),
       json: iconButton("code", "Show the path as JSON", () => this.#toggleJson()),
+      enlarge: iconButton("enlarge", "Enlarge to the whole window (E), and back", press(this.toggleEnlarged)),
     };
-    const { undo, redo, add, remove, frame, lens, json } = this.buttons;
+    const { undo, redo, add, remove, draw, cut, frame, lens, lock, json, enlarge } = this.buttons;
     this.summary = element("span", { className: "raxel-readout raxel-space" });
     const bar = element("div", { className: "raxel-bar", role: "toolbar", "aria-label": "Path" });
-    bar.append(undo, redo, add, remove, this.summary, frame, lens, json);
-    this.hint = element("div", { className: "raxel-hint" });
+    bar.append(undo, redo, add, remove, draw, cut, this.summary, frame, lens, lock, json, enlarge);
     this.scrub = element("input", {
       type: "range", min: 0, step: 1, className: "raxel-space", title: "Frame", "aria-label": "Frame",
       oninput: () => this.seek(this.scrub.valueAsNumber),
     });
     this.readout = element("span", { className: "raxel-readout" });
-    return { bar, hint: this.hint, scrub: this.scrub, readout: this.readout };
+    return { bar, scrub: this.scrub, readout: this.readout };
+  }
+
+  #buildDrawBar() {
+    const input = element("select", { "aria-label": "Where the camera of a drawn path looks", onchange: () => (this.aim = input.value) });
+    for (const [value, textContent] of Object.entries(AIMS)) input.append(element("option", { value, textContent }));
+    return element("div", { className: "raxel-draw" }, "Draw in the 3D, top or side view;", input);
   }
 
   #buildJson() {
@@ -275,6 +418,7 @@ export class Editor {
   #applyJson(value) {
     this.jsonOpen = false;
     this.store.replace(value);
+    this.frameAll();
   }
 
   #toggleJson() {
@@ -292,16 +436,26 @@ export class Editor {
     const baked = Boolean(this.path?.frames);
     this.faultLine.textContent = this.fault || (baked ? BAKED : "");
     this.faultLine.classList.toggle("raxel-note", !this.fault);
+    this.root.classList.toggle("raxel-large", this.enlarged);
+    this.root.classList.toggle("raxel-light", this.palette.light);
+    this.drawBar.hidden = this.tool !== "draw";
+    this.#showViews();
     if (!jsonShown) this.#showPanels();
     for (const root of [this.tabBar, ...this.panels.map((panel) => panel.root)]) root.hidden ||= baked;
     this.#drawNow();
   }
 
+  #showViews() {
+    const single = this.enlarged ? this.only : this.lens ? "camera" : "free";
+    for (const { kind, root } of this.viewports) root.hidden = single !== null && kind !== single;
+    this.views.classList.toggle("raxel-single", single !== null);
+  }
+
   #showPanels() {
     this.tabBar.hidden = false;
     this.panels.forEach((panel, index) => {
-      panel.sync();
       panel.root.hidden = index !== this.tab;
+      if (index === this.tab) panel.sync();
       panel.root.setAttribute("aria-label", panel.title(this));
       this.tabs[index].textContent = panel.title(this);
       this.tabs[index].setAttribute("aria-selected", String(index === this.tab));
@@ -310,37 +464,46 @@ export class Editor {
   }
 
   #drawNow() {
-    this.viewport.surface.invalidate();
+    for (const { surface } of this.viewports) surface.invalidate();
     this.strip.surface.invalidate();
+    this.panels[this.tab].drawNow?.();
     this.#syncBar();
   }
 
   #syncBar() {
-    const { buttons, clip, scrub } = this;
-    const planned = Boolean(this.path?.plan);
+    const { buttons, clip, scrub, editable } = this;
     [buttons.undo.disabled, buttons.redo.disabled] = [!this.store.canUndo, !this.store.canRedo];
-    [buttons.add.disabled, buttons.remove.disabled] = [!planned, this.keyInHand < 0];
+    [buttons.add.disabled, buttons.remove.disabled] = [!editable, this.keyInHand < 0];
+    [buttons.draw.disabled, buttons.cut.disabled] = [!editable, !editable || this.local === 0];
     if (buttons.play.dataset.shows !== String(this.playing)) {
       buttons.play.dataset.shows = String(this.playing);
       buttons.play.replaceChildren(icon(this.playing ? "pause" : "play"));
     }
-    buttons.lens.setAttribute("aria-pressed", String(this.lens));
-    buttons.json.setAttribute("aria-pressed", String(this.jsonOpen));
+    const pressed = { lens: this.lens, lock: this.lock, json: this.jsonOpen, draw: this.tool === "draw", enlarge: this.enlarged };
+    for (const [name, on] of Object.entries(pressed)) buttons[name].setAttribute("aria-pressed", String(on));
+    buttons.lens.hidden = this.enlarged;
     scrub.max = String(clip.frameCount - 1);
     scrub.value = String(this.frame);
     const seconds = `${(this.frame / clip.fps).toFixed(2)} s`;
     this.readout.textContent = `${this.frame + 1} / ${clip.frameCount}   ${seconds}`;
     scrub.setAttribute("aria-valuetext", `frame ${this.frame + 1} of ${clip.frameCount}, ${seconds}`);
-    this.hint.textContent = this.lens ? "through the camera" : "";
-    const nearest = nearestFrameCount(clip.frameCount);
-    const odd = nearest === clip.frameCount ? "" : ` (Wan takes ${nearest})`;
-    this.summary.textContent = `${this.path?.name || "unnamed"}: ${clip.frameCount} frames${odd}, ${clip.width} × ${clip.height}`;
+    this.summary.textContent = this.#summaryText(clip);
+    this.summary.title = this.summary.textContent;
+  }
+
+  #summaryText({ frameCount, width, height }) {
+    const nearest = nearestFrameCount(frameCount);
+    const odd = nearest === frameCount ? "" : ` (Wan takes ${nearest})`;
+    const shots = this.#firsts.length > 2 ? `shot ${this.shot + 1} of ${this.#firsts.length - 1}, ` : "";
+    return `${this.path?.name || "unnamed"}: ${shots}${frameCount} frames${odd}, ${width} × ${height}`;
   }
 
   dispose() {
     this.pause();
     this.#unsubscribe();
-    this.viewport.dispose();
+    if (this.enlarged) this.host.enlarge(false);
+    for (const viewport of this.viewports) viewport.dispose();
+    for (const panel of this.panels) panel.dispose?.();
     this.strip.dispose();
     this.root.remove();
   }

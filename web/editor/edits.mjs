@@ -153,15 +153,20 @@ function nearTurns(before, angles) {
   return angles.map((angle, axis) => round(angle + 360 * Math.round(((before?.[axis] ?? 0) - angle) / 360)));
 }
 
-/** The plan with the camera at `frame` as `change` (a motion in its own frame) makes it: [plan, index of its key]. */
+/** The plan with the camera at key `index`, moves included, as `change` (a motion in its own frame) makes it. */
+export function withKeyChanged(plan, index, change) {
+  const checked = validatePlan(plan);
+  const { time } = checked.keys[index];
+  const base = steadyCamera({ ...checked, moves: [] })(time)[0];
+  const moved = steadyCamera(checked)(time)[0];
+  const undo = math.multiplyMotions(math.inverseMotion(moved), base);
+  return withKeyCamera(plan, index, math.multiplyMotions(math.multiplyMotions(moved, change), undo));
+}
+
+/** The same for the camera at `frame`, where a key is set if there is none: [plan, index of the key]. */
 export function withCameraChanged(plan, frame, clip, change) {
   const [keyed, index] = withKeyAt(plan, frame, clip);
-  const { time } = keyed.keys[index];
-  const checked = validatePlan(keyed);
-  const base = steadyCamera({ ...checked, moves: [] })(time)[0];
-  const moves = math.multiplyMotions(math.inverseMotion(base), steadyCamera(checked)(time)[0]);
-  const changed = math.multiplyMotions(math.multiplyMotions(base, math.multiplyMotions(moves, change)), math.inverseMotion(moves));
-  return [withKeyCamera(keyed, index, changed), index];
+  return [withKeyChanged(keyed, index, change), index];
 }
 
 // ---- shots

@@ -43,8 +43,14 @@ function plainAction(editor, event) {
     End: () => editor.seek(Infinity),
     Delete: () => editor.removeKey(),
     Backspace: () => editor.removeKey(),
-    Escape: () => editor.selectKey(-1),
+    Escape: () => (editor.tool === "draw" ? editor.toggleDraw() : editor.key < 0 && editor.enlarged ? editor.toggleEnlarged() : editor.selectKey(-1)),
     k: () => editor.addKey(),
+    d: () => editor.toggleDraw(),
+    c: () => editor.cut(),
+    f: () => editor.frameAll(),
+    v: () => editor.toggleLens(),
+    l: () => editor.toggleLock(),
+    e: () => editor.toggleEnlarged(),
   };
   return actions[key];
 }

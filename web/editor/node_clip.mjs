@@ -21,7 +21,7 @@ export function clipOf(node, lastRun, fallback) {
 
 /** The path as the widget stores it: with the clip of the node's widgets, which the node takes before the path's own. */
 export function withClip(value, clip) {
-  if (value === null || typeof value !== "object" || !("plan" in value)) return value;
+  if (value === null || typeof value !== "object" || !("plan" in value || "shots" in value)) return value;
   const { frameCount, fps, width, height, unit } = clip;
   return { ...value, fps, unit, width, height, frame_count: frameCount };
 }

@@ -15,8 +15,8 @@ export function speedsOf(motions, fps) {
 }
 
 /** The colour of a speed as a share of the fastest: blue is slow, green and yellow are quicker, red is fastest. */
-export function speedColor(share) {
-  return `hsl(${Math.round(215 * (1 - Math.min(Math.max(share, 0), 1)))} 85% 60%)`;
+export function speedColor(share, lightness = 60) {
+  return `hsl(${Math.round(215 * (1 - Math.min(Math.max(share, 0), 1)))} 85% ${lightness}%)`;
 }
 
 /** At most `most` frame numbers spread evenly over `count`, the first and the last among them. */

@@ -20,9 +20,9 @@ export function readValue(value) {
   }
 }
 
-/** A document of which everything but `plan` may be missing, as one with everything, as the node reads it. */
+/** A document of which everything but its plans may be missing, as one with everything, as the node reads it. */
 function completed(value) {
-  const lacks = value !== null && typeof value === "object" && !Array.isArray(value) && "plan" in value;
+  const lacks = value !== null && typeof value === "object" && !Array.isArray(value) && ("plan" in value || "shots" in value);
   if (!lacks) return value;
   const { plan: _none, ...rest } = defaultPath();
   return { ...rest, ...value };
@@ -34,7 +34,7 @@ export function writeValue(state) {
 }
 
 /**
- * The state with undo. `subscribe` calls back after every change; `edit` replaces the path's plan (edits with one and
+ * The state with undo. `subscribe` calls back after every change; `edit` replaces the path (edits with one and
  * the same `gesture`, such as the steps of a drag, are undone at once); `load` replaces everything and forgets the past.
  */
 export class Store {
@@ -66,23 +66,30 @@ export class Store {
     this.#become(readValue(value));
   }
 
-  /** Replace the plan; a plan that makes no sense is refused, and `notice` says in one sentence why. */
-  edit(plan, gesture = null) {
-    const value = { ...this.state.path, plan };
-    const { path, fault } = readValue(value);
-    this.notice = fault && `Not changed: ${fault}`;
-    if (path) this.replace(value, gesture);
-    else this.#become(this.state);
+  /** Replace the path; one that makes no sense is refused, and `notice` says in one sentence why. */
+  edit(value, gesture = null) {
+    const state = readValue(value);
+    if (state.path) {
+      this.#advance(state, gesture);
+      return;
+    }
+    this.notice = `Not changed: ${state.fault}`;
+    this.#become(this.state);
   }
 
+  /** Replace everything, whatever it is. */
   replace(value, gesture = null) {
+    this.#advance(readValue(value), gesture);
+  }
+
+  #advance(state, gesture) {
     if (gesture === null || gesture !== this.#gesture) {
       this.#past = [...this.#past.slice(1 - MOST_STEPS), this.state];
       this.#future = [];
     }
     this.#gesture = gesture;
     this.notice = "";
-    this.#become(readValue(value));
+    this.#become(state);
   }
 
   /** The end of a drag or of typing: the next edit is a step of its own. */

@@ -5,7 +5,7 @@ import { add, dot, norm, scale, subtract } from "../camera_math.mjs";
 
 const NEAR_SHARE = 1e-3;
 const PITCH_LIMIT = 1.55;
-const TURN_PER_PIXEL = 0.008;
+export const TURN_PER_PIXEL = 0.008;
 const VIEW_FOV = 0.8;
 const FRAME_PIXELS = 28;
 
@@ -130,7 +130,7 @@ export function projectSegment(camera, a, b) {
 /** The view after a drag by (dx, dy) pixels that turns the scene under the pointer. */
 export function orbited(view, dx, dy) {
   const pitch = Math.max(-PITCH_LIMIT, Math.min(PITCH_LIMIT, view.pitch + dy * TURN_PER_PIXEL));
-  return { ...view, yaw: view.yaw + dx * TURN_PER_PIXEL, pitch };
+  return { ...view, yaw: view.yaw - dx * TURN_PER_PIXEL, pitch };
 }
 
 /** The view after a drag by (dx, dy) pixels that moves the scene with the pointer, in a picture of `size`. */

@@ -1,35 +1,53 @@
-// The 3D view: draws the scene and turns pointers into turns of the view and drags of keys.
+// A view of the scene: free, through the camera, from above or from the side. Turns pointers into edits.
 
-import { alongAxis, DEFAULT_VIEW, framed, inScreenPlane, nearestPixel, orbited, panned, viewCamera, zoomed } from "./view.mjs";
-import { AXES, drawLens, drawWorld, handles, sceneExtent } from "./draw.mjs";
-import { withKeyMoved } from "./edits.mjs";
+import * as math from "../camera_math.mjs";
+import { CloudPainter } from "./cloud.mjs";
+import { element } from "./dom.mjs";
+import { drawLens, drawWorld, lensCamera, sceneExtent } from "./draw.mjs";
+import { withCameraChanged } from "./edits.mjs";
+import { dragged, gripAt, gripsOf } from "./grips.mjs";
 import { Surface } from "./surface.mjs";
+import { cameraOf, DEFAULT_VIEW, framed, inScreenPlane, nearestPixel, onPlane, orbited, panned, project, TURN_PER_PIXEL, zoomed } from "./view.mjs";
 
-const REACH = 11;
 const INSET_SHARE = 0.32;
-const LABEL =
-  "Camera path in 3D. Drag turns the view, right drag or Shift moves it, the wheel zooms it. Space plays, the arrow " +
-  "keys step through frames and keys, K sets a key, Delete removes it.";
+const MARGIN = 6;
+const STILL = 3;
+const WHEEL_STEP = 0.0012;
+const WORDS = {
+  free: ["3D", "Drag turns the view, right drag or Shift moves it, the wheel zooms it."],
+  camera: ["camera", "Drag turns the camera, right drag or Shift slides it, the wheel drives it; a key is set where it stands."],
+  top: ["top", "From above: drag moves the view, the wheel zooms it."],
+  side: ["side", "From the side: drag moves the view, the wheel zooms it."],
+};
+const KEYS = " Space plays, the arrow keys step through frames and keys, K sets a key, Delete removes it.";
 
 export class Viewport {
   #drag = null;
   #unframed = true;
   #turned = false;
+  #paint = new CloudPainter();
 
-  constructor(editor) {
-    this.editor = editor;
-    this.view = { ...DEFAULT_VIEW };
-    this.surface = new Surface((ctx, size) => this.#paint(ctx, size), { tabIndex: 0, role: "application", "aria-label": LABEL });
+  constructor(editor, kind) {
+    Object.assign(this, { editor, kind, view: { ...DEFAULT_VIEW } });
+    const [name, help] = WORDS[kind];
+    this.surface = new Surface((ctx, size) => this.#draw(ctx, size), { tabIndex: 0, role: "application", "aria-label": `Camera path: ${name}. ${help}${KEYS}` });
+    const title = element("button", { type: "button", className: "raxel-kind", textContent: name, title: help, onclick: () => editor.showOnly(kind) });
+    this.root = element("div", { className: "raxel-view", "data-kind": kind }, this.surface.canvas, title);
+    this.#listen();
+  }
+
+  #listen() {
     const { canvas } = this.surface;
-    canvas.addEventListener("pointerdown", (event) => this.#press(event));
-    canvas.addEventListener("pointermove", (event) => this.#move(event));
-    for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, (event) => this.#release(event));
-    canvas.addEventListener("dblclick", () => this.frameAll());
-    canvas.addEventListener("contextmenu", (event) => {
+    const listen = (name, act, options) => canvas.addEventListener(name, act, options);
+    listen("pointerdown", (event) => this.#press(event));
+    listen("pointermove", (event) => this.#move(event));
+    for (const name of ["pointerup", "pointercancel"]) listen(name, (event) => this.#release(event));
+    listen("dblclick", (event) => this.#double(event));
+    listen("contextmenu", (event) => {
       event.preventDefault();
       event.stopPropagation();
     });
-    canvas.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
+    listen("wheel", (event) => this.#wheel(event), { passive: false });
   }
 
   /** Move the view so that the whole path is in it, the next time that it is drawn. */
@@ -50,23 +68,36 @@ export class Viewport {
   }
 
   get #eye() {
-    return viewCamera(this.view, this.surface.size);
+    return this.kind === "camera" ? lensCamera(this.editor.scene, this.editor.local, this.#window) : cameraOf(this.kind, this.view, this.surface.size);
   }
 
-  #paint(ctx, [width, height]) {
-    const { scene, lens, now } = this.editor;
+  get #window() {
+    const [width, height] = this.surface.size;
+    return [MARGIN, MARGIN, width - 2 * MARGIN, height - 2 * MARGIN];
+  }
+
+  /** The window of the small picture of what the camera sees, while that has no view of its own. */
+  #inset([width, height], { clip }) {
+    if (this.kind !== "free" || this.editor.enlarged || height < 120) return null;
+    const factor = Math.min((width * INSET_SHARE) / clip.width, (height * 0.4) / clip.height);
+    const inset = [clip.width * factor, clip.height * factor];
+    return [width - inset[0] - MARGIN, MARGIN, ...inset];
+  }
+
+  #draw(ctx, size) {
+    const { scene } = this.editor;
     if (!scene) return;
-    if (this.#unframed) this.view = framed(this.view, sceneExtent(scene, now.picture !== null), [width, height]);
-    this.#unframed = false;
-    if (lens) {
-      drawLens(ctx, [6, 6, width - 12, height - 12], scene, now);
+    const now = { ...this.editor.now, paint: this.#paint };
+    if (this.kind === "camera") {
+      drawLens(ctx, this.#window, scene, now, size);
       return;
     }
-    drawWorld(ctx, viewCamera(this.view, [width, height]), scene, now);
-    const [w, h] = [width * INSET_SHARE, Math.min(height * 0.4, width * INSET_SHARE)];
-    const factor = Math.min(w / scene.clip.width, h / scene.clip.height);
-    const inset = [scene.clip.width * factor, scene.clip.height * factor];
-    drawLens(ctx, [width - inset[0] - 6, 6, ...inset], scene, now);
+    const inset = this.#inset(size, scene);
+    if (this.#unframed) this.view = framed(this.view, sceneExtent(scene, now), size, { kind: this.kind, inset });
+    this.#unframed = false;
+    drawWorld(ctx, this.#eye, scene, now, size);
+    if (inset) drawLens(ctx, inset, scene, now, size);
+    if (this.#drag?.stroke) drawStroke(ctx, this.#drag.stroke, now.palette);
   }
 
   #press(event) {
@@ -74,76 +105,142 @@ export class Viewport {
     this.surface.canvas.setPointerCapture(event.pointerId);
     event.preventDefault();
     const pixel = this.surface.pixelOf(event);
-    const still = this.editor.lens || !this.editor.scene;
-    this.#drag = { pixel, ...(still ? { kind: "none" } : this.#grab(event, pixel)) };
+    if (!this.editor.scene) return;
+    this.#drag = { pixel, from: pixel, ...this.#grab(event, pixel) };
     this.surface.canvas.style.cursor = "grabbing";
   }
 
-  /** What a press takes hold of: an arrow of the selected key, a key, or the view. */
+  /** What a press takes hold of. */
   #grab(event, pixel) {
-    if (event.button !== 0 || event.shiftKey) return { kind: "pan" };
-    const { scene, key } = this.editor;
-    const { keys, axes } = handles(this.#eye, scene, key);
-    const axis = nearestPixel(axes, pixel, REACH);
-    if (axis >= 0) return { kind: "key", axis, key, plan: this.editor.plan, from: pixel };
-    const found = nearestPixel(keys, pixel, REACH);
-    if (found < 0) return { kind: "orbit" };
-    this.editor.selectKey(found);
-    return { kind: "key", axis: -1, key: found, plan: this.editor.plan, from: pixel, at: scene.centers[scene.keyFrames[found]] };
+    const { scene, editable, tool } = this.editor;
+    const second = event.button !== 0 || event.shiftKey;
+    if (this.kind === "camera") return editable ? { act: second ? "slide" : "turn", start: this.#start() } : { act: "none" };
+    if (second) return { act: "pan" };
+    if (tool === "draw" && editable) return { act: "draw", stroke: [pixel] };
+    const grip = editable && gripAt(gripsOf(this.#eye, scene, this.editor.key), pixel);
+    if (!grip) return { act: this.kind === "free" ? "orbit" : "pan" };
+    if (grip.kind === "key" && grip.index !== this.editor.key) this.editor.selectKey(grip.index);
+    return { act: "grip", grip, start: this.#start() };
+  }
+
+  #start() {
+    const { plan, scene, local } = this.editor;
+    return { plan, scene, eye: this.#eye, frame: local };
   }
 
   #move(event) {
     const pixel = this.surface.pixelOf(event);
     if (!this.#drag) return this.#hover(pixel);
+    const { act, from } = this.#drag;
     const [dx, dy] = [pixel[0] - this.#drag.pixel[0], pixel[1] - this.#drag.pixel[1]];
+    const whole = [pixel[0] - from[0], pixel[1] - from[1]];
     this.#drag.pixel = pixel;
-    if (this.#drag.kind === "orbit") this.#look(orbited(this.view, dx, dy));
-    if (this.#drag.kind === "pan") this.#look(panned(this.view, dx, dy, this.surface.size));
-    if (this.#drag.kind === "key") this.#dragKey(pixel);
+    this.#drag.moved ||= Math.hypot(...whole) >= STILL;
+    if (act === "orbit") this.#look(orbited(this.view, dx, dy));
+    if (act === "pan") this.#look(panned(this.view, dx, dy, this.surface.size, this.kind));
+    if (act === "draw") this.#follow(pixel);
+    if (!this.#drag.moved) return undefined;
+    const { grip, start } = this.#drag;
+    if (act === "grip") this.editor.edit(dragged(grip, start, whole, event.altKey), `drag of ${grip.kind}`);
+    if (act === "turn" || act === "slide") this.#moveCamera(start, cameraDrag(act, start, whole, this.editor.lock));
     return undefined;
   }
 
-  /** The key goes where the whole drag so far takes it, so that no rounding adds up. */
-  #dragKey(pixel) {
-    const { plan, key, axis, from } = this.#drag;
-    this.#drag.at ??= this.editor.scene.centers[this.editor.scene.keyFrames[key]];
-    const [dx, dy] = [pixel[0] - from[0], pixel[1] - from[1]];
-    if (!this.#drag.moved && Math.hypot(dx, dy) < 3) return;
-    this.#drag.moved = true;
-    const offset = axis < 0
-      ? inScreenPlane(this.#eye, this.#drag.at, dx, dy)
-      : alongAxis(this.#eye, this.#drag.at, AXES[axis].direction, dx, dy);
-    this.editor.edit(withKeyMoved(plan, key, offset), "drag of a key");
+  #moveCamera({ plan, frame }, change) {
+    const [made, key] = withCameraChanged(plan, frame, this.editor.scene.clip, change);
+    this.editor.key = key;
+    this.editor.edit(made, "the camera");
+  }
+
+  #follow(pixel) {
+    this.#drag.stroke.push(pixel);
+    this.surface.invalidate();
   }
 
   #hover(pixel) {
-    const { scene, key, lens } = this.editor;
-    if (!scene || lens) return;
-    const { keys, axes } = handles(this.#eye, scene, key);
-    const over = nearestPixel([...axes, ...keys], pixel, REACH) >= 0;
-    this.surface.canvas.style.cursor = over ? "move" : "grab";
+    const { scene, tool, editable } = this.editor;
+    if (!scene || this.kind === "camera") return;
+    const over = editable && gripAt(gripsOf(this.#eye, scene, this.editor.key), pixel);
+    this.surface.canvas.style.cursor = tool === "draw" ? "crosshair" : over ? "move" : "grab";
   }
 
   #release(event) {
     if (!this.#drag) return;
     if (this.surface.canvas.hasPointerCapture(event.pointerId)) this.surface.canvas.releasePointerCapture(event.pointerId);
+    const { stroke } = this.#drag;
     this.#drag = null;
     this.surface.canvas.style.cursor = "grab";
+    if (stroke) this.editor.draw(this.#inWorld(stroke));
     this.editor.store.endGesture();
+    this.surface.invalidate();
+  }
+
+  /** The places of a stroke: at the height of the path's start, or from the side, and level with the view, straight before it. */
+  #inWorld(stroke) {
+    const eye = this.#eye;
+    const start = this.editor.scene.centers[0];
+    const level = Math.abs(eye.forward[1]) > 0.2;
+    const normal = level ? [0, 1, 0] : [eye.forward[0], 0, eye.forward[2]];
+    return stroke.map((pixel) => onPlane(eye, pixel, start, normal)).filter(Boolean);
+  }
+
+  /** On the path a double click sets a key, beside it the whole path is shown. */
+  #double(event) {
+    const { scene, editable } = this.editor;
+    if (!scene || this.kind === "camera") return;
+    const eye = this.#eye;
+    const frame = nearestPixel(scene.centers.map((center) => project(eye, center)), this.surface.pixelOf(event), 8);
+    if (frame < 0 || !editable) this.frameAll();
+    else this.editor.addKey(frame);
   }
 
   /** As ComfyUI's own widgets: the wheel belongs to the view once it has been clicked, and to the graph before. */
   #wheel(event) {
-    if (document.activeElement !== this.surface.canvas) {
+    if (document.activeElement !== this.surface.canvas && !this.editor.enlarged) {
       this.editor.host.passWheel(event);
       return;
     }
     event.preventDefault();
     event.stopPropagation();
-    this.#look(zoomed(this.view, event.deltaY));
+    if (this.kind !== "camera") {
+      this.#look(zoomed(this.view, event.deltaY));
+      return;
+    }
+    const { scene, editable } = this.editor;
+    const way = -event.deltaY * WHEEL_STEP * (scene?.depth ?? 0);
+    if (scene && editable) this.#moveCamera(this.#start(), math.fromRotationTranslation(math.identityRotation(), [0, 0, way]));
   }
 
   dispose() {
     this.surface.dispose();
   }
+}
+
+/** What a drag in the camera's own view does to it, in its own frame: what is seen follows the pointer. */
+function cameraDrag(act, { eye, scene, frame }, [dx, dy], lock) {
+  const motion = scene.cameras.world_from_cam[frame];
+  const subject = scene.plan.look_at ?? scene.subject;
+  if (act === "slide") {
+    const offset = math.rotate(math.transpose(math.rotationOf(motion)), inScreenPlane(eye, subject, -dx, -dy));
+    return math.fromRotationTranslation(math.identityRotation(), offset);
+  }
+  const orbits = lock || scene.plan.look_at !== null;
+  const [pan, tilt] = orbits
+    ? [dx * TURN_PER_PIXEL, -dy * TURN_PER_PIXEL]
+    : [-Math.atan(dx / eye.focal[0]), Math.atan(dy / eye.focal[1])];
+  const level = math.multiplyRotations(math.multiplyRotations(math.transpose(math.rotationOf(motion)), math.rotationY(pan)), math.rotationOf(motion));
+  const turn = math.fromRotationTranslation(math.multiplyRotations(level, math.rotationX(tilt)), [0, 0, 0]);
+  if (!orbits) return turn;
+  // Locked to the view, the camera turns about what it looks at, as a view does.
+  const [x, y, z] = math.transformPoint(math.inverseMotion(motion), subject);
+  const there = (sign) => math.fromRotationTranslation(math.identityRotation(), [sign * x, sign * y, sign * z]);
+  return math.multiplyMotions(math.multiplyMotions(there(1), turn), there(-1));
+}
+
+function drawStroke(ctx, stroke, palette) {
+  ctx.beginPath();
+  for (const pixel of stroke) ctx.lineTo(...pixel);
+  ctx.strokeStyle = palette.key;
+  ctx.lineWidth = 2;
+  ctx.stroke();
 }

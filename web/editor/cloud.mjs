@@ -1,0 +1,94 @@
+// The picture's depth as points: drawn pixel by pixel, so that ten thousand of them keep up with a drag.
+
+import { rotate, rotationOf, subtract, translationOf } from "../camera_math.mjs";
+
+const LARGEST_DOT = 7;
+
+/**
+ * The points of a picture: `depth` in the path's unit row by row (0: unknown), and `colours` as the browser's bytes.
+ * @param {{width: number, height: number, depth: Float32Array, colours: Uint32Array}} picture
+ */
+export class CloudPainter {
+  #canvas = document.createElement("canvas");
+  #image = null;
+  #pixels = null;
+  #nearest = null;
+
+  /** Draws into `ctx`, which shows a picture of `size` of the camera `eye`; `lens` is the K of a picture of the clip's size. */
+  draw(ctx, eye, size, picture, { motion, K, clip }) {
+    const ratio = ctx.getTransform().a;
+    const [width, height] = size.map((length) => Math.max(1, Math.round(length * ratio)));
+    this.#clear(width, height);
+    this.#splat(eye, ratio, picture, intoEye(eye, motion), picture.K ?? pictureLens(K, clip, picture));
+    this.#canvas.getContext("2d").putImageData(this.#image, 0, 0);
+    ctx.drawImage(this.#canvas, 0, 0, width, height, 0, 0, size[0], size[1]);
+  }
+
+  #clear(width, height) {
+    if (this.#image?.width !== width || this.#image.height !== height) {
+      [this.#canvas.width, this.#canvas.height] = [width, height];
+      this.#image = new ImageData(width, height);
+      this.#pixels = new Uint32Array(this.#image.data.buffer);
+      this.#nearest = new Float32Array(width * height);
+    }
+    this.#pixels.fill(0);
+    this.#nearest.fill(Infinity);
+  }
+
+  #splat(eye, ratio, { width, height, depth, colours }, m, [fx, fy, cx, cy]) {
+    const [fu, fv] = [eye.focal[0] * ratio, eye.focal[1] * ratio];
+    const [pu, pv] = [eye.principal[0] * ratio, eye.principal[1] * ratio];
+    const dot = (fu * 1.15) / fx;
+    const columns = this.#image.width;
+    const rows = this.#image.height;
+    for (let i = 0, row = 0; row < height; row += 1) {
+      for (let column = 0; column < width; column += 1, i += 1) {
+        const z = depth[i];
+        if (!(z > 0)) continue;
+        const [x, y] = [((column + 0.5 - cx) / fx) * z, ((row + 0.5 - cy) / fy) * z];
+        const away = m[8] * x + m[9] * y + m[10] * z + m[11];
+        if (away <= eye.near) continue;
+        const divisor = eye.flat ? 1 : away;
+        const u = pu + (fu * (m[0] * x + m[1] * y + m[2] * z + m[3])) / divisor;
+        const v = pv + (fv * (m[4] * x + m[5] * y + m[6] * z + m[7])) / divisor;
+        const side = Math.min(Math.max(Math.round((dot * z) / divisor), 1), LARGEST_DOT);
+        const [left, top] = [Math.round(u - 0.5 * side), Math.round(v - 0.5 * side)];
+        if (left < 0 || top < 0 || left + side > columns || top + side > rows) continue;
+        for (let line = top; line < top + side; line += 1) {
+          for (let at = line * columns + left, end = at + side; at < end; at += 1) {
+            if (away >= this.#nearest[at]) continue;
+            this.#nearest[at] = away;
+            this.#pixels[at] = colours[i];
+          }
+        }
+      }
+    }
+  }
+}
+
+/** The first camera's frame to the eye's, three rows of four. */
+function intoEye(eye, motion) {
+  const r = rotationOf(motion);
+  const rows = [eye.right, eye.down, eye.forward];
+  const turned = rows.map((row) => rotate([r[0], r[3], r[6], r[1], r[4], r[7], r[2], r[5], r[8]], row));
+  const moved = rotate([...eye.right, ...eye.down, ...eye.forward], subtract(translationOf(motion), eye.center));
+  return turned.flatMap((row, i) => [...row, moved[i]]);
+}
+
+/** K of the small picture, of the K of one of the clip's size. */
+function pictureLens([fx, fy, cx, cy], clip, { width, height }) {
+  const [sx, sy] = [width / clip.width, height / clip.height];
+  return [fx * sx, fy * sy, cx * sx, cy * sy];
+}
+
+/** Where the points lie, for a view that is to show them: a few of them, in the world. */
+export function cloudExtent(picture, { motion, K, clip }) {
+  const [fx, fy, cx, cy] = picture.K ?? pictureLens(K, clip, picture);
+  const known = Array.from(picture.depth).filter((z) => z > 0).sort((a, b) => a - b);
+  const far = known[Math.floor(0.8 * (known.length - 1))];
+  if (!far) return [];
+  const [r, t] = [rotationOf(motion), translationOf(motion)];
+  return [[0, 0], [picture.width, 0], [0, picture.height], [picture.width, picture.height]].map(([u, v]) => {
+    return rotate(r, [((u - cx) / fx) * far, ((v - cy) / fy) * far, far]).map((value, axis) => value + t[axis]);
+  });
+}
