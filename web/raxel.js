@@ -3,13 +3,15 @@ import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
 
 const TYPE = "RAXEL_CAMERA_PATH";
-const [MIN_WIDTH, MIN_HEIGHT] = [440, 490];
-const NEW_NODE_SIZE = [500, 760];
+const [MIN_WIDTH, MIN_HEIGHT] = [300, 200];
+const NEW_NODE_SIZE = [460, 640];
 // ComfyUI lets the browser keep .mjs files: asking for each anew keeps an updated pack from running with old parts.
 const MODULES = [
-  "camera_math", "camera_path", "editor/attach", "editor/dom", "editor/draw", "editor/edits", "editor/editor",
-  "editor/icons", "editor/keyboard", "editor/node_clip", "editor/old_workflow", "editor/panels", "editor/speeds", "editor/store",
-  "editor/strip", "editor/style", "editor/surface", "editor/timeline", "editor/view", "editor/viewport",
+  "camera_math", "camera_path", "editor/attach", "editor/clip_presets", "editor/cloud", "editor/depth_picture", "editor/dom",
+  "editor/draw", "editor/edits", "editor/editor", "editor/freehand", "editor/grips", "editor/icons", "editor/keyboard",
+  "editor/keys_of_moves", "editor/lens", "editor/node_clip", "editor/old_workflow", "editor/palette", "editor/panels",
+  "editor/speed_graph", "editor/speeds", "editor/store", "editor/strip", "editor/style", "editor/surface", "editor/timeline",
+  "editor/view", "editor/viewport",
 ];
 
 let fresh;
@@ -32,7 +34,7 @@ function cameraPathWidget(node, name, inputData) {
   // The side panel draws every widget of a selected node once more and leaves its own width on it; ours is the node's.
   Object.defineProperty(widget, "width", { get: () => undefined, set: () => {} });
   load("attach").then(
-    ({ attach }) => attach({ app, api, node, widget, root, state }),
+    ({ attach }) => attach({ app, api, node, widget, root, state, clips: inputData[1]?.clips ?? {} }),
     (error) => (root.textContent = `The camera path editor could not be loaded: ${error.message}`),
   );
   return { widget, minWidth: MIN_WIDTH, minHeight: MIN_HEIGHT };

@@ -14,7 +14,7 @@ import { clipOf, originOf, viewPathOf, withClip } from "../../web/editor/node_cl
 import { updateWorkflow } from "../../web/editor/old_workflow.mjs";
 import { speedColor, speedsOf, spread } from "../../web/editor/speeds.mjs";
 import { readValue, Store, writeValue } from "../../web/editor/store.mjs";
-import { keyAtPixel, timeOfX, xOfTime } from "../../web/editor/timeline.mjs";
+import { cutAtPixel, keyAtPixel, timeOfX, xOfTime } from "../../web/editor/timeline.mjs";
 import * as view from "../../web/editor/view.mjs";
 
 const CLIP = { frameCount: 9, fps: 8, width: 64, height: 32 };
@@ -329,7 +329,7 @@ test("a cut begins a shot where the camera stood, and shots move and go", () => 
 test("undo and redo travel through edits, and a drag is one step", () => {
   const store = new Store({ plan: {} });
   const depth = () => store.state.path.plan.depth;
-  const edit = (value, gesture) => store.edit({ ...store.state.path.plan, depth: value }, gesture);
+  const edit = (value, gesture) => store.edit({ ...store.state.path, plan: { ...store.state.path.plan, depth: value } }, gesture);
   edit(2, "drag");
   edit(3, "drag");
   store.endGesture();
@@ -349,12 +349,13 @@ test("an edit that makes no sense is refused in words and changes nothing", () =
   const store = new Store({ plan: { moves: [{ move: "pan", amount_degrees: 10 }] } });
   let heard = 0;
   store.subscribe(() => (heard += 1));
-  store.edit({ ...store.state.path.plan, moves: [{ move: "pan", start: 0.5, end: 0.2 }] });
+  const edit = (change) => store.edit({ ...store.state.path, plan: { ...store.state.path.plan, ...change } });
+  edit({ moves: [{ move: "pan", start: 0.5, end: 0.2 }] });
   assert.match(store.notice, /^Not changed: .*start/);
   assert.equal(store.state.path.plan.moves[0].amount_degrees, 10);
   assert.equal(store.canUndo, false);
   assert.equal(heard, 1);
-  store.edit({ ...store.state.path.plan, depth: 2 });
+  edit({ depth: 2 });
   assert.equal(store.notice, "");
 });
 
@@ -408,8 +409,11 @@ test("the time line's pixels and times are each other's inverse", () => {
   near([timeOfX(xOfTime(0.3, 400), 400)], [0.3]);
   assert.deepEqual([timeOfX(-50, 400), timeOfX(999, 400)], [0, 1]);
   const two = plan({ keys: keys([0, 0, 0], [1, 0, 0]) });
-  assert.equal(keyAtPixel(two, [xOfTime(1, 400) - 3, 12], 400), 1);
-  assert.equal(keyAtPixel(two, [200, 12], 400), -1);
+  const times = two.keys.map(({ time }) => time);
+  assert.equal(keyAtPixel(times, [xOfTime(1, 400) - 3, 12], 400), 1);
+  assert.equal(keyAtPixel(times, [200, 12], 400), -1);
+  assert.equal(cutAtPixel([0, 5, 9], [xOfTime(4.5 / 8, 400) + 4, 40], 400), 1);
+  assert.equal(cutAtPixel([0, 5, 9], [xOfTime(0, 400), 40], 400), -1);
 });
 
 // ---- the node around it

@@ -1,8 +1,11 @@
 // Where the editor meets ComfyUI: the node's widgets give the clip, its links the picture, its runs what they were.
 
 import { defaultPath } from "../camera_path.mjs";
+import { CLIP_PRESETS } from "./clip_presets.mjs";
+import { decodedCloud } from "./depth_picture.mjs";
+import { element } from "./dom.mjs";
 import { Editor } from "./editor.mjs";
-import { CLIP_WIDGETS, clipOf, isLinked, originOf, viewPath, viewPathOf } from "./node_clip.mjs";
+import { CLIP_WIDGETS, clipOf, clipWidgetsOf, isLinked, modelOf, originOf, viewPath, viewPathOf } from "./node_clip.mjs";
 
 const PICTURE_PIXELS = 448;
 
@@ -16,10 +19,9 @@ function chain(object, name, after) {
   };
 }
 
-/** Put an editor into the widget of a node, for as long as the node is in a graph. */
-export function attach({ app, api, node, widget, root, state }) {
-  root.style.cssText = "min-width: 0; min-height: 490px;";
-  const view = new NodeView({ app, api, node, widget });
+/** Put an editor into the widget of a node, for as long as the node is in a graph. `clips`: those of models by file. */
+export function attach({ app, api, node, widget, root, state, clips }) {
+  const view = new NodeView({ app, api, node, widget, root, clips });
   const mount = () => {
     if (state.editor) return;
     state.editor = view.open(state.value);
@@ -43,11 +45,13 @@ export function attach({ app, api, node, widget, root, state }) {
 class NodeView {
   #lastRun = null;
   #lastPicture = null;
+  #lastDepth = null;
   #fallback;
-  #loaded = { url: null, aspect: 0, canvas: null };
+  #loaded = { key: null, canvas: null, cloud: null };
+  #overlay = null;
 
-  constructor({ app, api, node, widget }) {
-    Object.assign(this, { app, api, node, widget });
+  constructor({ app, api, node, widget, root, clips }) {
+    Object.assign(this, { app, api, node, widget, root, clips });
     const { frame_count: frameCount, fps, width, height, unit } = defaultPath();
     this.#fallback = { frameCount, fps, width, height, unit };
   }
@@ -55,7 +59,7 @@ class NodeView {
   open(value) {
     this.editor = new Editor(this, value);
     this.editor.root.addEventListener("pointerenter", () => this.refresh());
-    this.#loadPicture();
+    this.#load();
     return this.editor;
   }
 
@@ -66,13 +70,14 @@ class NodeView {
 
   refresh() {
     if (!this.editor) return;
-    this.#loadPicture();
+    this.#load();
     this.editor.refresh();
   }
 
   ran(output) {
     this.#lastRun = output?.raxel_clip?.[0] ?? this.#lastRun;
     this.#lastPicture = output?.raxel_image?.[0] ?? this.#lastPicture;
+    this.#lastDepth = output?.raxel_depth?.[0] ?? null;
     this.refresh();
   }
 
@@ -80,8 +85,28 @@ class NodeView {
     return clipOf(this.node, this.#lastRun, this.#fallback);
   }
 
+  /** The clips that a size can be chosen for: the one of the model that the path goes to first. */
+  presets() {
+    const model = modelOf(this.node, this.clips);
+    return model ? [model, ...CLIP_PRESETS] : CLIP_PRESETS;
+  }
+
+  setClip(clip) {
+    if (!clip) return;
+    for (const [widget, value] of clipWidgetsOf(this.node, clip)) {
+      widget.value = value;
+      widget.callback?.(value);
+    }
+    this.refresh();
+    this.changed();
+  }
+
   picture() {
     return this.#loaded.canvas;
+  }
+
+  cloud() {
+    return this.#loaded.cloud;
   }
 
   changed() {
@@ -96,6 +121,28 @@ class NodeView {
     this.app.canvas.processMouseWheel(event);
   }
 
+  /** Take the editor out of the node over the whole window, or back. */
+  enlarge(on) {
+    if (!on) {
+      this.#overlay?.remove();
+      this.#overlay = null;
+      this.root.replaceChildren(this.editor.root);
+      return;
+    }
+    const back = element("button", { type: "button", textContent: "The editor fills the window: bring it back", onclick: () => this.editor.toggleEnlarged() });
+    this.#overlay = element("div", { className: "raxel-overlay", role: "dialog", "aria-modal": "true", "aria-label": "Camera path" }, this.editor.root);
+    // Nothing that is typed or scrolled in it is meant for the graph behind it.
+    for (const name of ["keydown", "wheel", "pointerdown", "paste", "copy"]) {
+      this.#overlay.addEventListener(name, (event) => event.ctrlKey || event.metaKey || event.stopPropagation());
+    }
+    document.body.append(this.#overlay);
+    this.root.replaceChildren(back);
+  }
+
+  #urlOf(path) {
+    return path && this.api.apiURL(path);
+  }
+
   /** Where the picture that is linked to the node can be had, or null. */
   #pictureUrl() {
     if (!isLinked(this.node, "image")) return null;
@@ -103,29 +150,40 @@ class NodeView {
     const { graph } = this.node;
     const outputs = origin && this.app.nodeOutputs?.[graph?.isRootGraph === false ? `${graph.id}:${origin.id}` : origin.id];
     const path = (origin && viewPathOf(origin, outputs)) ?? (this.#lastPicture && viewPath(this.#lastPicture));
-    return path ? this.api.apiURL(path) : (origin?.imgs?.[0]?.src ?? null);
+    return path ? this.#urlOf(path) : (origin?.imgs?.[0]?.src ?? null);
   }
 
-  #loadPicture() {
+  #depthUrl() {
+    return this.#lastDepth && isLinked(this.node, "depth") ? this.#urlOf(viewPath(this.#lastDepth)) : null;
+  }
+
+  async #load() {
     const { width, height } = this.clip();
-    const [url, aspect] = [this.#pictureUrl(), width / height];
-    if (url === this.#loaded.url && aspect === this.#loaded.aspect) return;
-    this.#loaded = { url, aspect, canvas: null };
-    if (!url) return;
-    const [wanted, image] = [this.#loaded, new Image()];
-    image.onload = () => {
-      wanted.canvas = cropped(image, aspect);
-      this.editor?.viewport.frameUnlessTurned();
-    };
-    image.src = url;
+    const [url, depthUrl, aspect] = [this.#pictureUrl(), this.#depthUrl(), width / height];
+    const key = JSON.stringify([url, depthUrl, aspect]);
+    if (key === this.#loaded.key) return;
+    const wanted = { key, canvas: null, cloud: null };
+    this.#loaded = wanted;
+    const [image, depth] = await Promise.all([loadedImage(url), loadedImage(depthUrl)]);
+    wanted.canvas = image && cropped(image, aspect, PICTURE_PIXELS);
+    wanted.cloud = depth && decodedCloud(depth, image, aspect, this.#lastDepth);
+    if (image || depth) this.editor?.pictureCame();
   }
 }
 
+/** The picture at an address, null where there is none. */
+async function loadedImage(url) {
+  if (!url) return null;
+  const image = new Image();
+  image.src = url;
+  return image.decode().then(() => image, () => null);
+}
+
 /** The middle of a picture in the clip's aspect, as the video models take it, small enough to be drawn in pieces. */
-function cropped(image, aspect) {
+function cropped(image, aspect, pixels) {
   const canvas = document.createElement("canvas");
   const longest = Math.max(aspect, 1);
-  [canvas.width, canvas.height] = [Math.round((PICTURE_PIXELS * aspect) / longest), Math.round(PICTURE_PIXELS / longest)];
+  [canvas.width, canvas.height] = [Math.round((pixels * aspect) / longest), Math.round(pixels / longest)];
   const width = Math.min(image.naturalWidth, image.naturalHeight * aspect);
   const height = width / aspect;
   const [left, top] = [(image.naturalWidth - width) / 2, (image.naturalHeight - height) / 2];

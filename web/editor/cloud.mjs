@@ -92,3 +92,13 @@ export function cloudExtent(picture, { motion, K, clip }) {
     return rotate(r, [((u - cx) / fx) * far, ((v - cy) / fy) * far, far]).map((value, axis) => value + t[axis]);
   });
 }
+
+/** The median depth of the middle ninth of a picture, 0 where nothing is known. */
+export function middleDepth({ width, height, depth }) {
+  const inside = Array.from(depth).filter((z, i) => {
+    const [column, row] = [(i % width) / width, Math.floor(i / width) / height];
+    return z > 0 && Math.abs(column - 0.5) < 1 / 6 && Math.abs(row - 0.5) < 1 / 6;
+  });
+  const median = inside.sort((a, b) => a - b)[inside.length >> 1] ?? 0;
+  return Math.round(median * 1e3) / 1e3;
+}

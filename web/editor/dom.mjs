@@ -42,7 +42,8 @@ export function numberField({ label, read, write, done, step = 0.1, min, max, op
   const sync = (always = false) => {
     if (!always && document.activeElement === input) return;
     const value = read();
-    input.value = value === undefined ? "" : String(Math.round(value * 1e4) / 1e4);
+    input.value = value === undefined ? "" : String(Math.round(value * 1e3) / 1e3);
+    input.title = value === undefined ? label : `${label}: ${value}`;
   };
   return { input, sync };
 }
@@ -58,10 +59,15 @@ function stepValue(event, input, step, type) {
   type();
 }
 
+/** A field under its name. */
+export function cell(name, { input }, className = "raxel-cell") {
+  return element("label", { className }, element("span", { textContent: name }), input);
+}
+
 /** A choice among words. */
 export function choiceField({ label, options, read, write, ...properties }) {
   const input = element("select", { title: label, "aria-label": label, onchange: () => write(input.value), ...properties });
-  for (const option of options) input.append(element("option", { value: option, textContent: option.replace("_", " ") }));
+  for (const option of options) input.append(element("option", { value: option, textContent: option.replaceAll("_", " ") }));
   return { input, sync: () => (input.value = read()) };
 }
 

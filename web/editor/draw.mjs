@@ -284,8 +284,7 @@ function drawArm(ctx, from, { kind, axis, pixel }, palette) {
   else ctx.arc(...pixel, kind === "aim" ? 6 : 4.5, 0, 2 * Math.PI);
   ctx.fillStyle = color;
   ctx.fill();
-  const word = kind === "axis" ? AXES[axis].name : { aim: "aim", roll: "roll", handle: "" }[kind];
-  label(ctx, [pixel[0] + 9, pixel[1]], word, color, palette);
+  if (kind === "aim" || kind === "roll") label(ctx, [pixel[0] + 9, pixel[1]], kind, color, palette);
 }
 
 /** The picture as the first camera's picture plane, at the subject's depth, in small pieces that perspective bends. */

@@ -3,6 +3,7 @@
 import { defaultPath, defaultPlan, evaluatePath, evaluatePlan, firstFrames, nearestFrameCount } from "../camera_path.mjs";
 import * as math from "../camera_math.mjs";
 import { element, iconButton } from "./dom.mjs";
+import { middleDepth } from "./cloud.mjs";
 import { sceneOf } from "./draw.mjs";
 import {
   shotsOf, withCut, withKeyAt, withoutKey, withoutMove, withoutShot, withPreset, withShotPlan, withShotStart,
@@ -33,11 +34,13 @@ export class Editor {
   #unsubscribe;
   #request = 0;
   #firsts = [0, 1];
+  // The page's colours are known once the editor stands in it.
+  #observer = new ResizeObserver(() => this.#adapt());
 
   constructor(host, value) {
     addStyle();
     Object.assign(this, { host, frame: 0, key: -1, layer: -1, tab: 0, scene: null, fault: "" });
-    Object.assign(this, { lens: false, only: null, enlarged: false, lock: false, tool: "move", aim: "subject", jsonOpen: false });
+    Object.assign(this, { lens: false, only: null, enlarged: false, lock: false, tool: "move", aim: "subject", sensor: "full frame", jsonOpen: false });
     this.store = new Store(value);
     this.viewports = KINDS.map((kind) => new Viewport(this, kind));
     this.strip = new Strip(this);
@@ -46,6 +49,7 @@ export class Editor {
     this.palette = paletteOf(this.root);
     this.#unsubscribe = this.store.subscribe(() => this.#changed());
     this.refresh();
+    this.#observer.observe(this.root);
   }
 
   get path() {
@@ -284,6 +288,18 @@ export class Editor {
     this.#show();
   }
 
+  /** What millimetres are told for; the path itself keeps angles. */
+  chooseSensor(name) {
+    this.sensor = name;
+    this.#show();
+  }
+
+  /** The subject stands where the middle of the picture is deep. */
+  takeDepth() {
+    const depth = middleDepth(this.host.cloud());
+    if (depth > 0) this.edit({ ...this.plan, depth });
+  }
+
   toggleDraw() {
     this.tool = this.tool === "draw" ? "move" : "draw";
     if (this.tool === "draw") this.lens = false;
@@ -304,6 +320,19 @@ export class Editor {
     this.#show();
     this.frameAll();
     this.focus();
+  }
+
+  /** The node's picture or its depth has come. */
+  pictureCame() {
+    this.frameUnlessTurned();
+    this.#show();
+  }
+
+  #adapt() {
+    const palette = paletteOf(this.root);
+    if (palette === this.palette) return;
+    this.palette = palette;
+    this.#show();
   }
 
   /** Bring everything up to date with the state, the node's other widgets and its picture. */
@@ -500,6 +529,7 @@ export class Editor {
 
   dispose() {
     this.pause();
+    this.#observer.disconnect();
     this.#unsubscribe();
     if (this.enlarged) this.host.enlarge(false);
     for (const viewport of this.viewports) viewport.dispose();

@@ -15,8 +15,13 @@ export const AXES = [
 
 /** The grips of a scene in a view, those that lie on top first: {kind, at (world), pixel, ...}. */
 export function gripsOf(eye, scene, key) {
-  const grips = [...gripsOfKey(eye, scene, key), ...scene.keyCenters.map((at, index) => ({ kind: "key", index, at })), targetOf(scene, key)];
-  return grips.map((grip) => ({ ...grip, pixel: project(eye, grip.at) })).filter(({ pixel }) => pixel);
+  const keys = scene.keyCenters.map((at, index) => ({ kind: "key", index, at }));
+  const grips = [...gripsOfKey(eye, scene, key), ...keys, targetOf(scene)];
+  const placed = grips.map((grip) => ({ ...grip, pixel: project(eye, grip.at) })).filter(({ pixel }) => pixel);
+  const own = placed.find(({ kind, index }) => kind === "key" && index === key)?.pixel;
+  // An arm seen end on hides the key that it belongs to.
+  const hides = ({ kind, pixel }) => own && kind !== "key" && kind !== "target" && Math.hypot(pixel[0] - own[0], pixel[1] - own[1]) < REACH;
+  return placed.filter((grip) => !hides(grip));
 }
 
 function gripsOfKey(eye, scene, index) {

@@ -19,6 +19,42 @@ export function clipOf(node, lastRun, fallback) {
   return clip;
 }
 
+/** The widgets that a clip is written into, each with its value; those that are fed by a link are left alone. */
+export function clipWidgetsOf(node, clip) {
+  return CLIP_WIDGETS.flatMap((name) => {
+    const value = clip[NUMBERS[name] ?? name];
+    const widget = node.widgets?.find((one) => one.name === name);
+    return widget && value !== undefined && !isLinked(node, name) ? [[widget, value]] : [];
+  });
+}
+
+/**
+ * The clip of the model that a path of this node goes to, as {name, clip}, or null: of the nodes behind it, the first
+ * one fed by a node that loads a file which `clips` knows.
+ */
+export function modelOf(node, clips) {
+  const [seen, rest] = [new Set(), [node]];
+  while (rest.length) {
+    const one = rest.shift();
+    if (seen.has(one)) continue;
+    seen.add(one);
+    for (const origin of originsOf(one)) {
+      const file = origin.widgets?.map(({ value }) => value).find((value) => typeof value === "string" && Object.hasOwn(clips, value));
+      if (file) return { name: `${file}: ${clips[file].width} × ${clips[file].height}, ${clips[file].frameCount} at ${clips[file].fps}`, clip: clips[file] };
+    }
+    rest.push(...targetsOf(one));
+  }
+  return null;
+}
+
+function originsOf(node) {
+  return (node.inputs ?? []).map((_, slot) => node.getInputNode?.(slot)).filter(Boolean);
+}
+
+function targetsOf(node) {
+  return (node.outputs ?? []).flatMap((_, slot) => node.getOutputNodes?.(slot) ?? []);
+}
+
 /** The path as the widget stores it: with the clip of the node's widgets, which the node takes before the path's own. */
 export function withClip(value, clip) {
   if (value === null || typeof value !== "object" || !("plan" in value || "shots" in value)) return value;

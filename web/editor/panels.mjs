@@ -1,13 +1,17 @@
-// The panels under the view: presets, layers, the selected key, and the path as a whole.
+// The panels beside or under the views: presets, layers, the selected key, the speed, and the path as a whole.
 
-import { EASINGS, MOVES, amountOf } from "../camera_path.mjs";
-import { choiceField, element, iconButton, numberField, tickField } from "./dom.mjs";
-import { withKey, withKeyFacing, withKeyTime, withMove, withMoveShifted, withMovesAsKeys } from "./edits.mjs";
+import { EASINGS, MOVES, amountOf, loopedPlan, openedPlan } from "../camera_path.mjs";
+import { cell, choiceField, element, iconButton, numberField, tickField } from "./dom.mjs";
+import { handlesOf, withKey, withKeyFacing, withKeyTime, withMove, withMoveShifted } from "./edits.mjs";
 import { icon } from "./icons.mjs";
+import { focalOfFov, fovOfFocal, SENSORS } from "./lens.mjs";
+import { SpeedGraph } from "./speed_graph.mjs";
 
-const KEYS_OF_MOVES = 5;
 const CHANNELS = ["position", "rotation", "lens"];
-const AXIS_LABELS = ["right (x)", "down (y)", "forward (z)"];
+// The file's y points down, as cameras have it; a field shows how far up.
+const AXES = [["right", "x of the file", 1], ["up", "minus y of the file", -1], ["forward", "z of the file", 1]];
+const TURNS = [["pan °", "Degrees to the right"], ["tilt °", "Degrees up"], ["roll °", "Degrees clockwise"]];
+const CLIP_CHOICE = "choose a size ...";
 const wordsOf = (name) => name.replaceAll("_", " ");
 
 /**
@@ -31,20 +35,23 @@ class Panel {
   }
 }
 
-/** The four panels of an editor. */
+/** The panels of an editor, in the order of their tabs. */
 export function panelsOf(editor) {
+  const speed = new SpeedGraph(editor);
+  const speedPanel = new Panel(editor, { title: () => "Speed", shape: () => 0, build: () => buildSpeed(speed) });
   return [
     new Panel(editor, { title: () => "Moves", shape: () => 0, build: buildPresets }),
     new Panel(editor, { title: layersTitle, shape: ({ plan, layer }) => [plan.moves.map(({ move }) => move), layer], build: buildLayers }),
     new Panel(editor, { title: keyTitle, shape: keyShape, build: buildKey }),
-    new Panel(editor, { title: () => "Path", shape: ({ plan }) => [plan.look_at === null], build: buildPath }),
+    Object.assign(speedPanel, { drawNow: () => speed.surface.invalidate(), dispose: () => speed.dispose() }),
+    new Panel(editor, { title: () => "Path", shape: pathShape, build: buildPath }),
   ];
 }
 
 const line = (...children) => element("div", { className: "raxel-line" }, ...children);
-const first = (text) => element("span", { className: "raxel-first", textContent: text });
-const labelOf = (text) => (text === undefined ? [] : [element("span", { className: "raxel-label", textContent: text })]);
+const cells = (...children) => element("div", { className: "raxel-cells" }, ...children);
 const quiet = (text) => element("p", { className: "raxel-quiet", textContent: text });
+const wordButton = (textContent, title, onclick) => element("button", { type: "button", textContent, title, onclick });
 
 /** The same field's edits, one after the other, are one step of undo. */
 function numberOf(editor, gesture, edit, options) {
@@ -63,41 +70,35 @@ function buildPresets(editor) {
   return { rows: [element("div", { className: "raxel-presets" }, ...buttons)], fields: [] };
 }
 
+// ---- layers
+
 const layersTitle = ({ plan }) => `Layers (${plan.moves.length})`;
 
 function buildLayers(editor) {
   const layers = editor.plan.moves.map((layer, index) => buildLayer(editor, layer.move, index));
-  const convert = () => {
-    editor.edit(withMovesAsKeys(editor.plan, editor.clip, KEYS_OF_MOVES));
-    editor.selectKey(0);
-  };
   const rows = layers.map(({ row }) => row);
   if (!rows.length) rows.push(quiet("No layers: pick one under Moves, or set keys along the path."));
   else {
-    const title = "Replace all moves but handheld by five keys that can be dragged";
-    rows.push(line(element("button", { type: "button", title, textContent: "Turn moves into keys", onclick: convert })));
+    const title = "Replace all moves but handheld by keys that can be dragged, as many as keep the path where it is";
+    rows.push(line(wordButton("Turn moves into keys", title, () => editor.turnMovesIntoKeys())));
   }
   return { rows, fields: layers.flatMap(({ fields }) => fields) };
 }
 
 function buildLayer(editor, move, index) {
-  const { meaning } = MOVES[move];
   const select = () => editor.selectLayer(index);
-  const name = element("div", { className: "raxel-name", title: meaning, onclick: select }, icon(move));
+  const name = element("div", { className: "raxel-name", title: MOVES[move].meaning, onclick: select }, icon(move));
   name.append(element("span", { textContent: wordsOf(move) }));
-  if (!MOVES[move].amountKey) name.style.gridColumn = "span 3";
   const fields = layerFields(editor, move, index);
   const last = editor.plan.moves.length - 1;
   const shift = (step) => () => editor.edit(withMoveShifted(editor.plan, index, step));
   const small = { className: "raxel-small" };
-  const buttons = [
+  const buttons = element("div", { className: "raxel-buttons" },
     iconButton("up", `Apply ${wordsOf(move)} earlier`, shift(-1), { ...small, disabled: index === 0 }),
     iconButton("down", `Apply ${wordsOf(move)} later`, shift(1), { ...small, disabled: index === last }),
     iconButton("remove", `Remove ${wordsOf(move)}`, () => editor.removeLayer(index), small),
-  ];
-  const cells = fields.flatMap(({ before, input, after }) => [...labelOf(before), input, ...labelOf(after)]);
-  const row = line(name, ...cells, ...buttons);
-  row.classList.add("raxel-layer");
+  );
+  const row = element("div", { className: "raxel-layer" }, name, ...fields.map((field) => cell(field.name, field)), buttons);
   row.classList.toggle("raxel-chosen", index === editor.layer);
   return { row, fields };
 }
@@ -109,9 +110,7 @@ function layerFields(editor, move, index) {
   const fields = amountKey ? [amountField(editor, index, amountKey, number)] : [];
   if (move === "handheld") {
     const read = () => editor.plan.moves[index]?.seed ?? 0;
-    const seed = number("seed", { label: "Seed of the shake: another one shakes otherwise", read, step: 1, min: 0 });
-    seed.input.style.gridColumn = "span 4";
-    return [...fields, { ...seed, before: "seed" }];
+    return [...fields, { ...number("seed", { label: "Seed of the shake: another one shakes otherwise", read, step: 1, min: 0 }), name: "seed" }];
   }
   const share = (name, label, fallback) =>
     number(name, { label, read: () => editor.plan.moves[index]?.[name] ?? fallback, step: 0.05, min: 0, max: 1 });
@@ -121,22 +120,24 @@ function layerFields(editor, move, index) {
     read: () => editor.plan.moves[index]?.easing ?? "linear",
     write: (value) => editor.edit(change("easing", value)),
   });
-  const start = { ...share("start", "Begins at this share of the clip", 0), before: "from" };
-  return [...fields, start, { ...share("end", "Ends at this share of the clip", 1), before: "to" }, easing];
+  const from = { ...share("start", "Begins at this share of the clip", 0), name: "from" };
+  const to = { ...share("end", "Ends at this share of the clip", 1), name: "to" };
+  return [...fields, from, to, { ...easing, name: "easing" }];
 }
 
 const AMOUNTS = {
-  amount_degrees: { unit: "°", step: 1, label: "How far, in degrees; negative goes the other way" },
-  amount: { unit: "", step: 0.05, label: "How far, in the path's unit; negative goes the other way" },
-  factor: { unit: "×", step: 0.05, label: "How many times the focal length", min: 0.01 },
+  amount_degrees: { name: "degrees", step: 1, label: "How far, in degrees; negative goes the other way" },
+  amount: { name: "length", step: 0.05, label: "How far, in the path's unit; negative goes the other way" },
+  factor: { name: "times", step: 0.05, label: "How many times the focal length", min: 0.01 },
 };
 
 function amountField(editor, index, amountKey, number) {
-  const { unit, ...options } = AMOUNTS[amountKey];
+  const { name, ...options } = AMOUNTS[amountKey];
   const read = () => (editor.plan.moves[index] ? amountOf(editor.plan.moves[index], editor.plan.depth) : undefined);
-  const field = number(amountKey, { ...options, read });
-  return { ...field, after: unit };
+  return { ...number(amountKey, { ...options, read }), name };
 }
+
+// ---- the key
 
 const keyTitle = ({ plan, key }) => (plan.keys[key] ? `Key ${key + 1} of ${plan.keys.length}` : `Keys (${plan.keys.length})`);
 
@@ -145,122 +146,190 @@ const keyShape = ({ plan, key }) => [key, plan.keys.length, plan.keys[key] && pl
 function buildKey(editor) {
   if (!editor.plan.keys[editor.key]) {
     const words = editor.plan.keys.length
-      ? "No key is selected: click one in the view or on the time line."
-      : "No keys: the moves alone make the path. Add one at the playhead with the diamond button, or press K.";
+      ? "No key is selected: click one in a view or on the time line."
+      : "No keys: the moves alone make the path. Set one at the playhead with K, with a double click on the path, or by turning the camera in its view.";
     return { rows: [quiet(words)], fields: [] };
   }
-  const groups = [keyPlaceRow(editor), keyFacingRow(editor), keyLensRow(editor), keyEasingRow(editor)];
+  const groups = [keyPlace(editor), keyFacing(editor), keyCurve(editor), keyEasing(editor)];
   return { rows: groups.map(({ row }) => row), fields: groups.flatMap(({ fields }) => fields) };
 }
 
 /** A field of one number of a key's list of three. */
-function keyListField(editor, name, axis, options) {
+function keyListField(editor, name, axis, { sign = 1, ...options }) {
   const { key } = editor;
   const list = () => editor.plan.keys[key]?.[name] ?? [0, 0, 0];
-  const read = () => list()[axis];
-  const edit = (value) => withKey(editor.plan, key, { [name]: list().with(axis, value) });
+  const read = () => sign * list()[axis] + 0;
+  const edit = (value) => withKey(editor.plan, key, { [name]: list().with(axis, sign * value + 0) });
   return numberOf(editor, `${name} ${axis} of key ${key}`, edit, { ...options, read });
 }
 
-function keyPlaceRow(editor) {
-  const { key } = editor;
-  const fields = AXIS_LABELS.map((label, axis) => {
-    return keyListField(editor, "position", axis, { label: `Position ${label}`, step: 0.05 });
+const pointCells = (editor, name, what) =>
+  AXES.map(([word, file, sign], axis) => {
+    const field = keyListField(editor, name, axis, { label: `${what}: ${word} (${file})`, step: 0.05, sign });
+    return { field, cell: cell(word, field) };
   });
-  const time = numberOf(editor, `time of key ${key}`, (value) => withKeyTime(editor.plan, key, value), {
-    label: "Share of the clip at which the key stands", step: 0.01, min: 0, max: 1, read: () => editor.plan.keys[key]?.time,
-  });
-  const last = element("label", {}, "time", time.input);
-  return { row: line(first("position"), ...fields.map(({ input }) => input), last), fields: [...fields, time] };
+
+function rowOf(list) {
+  return { row: cells(...list.map((entry) => entry.cell)), fields: list.map((entry) => entry.field) };
 }
 
-function keyFacingRow(editor) {
+function keyPlace(editor) {
+  const { key } = editor;
+  const time = numberOf(editor, `time of key ${key}`, (value) => withKeyTime(editor.plan, key, value), {
+    label: "Share of the path at which the key stands", step: 0.01, min: 0, max: 1, read: () => editor.plan.keys[key]?.time,
+  });
+  return rowOf([...pointCells(editor, "position", "Place"), { field: time, cell: cell("time", time) }]);
+}
+
+function keyFacing(editor) {
   const { key } = editor;
   const facing = choiceField({
     label: "How the key's direction is given",
     options: ["angles", "look at"],
-    className: "raxel-first",
     read: () => (editor.plan.keys[key]?.look_at ? "look at" : "angles"),
     write: (value) => editor.edit(withKeyFacing(editor.plan, key, value === "look at", editor.baseMotionOfKey(key))),
   });
-  const looks = editor.plan.keys[key].look_at !== undefined;
-  const labels = looks ? AXIS_LABELS.map((axis) => `Looks at ${axis}`) : ["Pan, degrees right", "Tilt, degrees up", "Roll, degrees clockwise"];
-  const fields = labels.map((label, axis) => {
-    return keyListField(editor, looks ? "look_at" : "rotation_degrees", axis, { label, step: looks ? 0.05 : 1 });
-  });
-  const row = line(facing.input, ...fields.map(({ input }) => input));
-  if (!looks) return { row, fields: [facing, ...fields] };
-  const roll = numberOf(editor, `roll of key ${key}`, (value) => withKey(editor.plan, key, { roll_degrees: value }), {
-    label: "Roll, degrees clockwise", step: 1, read: () => editor.plan.keys[key]?.roll_degrees ?? 0,
-  });
-  row.append(element("label", {}, "roll°", roll.input));
-  return { row, fields: [facing, ...fields, roll] };
+  const choice = { field: facing, cell: cell("faces by", facing) };
+  if (editor.plan.keys[key].look_at === undefined) {
+    const turns = TURNS.map(([word, label], axis) => {
+      const field = keyListField(editor, "rotation_degrees", axis, { label, step: 1 });
+      return { field, cell: cell(word, field) };
+    });
+    return rowOf([...turns, choice]);
+  }
+  return rowOf([...pointCells(editor, "look_at", "Looks at"), choice]);
 }
 
-function keyLensRow(editor) {
+/** Roll where the key looks at a point, the lens, and how the path bends through the key. */
+function keyCurve(editor) {
   const { key } = editor;
-  const fov = numberOf(editor, `fov of key ${key}`, (value) => withKey(editor.plan, key, { fov_degrees: value }), {
-    label: "Horizontal angle of view in degrees; empty: the key leaves the lens alone",
-    step: 1, min: 1, max: 179, optional: true, placeholder: "as is", read: () => editor.plan.keys[key]?.fov_degrees,
+  const of = (name, options) =>
+    numberOf(editor, `${name} of key ${key}`, (value) => withKey(editor.plan, key, { [name]: value }), { ...options, read: () => editor.plan.keys[key]?.[name] });
+  const fov = of("fov_degrees", {
+    label: "Horizontal angle of view in degrees; empty: the key leaves the lens alone", step: 1, min: 1, max: 179, optional: true, placeholder: "as is",
   });
-  const words = element("span", { className: "raxel-label", textContent: "degrees; empty leaves the lens alone" });
-  return { row: line(first("field of view"), fov.input, words), fields: [fov] };
+  const curve = choiceField({
+    label: "Automatic, the path bends evenly through the key; by handles, it bends as its two handles are pulled; a corner has none",
+    options: ["automatic", "handles", "corner"],
+    read: () => curveOf(editor.plan.keys[key]),
+    write: (value) => editor.edit(withCurve(editor.plan, key, value)),
+  });
+  const mm = mmField(editor, () => editor.plan.keys[key]?.fov_degrees, (value) => withKey(editor.plan, key, { fov_degrees: value }));
+  const list = [{ field: fov, cell: cell("view °", fov) }, { field: mm, cell: cell("lens mm", mm) }, { field: curve, cell: cell("curve", curve) }];
+  if (editor.plan.keys[key].look_at === undefined) return rowOf(list);
+  const roll = of("roll_degrees", { label: "Roll, degrees clockwise", step: 1 });
+  return rowOf([{ field: roll, cell: cell("roll °", roll) }, ...list]);
 }
 
-function keyEasingRow(editor) {
+function curveOf(key) {
+  const sides = [key?.handle_in, key?.handle_out].filter(Boolean);
+  if (!sides.length) return "automatic";
+  return sides.every((side) => side.every((value) => value === 0)) ? "corner" : "handles";
+}
+
+function withCurve(plan, key, kind) {
+  if (kind === "automatic") return withKey(plan, key, { handle_in: undefined, handle_out: undefined });
+  const zero = [0, 0, 0];
+  if (kind === "corner") return withKey(plan, key, { handle_in: zero, handle_out: zero });
+  const [into, out] = handlesOf(withKey(plan, key, { handle_in: undefined, handle_out: undefined }), key);
+  return withKey(plan, key, { handle_in: into ?? undefined, handle_out: out ?? undefined });
+}
+
+function keyEasing(editor) {
   const { key } = editor;
-  const fields = CHANNELS.map((channel) => {
+  return rowOf(CHANNELS.map((channel) => {
     const write = (value) => {
       editor.edit(withKey(editor.plan, key, { easing: { ...editor.plan.keys[key].easing, [channel]: value } }));
     };
     const read = () => editor.plan.keys[key]?.easing[channel];
     const title = `How the ${channel} goes from this key to the next`;
-    return { ...choiceField({ label: title, options: EASINGS, read, write }), channel };
-  });
-  const labels = fields.map(({ input, channel }) => element("label", {}, channel, input));
-  return { row: line(...labels), fields };
+    const field = choiceField({ label: title, options: EASINGS, read, write });
+    return { field, cell: cell(channel, field) };
+  }));
 }
+
+/** A lens in millimetres, for the sensor that is chosen. */
+function mmField(editor, fov, edit) {
+  return numberOf(editor, "the lens", (mm) => edit(fovOfFocal(Math.max(mm, 0.01), SENSORS[editor.sensor])), {
+    label: "Focal length in millimetres on the sensor chosen under Path", step: 1, min: 0.1,
+    read: () => (fov() === undefined ? undefined : focalOfFov(fov(), SENSORS[editor.sensor])),
+  });
+}
+
+// ---- speed
+
+function buildSpeed(graph) {
+  const row = line(cell("speed of the point", graph.speed), ...graph.shapes);
+  return { rows: [graph.root, row], fields: [graph] };
+}
+
+// ---- the path
+
+const pathShape = ({ plan, firsts, shot, host }) => [plan.look_at === null, firsts.length, shot, host.presets().map(({ name }) => name), host.cloud() !== null];
 
 function buildPath(editor) {
-  const lens = planNumbers(editor);
-  const lock = lookAtRow(editor);
-  const name = nameField(editor);
-  const rows = [
-    line(element("label", {}, "field of view °", lens[0].input), element("label", {}, "subject depth", lens[1].input), lens[2].input),
-    lock.row,
-    line(first("name"), name.input),
-  ];
-  return { rows, fields: [...lens, ...lock.fields, name] };
+  const groups = [pathLens(editor), pathSubject(editor), pathLock(editor), pathShots(editor), pathClip(editor)];
+  return { rows: groups.flatMap(({ row }) => row), fields: groups.flatMap(({ fields }) => fields) };
 }
 
-function planNumbers(editor) {
-  const number = (name, options) => {
-    const edit = (value) => ({ ...editor.plan, [name]: value });
-    return numberOf(editor, name, edit, { ...options, read: () => editor.plan[name] });
-  };
-  return [
-    number("fov_degrees", { label: "Horizontal angle of view in degrees: 40 is a long lens, 60 normal, 90 wide", step: 1, min: 1, max: 179 }),
-    number("depth", { label: "Distance of the subject, in the path's unit: what orbit, arc and others turn about", step: 0.05, min: 0.001 }),
-    tickField({
-      label: "loop", title: "The last camera equals the first",
-      read: () => editor.plan.loop, write: (loop) => editor.edit({ ...editor.plan, loop }),
-    }),
-  ];
+function planNumber(editor, name, options) {
+  return numberOf(editor, name, (value) => ({ ...editor.plan, [name]: value }), { ...options, read: () => editor.plan[name] });
 }
 
-function lookAtRow(editor) {
-  const subject = () => [0, 0, editor.plan.depth];
+function pathLens(editor) {
+  const fov = planNumber(editor, "fov_degrees", { label: "Horizontal angle of view in degrees: 40 is a long lens, 60 normal, 90 wide", step: 1, min: 1, max: 179 });
+  const mm = mmField(editor, () => editor.plan.fov_degrees, (value) => ({ ...editor.plan, fov_degrees: value }));
+  const sensor = choiceField({
+    label: "What millimetres are told for: the width of the sensor or film", options: Object.keys(SENSORS),
+    read: () => editor.sensor, write: (value) => editor.chooseSensor(value),
+  });
+  return rowOf([{ field: fov, cell: cell("view °", fov) }, { field: mm, cell: cell("lens mm", mm) }, { field: sensor, cell: cell("sensor", sensor) }]);
+}
+
+function pathSubject(editor) {
+  const depth = planNumber(editor, "depth", { label: "Distance of the subject, in the path's unit: what orbit, arc and others turn about", step: 0.05, min: 0.001 });
+  const loop = tickField({
+    label: "loop", title: "The last camera equals the first; keys make room for the way back",
+    read: () => editor.plan.loop, write: (on) => editor.edit(on ? loopedPlan(editor.plan) : openedPlan(editor.plan)),
+  });
+  const made = rowOf([{ field: depth, cell: cell("subject depth", depth) }]);
+  if (editor.host.cloud()) made.row.append(wordButton("from the picture", "The depth in the middle of the picture", () => editor.takeDepth()));
+  made.row.append(loop.input);
+  return { row: made.row, fields: [...made.fields, loop] };
+}
+
+function pathLock(editor) {
   const lock = tickField({
-    label: "always face", title: "Look-at lock: every camera faces this point",
+    label: "always face", title: "Look-at lock: every camera faces this point, which can be dragged in the views",
     read: () => editor.plan.look_at !== null,
-    write: (on) => editor.edit({ ...editor.plan, look_at: on ? subject() : null }),
+    write: (on) => editor.edit({ ...editor.plan, look_at: on ? [...editor.scene?.subject ?? [0, 0, editor.plan.depth]] : null }),
   });
   if (editor.plan.look_at === null) return { row: line(lock.input), fields: [lock] };
-  const fields = AXIS_LABELS.map((axis, number) => {
-    const edit = (value) => ({ ...editor.plan, look_at: editor.plan.look_at.with(number, value) });
-    return numberOf(editor, `look at ${number}`, edit, { label: `Faces ${axis}`, step: 0.05, read: () => editor.plan.look_at?.[number] });
+  const fields = AXES.map(([word, file, sign], number) => {
+    const edit = (value) => ({ ...editor.plan, look_at: editor.plan.look_at.with(number, sign * value + 0) });
+    const read = () => (editor.plan.look_at ? sign * editor.plan.look_at[number] + 0 : undefined);
+    return { word, field: numberOf(editor, `look at ${number}`, edit, { label: `Faces: ${word} (${file})`, step: 0.05, read }) };
   });
-  return { row: line(lock.input, ...fields.map(({ input }) => input)), fields: [lock, ...fields] };
+  return { row: cells(...fields.map(({ word, field }) => cell(word, field)), lock.input), fields: [lock, ...fields.map(({ field }) => field)] };
+}
+
+function pathShots(editor) {
+  const { firsts, shot } = editor;
+  const words = firsts.length > 2 ? `Shot ${shot + 1}: frames ${firsts[shot] + 1} to ${firsts[shot + 1]}` : "One shot";
+  const cut = wordButton("Cut here", "A new shot begins at the playhead, from where the camera stands (C)", () => editor.cut());
+  const row = line(element("span", { className: "raxel-label", textContent: words }), cut);
+  if (firsts.length > 2) row.append(wordButton("Remove this shot", "Its time goes to the shot before it", () => editor.removeShot()));
+  return { row, fields: [] };
+}
+
+function pathClip(editor) {
+  const presets = editor.host.presets();
+  const size = choiceField({
+    label: "Frames, size and rate of a model's clips", options: [CLIP_CHOICE, ...presets.map(({ name }) => name)],
+    read: () => CLIP_CHOICE, write: (name) => editor.host.setClip(presets.find((preset) => preset.name === name)?.clip),
+  });
+  const name = nameField(editor);
+  return { row: cells(cell("clip for", size, "raxel-cell raxel-wide"), cell("name", name, "raxel-cell raxel-wide")), fields: [size, name] };
 }
 
 function nameField(editor) {
@@ -274,4 +343,3 @@ function nameField(editor) {
   };
   return { input, sync };
 }
-

@@ -1,9 +1,10 @@
-// The time line's canvas: scrubbing, and dragging keys in time.
+// The time line's canvas: scrubbing, dragging keys in time, and cuts.
 
+import { progressAlong } from "../camera_path.mjs";
 import { element } from "./dom.mjs";
 import { withKeyTime } from "./edits.mjs";
 import { Surface } from "./surface.mjs";
-import { drawTimeline, keyAtPixel, SPEED_COLORS, speedWords, timeOfX } from "./timeline.mjs";
+import { cutAtPixel, drawTimeline, keyAtPixel, speedWords, timeOfX } from "./timeline.mjs";
 
 export class Strip {
   #drag = null;
@@ -13,8 +14,6 @@ export class Strip {
     this.surface = new Surface((ctx, size) => this.#paint(ctx, size), { "aria-hidden": "true" });
     this.travel = element("span", { title: "How fast the camera travels here" });
     this.turn = element("span", { title: "How fast the camera turns here" });
-    this.travel.style.color = SPEED_COLORS.travel;
-    this.turn.style.color = SPEED_COLORS.turn;
     const words = element("div", { className: "raxel-speeds" }, this.travel, this.turn);
     this.root = element("div", { className: "raxel-strip" }, this.surface.canvas, words);
     const { canvas } = this.surface;
@@ -23,10 +22,18 @@ export class Strip {
     for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, () => this.#release());
   }
 
+  /** The keys' shares of the whole clip. */
+  get #times() {
+    const { scene, firsts, shot, clip } = this.editor;
+    const [count, last] = [scene.clip.frameCount, Math.max(clip.frameCount - 1, 1)];
+    return scene.keyTimes.map((time) => (firsts[shot] + time * (count - 1)) / last);
+  }
+
   #paint(ctx, size) {
-    const { scene, now, clip } = this.editor;
-    [this.travel.textContent, this.turn.textContent] = scene ? speedWords(scene, now.frame, clip.unit) : ["", ""];
-    if (scene) drawTimeline(ctx, size, scene, now);
+    const { scene, frame, local, shot, firsts, key, palette, clip } = this.editor;
+    [this.travel.textContent, this.turn.textContent] = scene ? speedWords(scene, local, clip.unit) : ["", ""];
+    [this.travel.style.color, this.turn.style.color] = [palette.travel, palette.turn];
+    if (scene) drawTimeline(ctx, size, scene, { frame, shot, firsts, key, palette, times: this.#times });
   }
 
   #press(event) {
@@ -34,19 +41,30 @@ export class Strip {
     if (!this.editor.scene) return;
     this.editor.focus();
     this.surface.canvas.setPointerCapture(event.pointerId);
-    const key = keyAtPixel(this.editor.plan, this.surface.pixelOf(event), this.surface.size[0]);
+    const [pixel, width] = [this.surface.pixelOf(event), this.surface.size[0]];
+    const key = keyAtPixel(this.#times, pixel, width);
+    const cut = key < 0 ? cutAtPixel(this.editor.firsts, pixel, width) : -1;
     if (key >= 0) this.editor.selectKey(key);
-    this.#drag = { key, from: event.clientX, moved: false };
-    if (key < 0) this.#follow(event);
+    this.#drag = { key, cut, from: event.clientX, moved: false };
+    if (key < 0 && cut < 0) this.#follow(event);
   }
 
   #follow(event) {
     this.#drag.moved ||= Math.abs(event.clientX - this.#drag.from) > 3;
-    const time = timeOfX(this.surface.pixelOf(event)[0], this.surface.size[0]);
-    const { key, moved } = this.#drag;
-    if (key >= 0 && !moved) return;
-    if (key >= 0) this.editor.edit(withKeyTime(this.editor.plan, key, time), "drag in time");
-    this.editor.seek(Math.round((this.editor.plan.keys[key]?.time ?? time) * (this.editor.clip.frameCount - 1)));
+    const { key, cut, moved } = this.#drag;
+    const { clip, firsts, shot } = this.editor;
+    const frame = timeOfX(this.surface.pixelOf(event)[0], this.surface.size[0]) * (clip.frameCount - 1);
+    if ((key >= 0 || cut >= 0) && !moved) return;
+    if (cut >= 0) this.editor.moveCut(cut, Math.round(frame));
+    else if (key >= 0) this.#moveKey(key, frame - firsts[shot]);
+    else this.editor.seek(Math.round(frame));
+  }
+
+  #moveKey(key, frame) {
+    const { plan, scene, firsts, shot } = this.editor;
+    const time = Math.min(Math.max(frame / Math.max(scene.clip.frameCount - 1, 1), 0), 1);
+    this.editor.edit(withKeyTime(plan, key, progressAlong(plan.speed)(time)), "drag in time");
+    this.editor.seek(firsts[shot] + this.editor.frameOfKey(key));
   }
 
   #release() {
