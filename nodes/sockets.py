@@ -24,8 +24,9 @@ class CameraPathWidget(io.ComfyTypeIO):
     Type = dict[str, Any]
 
     class Input(io.WidgetInput):
-        def __init__(self, id: str, *, default: dict[str, Any], tooltip: str) -> None:
-            super().__init__(id, default=default, socketless=True, tooltip=tooltip)
+        def __init__(self, id: str, *, default: dict[str, Any], clips: dict[str, Any], tooltip: str) -> None:
+            """`clips`: those of checkpoints by file name, which the editor offers as sizes."""
+            super().__init__(id, default=default, socketless=True, tooltip=tooltip, extra_dict={"clips": clips})
 
 
 TASK_TOOLTIP = (

@@ -89,13 +89,25 @@ def _says_raxel(path: str, modified: int, size: int) -> bool:
     return all(f'{name}"'.encode() in header for name in HEADER_TENSORS)
 
 
-def clip_defaults() -> ClipDefaults:
-    """The clips of the embedded checkpoint, or Wan's where there is none."""
-    path = CHECKPOINTS / f"{EMBEDDED_MODEL}{_SUFFIX}"
-    if not path.exists():
-        return ClipDefaults(81, (480, 832), 16.0, "near_depth")
-    recipe = Recipe.from_json(read_header(path).metadata[METADATA_KEY])
-    return ClipDefaults(recipe.frames, recipe.hw, recipe.fps, recipe.unit)
+def model_clips() -> dict[str, dict[str, Any]]:
+    """The clip that each checkpoint was trained on, by the name to choose it by, as the builder's editor counts.
+
+    A file that can not be read has none; the node that loads it says why.
+    """
+    paths = {name: checkpoint_path(name) for name in checkpoint_names()}
+    clips = {name: _clip_of(str(path), path.stat().st_mtime_ns) for name, path in paths.items()}
+    return {name: clip for name, clip in clips.items() if clip is not None}
+
+
+@lru_cache(maxsize=256)
+def _clip_of(path: str, modified: int) -> dict[str, Any] | None:
+    """The clip in a checkpoint's recipe, None where it has none; remembered until the file changes."""
+    try:
+        recipe = Recipe.from_json(read_header(Path(path)).metadata[METADATA_KEY])
+    except (OSError, KeyError, ValueError):
+        return None
+    height, width = recipe.hw
+    return {"frameCount": recipe.frames, "width": width, "height": height, "fps": recipe.fps, "unit": recipe.unit}
 
 
 def load_raxel_patcher(path: str, weight_dtype: str = "default", disable_dynamic: bool = False) -> ModelPatcher:

@@ -8,10 +8,12 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ...raxel_core.geometry.trajectory import UNITS, Trajectory
+from ...raxel_core.warp.depth_map import DEPTH_KINDS
 from ..comfy_io.images import image_of_picture
-from ..comfy_model.loading import clip_defaults
+from ..comfy_model.loading import model_clips
 from ..sockets import TRAJECTORY_CATEGORY, CameraPathWidget, TrajectorySocket
-from .camera_path_state import START_PATH, editor_notes, read_path
+from .camera_path_state import START_CLIP, START_PATH, read_path
+from .editor_notes import depth_of, editor_notes
 
 
 class CameraTrajectoryBuilder(io.ComfyNode):
@@ -19,7 +21,7 @@ class CameraTrajectoryBuilder(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        clip = clip_defaults()
+        clip = START_CLIP
         return io.Schema(
             node_id="CameraTrajectoryBuilder",
             display_name="Camera Trajectory Builder",
@@ -29,6 +31,13 @@ class CameraTrajectoryBuilder(io.ComfyNode):
             inputs=[
                 io.Image.Input(
                     "image", optional=True, tooltip="Shown in the editor as what the first camera sees; nothing else."
+                ),
+                io.MultiType.Input(
+                    "depth",
+                    types=[io.Image, io.Custom("MOGE_GEOMETRY"), io.Custom("DA3_GEOMETRY")],
+                    optional=True,
+                    tooltip="The depth of image, a grey depth picture or the geometry of MoGe or Depth Anything 3: "
+                    "after a run the editor shows the picture as points in space, with near_depth in its own unit.",
                 ),
                 io.Int.Input(
                     "frames",
@@ -74,9 +83,19 @@ class CameraTrajectoryBuilder(io.ComfyNode):
                     tooltip="What a length of 1 is. near_depth: the depth of the near part of the scene in the first "
                     "frame. metre. arbitrary: unknown.",
                 ),
+                io.Combo.Input(
+                    "depth_kind",
+                    options=list(DEPTH_KINDS),
+                    default="disparity",
+                    optional=True,
+                    tooltip="What grey means in a depth picture. "
+                    + "; ".join(f"{name}: {text}" for name, text in DEPTH_KINDS.items())
+                    + ".",
+                ),
                 CameraPathWidget.Input(
                     "path",
                     default=dict(START_PATH),
+                    clips=model_clips(),
                     tooltip="The moves and keys: camera path v1, an object or its JSON text. What frames, width, "
                     "height, fps and unit say goes before what it says of them.",
                 ),
@@ -94,10 +113,13 @@ class CameraTrajectoryBuilder(io.ComfyNode):
         fps: float | None = None,
         unit: str | None = None,
         image: Tensor | None = None,
+        depth: Any = None,
+        depth_kind: str = "disparity",
     ) -> io.NodeOutput:
         given = {"frame_count": frames, "width": width, "height": height, "fps": fps, "unit": unit}
         trajectory = read_path(path, given)
-        return io.NodeOutput(trajectory, ui=editor_notes(cls, trajectory, image))
+        seen = None if depth is None else depth_of(depth, depth_kind)
+        return io.NodeOutput(trajectory, ui=editor_notes(cls, trajectory, image, seen))
 
 
 class RaxelTrajectoryPreview(io.ComfyNode):

@@ -1,4 +1,4 @@
-"""The builder's one state, a camera path v1 as an object or as text, and what its editor in the browser is told."""
+"""The builder's one state, a camera path v1 as an object or as text, and what it starts from."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from json import dumps
 from typing import Any
 
-from comfy_api.latest import io, ui
-from torch import Tensor
-
 from ...raxel_core.geometry.trajectory import Trajectory
 from ...raxel_core.paths.camera_path import FORMAT, VERSION, path_from_json
 from ...raxel_core.strict_json import check_object, parse_object
-from ..comfy_model.loading import clip_defaults
+from ..comfy_model.loading import ClipDefaults
 
 _NOUN = "the camera path"
 _START_MOVE = {"move": "orbit", "amount_degrees": 20.0, "start": 0.0, "end": 1.0, "easing": "smooth"}
 START_PATH: Mapping[str, Any] = {"format": FORMAT, "version": VERSION, "name": "", "plan": {"moves": [_START_MOVE]}}
+
+# What most video models are run at; the sizes of others are chosen in the editor.
+START_CLIP = ClipDefaults(81, (480, 832), 16.0, "near_depth")
 
 
 def read_path(path: Mapping[str, Any] | str, given: Mapping[str, Any]) -> Trajectory:
@@ -38,16 +38,6 @@ def read_path(path: Mapping[str, Any] | str, given: Mapping[str, Any]) -> Trajec
 
 def _defaults() -> dict[str, Any]:
     """What a planned path says that says nothing but its plan."""
-    clip = clip_defaults()
+    clip = START_CLIP
     named = {"format": FORMAT, "version": VERSION, "name": "", "fps": clip.fps, "unit": clip.unit}
     return {**named, "frame_count": clip.frames, "height": clip.hw[0], "width": clip.hw[1]}
-
-
-def editor_notes(node: type[io.ComfyNode], trajectory: Trajectory, image: Tensor | None) -> dict[str, Any]:
-    """What the editor is told after a run: the clip, and where the first picture of `image` [F, H, W, 3] is kept."""
-    height, width = trajectory.camera.hw
-    clip = {"frames": len(trajectory), "width": width, "height": height, "fps": trajectory.fps}
-    notes: dict[str, Any] = {"raxel_clip": [{**clip, "unit": trajectory.unit}]}
-    if image is not None:
-        notes["raxel_image"] = ui.PreviewImage(image[:1], cls=node).as_dict()["images"]
-    return notes

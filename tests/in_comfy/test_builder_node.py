@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import urllib.parse
+import urllib.request
+from io import BytesIO
 from math import cos, radians, sin
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from raxel_core.paths.camera_path import path_from_json, path_to_json
 from raxel_core.paths.moves import MOVES
 from raxel_core.paths.plan import make_move
-from raxel_core.raxel_model import CHECKPOINTS, EMBEDDED_MODEL
-from raxel_core.recipe import METADATA_KEY, Recipe
-from raxel_core.weights.checkpoint import read_header
 from tests.in_comfy.comfy_server import PACK
 
 PLAN = {"moves": [{"move": "orbit", "amount_degrees": 30.0}]}
@@ -56,8 +58,7 @@ def test_what_the_path_says_holds_where_no_widget_does(comfy):
     cameras = built(comfy, said)
     assert len(cameras["K"]) == 5
     assert cameras["K"][0, 0, 2] == 32.0
-    recipe = Recipe.from_json(read_header(CHECKPOINTS / f"{EMBEDDED_MODEL}.safetensors").metadata[METADATA_KEY])
-    assert len(built(comfy, {"plan": {}})["K"]) == recipe.frames
+    assert len(built(comfy, {"plan": {}})["K"]) == 81
 
 
 def test_a_baked_path_runs_too_in_the_widgets_clip(comfy):
@@ -84,6 +85,52 @@ def test_the_editor_is_told_the_clip_and_the_picture(comfy):
     assert "images" not in outcome.outputs["path"], "ComfyUI would show them under the editor"
 
 
+def test_the_editor_is_told_the_depth_of_the_picture(comfy):
+    """A disparity of 1 and of 1/2 between depths 1 and 10: 1 and 20 / 11, the first of which is the near depth."""
+    white, grey = ({"width": 64, "height": 32, "batch_size": 1, "color": color} for color in (0xFFFFFF, 0x808080))
+    prompt = {
+        "white": {"class_type": "EmptyImage", "inputs": white},
+        "grey": {"class_type": "EmptyImage", "inputs": grey},
+        "depth": {"class_type": "ImageStitch", "inputs": {
+            "image1": ["white", 0], "image2": ["grey", 0], "direction": "right", "match_image_size": True,
+            "spacing_width": 0, "spacing_color": "white",
+        }},
+        "path": builder({"plan": PLAN}, depth=["depth", 0], **{**CLIP, "unit": "near_depth"}),
+        "end": {"class_type": "RaxelProbe", "inputs": {"value": ["path", 0], "name": "told"}},
+    }  # fmt: skip
+    outcome = comfy.run(prompt)
+    assert outcome.status == "success", outcome.error
+    (kept,) = outcome.outputs["path"]["raxel_depth"]
+    assert kept["K"] is None
+    # Codes of 16 bits in the red and the green of the kept picture.
+    with urllib.request.urlopen(f"{comfy.url}/view?{urllib.parse.urlencode(shown(kept))}", timeout=60) as answer:
+        picture = torch.from_numpy(np.array(Image.open(BytesIO(answer.read())))).long()
+    codes = 256 * picture[..., 0] + picture[..., 1]
+    inverse = (codes - 1) / 65534 * (1 / kept["near"] - 1 / kept["far"]) + 1 / kept["far"]
+    depth = 1 / inverse
+    grey_level = 128 / 255
+    expected = 1 / (0.1 + 0.9 * grey_level)
+    assert abs(depth[5, 5] - 1.0) < 1e-4
+    assert abs(depth[5, -5] - expected) < 1e-3
+
+
+def shown(kept):
+    return {name: kept[name] for name in ("filename", "subfolder", "type")}
+
+
+@pytest.mark.parametrize("color, says", [(0xFF0000, "coloured picture")])
+def test_a_depth_that_is_none_is_named_in_a_sentence(comfy, color, says):
+    size = {"width": 64, "height": 32, "batch_size": 1, "color": color}
+    end = {"class_type": "RaxelProbe", "inputs": {"value": ["path", 0], "name": "wrong"}}
+    prompt = {
+        "depth": {"class_type": "EmptyImage", "inputs": size},
+        "path": builder({"plan": PLAN}, depth=["depth", 0]),
+    }
+    outcome = comfy.run({**prompt, "end": end})
+    assert outcome.status == "error"
+    assert says in outcome.error
+
+
 def test_the_schema_offers_the_editor_its_widget_and_a_path_that_runs(comfy):
     inputs = comfy.get("/object_info/CameraTrajectoryBuilder")["CameraTrajectoryBuilder"]["input"]
     kind, options = inputs["required"]["path"]
@@ -91,6 +138,9 @@ def test_the_schema_offers_the_editor_its_widget_and_a_path_that_runs(comfy):
     assert options["socketless"] is True
     assert list(inputs["required"]) == ["path"]
     assert len(built(comfy, options["default"], **CLIP)["K"]) == 9
+    assert options["clips"]["raxel-tiny (embedded)"]["frameCount"] == 9
+    starts = {name: options[1]["default"] for name, options in inputs["optional"].items() if "default" in options[1]}
+    assert [starts[name] for name in ("frames", "width", "height", "fps")] == [81, 832, 480, 16]
     clip = {"fps": 8, "width": 8, "height": 8, "frame_count": 1}
     path_from_json(json.dumps({"unit": "metre", **clip, **options["default"]}))
 

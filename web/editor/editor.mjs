@@ -176,14 +176,15 @@ export class Editor {
     this.edit(withoutKey(this.plan, index));
   }
 
-  /** A stroke of `points` in the world becomes the keys of the path. */
-  draw(points) {
+  /** A stroke of `points` in the world, drawn in `viewport`, becomes the keys of the path. */
+  draw(points, viewport) {
     if (points.length < 2 || !this.scene) return;
     const motion = this.scene.cameras.world_from_cam[0];
     const turns = math.panTiltRollFromRotation(math.rotationOf(motion)).map((angle) => (angle * 180) / Math.PI);
     const subject = this.plan.look_at ?? this.scene.subject;
     [this.key, this.layer] = [-1, -1];
     this.edit(withStroke(this.plan, points, { aim: this.aim, subject, turns }));
+    for (const other of this.viewports) if (other !== viewport) other.frameAll();
   }
 
   /** world_from_cam of a key alone, without moves and look-at lock. */

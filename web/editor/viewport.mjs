@@ -170,7 +170,7 @@ export class Viewport {
     const { stroke } = this.#drag;
     this.#drag = null;
     this.surface.canvas.style.cursor = "grab";
-    if (stroke) this.editor.draw(this.#inWorld(stroke));
+    if (stroke) this.editor.draw(this.#inWorld(stroke), this);
     this.editor.store.endGesture();
     this.surface.invalidate();
   }
