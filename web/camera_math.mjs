@@ -5,46 +5,40 @@
  * [x, y, z]; a rotation holds 9 numbers and a rigid motion 16, row by row; a quaternion is [w, x, y, z].
  */
 
-/** @typedef {ArrayLike<number>} Vector */
-/** @typedef {ArrayLike<number>} Rotation */
-/** @typedef {ArrayLike<number>} Motion */
-
-/** @param {Vector} a @param {Vector} b @returns {number[]} a + b */
+/** a + b */
 export function add(a, b) {
   return [a[0] + b[0], a[1] + b[1], a[2] + b[2]];
 }
 
-/** @param {Vector} a @param {Vector} b @returns {number[]} a - b */
+/** a - b */
 export function subtract(a, b) {
   return [a[0] - b[0], a[1] - b[1], a[2] - b[2]];
 }
 
-/** @param {Vector} a @param {number} factor @returns {number[]} */
 export function scale(a, factor) {
   return [a[0] * factor, a[1] * factor, a[2] * factor];
 }
 
-/** @param {Vector} a @param {Vector} b @returns {number} */
 export function dot(a, b) {
   return a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
 }
 
-/** @param {Vector} a @param {Vector} b @returns {number[]} a x b */
+/** a x b */
 export function cross(a, b) {
   return [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
 }
 
-/** @param {Vector} a @returns {number} its length */
+/** The length of a vector. */
 export function norm(a) {
   return Math.hypot(a[0], a[1], a[2]);
 }
 
-/** @returns {number[]} the rotation that turns nothing */
+/** The rotation that turns nothing. */
 export function identityRotation() {
   return [1, 0, 0, 0, 1, 0, 0, 0, 1];
 }
 
-/** @param {Rotation} a @param {Rotation} b @returns {number[]} a @ b */
+/** a @ b, of rotations. */
 export function multiplyRotations(a, b) {
   const product = new Array(9);
   for (let row = 0; row < 9; row += 3) {
@@ -55,43 +49,42 @@ export function multiplyRotations(a, b) {
   return product;
 }
 
-/** @param {Rotation} r @returns {number[]} the inverse */
+/** The inverse of a rotation. */
 export function transpose(r) {
   return [r[0], r[3], r[6], r[1], r[4], r[7], r[2], r[5], r[8]];
 }
 
-/** @param {Rotation} r @param {Vector} v @returns {number[]} r @ v */
+/** r @ v */
 export function rotate(r, v) {
   return [dot([r[0], r[1], r[2]], v), dot([r[3], r[4], r[5]], v), dot([r[6], r[7], r[8]], v)];
 }
 
-/** A camera turned so looks up. @param {number} angle radians @returns {number[]} */
+/** A camera turned so, by an angle in radians, looks up. */
 export function rotationX(angle) {
   const [c, s] = [Math.cos(angle), Math.sin(angle)];
   return [1, 0, 0, 0, c, -s, 0, s, c];
 }
 
-/** A camera turned so looks to the right. @param {number} angle radians @returns {number[]} */
+/** A camera turned so looks to the right. */
 export function rotationY(angle) {
   const [c, s] = [Math.cos(angle), Math.sin(angle)];
   return [c, 0, s, 0, 1, 0, -s, 0, c];
 }
 
-/** A camera turned so rolls clockwise, seen from behind. @param {number} angle radians @returns {number[]} */
+/** A camera turned so rolls clockwise, seen from behind. */
 export function rotationZ(angle) {
   const [c, s] = [Math.cos(angle), Math.sin(angle)];
   return [c, -s, 0, s, c, 0, 0, 0, 1];
 }
 
-/** Ry(pan) Rx(tilt) Rz(roll). @param {Vector} angles [pan, tilt, roll] in radians @returns {number[]} */
+/** Ry(pan) Rx(tilt) Rz(roll), of angles in radians. */
 export function rotationFromPanTiltRoll([pan, tilt, roll]) {
   return multiplyRotations(multiplyRotations(rotationY(pan), rotationX(tilt)), rotationZ(roll));
 }
 
 /**
- * The angles of a rotation, tilt in [-pi/2, pi/2]; at a tilt of a quarter turn pan takes all of the turn.
- * @param {Rotation} r
- * @returns {number[]} [pan, tilt, roll] in radians
+ * [pan, tilt, roll] in radians of a rotation, tilt in [-pi/2, pi/2]; at a tilt of a quarter turn pan takes all of the
+ * turn.
  */
 export function panTiltRollFromRotation(r) {
   const level = Math.hypot(r[2], r[8]);
@@ -103,9 +96,7 @@ export function panTiltRollFromRotation(r) {
 
 /**
  * The rotation whose z axis is `forward` and whose x axis is level (world up is -y); straight up or down, where no
- * level axis is marked out, x is the world's.
- * @param {Vector} forward of any length but zero
- * @returns {number[]}
+ * level axis is marked out, x is the world's. `forward` has any length but zero.
  */
 export function lookRotation(forward) {
   const z = scale(forward, 1 / norm(forward));
@@ -115,7 +106,7 @@ export function lookRotation(forward) {
   return [x[0], y[0], z[0], x[1], y[1], z[1], x[2], y[2], z[2]];
 }
 
-/** Rodrigues. @param {Vector} omega rotation vector in radians @returns {number[]} rotation */
+/** The rotation of a rotation vector in radians (Rodrigues). */
 export function rotationExp(omega) {
   const half = 0.5 * norm(omega);
   const factor = half < 1e-8 ? 0.5 : Math.sin(half) / (2 * half);
@@ -123,9 +114,7 @@ export function rotationExp(omega) {
 }
 
 /**
- * The rotation vector, of length at most pi; a half turn goes the way in which its largest component is positive.
- * @param {Rotation} r
- * @returns {number[]} radians
+ * The rotation vector, of length at most pi; a half turn goes the way in which its largest component is positive; in radians.
  */
 export function rotationLog(r) {
   const [w, ...v] = quaternionFromRotation(r);
@@ -135,13 +124,12 @@ export function rotationLog(r) {
   return norm(omega) > Math.PI - 1e-9 && largest < 0 ? scale(omega, -1) : omega;
 }
 
-/** A share of the way from `a` to `b`, the short way around. @param {Rotation} a @param {Rotation} b
- * @param {number} share @returns {number[]} */
+/** A share of the way from `a` to `b`, the short way around. */
 export function slerp(a, b, share) {
   return multiplyRotations(a, rotationExp(scale(rotationLog(multiplyRotations(transpose(a), b)), share)));
 }
 
-/** Unit quaternion with w >= 0 (Shepperd 1978). @param {Rotation} r @returns {number[]} [w, x, y, z] */
+/** The unit quaternion [w, x, y, z] with w >= 0 of a rotation (Shepperd 1978). */
 export function quaternionFromRotation(r) {
   const [xx, yy, zz] = [r[0], r[4], r[8]];
   const [turnX, turnY, turnZ] = [r[7] - r[5], r[2] - r[6], r[3] - r[1]];
@@ -159,7 +147,7 @@ export function quaternionFromRotation(r) {
   return rows[best].map((value) => (sign * value) / length);
 }
 
-/** @param {ArrayLike<number>} quaternion [w, x, y, z], of length 1 @returns {number[]} rotation */
+/** The rotation of a quaternion [w, x, y, z] of length 1. */
 export function rotationFromQuaternion([w, x, y, z]) {
   return [
     1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
@@ -168,48 +156,42 @@ export function rotationFromQuaternion([w, x, y, z]) {
   ];
 }
 
-/** @param {Rotation} r @param {Vector} t @returns {Float64Array} the rigid motion x -> r x + t */
+/** The rigid motion x -> r x + t, as a Float64Array. */
 export function fromRotationTranslation(r, t) {
   return Float64Array.of(r[0], r[1], r[2], t[0], r[3], r[4], r[5], t[1], r[6], r[7], r[8], t[2], 0, 0, 0, 1);
 }
 
-/** @returns {Float64Array} */
 export function identityMotion() {
   return fromRotationTranslation(identityRotation(), [0, 0, 0]);
 }
 
-/** @param {Motion} m @returns {number[]} its rotation */
+/** The rotation of a motion. */
 export function rotationOf(m) {
   return [m[0], m[1], m[2], m[4], m[5], m[6], m[8], m[9], m[10]];
 }
 
-/** @param {Motion} m @returns {number[]} its translation: the camera's centre when `m` is world_from_cam */
+/** The translation of a motion: the camera's centre when it is world_from_cam. */
 export function translationOf(m) {
   return [m[3], m[7], m[11]];
 }
 
-/** @param {Motion} a @param {Motion} b @returns {Float64Array} a @ b */
+/** a @ b, of motions. */
 export function multiplyMotions(a, b) {
   return fromRotationTranslation(multiplyRotations(rotationOf(a), rotationOf(b)), transformPoint(a, translationOf(b)));
 }
 
-/** @param {Motion} m @returns {Float64Array} */
 export function inverseMotion(m) {
   const inverse = transpose(rotationOf(m));
   return fromRotationTranslation(inverse, scale(rotate(inverse, translationOf(m)), -1));
 }
 
-/** @param {Motion} m @param {Vector} point @returns {number[]} */
 export function transformPoint(m, point) {
   return add(rotate(rotationOf(m), point), translationOf(m));
 }
 
 /**
- * Where a camera sees a point.
- * @param {Motion} worldFromCam
- * @param {ArrayLike<number>} K [fx, fy, cx, cy] in pixels
- * @param {Vector} point in the world
- * @returns {number[]} [x, y, depth]: pixels, and scene units along the line of sight (not positive: behind the camera)
+ * Where a camera with K = [fx, fy, cx, cy] in pixels sees a point of the world: [x, y] in pixels, and the depth along
+ * the line of sight (not positive: behind the camera).
  */
 export function project(worldFromCam, K, point) {
   const [x, y, z] = rotate(transpose(rotationOf(worldFromCam)), subtract(point, translationOf(worldFromCam)));

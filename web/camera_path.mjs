@@ -70,20 +70,17 @@ import * as math from "./camera_math.mjs";
 
 /** @typedef {{world_from_cam: Float64Array[], K: number[][]}} Cameras one entry per frame; K = [fx, fy, cx, cy] px */
 
-/** @type {ReadonlyArray<string>} */
 export const UNITS = Object.freeze(["metre", "near_depth", "arbitrary"]);
 
 // Speeds at the start and the end of a segment, 1 being the mean speed; hold stays at the start and jumps at the end.
 const END_SPEEDS = { linear: [1, 1], smooth: [0, 0], ease_in: [0, 1], ease_out: [1, 0], hold: [0, 1] };
 
-/** @type {ReadonlyArray<string>} */
 export const EASINGS = Object.freeze(Object.keys(END_SPEEDS));
 
 function move(meaning, amountKey, amount, arrow) {
   return Object.freeze({ meaning, amountKey, angular: amountKey === "amount_degrees", default: amount, arrow });
 }
 
-/** @type {Readonly<Record<string, Move>>} */
 export const MOVES = Object.freeze({
   static: move("the camera stands still", null, 0, "•"),
   pan: move("turns on the spot, to the right when positive", "amount_degrees", 30, "↪"),
@@ -145,12 +142,12 @@ const SINES = 12;
 const TRANSLATION_PER_DEGREE = 0.01;
 const SHAKE_FPS_RANGE = [1e-3, 1e6];
 
-/** @returns {Plan} a plan without moves and keys: a camera that stands still */
+/** Returns a plan without moves and keys: a camera that stands still. */
 export function defaultPlan() {
   return { fov_degrees: 60, depth: 1, moves: [], keys: [], look_at: null, loop: false, speed: [] };
 }
 
-/** @returns {CameraPath} 81 frames of 832 x 480 at 16 fps in near_depth, defaultPlan() */
+/** Returns 81 frames of 832 x 480 at 16 fps in near_depth, defaultPlan(). */
 export function defaultPath() {
   return {
     format: FORMAT, version: VERSION, fps: 16, unit: "near_depth", name: "", width: 832, height: 480,
@@ -158,22 +155,15 @@ export function defaultPath() {
   };
 }
 
-/** @param {number} frames @returns {number} the nearest count 4k + 1, the longer one where two are as near */
 export function nearestFrameCount(frames) {
   return Math.max(0, Math.floor((Math.round(frames) + 1) / 4)) * 4 + 1;
 }
 
-/** @param {ArrayLike<number>} K [fx, fy, cx, cy] @param {number} width @returns {number} horizontal fov in degrees */
 export function fovDegreesFromK(K, width) {
   return degrees(Math.atan2(K[2], K[0]) + Math.atan2(width - K[2], K[0]));
 }
 
-/**
- * A key that reproduces a camera: { time, position, rotation_degrees, fov_degrees (when given), easing }.
- * @param {ArrayLike<number>} worldFromCam 16 numbers
- * @param {{time: number, fovDegrees?: number}} options
- * @returns {Keyframe}
- */
+/** A key that reproduces a camera: { time, position, rotation_degrees, fov_degrees (when given), easing }. */
 export function keyFromCamera(worldFromCam, { time, fovDegrees }) {
   const key = {
     time,
@@ -187,8 +177,6 @@ export function keyFromCamera(worldFromCam, { time, fovDegrees }) {
 /**
  * The plan as a loop. Where a last key at time 1 would leave no time for the way back to a first key at 0, the times of
  * the keys shrink by the share of one segment.
- * @param {Plan} plan validated or not
- * @returns {Plan}
  */
 export function loopedPlan(plan) {
   const open = validatePlan({ ...plan, loop: false });
@@ -197,11 +185,7 @@ export function loopedPlan(plan) {
   return { ...open, loop: true, keys: open.keys.map((key) => ({ ...key, time: key.time * share })) };
 }
 
-/**
- * The plan as an open path: the times of keys that loopedPlan shrank grow back.
- * @param {Plan} plan validated or not
- * @returns {Plan}
- */
+/** The plan as an open path: the times of keys that loopedPlan shrank grow back. */
 export function openedPlan(plan) {
   const open = validatePlan({ ...plan, loop: false });
   const count = open.keys.length;
@@ -212,10 +196,8 @@ export function openedPlan(plan) {
 }
 
 /**
- * How far a planned move goes, the default (which counts in the depth for a length) where it does not say.
- * @param {PlannedMove} planned
- * @param {number} depth
- * @returns {number} in degrees, unit or as a ratio of focal lengths, as MOVES[planned.move].amountKey says
+ * How far a planned move goes, the default (which counts in the depth for a length) where it does not say. Returns in
+ * degrees, unit or as a ratio of focal lengths, as MOVES[planned.move].amountKey says.
  */
 export function amountOf(planned, depth) {
   const { amountKey, default: amount } = MOVES[planned.move];
@@ -224,18 +206,12 @@ export function amountOf(planned, depth) {
   return amountKey === "amount" ? amount * depth : amount;
 }
 
-/** @param {PlannedMove} planned @returns {boolean} whether the camera ends where it began */
 export function closes(planned) {
   const whole = Number.isInteger(amountOf(planned, 1) / 360);
   return CLOSED_MOVES.includes(planned.move) || (CLOSED_AFTER_FULL_TURNS.includes(planned.move) && whole);
 }
 
-/**
- * The share of a move that is done after a share of its time.
- * @param {string} easing one of EASINGS
- * @param {number} share 0 to 1
- * @returns {number}
- */
+/** The share of a move that is done after a share of its time. */
 export function ease(easing, share) {
   if (easing === "hold") return share >= 1 ? 1 : 0;
   return warp(share, ...END_SPEEDS[easing]);
@@ -245,11 +221,7 @@ export function ease(easing, share) {
 
 /**
  * A deep copy with every optional field of the plan, its moves and its keys filled in; amounts that are absent stay
- * absent, since their default depends on the depth.
- * @param {unknown} value a plan as parsed JSON
- * @param {string} [where] what an error calls it
- * @returns {Plan}
- * @throws {Error} one sentence that names the key
+ * absent, since their default depends on the depth. Throws one sentence that names the key.
  */
 export function validatePlan(value, where = "plan") {
   checkKeys(where, checkObject(where, value), [], Object.keys(defaultPlan()));
@@ -268,9 +240,7 @@ export function validatePlan(value, where = "plan") {
 }
 
 /**
- * @param {unknown} value a whole document as parsed JSON, planned or baked
- * @returns {CameraPath} a deep copy, a planned one with every field of the plan filled in
- * @throws {Error} one sentence that names the key
+ * Returns a deep copy, a planned one with every field of the plan filled in. Throws one sentence that names the key.
  */
 export function validatePath(value) {
   const noun = "the camera path";
@@ -299,11 +269,8 @@ export function validatePath(value) {
 }
 
 /**
- * The number of the first frame of each shot, and behind them the number of all frames.
- * @param {Shot[]} shots
- * @param {number} frameCount
- * @returns {number[]}
- * @throws {Error} where a shot has no frame
+ * The number of the first frame of each shot, and behind them the number of all frames. Throws where a shot has no
+ * frame.
  */
 export function firstFrames(shots, frameCount) {
   const firsts = [...shots.map(({ start }) => Math.floor(start * frameCount + 0.5)), frameCount];
@@ -314,7 +281,6 @@ export function firstFrames(shots, frameCount) {
   return firsts;
 }
 
-/** @param {string} text @returns {CameraPath} as validatePath @throws {Error} one sentence */
 export function parsePath(text) {
   let value;
   try {
@@ -606,13 +572,7 @@ function shown(value) {
 
 // ---- evaluation ---------------------------------------------------------------------------------------------------
 
-/**
- * The cameras of a plan.
- * @param {Plan} plan validated or not
- * @param {{frameCount: number, fps: number, width: number, height: number}} clip
- * @returns {Cameras}
- * @throws {Error} one sentence
- */
+/** The cameras of a plan. Throws one sentence. */
 export function evaluatePlan(plan, { frameCount, fps, width, height }) {
   const checked = validatePlan(plan);
   checkWhole("frame_count", frameCount, 1, MOST_FRAMES);
@@ -633,10 +593,8 @@ export function evaluatePlan(plan, { frameCount, fps, width, height }) {
 }
 
 /**
- * The camera of a plan without handheld and look-at lock.
- * @param {Plan} plan as validatePlan returns it
- * @returns {(progress: number) => [Float64Array, number]} world_from_cam and the focal length in picture widths, at a
- *   share of the path
+ * The camera of a plan without handheld and look-at lock. Returns world_from_cam and the focal length in picture
+ * widths, at a share of the path
  */
 export function steadyCamera(plan) {
   const [motionAt, focalAt] = [baseMotion(plan), baseFocal(plan)];
@@ -647,10 +605,8 @@ export function steadyCamera(plan) {
 }
 
 /**
- * The Bezier curves between the keys of a plan, the way back of a loop included.
- * @param {Plan} plan as validatePlan returns it
- * @returns {{index: (progress: number) => number, share: (progress: number) => number, points: number[][][]}} the
- *   curve on which a moment stands, the share of it that is behind, and the four control points of each curve
+ * The Bezier curves between the keys of a plan, the way back of a loop included. Returns the curve on which a moment
+ * stands, the share of it that is behind, and the four control points of each curve
  */
 export function keyCurves(plan) {
   const keys = openKeys(plan);
@@ -664,7 +620,7 @@ export function keyCurves(plan) {
   return { index: (progress) => at(progress)[0], share: (progress) => at(progress)[1], points };
 }
 
-/** The cameras of a validated document, planned or baked. @param {CameraPath} path @returns {Cameras} */
+/** The cameras of a validated document, planned or baked. */
 export function evaluatePath(path) {
   if (path.frames) {
     return {
@@ -692,11 +648,7 @@ function evaluateShots(shots, clip) {
   return cameras;
 }
 
-/**
- * The share of the path that is done at a share of the clip, as a plan's speed graph has it.
- * @param {number[][]} speed
- * @returns {(time: number) => number}
- */
+/** The share of the path that is done at a share of the clip, as a plan's speed graph has it. */
 export function progressAlong(speed) {
   if (!speed.length) return (time) => time;
   const { points, areas } = speedAreas(speed);
@@ -710,11 +662,7 @@ export function progressAlong(speed) {
   };
 }
 
-/**
- * The share of the clip at which a share of the path is done: the first of them where the path stands still.
- * @param {number[][]} speed
- * @returns {(progress: number) => number}
- */
+/** The share of the clip at which a share of the path is done: the first of them where the path stands still. */
 export function timeAlong(speed) {
   if (!speed.length) return (progress) => progress;
   const progressAt = progressAlong(speed);

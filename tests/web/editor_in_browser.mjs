@@ -12,7 +12,7 @@ const CHROMIUM_FLAGS = [
   "--disable-component-update", "--disable-sync",
 ];
 const HOSTILE = '<img src=x onerror="window.hacked = true">';
-const KEY_COLOR = [255, 209, 102];
+const KEY_COLOR = [240, 180, 41];
 const PICTURE_COLOR = [255, 0, 255];
 const workflow = JSON.parse(await readFile(workflowFile, "utf8"));
 const builderId = workflow.nodes.find(({ type }) => type === "CameraTrajectoryBuilder").id;
@@ -57,7 +57,7 @@ const frameOf = async (page) => Number((await readout(page)).split("/")[0]);
 /** The middle of the selected key's mark in the 3D view, in pixels of the page: the median place of its colour. */
 async function selectedKey(page) {
   const [x, y] = await page.evaluate((color) => {
-    const canvas = document.querySelector(".raxel-view canvas");
+    const canvas = document.querySelector(".raxel-view[data-kind=free] canvas");
     const { data, width, height } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
     const found = [];
     for (let i = 0; i < data.length; i += 4) {
@@ -66,14 +66,14 @@ async function selectedKey(page) {
     const median = (axis) => found.map((at) => at[axis]).sort((a, b) => a - b)[Math.floor(found.length / 2)];
     return [median(0) / width, median(1) / height];
   }, KEY_COLOR);
-  const box = await page.locator(".raxel-view canvas").boundingBox();
+  const box = await page.locator(".raxel-view[data-kind=free] canvas").boundingBox();
   return [box.x + x * box.width, box.y + y * box.height];
 }
 
 /** How many pixels of the 3D view have exactly a colour. */
 async function pixelsOf(page, color) {
   return page.evaluate((wanted) => {
-    const canvas = document.querySelector(".raxel-view canvas");
+    const canvas = document.querySelector(".raxel-view[data-kind=free] canvas");
     const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
     let count = 0;
     for (let i = 0; i < data.length; i += 4) count += wanted.every((value, channel) => data[i + channel] === value) ? 1 : 0;
@@ -90,7 +90,7 @@ async function queue(page) {
 }
 
 async function selectSecondKey(page) {
-  const view = page.locator(".raxel-view canvas");
+  const view = page.locator(".raxel-view[data-kind=free] canvas");
   await view.focus();
   await page.keyboard.press("ArrowDown");
   await page.keyboard.press("ArrowDown");
@@ -153,8 +153,67 @@ async function preset(page) {
   report.preset = await pathOf(page);
 }
 
-async function hostile(page) {
+const box = (page, kind) => page.locator(`.raxel-view[data-kind=${kind}] canvas`).boundingBox();
+
+/** A drag inside one of the enlarged editor's views, in pixels of that view. */
+async function dragIn(page, kind, [x, y], by, button = "left") {
+  const at = await box(page, kind);
+  await page.mouse.move(at.x + x, at.y + y);
+  await page.mouse.down({ button });
+  await page.mouse.move(at.x + x + by[0] / 2, at.y + y + by[1] / 2);
+  await page.mouse.move(at.x + x + by[0], at.y + y + by[1]);
+  await page.mouse.up({ button });
+  await settled(page);
+}
+
+/** Over the whole window: turn the camera in its view, draw from above, pull the speed, cut, loop; all undone at the end. */
+async function enlarged(page) {
+  const before = await pathOf(page);
+  await page.keyboard.press("e");
+  await settled(page, 700);
+  report.views = await page.locator(".raxel-view:visible").count();
+  report.fills = await page.locator(".raxel-overlay").boundingBox();
+  await page.screenshot({ path: path.join(folder, `editor_${mode}_enlarged.png`) });
+  await page.keyboard.press("Home");
+  await dragIn(page, "camera", [120, 90], [60, 20]);
+  report.turned = await pathOf(page);
+  await page.keyboard.press("d");
+  const at = await box(page, "top");
+  await page.mouse.move(at.x + 60, at.y + 160);
+  await page.mouse.down();
+  for (let i = 0; i <= 20; i += 1) await page.mouse.move(at.x + 60 + 8 * i, at.y + 160 - 60 * Math.sin(i / 8));
+  await page.mouse.up();
+  await page.keyboard.press("d");
+  await settled(page);
+  report.drawn = await pathOf(page);
   await page.locator(".raxel-editor [role=tab]").nth(3).click();
+  const graph = await page.locator(".raxel-graph canvas").boundingBox();
+  await drag(page, [graph.x + graph.width / 2, graph.y + graph.height / 2], [0, -60]);
+  report.pulled = await pathOf(page);
+  await page.locator(".raxel-editor [role=tab]").nth(4).click();
+  await page.getByText("loop", { exact: true }).click();
+  await settled(page);
+  report.looped = await pathOf(page);
+  report.loopFault = await page.locator(".raxel-fault").textContent();
+  await page.locator(".raxel-view[data-kind=free] canvas").focus();
+  for (let i = 0; i < 12; i += 1) await page.keyboard.press("ArrowRight");
+  await page.keyboard.press("c");
+  await settled(page);
+  report.cut = await pathOf(page);
+  await page.screenshot({ path: path.join(folder, `editor_${mode}_shots.png`) });
+  for (let i = 0; i < 20 && !report.allUndone; i += 1) {
+    await page.keyboard.press("Control+z");
+    await settled(page, 100);
+    report.allUndone = JSON.stringify(await pathOf(page)) === JSON.stringify(before);
+  }
+  await page.keyboard.press("e");
+  await settled(page, 400);
+  report.backInNode = await page.locator(".raxel-overlay").count();
+  await page.locator(".raxel-view[data-kind=free] canvas").focus();
+}
+
+async function hostile(page) {
+  await page.locator(".raxel-editor [role=tab]").nth(4).click();
   await page.locator('.raxel-editor input[type="text"]').fill(HOSTILE);
   await settled(page, 600);
   report.named = (await pathOf(page)).name;
@@ -201,6 +260,7 @@ try {
   await settled(page, 1500);
   await idle(page);
   await page.screenshot({ path: path.join(folder, `editor_${mode}.png`) });
+  await enlarged(page);
   await keyboard(page);
   await preset(page);
   await hostile(page);

@@ -150,6 +150,45 @@ def test_the_keyboard_steps_sets_and_deletes_keys_but_never_the_node(report):
     assert report["nodeSurvivesDelete"]
 
 
+def test_the_editor_fills_the_window_with_four_views_and_goes_back(report):
+    assert report["views"] == 4
+    assert (report["fills"]["width"], report["fills"]["height"]) == (1400, 1000)
+    assert report["backInNode"] == 0
+    assert report["allUndone"]
+
+
+def test_the_camera_is_turned_in_its_own_view(report):
+    """What is seen follows the pointer: to the right and down, so that the camera pans left and tilts up."""
+    pan, tilt, roll = report["turned"]["plan"]["keys"][0]["rotation_degrees"]
+    assert pan < -3
+    assert tilt > 1
+    assert abs(roll) < 0.01
+    assert positions(report["turned"])[0] == [0, 0, 0]
+
+
+def test_a_drawn_path_has_handles_and_a_pulled_speed_its_points(report):
+    drawn = report["drawn"]["plan"]
+    assert all(abs(key["position"][1]) < 1e-6 for key in drawn["keys"]), "drawn from above, at the height of the start"
+    assert all("handle_in" in key or "handle_out" in key for key in drawn["keys"])
+    assert drawn["look_at"] is not None
+    assert [time for time, _ in report["pulled"]["plan"]["speed"]] == pytest.approx([0, 0.5, 1], abs=0.02)
+    assert report["pulled"]["plan"]["speed"][1][1] > 1.2
+
+
+def test_a_loop_is_ticked_with_keys_at_both_ends(report):
+    times = [key["time"] for key in report["drawn"]["plan"]["keys"]]
+    assert (times[0], times[-1]) == (0, 1)
+    assert report["loopFault"] == ""
+    assert report["looped"]["plan"]["loop"]
+
+
+def test_a_cut_makes_two_shots_which_run(report):
+    first, second = report["cut"]["shots"]
+    assert first["plan"] == report["looped"]["plan"]
+    assert second["plan"]["moves"] == []
+    assert len(path_from_json(json.dumps(report["cut"]))) == 33
+
+
 def test_a_preset_button_adds_its_move(report):
     (move,) = report["preset"]["plan"]["moves"]
     assert (move["move"], move["amount_degrees"]) == ("spiral", 90)
@@ -167,7 +206,7 @@ def test_a_hostile_name_stays_text(report):
 def test_a_saved_workflow_brings_everything_back(report):
     assert report["reloaded"]
     assert report["saved"][0]["name"] == HOSTILE
-    assert report["saved"][1:] == [33, 640, 384, FPS, "near_depth"]
+    assert report["saved"][1:] == [33, 640, 384, FPS, "near_depth", "disparity"]
 
 
 def test_text_that_is_no_path_is_kept_and_named(report):
