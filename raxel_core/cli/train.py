@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -38,6 +39,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--vae", default="raxel-tiny-vae", help="embedded VAE or VAE file (raxel-tiny-vae)")
     parser.add_argument("--until", type=int, metavar="STEP", help="stop after this step (the end of the run)")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="stop after this time, whatever the step is")
+    parser.add_argument("--compile", action="store_true", help="raxel: let PyTorch compile the network's blocks")
     parser.add_argument(
         "--render-ahead", action="store_true", help="a second process renders the next clips while this one trains"
     )
@@ -61,15 +64,17 @@ def run(options: argparse.Namespace) -> None:
 
     ahead = rendering_ahead(objective.pool, first_step=trainer.step) if options.render_ahead else nullcontext()
     with ahead:
-        trainer.train(until=options.until, report=report)
+        trainer.train(until=options.until, seconds=60 * options.minutes, report=report)
     say(f"wrote {options.folder / weights}")
 
 
 def _check_method(options: argparse.Namespace) -> None:
     """ValueError for an argument of the other method, and for RayPE without a backbone."""
-    others = ("start",) if options.method == "raype" else ("backbone", "null_prompt")
+    if not options.minutes > 0:
+        raise ValueError(f"a run takes more than 0 minutes, got --minutes {options.minutes}")
+    others = ("start", "compile") if options.method == "raype" else ("backbone", "null_prompt")
     for name in others:
-        if getattr(options, name) is not None:
+        if getattr(options, name) not in (None, False):
             raise ValueError(f"--{name.replace('_', '-')} is not an argument of --method {options.method}")
     if options.method == "raype" and options.backbone is None:
         raise ValueError("--method raype tunes a Wan model: give its folder in diffusers' layout with --backbone")
@@ -88,6 +93,8 @@ def _raxel(options: argparse.Namespace) -> tuple[Objective, str]:
     own = options.folder / WEIGHTS_FILE  # of a run that goes on: its latent statistics hold, whatever clips come now
     start = options.start or (own if own.exists() and not config.lora_rank else None)
     objective = RaxelObjective(config, vae, cache=cache, start=start, vae_name=name, draw_samples=_sample_grid(vae))
+    if options.compile:
+        objective.model.compile_blocks()
     return objective, LORA_FILE if config.lora_rank else WEIGHTS_FILE
 
 

@@ -185,7 +185,7 @@ class WanAttention(nn.Module):
     def _normed_heads(self, x: Tensor, norm: nn.Module, rotation: Tensor | None) -> Tensor:
         if rotation is None:
             return norm(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-        if x.device.type == "cpu" and type(norm) is nn.RMSNorm:
+        if x.device.type == "cpu" and type(norm) is nn.RMSNorm and not torch.compiler.is_compiling():
             return NormedRotation.apply(x, norm.weight, rotation, self.heads, norm.eps)
         return rotate(norm(x).unflatten(-1, (self.heads, -1)), rotation).transpose(1, 2)
 

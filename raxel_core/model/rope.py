@@ -58,10 +58,11 @@ def rotation_table(
 def rotate(x: Tensor, table: Tensor) -> Tensor:
     """Turn the neighbouring channel pairs of `x` [B, L, heads, head_dim] by `table` [1 or B, L, 1, head_dim / 2, 2].
 
-    Computed in float32, returned in x's dtype. As complex products where the device has them: one pass over memory.
+    Computed in float32, returned in x's dtype. As complex products where the device has them: one pass over memory,
+    which a compiler makes of the real form too, and of that alone.
     """
     pairs = x.float().unflatten(-1, (-1, 2))  # [B, L, heads, head_dim / 2, 2]
-    if x.device.type in COMPLEX_DEVICES:
+    if x.device.type in COMPLEX_DEVICES and not torch.compiler.is_compiling():
         turned = torch.view_as_real(torch.view_as_complex(pairs) * torch.view_as_complex(table))
     else:
         turned = turn_pairs(pairs, table)

@@ -162,6 +162,12 @@ class RaxelTransformer(nn.Module):
             torch.zeros_like(rays) if clean == "rays" else self.ray_head(x_rays, r.embedding, r.grid),
         )
 
+    def compile_blocks(self) -> None:
+        """Have PyTorch compile each block when it is first run, once per shape of its tokens; its results differ by
+        rounding alone."""
+        for block in self.blocks:
+            block.compile()
+
     def _kept(
         self, memory: StreamMemory | None, condition: Conditioning, tokens: tuple[Tensor, Tensor]
     ) -> Sequence[Kept | None]:

@@ -57,13 +57,15 @@ class Example:
 def make_example(
     clips: LatentClips, config: TrainConfig, recipe: Recipe, vae: VideoVAE, generator: torch.Generator
 ) -> Example:
-    """Draws a task, its sources, the reference they imply and the noise levels, all on the CPU from `generator`."""
+    """Draws a task, its sources, the reference they imply and the noise levels on the CPU from `generator`, and makes
+    the example where `clips` and `vae` are."""
+    device = clips.video.device
     task = TASKS[int(torch.multinomial(torch.tensor(config.task_shares), 1, generator=generator))]
     slots = _draw_sources(len(clips), task, clips.images.shape[2], config.far_source_share, generator)
-    rows = torch.arange(len(clips))[:, None]
+    slots, rows = slots.to(device), torch.arange(len(clips), device=device)[:, None]
     frames = clips.image_frame[rows, slots]
     # canonical frame: the earliest source, else frame 0
-    reference = frames.amin(1) if slots.shape[1] else torch.zeros(len(clips), dtype=torch.long)
+    reference = frames.amin(1) if slots.shape[1] else frames.new_zeros(len(clips))
     camera = canonical_cameras(clips.camera, clips.near_depth, reference)
     raxels = raxels_of(camera, config.hw, recipe)
     sources = clips.images.movedim(2, 1)[rows, slots].movedim(1, 2)
@@ -76,8 +78,8 @@ def make_example(
         sources=recipe.video_statistics.normalize(sources),
         source_rays=recipe.ray_statistics.normalize(_encode_frames(vae, raxels, shown)),
         source_time=latent_times(frames),
-        video_sigma=video_sigma,
-        ray_sigma=ray_sigma,
+        video_sigma=video_sigma.to(device),
+        ray_sigma=ray_sigma.to(device),
         camera=camera,
         raxels=raxels,
     )
@@ -116,7 +118,7 @@ def draw_sigmas(task: str, batch: int, config: TrainConfig, generator: torch.Gen
 
 def canonical_cameras(camera: Camera, near_depth: Tensor, reference: Tensor) -> Camera:
     """Cameras [B, F] relative to frame `reference` [B], centres in units of that frame's near depth."""
-    rows = torch.arange(len(reference))
+    rows = torch.arange(len(reference), device=reference.device)
     reference_from_world = se3.inverse(camera.world_from_cam[rows, reference])[:, None]
     relative = reference_from_world @ camera.world_from_cam
     unit = near_depth[rows, reference].clamp_min(NEAREST_DEPTH)
@@ -130,7 +132,9 @@ def raxels_of(
     """Raxels [B, 3, F, h, w] of canonical cameras [B, F] of a video of `hw`, as a recipe given has them."""
     if recipe is not None:
         downscale, scale = recipe.raxel_downscale, recipe.raxel_scale
-    world = replace(camera, world_from_cam=torch.eye(4).expand_as(camera.world_from_cam))[:, 0]
+    world = replace(camera, world_from_cam=torch.eye(4).to(camera.world_from_cam).expand_as(camera.world_from_cam))[
+        :, 0
+    ]
     return encode_raxels(camera, raxel_hw(hw, downscale), scale=scale, reference=world)
 
 

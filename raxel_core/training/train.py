@@ -7,6 +7,7 @@ average and the optimisers' moments: one safetensors file beside a JSON log with
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -95,13 +96,19 @@ class Trainer:
         if (folder / STATE_FILE).exists():
             self._load_state()
 
-    def train(self, *, until: int | None = None, report: Callable[[dict[str, Any]], None] = lambda line: None) -> None:
-        """Trains to step `until` (the whole run if None), saving, validating and logging on the way."""
+    def train(
+        self, *, until: int | None = None, seconds: float = math.inf,
+        report: Callable[[dict[str, Any]], None] = lambda line: None,
+    ) -> None:  # fmt: skip
+        """Trains to step `until` (the whole run if None), saving, validating and logging on the way. After `seconds`
+        the step at hand is the last one, and is followed by what a last step is."""
         config = self.config
         last = config.steps if until is None else min(until, config.steps)
         started, parts = time.monotonic(), []
         while self.step < last:
             parts.append(self.take_step())
+            if time.monotonic() - started > seconds:
+                last = self.step
             if self.step % config.log_every == 0:
                 mean = {name: sum(p[name] for p in parts if name in p) / max(sum(name in p for p in parts), 1)
                         for name in sorted(set().union(*parts))}  # fmt: skip
