@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from multiprocessing.sharedctypes import Synchronized
@@ -21,6 +22,7 @@ from .scene_sets import SCENE_SETS, split_seeds
 from .synthetic import SPLITS, SyntheticBatch
 
 RENDER_BATCH = 8
+DEVICE_RENDER_BATCH = 256
 STORED_IMAGES = 2
 
 
@@ -42,24 +44,30 @@ class LatentClips:
         return LatentClips(self.video[index], self.images[index], self.image_frame[index], self.camera[index],
                            self.near_depth[index])  # fmt: skip
 
+    def half(self) -> LatentClips:
+        """The same with latents in fp16."""
+        return replace(self, video=self.video.half(), images=self.images.half())
+
     def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> LatentClips:
         return LatentClips(self.video.to(device, dtype), self.images.to(device, dtype), self.image_frame.to(device),
                            self.camera.to(device, dtype), self.near_depth.to(device, dtype))  # fmt: skip
 
 
 def render_clips(
-    config: RunConfig, vae: VideoVAE, seeds: range, *, scenes: Mapping[str, float], clock: Clock | None = None
-) -> LatentClips:
+    config: RunConfig, vae: VideoVAE, seeds: range, *, scenes: Mapping[str, float], clock: Clock | None = None,
+    batch: int = RENDER_BATCH, device: torch.device | str = "cpu",
+) -> LatentClips:  # fmt: skip
     """The latents of the scenes of `seeds`, shares of them by set; every second clip runs backwards in time. `clock`
-    is told what "render" and "encode" cost."""
+    is told what "render" and "encode" cost. `batch` scenes at a time are made on the `device`, which is the VAE's."""
     clock = clock or Clock()
     parts = []
-    for name, part in split_seeds(seeds, scenes, batch=RENDER_BATCH):
-        for start in range(0, len(part), RENDER_BATCH):
+    for name, part in split_seeds(seeds, scenes, batch=batch):
+        for start in range(0, len(part), batch):
             with clock.part("render"):
-                batch = SCENE_SETS[name](part[start : start + RENDER_BATCH], frames=config.frames, hw=config.hw)
+                seen = part[start : start + batch]
+                rendered = SCENE_SETS[name](seen, frames=config.frames, hw=config.hw, device=device)
             with clock.part("encode"):
-                parts.append(_encode(_reverse_odd(batch), vae, part[start]))
+                parts.append(_encode(_reverse_odd(rendered), vae, part[start]))
     return _join(parts)
 
 
@@ -78,7 +86,7 @@ def _encode(batch: SyntheticBatch, vae: VideoVAE, seed: int) -> LatentClips:
     clips, frames = batch.near_depth.shape
     generator = torch.Generator().manual_seed(seed)
     later = torch.rand(clips, frames - 1, generator=generator).argsort(1)[:, :STORED_IMAGES] + 1
-    image_frame = torch.cat([torch.zeros(clips, 1, dtype=torch.long), later], 1)
+    image_frame = torch.cat([torch.zeros(clips, 1, dtype=torch.long), later], 1).to(batch.video.device)
     images = torch.gather(batch.video, 2, image_frame[:, None, :, None, None].expand(-1, 3, -1, *batch.video.shape[3:]))
     return LatentClips(vae.encode(batch.video), encode_images(vae, images), image_frame, batch.camera, batch.near_depth)
 
@@ -114,7 +122,8 @@ class ClipPool:
         if self.reached is not None:
             self.reached.value = visit
         order = _order(config.shard_clips, (config.seed, turn, shard))
-        return self.shard(shard)[order[place * config.batch : (place + 1) * config.batch]].to("cpu")
+        clips = self.shard(shard)
+        return clips[order[place * config.batch : (place + 1) * config.batch]].to(clips.video.device)
 
     @property
     def steps_of_visit(self) -> int:
@@ -171,6 +180,33 @@ class ClipPool:
                 path.unlink(missing_ok=True)
 
 
+class DeviceClips(ClipPool):
+    """The clips of a run rendered, coded and kept on one device, for runs that outpace a CPU: no file is made of them.
+
+    A round's scenes are those of a `ClipPool`; a clip's stored images are drawn by larger batches.
+    """
+
+    def __init__(self, config: RunConfig, vae: VideoVAE, device: torch.device) -> None:
+        self.config, self.vae, self.device = config, vae, device
+        self.reached = None
+        self._kept: dict[int, LatentClips] = {}
+
+    def shard(self, index: int) -> LatentClips:
+        """All clips of one shard, in fp16 on the device; those of the pools before it are let go."""
+        shards = self.config.clips // self.config.shard_clips
+        self._kept = {number: clips for number, clips in self._kept.items() if number >= index // shards * shards}
+        if index not in self._kept:
+            self.render_shard(index)
+        return self._kept[index]
+
+    def render_shard(self, index: int) -> None:
+        """Make the clips of one shard."""
+        count = math.gcd(self.config.shard_clips, DEVICE_RENDER_BATCH)
+        made = render_clips(self.config, self.vae, self._scenes(index)[1], scenes=dict(self.config.scenes),
+                            batch=count, device=self.device)  # fmt: skip
+        self._kept[index] = made.half()
+
+
 def _order(count: int, key: tuple[int, ...]) -> Tensor:
     """A permutation that depends on `key` alone."""
     seed = 0
@@ -186,8 +222,9 @@ def _content(path: Path) -> str | None:
 
 
 def _save(path: Path, clips: LatentClips, content: str) -> None:
+    clips = clips.half()
     tensors = {
-        "video": clips.video.half(), "images": clips.images.half(), "image_frame": clips.image_frame,
+        "video": clips.video, "images": clips.images, "image_frame": clips.image_frame,
         "world_from_cam": clips.camera.world_from_cam, "K": clips.camera.K, "near_depth": clips.near_depth,
     }  # fmt: skip
     with replacing(path) as partial:

@@ -132,9 +132,8 @@ def raxels_of(
     """Raxels [B, 3, F, h, w] of canonical cameras [B, F] of a video of `hw`, as a recipe given has them."""
     if recipe is not None:
         downscale, scale = recipe.raxel_downscale, recipe.raxel_scale
-    world = replace(camera, world_from_cam=torch.eye(4).to(camera.world_from_cam).expand_as(camera.world_from_cam))[
-        :, 0
-    ]
+    still = torch.eye(4).to(camera.world_from_cam)
+    world = replace(camera, world_from_cam=still.expand_as(camera.world_from_cam))[:, 0]
     return encode_raxels(camera, raxel_hw(hw, downscale), scale=scale, reference=world)
 
 
@@ -154,7 +153,7 @@ def flow_loss(
     velocity = model(video.latents, rays.latents, video.sigma, rays.sigma, video_time=video.time, ray_time=rays.time)
     parts = {}
     if video_sigma.any():
-        spread = torch.tensor(recipe.video_statistics.std, device=example.video.device)
+        spread = torch.tensor(recipe.video_statistics.std, device=video_sigma.device)
         visible = (spread / spread.mean())[:, None, None, None]
         target = noise[0] - example.video
         if config.video_error == "denoised":

@@ -18,7 +18,7 @@ from ..recipe import METADATA_KEY, Recipe
 from ..weights.checkpoint import load_checkpoint, save_checkpoint
 from ..weights.lora import add_adapters, save_lora
 from .config import TrainConfig
-from .data import ClipPool, LatentClips
+from .data import ClipPool, DeviceClips, LatentClips
 from .loss import Example, canonical_cameras, flow_loss, make_example, raxels_of
 from .validate import pose_figures, video_figures
 
@@ -76,10 +76,12 @@ class RaxelObjective:
         return loaded.model, Recipe.from_json(loaded.metadata[METADATA_KEY])
 
     def to(self, device: torch.device) -> None:
-        """Move the network and a copy of the VAE; examples are made on the CPU and moved whole."""
+        """Move the network and a copy of the VAE; on another device than the CPU the clips too are made and kept."""
         self.device = device
         self.model.to(device)
         self.device_vae = copy.deepcopy(self.vae).to(device) if isinstance(self.vae, nn.Module) else self.vae
+        if device.type != "cpu" and isinstance(self.vae, nn.Module):
+            self.pool = DeviceClips(self.config, self.device_vae, device)
 
     def optimizers(self) -> tuple[torch.optim.Optimizer, ...]:
         """Muon and AdamW (`make_optimizers`); for adapters AdamW alone."""
@@ -95,10 +97,14 @@ class RaxelObjective:
     def draw(self, number: int) -> Batch:
         """Example `number` of the run, and the noise of both streams."""
         generator = torch.Generator().manual_seed(self.config.seed * 1_000_000_007 + number)
-        example = make_example(self.pool.batch(number), self.config, self.recipe, self.vae, generator)
-        video = torch.randn(example.video.shape, generator=generator).to(self.device)
-        rays = torch.randn(example.rays.shape, generator=generator).to(self.device)
-        return example.to(self.device), (video, rays)
+        clips = self.pool.batch(number)
+        vae = self.vae if clips.video.device.type == "cpu" else self.device_vae
+        example = make_example(clips, self.config, self.recipe, vae, generator).to(self.device)
+        if clips.video.device != generator.device:  # noise too is made where the clips are
+            generator = torch.Generator(clips.video.device).manual_seed(generator.initial_seed())
+        video = torch.randn(example.video.shape, generator=generator, device=generator.device)
+        rays = torch.randn(example.rays.shape, generator=generator, device=generator.device)
+        return example, (video.to(self.device), rays.to(self.device))
 
     def loss(self, model: Any, batch: Batch) -> dict[str, Tensor]:
         """The loss of an example (`flow_loss`)."""

@@ -16,7 +16,7 @@ from raxel_core.model.config import RaxelConfig
 from raxel_core.training.ahead import rendering_ahead
 from raxel_core.training.clock import Clock
 from raxel_core.training.config import TrainConfig
-from raxel_core.training.data import ClipPool
+from raxel_core.training.data import ClipPool, DeviceClips
 from raxel_core.training.loss import raxels_of
 from raxel_core.training.raxel_objective import WEIGHTS_FILE, RaxelObjective
 from raxel_core.training.scene_sets import SCENE_SETS, split_seeds
@@ -99,6 +99,26 @@ def test_a_second_process_renders_ahead_the_very_clips(tmp_path, vae):
         assert all(torch.equal(again[name], tensor) for name, tensor in made[path.name].items())
 
 
+def test_clips_made_on_a_device_are_those_of_the_files(tmp_path, vae):
+    """On the CPU as the device: the same scenes and latents, kept in fp16 and let go with their pool."""
+    files, device = ClipPool(CONFIG, vae, tmp_path), DeviceClips(CONFIG, vae, torch.device("cpu"))
+    for step in (0, 1, 2, 3):
+        kept, stored = device.batch(step), files.batch(step)
+        assert torch.equal(kept.video, stored.video) and torch.equal(kept.near_depth, stored.near_depth)
+        assert torch.equal(kept.camera.world_from_cam, stored.camera.world_from_cam)
+        assert kept.video.dtype == torch.float32 and device.shard(2 if step > 1 else 0).video.dtype == torch.float16
+    assert sorted(device._kept) == [2, 3]
+
+
+def test_a_run_stops_in_time_saves_and_goes_on(tmp_path, vae):
+    trainer = Trainer(RaxelObjective(CONFIG, vae, cache=tmp_path / "clips"), tmp_path / "run")
+    trainer.train(seconds=0.0)
+    assert trainer.step == 1 and (tmp_path / "run" / STATE_FILE).exists() and (tmp_path / "run" / WEIGHTS_FILE).exists()
+    again = Trainer(RaxelObjective(CONFIG, vae, cache=tmp_path / "clips"), tmp_path / "run")
+    again.train()
+    assert again.step == 4
+
+
 def test_another_mixture_of_scenes_goes_on_from_the_same_state_and_statistics(tmp_path, vae):
     """What a run does when new scenes are to be had: edit the configuration, run again."""
     Trainer(RaxelObjective(CONFIG, vae, cache=tmp_path / "clips"), tmp_path / "run").train(until=2)
@@ -134,6 +154,25 @@ def test_the_denoised_error_is_sigma_times_that_of_the_velocity(tmp_path, vae):
     example = replace(example, video_sigma=torch.full_like(example.video_sigma, 0.5))
     losses = [objective.loss(objective.model, (example, noise))["video"].item() for objective in (plain, other)]
     assert losses[1] == pytest.approx(0.25 * losses[0], rel=1e-5)
+
+
+@pytest.mark.slow
+def test_compiled_blocks_train_as_the_plain_ones(tmp_path, vae):
+    """The same loss and gradients to rounding, with the rotation in real numbers."""
+    plain, compiled = (RaxelObjective(CONFIG, vae, cache=tmp_path) for _ in range(2))
+    noise = torch.Generator().manual_seed(2)
+    for a, b in zip(plain.model.parameters(), compiled.model.parameters(), strict=True):
+        a.data.add_(torch.randn(a.shape, generator=noise), alpha=0.05)  # heads begin at zero and would hide the blocks
+        b.data.copy_(a.data)
+    compiled.model.compile_blocks()
+    for number in (0, 1):
+        losses = [each.loss(each.model, each.draw(number))["loss"] for each in (plain, compiled)]
+        assert losses[1].item() == pytest.approx(losses[0].item(), rel=1e-5)
+        for loss in losses:
+            loss.backward()
+    for (name, a), (_, b) in zip(plain.model.named_parameters(), compiled.model.named_parameters(), strict=True):
+        assert a.grad is None or torch.allclose(a.grad, b.grad, atol=1e-5, rtol=1e-3), name
+    assert plain.model.state_dict().keys() == compiled.model.state_dict().keys()
 
 
 def test_validation_shows_pictures_along_true_and_other_cameras(tmp_path, vae):
