@@ -151,7 +151,7 @@ def assess(problem: RayProblem, fit: RayFit, *, weigh: Weigh) -> RayAssessment:
     residual = _residual(problem.rays, fit, directions)
     sigma, weights = weigh(residual, directions)
     normal = _normal_matrix(weights, _features(directions))
-    kappa = _correlation_inflation(residual * weights[..., None, :], problem.grid_hw)
+    kappa = correlation_inflation(residual * weights[..., None, :], problem.grid_hw)
     variance = sigma.clamp(min=1e-12) ** 2 * kappa
     motion, by_focal, remaining = _eliminated(problem, normal / variance[..., None, None], damping=0.0)
     free = float(problem.focal_free)
@@ -275,7 +275,7 @@ def _updated(fit: RayFit, motion_step: Tensor, focal_step: Tensor) -> RayFit:
     return RayFit(rotation, center, (fit.log_focal + focal_step).clamp(-2.5, 4.05))
 
 
-def _correlation_inflation(weighted: Tensor, grid_hw: tuple[int, int]) -> Tensor:
+def correlation_inflation(weighted: Tensor, grid_hw: tuple[int, int]) -> Tensor:
     """kappa [G, n] >= 1: sum over lags of up to 6 samples of the autocorrelation of `weighted` [G, n, 3, N].
 
     All lags at once: the sum over the window of lags is the image against itself summed over a box, and the box is

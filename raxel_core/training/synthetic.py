@@ -126,7 +126,7 @@ def render_scenes(
     world_from_cam = _path(draws, scene, focus, frames, config)
     camera = Camera(world_from_cam, K_from_fov(fov, hw), hw)
     bank = _bank(split).to(device)
-    colour, depth = _trace(
+    colour, depth = trace_scene(
         Scene(*(part.to(device) for part in scene)), world_from_cam.to(device), camera.K.to(device), hw, bank.texels
     )
     near = torch.quantile(depth.flatten(2), NEAR_QUANTILE, dim=2)
@@ -139,6 +139,19 @@ def split_of(seeds: Sequence[int]) -> str:
         if all(int(seed) in span for seed in seeds):
             return name
     raise ValueError(f"seeds {min(seeds)} to {max(seeds)} lie in no one split: {SPLITS}")
+
+
+def scene_layout(seeds: Sequence[int], config: SceneConfig = SCENES) -> tuple[Scene, Tensor]:
+    """The scenes of `seeds` alone, around a camera at the origin that looks along +z, and the distance [B] of what it
+    looks at; all seeds of one split."""
+    draws = _Draws(seeds)
+    fov = _field_of_view(draws, 1, config)
+    return _scene(draws, config, len(_bank(split_of(seeds))), fov[:, 0])
+
+
+def scene_textures(split: str) -> Tensor:
+    """The texels of a split's bank of textures, as `trace_scene` takes them."""
+    return _bank(split).texels
 
 
 @functools.cache
@@ -277,7 +290,7 @@ class _Hit(NamedTuple):
     normal: tuple[Tensor, Tensor, Tensor]
 
 
-def _trace(
+def trace_scene(
     scene: Scene, world_from_cam: Tensor, K: Tensor, hw: tuple[int, int], texels: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Colours [B, F, H, W, 3] in [0, 1] and depths along the view axis [B, F, H, W] at pixel centres."""

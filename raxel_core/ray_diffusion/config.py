@@ -1,0 +1,85 @@
+"""What a Ray Diffusion network is: one frozen value, readable and writable as JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+
+FEATURES = ("dinov2_vits14", "convolution")
+RAY_CHANNELS = 6
+NDC_CHANNELS = 2
+
+
+@dataclass(frozen=True)
+class RayDiffusionConfig:
+    """The network of Cameras as Rays; as it stands it is the released one.
+
+    `grid` x `grid` rays an image, in tokens of `patch` x `patch`, from square crops of `image_px`; up to `max_images`
+    images attend to each other at a time. `hidden`, `depth` and `heads` are the transformer's; `features` names what
+    reads the crops, and gives `feature_channels` numbers a ray. Noise: `timesteps` of a linear schedule from
+    `beta_start` to `beta_end`. Raises ValueError with both numbers where sizes do not go together.
+    """
+
+    hidden: int = 1152
+    depth: int = 16
+    heads: int = 16
+    grid: int = 16
+    patch: int = 1
+    image_px: int = 224
+    max_images: int = 8
+    features: str = "dinov2_vits14"
+    feature_channels: int = 384
+    timesteps: int = 100
+    beta_start: float = 1e-4
+    beta_end: float = 0.2
+
+    def __post_init__(self) -> None:
+        if self.features not in FEATURES:
+            raise ValueError(f"features is one of {', '.join(FEATURES)}, got {self.features!r}")
+        if min(self.hidden, self.depth, self.heads, self.grid, self.patch, self.timesteps) < 1 or self.max_images < 2:
+            raise ValueError(f"the sizes of a Ray Diffusion network are positive, with 2 images or more, got {self}")
+        if self.hidden % self.heads or self.grid % self.patch:
+            raise ValueError(
+                f"hidden divides by heads and grid by patch, got {self.hidden} by {self.heads} and "
+                f"{self.grid} by {self.patch}"
+            )
+        if self.features == "dinov2_vits14" and (self.image_px % 14 or self.feature_channels != 384):
+            raise ValueError(
+                f"DINOv2 ViT-S/14 reads crops of a multiple of 14 px and gives 384 channels, got {self.image_px} px "
+                f"and {self.feature_channels}"
+            )
+        if not 0.0 < self.beta_start < self.beta_end < 1.0:
+            raise ValueError(f"betas rise inside 0 to 1, got {self.beta_start} and {self.beta_end}")
+
+    @property
+    def in_channels(self) -> int:
+        """Channels of a ray's input: image features, the noisy ray, and where in the picture it passes."""
+        return self.feature_channels + RAY_CHANNELS + NDC_CHANNELS
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of one image."""
+        return (self.grid // self.patch) ** 2
+
+    def to_json(self) -> str:
+        """The configuration as one JSON object."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> RayDiffusionConfig:
+        """The configuration that `to_json` wrote; ValueError names an unknown field or a wrong type."""
+        values = json.loads(text)
+        types = {field.name: type(field.default) for field in fields(cls)}
+        if not isinstance(values, dict) or set(values) - set(types):
+            unknown = sorted(set(values) - set(types)) if isinstance(values, dict) else [type(values).__name__]
+            raise ValueError(f"the configuration of a Ray Diffusion network has no {', '.join(unknown)}")
+        for name, value in values.items():
+            if type(value) is not types[name]:
+                raise ValueError(f"{name} of a Ray Diffusion network is {types[name].__name__}, got {value!r}")
+        return cls(**values)
+
+
+RELEASED = RayDiffusionConfig()
+SMALL = RayDiffusionConfig(
+    hidden=128, depth=5, heads=4, patch=2, image_px=64, features="convolution", feature_channels=64
+)

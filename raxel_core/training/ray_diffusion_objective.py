@@ -1,0 +1,198 @@
+"""Training Ray Diffusion and Ray Regression (arXiv 2402.14817) from photographs with known cameras."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from ..geometry.camera import Camera
+from ..geometry.rays import Rays, plucker_from_rays
+from ..ray_diffusion.bundle import bundle_from_plucker
+from ..ray_diffusion.checkpoint import save_ray_diffusion
+from ..ray_diffusion.config import SMALL, RayDiffusionConfig
+from ..ray_diffusion.network import RayDiffuser
+from ..ray_diffusion.scene import scene_frame
+from ..ray_diffusion.transformer import initialize
+from .config import RunConfig
+from .sparse_views import SparseViews, render_views
+from .synthetic import SPLITS
+
+WEIGHTS_FILE = "ray_diffusion.safetensors"
+METHODS = ("diffusion", "regression", "both")
+
+
+@dataclass(frozen=True)
+class RayDiffusionTrainConfig(RunConfig):
+    """A run that trains Ray Diffusion, Ray Regression, or one network for both.
+
+    Data: each step draws one number of views in `views`, and as many scenes as bring it to about `batch` photographs.
+    Objective: mean squared error of the clean rays. `method` "diffusion" draws the noise level evenly, "regression"
+    always the last one, at which nothing is left of the rays, and "both" that one in `pure_noise_share` of the scenes.
+    Optimiser: AdamW, as in the paper, or Muon for the matrices inside the blocks with `muon`; `alike` as in
+    `transformer.initialize`; `learning_rate` after `warmup` steps, falling to a tenth from `decay_from` (a share of `steps`) on.
+    """
+
+    model: RayDiffusionConfig = SMALL
+    method: str = "diffusion"
+    views: tuple[int, int] = (2, 8)
+    pure_noise_share: float = 0.4
+    learning_rate: float = 1e-4
+    warmup: int = 100
+    decay_from: float = 0.75
+    muon: bool = False
+    alike: bool = False
+    batch: int = 64
+    nested: ClassVar[Mapping[str, Any]] = {"model": RayDiffusionConfig.from_json}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "views", tuple(self.views))
+        if self.method not in METHODS:
+            raise ValueError(f"method is one of {', '.join(METHODS)}, got {self.method!r}")
+        if not 2 <= self.views[0] <= self.views[1] <= self.model.max_images:
+            raise ValueError(f"views are 2 to the network's {self.model.max_images}, fewest first, got {self.views}")
+
+
+class ViewSource(Protocol):
+    """Where photographs with known cameras come from."""
+
+    def scenes(self, number: int, count: int, views: int) -> SparseViews:
+        """`count` scenes of `views` photographs for step `number` of a run."""
+        ...
+
+
+@dataclass(frozen=True)
+class SyntheticViews:
+    """Ray-traced scenes, each seen once."""
+
+    config: RayDiffusionConfig
+    first: int = SPLITS["train"].start
+    most: int = 64
+
+    def scenes(self, number: int, count: int, views: int) -> SparseViews:
+        """The scenes of one step."""
+        start = self.first + number * self.most
+        return render_views(range(start, start + count), views=views, px=self.config.image_px, grid=self.config.grid)
+
+
+@dataclass(frozen=True)
+class RayExample:
+    """`crops` [B, N, 3, px, px], clean `rays` and `noise` [B, N, 6, grid, grid], `ndc` [B, N, 2, grid, grid], `t` [B]."""
+
+    crops: Tensor
+    rays: Tensor
+    noise: Tensor
+    ndc: Tensor
+    t: Tensor
+
+    def to(self, device: torch.device) -> RayExample:
+        """The same on a device."""
+        return RayExample(*(part.to(device) for part in (self.crops, self.rays, self.noise, self.ndc, self.t)))
+
+
+def scene_rays(camera: Camera, grid: int) -> Tensor:
+    """The network's rays [B, N, 6, grid, grid] of `camera` [B, N], each scene in its own frame (`scene_frame`)."""
+    scenes = [scene_frame(camera[i]).camera for i in range(len(camera))]
+    lines = [plucker_from_rays(Rays.from_camera(scene, (grid, grid))) for scene in scenes]
+    return torch.stack([bundle_from_plucker(line) for line in lines])
+
+
+@dataclass
+class RayDiffusionObjective:
+    """The `Objective` of Ray Diffusion."""
+
+    config: RayDiffusionTrainConfig
+    views: ViewSource | None = None
+    model: RayDiffuser = field(init=False)
+    device: torch.device = field(default=torch.device("cpu"), init=False)
+
+    def __post_init__(self) -> None:
+        self.model = RayDiffuser(self.config.model)
+        initialize(self.model.ray_predictor, torch.Generator().manual_seed(self.config.seed), alike=self.config.alike)
+        self.views = self.views or SyntheticViews(self.config.model)
+
+    def to(self, device: torch.device) -> None:
+        """Move the network; batches are made on the CPU and moved whole."""
+        self.device = device
+        self.model.to(device)
+
+    def optimizers(self) -> list[torch.optim.Optimizer]:
+        """AdamW alone, or Muon for the matrices inside the blocks and AdamW for the rest."""
+        named = [(name, p) for name, p in self.model.named_parameters() if p.requires_grad]
+        rate, inside = self.config.learning_rate, "ray_predictor.blocks."
+        if not self.config.muon:
+            return [torch.optim.AdamW([p for _, p in named], lr=rate, weight_decay=0.0)]
+        matrices = [p for name, p in named if name.startswith(inside) and p.ndim == 2 and "adaLN" not in name]
+        chosen = {id(p) for p in matrices}
+        rest = [p for _, p in named if id(p) not in chosen]
+        muon = torch.optim.Muon(matrices, lr=rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw")
+        return [muon, torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.98), weight_decay=0.0)]
+
+    def learning_rate(self, step: int) -> float:
+        """Linear warm-up, constant, then linear to a tenth."""
+        config = self.config
+        left = (config.steps - step) / max(config.steps * (1 - config.decay_from), 1)
+        return config.learning_rate * min(1.0, (step + 1) / config.warmup) * max(0.1, min(1.0, left))
+
+    def draw(self, number: int) -> RayExample:
+        """Batch `number` of the run with its noise and its levels."""
+        generator = torch.Generator().manual_seed(self.config.seed * 1_000_000_007 + number)
+        low, high = self.config.views
+        count = int(torch.randint(low, high + 1, (), generator=generator))
+        assert self.views is not None
+        batch = self.views.scenes(number, max(1, self.config.batch // count), count)
+        rays = scene_rays(batch.camera, self.config.model.grid)
+        noise = torch.randn(rays.shape, generator=generator)
+        return RayExample(batch.images, rays, noise, batch.ndc, self._levels(len(rays), generator)).to(self.device)
+
+    def _levels(self, count: int, generator: torch.Generator) -> Tensor:
+        """Noise levels [count] by the run's method."""
+        last = self.config.model.timesteps - 1
+        t = torch.randint(0, last + 1, (count,), generator=generator)
+        share = {"diffusion": 0.0, "regression": 1.0, "both": self.config.pure_noise_share}[self.config.method]
+        return torch.where(torch.rand(count, generator=generator) < share, last, t)
+
+    def loss(self, model: Any, batch: RayExample) -> dict[str, Tensor]:
+        """Mean squared error of the predicted clean rays; its part at the last level is told apart."""
+        noised = self.model.noise_scheduler.noised(batch.rays, batch.noise, batch.t)
+        error = (model(batch.crops, noised, batch.ndc, batch.t).float() - batch.rays).square().mean((1, 2, 3, 4))
+        pure = batch.t == self.config.model.timesteps - 1
+        parts = {"loss": error.mean()}
+        return parts | ({"pure_noise": error[pure].detach().mean()} if bool(pure.any()) else {})
+
+    @torch.no_grad()
+    def validate(
+        self, weights: Mapping[str, Tensor], accelerator: Accelerator, samples: Path | None
+    ) -> dict[str, float]:
+        """The loss at the last level on scenes never trained on, by number of views."""
+        figures = {}
+        for views in sorted({self.config.views[0], 4, self.config.views[1]}):
+            batch = render_views(
+                range(SPLITS["validation"].start, SPLITS["validation"].start + self.config.validation_clips // views),
+                views=views, px=self.config.model.image_px, grid=self.config.model.grid,
+            )  # fmt: skip
+            rays = scene_rays(batch.camera, self.config.model.grid)
+            generator = torch.Generator().manual_seed(0)
+            noise = torch.randn(rays.shape, generator=generator)
+            last = self.config.model.timesteps - 1
+            example = RayExample(batch.images, rays, noise, batch.ndc, torch.full((len(rays),), last)).to(self.device)
+
+            def network(*inputs: Tensor) -> Tensor:
+                with accelerator.autocast():
+                    return torch.func.functional_call(self.model, dict(weights), inputs)
+
+            figures[f"regression_{views}"] = math.sqrt(float(self.loss(network, example)["loss"]))
+        return figures
+
+    def save(self, weights: Mapping[str, Tensor], folder: Path, step: int) -> None:
+        """The network in half precision, for use."""
+        state = {name: tensor.detach() for name, tensor in self.model.state_dict().items()} | dict(weights)
+        save_ray_diffusion(folder / WEIGHTS_FILE, state, self.config.model, method=self.config.method,
+                           metadata={"steps": str(step)})  # fmt: skip

@@ -1,0 +1,130 @@
+"""A few photographs of one place from widely different sides, ray-traced: what Ray Diffusion is trained on here.
+
+Each scene is one of `synthetic`'s; the cameras stand around an object of it and look at it, each with its own crop.
+Everything is a function of the scene's seed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..geometry import se3
+from ..geometry.camera import Camera
+from .synthetic import SCENES, Scene, SceneConfig, scene_layout, scene_textures, split_of, trace_scene
+
+# Places tried for a camera, each nearer to the first one that is known to be free.
+_TRIES = 12
+# Uniform numbers of a try.
+_DRAWS = 11
+CLEARANCE = 0.25
+
+
+@dataclass(frozen=True)
+class ViewConfig:
+    """How views are spread. Angles in degrees: cameras stand up to `azimuth` to either side of a middle one and up to
+    `elevation` above and below it, nearer or farther by the factor `distance`; they miss what they look at by up to
+    `aim` and lean by up to `roll`. Pictures have an angle of view of `fov` along their short side, and a crop shows
+    `crop` of it.
+    """
+
+    azimuth: tuple[float, float] = (15.0, 80.0)
+    elevation: tuple[float, float] = (-8.0, 30.0)
+    distance: tuple[float, float] = (0.75, 1.3)
+    aim: float = 5.0
+    roll: float = 4.0
+    fov: tuple[float, float] = (38.0, 75.0)
+    crop: tuple[float, float] = (0.75, 1.0)
+    scenes: SceneConfig = SCENES
+
+
+@dataclass(frozen=True)
+class SparseViews:
+    """`images` [B, N, 3, px, px] in [-1, 1]; `camera` [B, N] of those crops in world units; `ndc` [B, N, 2, grid, grid]
+    where their rays pass in the whole pictures (PyTorch3D's x and y)."""
+
+    images: Tensor
+    camera: Camera
+    ndc: Tensor
+
+
+def render_views(
+    seeds: Sequence[int], *, views: int, px: int, grid: int, config: ViewConfig = ViewConfig()
+) -> SparseViews:
+    """`views` photographs of each seed's scene, seeds of one split."""
+    draws = torch.stack([_uniform(seed, views) for seed in seeds])  # [B, views, tries, _DRAWS]
+    scene, focus = scene_layout(seeds, config.scenes)
+    world_from_cam = _cameras(draws, scene, focus, config)
+    K, ndc = _lenses(draws[:, :, 0], px, grid, config)
+    textures = scene_textures(split_of(seeds))
+    colour = trace_scene(scene, world_from_cam, K, (px, px), textures)[0]
+    return SparseViews(colour.movedim(-1, 2) * 2 - 1, Camera(world_from_cam, K, (px, px)), ndc)
+
+
+def _uniform(seed: int, views: int) -> Tensor:
+    """[views, tries, _DRAWS] uniform numbers of a seed."""
+    generator = torch.Generator().manual_seed(int(seed) * 7919 + 1)
+    return torch.rand(views, _TRIES, _DRAWS, generator=generator)
+
+
+def _between(share: Tensor, limits: tuple[float, float]) -> Tensor:
+    return limits[0] + (limits[1] - limits[0]) * share
+
+
+def _cameras(draws: Tensor, scene: Scene, focus: Tensor, config: ViewConfig) -> Tensor:
+    """world_from_cam [B, N, 4, 4]: for each view the first place that is free, around the point at distance `focus`
+    ahead of the scene's start; the start itself is always free."""
+    share = draws.clone()
+    calm = torch.linspace(1.0, 0.0, _TRIES)
+    spread = _between(draws[:, :1, :1, 6], config.azimuth).deg2rad()
+    azimuth = (2 * share[..., 0] - 1) * spread * calm
+    elevation = _between(share[..., 1], config.elevation).deg2rad() * calm
+    radius = focus[:, None, None] * torch.lerp(torch.ones(()), _between(share[..., 2], config.distance), calm)
+    target = torch.stack((torch.zeros_like(focus), torch.zeros_like(focus), focus), -1)[:, None, None]
+    ahead = torch.stack((
+        elevation.cos() * azimuth.sin(), -elevation.sin(), -elevation.cos() * azimuth.cos()), -1)  # fmt: skip
+    position = target + radius[..., None] * ahead
+    chosen = _free(scene, position).float().argmax(-1)[..., None, None].expand(-1, -1, 1, 3)
+    position = position.gather(2, chosen)[:, :, 0]
+    down = torch.tensor([0.0, 1.0, 0.0])
+    forward = torch.nn.functional.normalize(target[:, :, 0] - position, dim=-1)
+    right = torch.nn.functional.normalize(torch.linalg.cross(down.expand_as(forward), forward, dim=-1), dim=-1)
+    looking = torch.stack((right, torch.linalg.cross(forward, right, dim=-1), forward), -1)
+    limits = torch.tensor([config.aim, config.aim, config.roll]).deg2rad()
+    return se3.from_rotation_translation(looking @ se3.so3_exp((2 * share[:, :, 0, 3:6] - 1) * limits), position)
+
+
+def _free(scene: Scene, position: Tensor) -> Tensor:
+    """[B, N, tries] whether `position` [B, N, tries, 3] keeps clear of walls and objects; the last one always does."""
+    low, high = scene.room_low[:, None, None] + CLEARANCE, scene.room_high[:, None, None] - CLEARANCE
+    inside = ((position > low) & (position < high)).all(-1)
+    centers = torch.cat([scene.box_center, scene.sphere_center], 1)[:, None, None]
+    reach = torch.cat([scene.box_half.norm(dim=2), scene.sphere_radius], 1)[:, None, None] + CLEARANCE
+    free = inside & ((position[..., None, :] - centers).norm(dim=-1) > reach).all(-1)
+    free[..., -1] = True
+    return free
+
+
+def _lenses(draws: Tensor, px: int, grid: int, config: ViewConfig) -> tuple[Tensor, Tensor]:
+    """K [B, N, 3, 3] of crops of `px` and their places [B, N, 2, grid, grid] in pictures, from `draws` [B, N, _DRAWS].
+
+    All pictures of a scene are taken through one lens; in NDC a crop has its middle at c and is 2 s wide.
+    """
+    half_fov = _between(draws[:, :1, 7], config.fov).deg2rad() / 2
+    focal = (1.0 / half_fov.tan()).expand(draws.shape[:2])  # in half short sides
+    size = _between(draws[..., 8], config.crop)
+    middle = (2 * draws[..., 9:] - 1) * (1 - size[..., None])
+    pixel = px / (2 * size)  # pixels of the crop in half a short side
+    K = torch.zeros(*focal.shape, 3, 3)
+    K[..., 0, 0] = K[..., 1, 1] = focal * pixel
+    # NDC rise to the left and up; the picture's middle, NDC 0, lies at c of the crop's half size from its own.
+    K[..., :2, 2] = px / 2 + middle * pixel[..., None]
+    K[..., 2, 2] = 1.0
+    steps = 1.0 - (torch.arange(grid) + 0.5) * (2.0 / grid)
+    x = (steps * size[..., None] + middle[..., :1])[..., None, :].expand(*focal.shape, grid, grid)
+    y = (steps * size[..., None] + middle[..., 1:])[..., :, None].expand(*focal.shape, grid, grid)
+    return K, torch.stack((x, y), 2)
