@@ -19,6 +19,7 @@ from .exchange.camera_sockets import (
     RaxelToReCamMaster,
     RaxelToWanCamera,
 )
+from .exchange.ray_maps import RaxelCamerasFromRayMap, RaxelRayMapFromCameras
 from .exchange.warp import RaxelNearDepth, RaxelWarp
 from .joint.encode import RaxelEncode
 from .joint.join_split import JoinRaxelLatent, SplitRaxelLatent
@@ -91,6 +92,8 @@ NODES: tuple[type[io.ComfyNode], ...] = (
     RaxelToReCamMaster,
     RaxelToMatrices,
     RaxelToLoad3DCamera,
+    RaxelCamerasFromRayMap,
+    RaxelRayMapFromCameras,
     # RayPE on stock Wan
     LoadRayPE,
     LoadRayPEExpert,

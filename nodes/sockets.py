@@ -15,6 +15,8 @@ RAYPE_CATEGORY = "raxel/RayPE"
 TrajectorySocket = io.Custom("RAXEL_TRAJECTORY")
 # A raxel_core.model.raype_file.LoadedRayPE.
 RayPESocket = io.Custom("RAXEL_RAYPE")
+# A raxel_core.geometry.ray_map.RayMap.
+RayMapSocket = io.Custom("RAXEL_RAY_MAP")
 
 
 @io.comfytype(io_type="RAXEL_CAMERA_PATH")

@@ -41,6 +41,7 @@ LADDER: dict[str, set[str] | None] = {
         "atomic_file", "strict_json", "geometry", "paths", "camera_io", "raxels", "latents", "model", "weights",
         "sampling", "recipe", "framing", "video_io", "runtime",
     },
+    "ray_diffusion": {"atomic_file", "strict_json", "geometry", "training", "video_io"},
     "raype": {"atomic_file", "strict_json", "geometry", "latents", "model", "weights", "sampling", "training"},
     "evaluation": {
         "geometry", "paths", "camera_io", "raxels", "sampling", "raxel_model", "denoising", "pipeline", "training",

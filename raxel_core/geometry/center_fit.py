@@ -1,6 +1,6 @@
 """The fit of a camera's centre to moments m = c x d, or to origins, under Tukey's weights, with its covariance.
 
-Vectors are [B, F, 3, N], those of F frames of B clips, with `weights` [B, F, N] of mean one, None where all count alike.
+Vectors are [B, F, 3, N], those of F frames of B clips, with `weights` [B, F, N] of mean one, None where all are equal.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .direction_fit import rms_inside, tukey
 from .lines import line_normal_matrix
-from .median import median
+from .procrustes import median
 from .ray_fit import correlation_inflation
 
 _START_ITERATIONS, _ITERATIONS = 4, 10

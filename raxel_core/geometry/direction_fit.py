@@ -1,4 +1,4 @@
-"""The fit of rotation and lens to unit directions, d_world = R d(K): closed forms, and Gauss-Newton under Tukey's weights.
+"""The fit of rotation and lens to unit directions, d_world = R d(K): closed forms, and Gauss-Newton that is robust.
 
 Directions are [B, F, 3, N], those of F frames of B clips; everything runs in float64.
 """
@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from . import se3
+from .camera import K_from_focal
 from .homography import camera_of_homography, ray_homography
 from .lines import determinant
-from .median import median
+from .procrustes import median
 from .ray_fit import correlation_inflation
 
 # What of K is fitted: "zoom" is log f of square pixels, "fx" and "fy" their own logarithms, "cx" and "cy" the principal
@@ -23,7 +24,8 @@ LENSES = {"known": (), "shared": ("zoom",), "per_frame": ("zoom",), "free": ("fx
 # Tukey's cut in units of sigma, and sigma from the median length of a Gaussian in two and in three dimensions.
 _CUT = 4.685
 _SIGMA_FROM_MEDIAN = {2: 1.0 / math.sqrt(2.0 * math.log(2.0)), 3: 0.6495}
-_SMALLEST_SIGMA = 1e-9
+# Noise below this is rounding: rays with less of it count alike.
+_SMALLEST_SIGMA = 1e-6
 _START_ITERATIONS, _ITERATIONS = 4, 20
 # A step is the last one when all of it is below this, in radians and parts of the focal length.
 _STEP_TOLERANCE = 1e-9
@@ -157,13 +159,6 @@ def rms_inside(length: Tensor, inside: Tensor) -> Tensor:
     return ((length.square() * share).sum(-1) / share.sum(-1).clamp(min=1.0)).sqrt()
 
 
-def centred_K(focal: Tensor, hw: tuple[int, int]) -> Tensor:
-    """K [..., 3, 3] of focal lengths [...] in pixels, square ones about the middle of an image of `hw`."""
-    K = torch.diag_embed(torch.stack((focal, focal, torch.ones_like(focal)), dim=-1))
-    K[..., 0, 2], K[..., 1, 2] = hw[1] / 2.0, hw[0] / 2.0
-    return K
-
-
 def _length(vectors: Tensor) -> Tensor:
     """|v| [..., N] of [..., 3, N]; torch's own norm over an inner axis takes longer."""
     x, y, z = vectors.unbind(-2)
@@ -176,8 +171,8 @@ def _residual(problem: DirectionProblem, rotation: Tensor, K: Tensor) -> Tensor:
 
 
 def _start(problem: DirectionProblem, weights: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Rotation and K [B, F, 3, 3] to begin with: closed forms at the known K, by homography, or at the angle of view out
-    of a scan that suits the rays best."""
+    """Rotation and K [B, F, 3, 3] to begin with: closed forms at the known K, by homography, or at the angle of view
+    out of a scan that suits the rays best."""
     if problem.lens == "free":
         return _homography_fit(problem, weights)
     K = problem.K if problem.K is not None else _scanned(problem)
@@ -201,7 +196,9 @@ def _homography_fit(problem: DirectionProblem, weights: Tensor | None) -> tuple[
 def _scanned(problem: DirectionProblem) -> Tensor:
     """K [B, F, 3, 3] at the angle of view that leaves the smallest median residual, of a frame or of a clip."""
     half = torch.deg2rad(problem.direction.new_tensor(_SCAN_DEGREES) / 2.0)
-    K = centred_K(0.5 * problem.hw[1] / torch.tan(half), problem.hw)[:, None, None]  # [S, 1, 1, 3, 3]
+    height, width = problem.hw
+    focal = (0.5 * width / torch.tan(half))[:, None].expand(-1, 2)
+    K = K_from_focal(focal, half.new_tensor((width / 2.0, height / 2.0)))[:, None, None]  # [S, 1, 1, 3, 3]
     in_camera = camera_directions(K, problem.pixels)  # [S, B|1, F|1, 3, N]
     rotation = rotation_between(problem.direction, in_camera, problem.confidence)
     misfit = median(_length(rotation.mT @ problem.direction - in_camera))  # [S, B, F]

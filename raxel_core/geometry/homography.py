@@ -46,7 +46,7 @@ def camera_of_homography(homography: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _normalized(pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """Pixels [..., 2, N] about zero with a mean square of one per axis, and the matrix [..., 3, 3] that made them so."""
+    """Pixels [..., 2, N] about zero, of mean square one per axis, and the matrix [..., 3, 3] that made them so."""
     mean = pixels.mean(-1)
     spread = (pixels - mean[..., None]).square().mean((-2, -1)).sqrt().clamp(min=1e-12)
     transform = torch.zeros(*mean.shape[:-1], 3, 3, dtype=pixels.dtype, device=pixels.device)

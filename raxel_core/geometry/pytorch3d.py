@@ -12,11 +12,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from . import se3
-from .camera import Camera, check_hw
+from .camera import Camera, K_from_focal, check_hw
 
 
 class Pytorch3dCameras(NamedTuple):
@@ -65,6 +64,4 @@ def camera_from_pytorch3d(cameras: Pytorch3dCameras, hw: Sequence[int]) -> Camer
     motion = se3.from_rotation_translation(rotation, turned_axes(cameras.translation))
     center = pixels_from_ndc(cameras.principal_point, (height, width))
     focal = cameras.focal * (min(height, width) / 2.0)
-    K = torch.diag_embed(torch.cat((focal, torch.ones_like(focal[..., :1])), dim=-1))
-    K[..., :2, 2] = center
-    return Camera(se3.inverse(motion), K, (height, width))
+    return Camera(se3.inverse(motion), K_from_focal(focal, center), (height, width))

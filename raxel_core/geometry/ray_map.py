@@ -147,8 +147,8 @@ def ray_map_from_cameras(
 
 
 def ray_lines(ray_map: RayMap) -> RayLines:
-    """The rays that a map holds, in float64. A line's coordinates are homogeneous: moments are divided by their direction's
-    length, as directions are. ValueError for raxels, whose centre and direction only a fit can part.
+    """The rays that a map holds, in float64. A line's coordinates are homogeneous: moments are divided by the length of
+    their direction, as directions are. ValueError for raxels, whose centre and direction only a fit can part.
     """
     if ray_map.layout == "raxel":
         raise ValueError("a raxel map holds sums of centre and direction, which only a fit of the whole frame parts")
@@ -288,7 +288,7 @@ def _meeting_deviation(direction: Tensor, moment: Tensor) -> float:
 
 
 def _sphere_deviation(ray_map: RayMap) -> float:
-    """How far the sums are from unit spheres around one point a frame, which lie off the origin, against their spread."""
+    """How far the sums are from unit spheres around one point a frame, against their spread."""
     points = _vectors(ray_map.part("sum"))
     assert points is not None
     flat = points.flatten(-3, -2)

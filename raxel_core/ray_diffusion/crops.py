@@ -73,7 +73,9 @@ def cropped(image: Tensor, crop: tuple[int, int, int], px: int) -> Tensor:
 def crop_pixels(crop: tuple[int, int, int], grid: int) -> Tensor:
     """Pixels (u, v) [grid, grid, 2] of the whole picture through which the rays of a crop pass, in float64."""
     left, top, side = crop
-    return pixel_grid((grid, grid), dtype=torch.float64) * (side / grid) + torch.tensor((left, top), dtype=torch.float64)
+    return pixel_grid((grid, grid), dtype=torch.float64) * (side / grid) + torch.tensor(
+        (left, top), dtype=torch.float64
+    )
 
 
 def ndc_of_crop(crop: tuple[int, int, int], hw: tuple[int, int], grid: int) -> Tensor:

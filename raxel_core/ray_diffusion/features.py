@@ -44,7 +44,9 @@ class ConvolutionFeatures(nn.Module):
     def __init__(self, config: RayDiffusionConfig) -> None:
         super().__init__()
         if config.image_px != 4 * config.grid:
-            raise ValueError(f"crops have 4 px a ray, {4 * config.grid} for a grid of {config.grid}, not {config.image_px}")
+            raise ValueError(
+                f"crops have 4 px a ray, {4 * config.grid} for a grid of {config.grid}, not {config.image_px}"
+            )
         channels = config.feature_channels
         self.stem = nn.Conv2d(3, channels // 2, 4, 2, 1)
         self.down = nn.Conv2d(channels // 2, channels, 4, 2, 1)

@@ -1,4 +1,4 @@
-"""The frame in which Ray Diffusion speaks of a scene: what the cameras look at is the origin, and the first one is near.
+"""The frame in which Ray Diffusion speaks of a scene: the origin is what the cameras look at.
 
 Source: Cameras as Rays (arXiv 2402.14817); `normalize_cameras` of its code.
 """

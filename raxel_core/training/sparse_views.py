@@ -6,7 +6,6 @@ Everything is a function of the scene's seed.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -14,15 +14,15 @@ from torch import Tensor
 
 from ..geometry.camera import Camera
 from ..geometry.rays import Rays, plucker_from_rays
-from ..ray_diffusion.bundle import bundle_from_plucker
-from ..ray_diffusion.checkpoint import save_ray_diffusion
-from ..ray_diffusion.config import SMALL, RayDiffusionConfig
-from ..ray_diffusion.network import RayDiffuser
-from ..ray_diffusion.scene import scene_frame
-from ..ray_diffusion.transformer import initialize
-from .config import RunConfig
-from .sparse_views import SparseViews, render_views
-from .synthetic import SPLITS
+from ..training.config import RunConfig
+from ..training.sparse_views import SparseViews, render_views
+from ..training.synthetic import SPLITS
+from .bundle import bundle_from_plucker
+from .checkpoint import save_ray_diffusion
+from .config import SMALL, RayDiffusionConfig
+from .network import RayDiffuser
+from .scene import scene_frame
+from .transformer import initialize
 
 WEIGHTS_FILE = "ray_diffusion.safetensors"
 METHODS = ("diffusion", "regression", "both")
@@ -36,7 +36,8 @@ class RayDiffusionTrainConfig(RunConfig):
     Objective: mean squared error of the clean rays. `method` "diffusion" draws the noise level evenly, "regression"
     always the last one, at which nothing is left of the rays, and "both" that one in `pure_noise_share` of the scenes.
     Optimiser: AdamW, as in the paper, or Muon for the matrices inside the blocks with `muon`; `alike` as in
-    `transformer.initialize`; `learning_rate` after `warmup` steps, falling to a tenth from `decay_from` (a share of `steps`) on.
+    `transformer.initialize`; `learning_rate` after `warmup` steps, falling to a tenth from `decay_from` (a share of
+    `steps`) on.
     """
 
     model: RayDiffusionConfig = SMALL
@@ -84,7 +85,8 @@ class SyntheticViews:
 
 @dataclass(frozen=True)
 class RayExample:
-    """`crops` [B, N, 3, px, px], clean `rays` and `noise` [B, N, 6, grid, grid], `ndc` [B, N, 2, grid, grid], `t` [B]."""
+    """`crops` [B, N, 3, px, px], clean `rays` and their `noise` [B, N, 6, grid, grid], `ndc` [B, N, 2, grid, grid] and
+    noise levels `t` [B]."""
 
     crops: Tensor
     rays: Tensor

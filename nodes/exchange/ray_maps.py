@@ -1,0 +1,174 @@
+"""The nodes between ray maps, as networks emit them, and cameras."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comfy_api.latest import io, ui
+from torch import Tensor
+
+from ...raxel_core.camera_sockets.ray_maps import AUTO, read_ray_map
+from ...raxel_core.drawing.ray_picture import ray_map_image
+from ...raxel_core.evaluation.ray_report import ray_report
+from ...raxel_core.geometry.ray_cameras import LENSES, METHODS, assessed_cameras
+from ...raxel_core.geometry.ray_map import AXES, LAYOUTS, ray_map_from_cameras
+from ...raxel_core.geometry.trajectory import UNITS, Trajectory
+from ...raxel_core.raxels import RAXEL_SCALE
+from ..sockets import EXCHANGE_CATEGORY, RayMapSocket, TrajectorySocket
+
+_LAYOUT_TOOLTIP = "What the channels hold, in the order of its name; the help page has the table."
+_AXES_TOOLTIP = "The map's axes: opencv is x right, y down, z forward; pytorch3d is x left, y up."
+
+
+class RaxelCamerasFromRayMap(io.ComfyNode):
+    """A network's ray map -> trajectory."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="RaxelCamerasFromRayMap",
+            display_name="Cameras from Ray Map",
+            category=EXCHANGE_CATEGORY,
+            description="Fits a camera to each frame of a ray map of any network: Pluecker, origin and direction, "
+            "endpoints, directions alone, raxels. Says which layout it found and how well the rays fit.",
+            inputs=[
+                io.AnyType.Input(
+                    "ray_map",
+                    tooltip="RAXEL_RAY_MAP, IMAGE (colours are (x + 1) / 2), LATENT, a tensor of 3 or 6 channels, or a "
+                    "dictionary with rays and their confidence, as Depth Anything 3's.",
+                ),
+                io.Combo.Input(
+                    "layout",
+                    options=[AUTO, *LAYOUTS],
+                    default=AUTO,
+                    optional=True,
+                    tooltip=f"{AUTO}: by its own constraints; what keeps none is refused. {_LAYOUT_TOOLTIP}",
+                ),
+                io.Combo.Input("axes", options=list(AXES), default=AXES[0], optional=True, tooltip=_AXES_TOOLTIP),
+                io.Combo.Input(
+                    "lens",
+                    options=list(LENSES),
+                    default="shared",
+                    optional=True,
+                    tooltip="shared: one focal length. per_frame: one each. free: focal lengths and principal point of "
+                    "each frame, by homography. known: from known.",
+                ),
+                io.Combo.Input(
+                    "method",
+                    options=list(METHODS),
+                    default=METHODS[0],
+                    optional=True,
+                    tooltip="robust: weighs outliers down. closed: takes each ray as it is, in one pass.",
+                ),
+                io.Int.Input(
+                    "width",
+                    default=0,
+                    min=0,
+                    max=16384,
+                    optional=True,
+                    tooltip="Width of the picture in pixels; 0: the map's.",
+                ),
+                io.Int.Input(
+                    "height",
+                    default=0,
+                    min=0,
+                    max=16384,
+                    optional=True,
+                    tooltip="Height of the picture in pixels; 0: the map's.",
+                ),
+                TrajectorySocket.Input("known", optional=True, tooltip="A path whose K is used with lens known."),
+                io.Mask.Input("confidence", optional=True, tooltip="How much each ray counts, one number a ray."),
+                io.Float.Input(
+                    "raxel_scale",
+                    default=RAXEL_SCALE,
+                    min=0.01,
+                    max=1.0,
+                    step=0.01,
+                    optional=True,
+                    tooltip="The factor that raxels were multiplied with; read for raxels only.",
+                ),
+                io.Float.Input("fps", default=24.0, min=0.01, max=1000.0, optional=True, tooltip="Frames a second."),
+                io.Combo.Input(
+                    "unit", options=list(UNITS), default="arbitrary", optional=True, tooltip="What a length of 1 is."
+                ),
+            ],
+            outputs=[
+                TrajectorySocket.Output(display_name="trajectory", tooltip="The camera of each frame."),
+                io.String.Output(display_name="report", tooltip="Layout, fit and error bars, as JSON."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        ray_map: Any,
+        layout: str = AUTO,
+        axes: str = AXES[0],
+        lens: str = "shared",
+        method: str = METHODS[0],
+        width: int = 0,
+        height: int = 0,
+        known: Trajectory | None = None,
+        confidence: Tensor | None = None,
+        raxel_scale: float = RAXEL_SCALE,
+        fps: float = 24.0,
+        unit: str = "arbitrary",
+    ) -> io.NodeOutput:
+        read = read_ray_map(ray_map, layout=layout, axes=axes, scale=raxel_scale, confidence=confidence)
+        hw = (height or read.ray_map.hw[0], width or read.ray_map.hw[1])
+        K = None if known is None or lens != "known" else known.resized(hw).camera.K
+        found = assessed_cameras(read.ray_map, hw, method=method, lens=lens, K=K)
+        text = ray_report(found, read.text)
+        path = Trajectory(found.camera, fps=fps, unit=unit, name="ray map")
+        return io.NodeOutput(path, text, ui=ui.PreviewText(text))
+
+
+class RaxelRayMapFromCameras(io.ComfyNode):
+    """Trajectory -> a ray map in a network's layout."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="RaxelRayMapFromCameras",
+            display_name="Ray Map from Cameras",
+            category=EXCHANGE_CATEGORY,
+            description="The rays of a camera path in the layout that a network reads or emits.",
+            inputs=[
+                TrajectorySocket.Input("trajectory", tooltip="The camera path."),
+                io.Combo.Input("layout", options=list(LAYOUTS), tooltip=_LAYOUT_TOOLTIP),
+                io.Int.Input("width", default=16, min=4, max=4096, tooltip="Rays across."),
+                io.Int.Input("height", default=16, min=4, max=4096, tooltip="Rays down."),
+                io.Combo.Input("axes", options=list(AXES), default=AXES[0], optional=True, tooltip=_AXES_TOOLTIP),
+                io.Float.Input(
+                    "depth",
+                    default=1.0,
+                    min=1e-6,
+                    max=1e6,
+                    optional=True,
+                    tooltip="Depth at which endpoints lie, in the path's unit.",
+                ),
+            ],
+            outputs=[
+                RayMapSocket.Output(display_name="ray_map", tooltip="For Cameras from Ray Map."),
+                io.Latent.Output(
+                    display_name="latent", tooltip="The same numbers as samples [frames, channels, h, w]."
+                ),
+                io.Image.Output(
+                    display_name="image",
+                    tooltip="(x + 1) / 2 of three channels, to look at; six channels are drawn one above the other.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        trajectory: Trajectory,
+        layout: str,
+        width: int = 16,
+        height: int = 16,
+        axes: str = AXES[0],
+        depth: float = 1.0,
+    ) -> io.NodeOutput:
+        made = ray_map_from_cameras(trajectory.camera, (height, width), layout, depth=depth, axes=axes)
+        return io.NodeOutput(made, {"samples": made.values.float()}, ray_map_image(made))
