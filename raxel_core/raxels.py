@@ -116,24 +116,6 @@ def range_report(
     return RangeReport(outside / raxels.numel(), peak, _cut(float(factor.min())))
 
 
-def raxels_to_image(raxels: Tensor) -> Tensor:
-    """The frames [..., F, h, w, 3] of a raxel video [..., 3, F, h, w] as images, (x + 1) / 2, not clipped."""
-    _check_raxels(raxels)
-    return (raxels.movedim(-4, -1) + 1.0) / 2.0
-
-
-def image_to_raxels(image: Tensor) -> Tensor:
-    """The raxel video [..., 3, F, h, w] of images [..., F, h, w, 3]: the inverse of `raxels_to_image`."""
-    if image.ndim < 4 or image.shape[-1] != 3:
-        raise ValueError(f"raxel images are [..., F, h, w, 3], got {list(image.shape)}")
-    return (image * 2.0 - 1.0).movedim(-1, -4)
-
-
-def raxels_to_preview(raxels: Tensor) -> Tensor:
-    """Frames [..., F, h, w, 3] in uint8 to look at: `raxels_to_image` with values outside [-1, 1] cut off."""
-    return raxels_to_image(raxels).clamp(0.0, 1.0).mul(255.0).round().to(torch.uint8)
-
-
 def _relative(camera: Camera, reference: Camera | int) -> Camera:
     """`camera` [..., F] in the frame of `reference`, a camera [...] or a frame number; ValueError without it."""
     if not camera.batch_shape:

@@ -9,7 +9,7 @@ const NEW_NODE_SIZE = [460, 640];
 const MODULES = [
   "camera_math", "camera_path", "editor/attach", "editor/clip_presets", "editor/cloud", "editor/depth_picture", "editor/dom",
   "editor/draw", "editor/edits", "editor/editor", "editor/freehand", "editor/grips", "editor/icons", "editor/keyboard",
-  "editor/keys_of_moves", "editor/lens", "editor/node_clip", "editor/old_workflow", "editor/palette", "editor/panels",
+  "editor/keys_of_moves", "editor/lens", "editor/node_clip", "editor/palette", "editor/panels",
   "editor/speed_graph", "editor/speeds", "editor/store", "editor/strip", "editor/style", "editor/surface", "editor/timeline",
   "editor/view", "editor/viewport",
 ];
@@ -46,8 +46,5 @@ app.registerExtension({
   nodeCreated(node) {
     if (!node.widgets?.some(({ type }) => type === TYPE)) return;
     node.setSize(NEW_NODE_SIZE.map((least, axis) => Math.max(least, node.size[axis])));
-  },
-  async beforeConfigureGraph(workflow) {
-    if (JSON.stringify(workflow).includes("CameraTrajectoryBuilder")) (await load("old_workflow")).updateWorkflow(workflow);
   },
 });

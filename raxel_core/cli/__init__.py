@@ -1,4 +1,5 @@
-"""The commands of `python -m raxel_core`, one file each. A file adds its arguments and imports what it runs lazily.
+"""The commands of `raxel` (`python -m raxel_core` in a clone), one file each. A file adds its arguments and imports
+what it runs lazily.
 
 Bad input ends with exit code 2 and one sentence; results go to stdout (JSON with `--json`), the rest to stderr.
 """
@@ -7,8 +8,11 @@ from __future__ import annotations
 
 import argparse
 import logging
+import re
 import sys
 from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
 
 from ..runtime.processes import leave_processes
 from . import benchmark, convert, demo, evaluate, generate, joint, loop, pose, train, train_vae, trajectory
@@ -19,12 +23,25 @@ BAD_INPUT = 2
 INTERRUPTED = 130
 
 
+def version() -> str:
+    """The version that pyproject.toml gives: of the package where it is installed, else of the clone around it."""
+    text = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8") if _in_a_clone() else ""
+    stated = re.search(r'^version = "(.+)"$', text, re.MULTILINE)
+    return stated.group(1) if stated else metadata.version("raxel")
+
+
+def _in_a_clone() -> bool:
+    """Whether the core lies in its repository, beside pyproject.toml, and not among installed packages."""
+    return (Path(__file__).parents[2] / "pyproject.toml").is_file()
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     parser = argparse.ArgumentParser(
-        prog="python -m raxel_core",
+        prog="raxel",
         description="Joint video and camera diffusion: videos to cameras, cameras to videos, and both at once.",
     )
+    parser.add_argument("--version", action="version", version=f"raxel {version()}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in COMMANDS:
         command.add_parser(commands)

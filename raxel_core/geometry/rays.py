@@ -61,11 +61,6 @@ def plucker_from_rays(rays: Rays) -> Plucker:
     return Plucker(direction, torch.linalg.cross(origin, direction, dim=-1))
 
 
-def rays_from_plucker(plucker: Plucker) -> Rays:
-    """Rays [..., H, W] along `plucker`'s lines that start at the point of each line nearest to the world's origin."""
-    return Rays(torch.linalg.cross(plucker.direction, plucker.moment, dim=-1), plucker.direction)
-
-
 def pixel_grid(
     hw: tuple[int, int], *, device: torch.device | str | None = None, dtype: torch.dtype = torch.float32
 ) -> Tensor:

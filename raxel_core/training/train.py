@@ -211,9 +211,3 @@ def _copy(source: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> None:
         raise ValueError(f"the run's state is of another network: {', '.join(dict.fromkeys(other[:5]))} differ")
     for name, tensor in target.items():
         tensor.copy_(source[name])
-
-
-def read_log(folder: Path) -> Iterator[dict[str, Any]]:
-    """The lines of a run's log."""
-    with (folder / LOG_FILE).open() as file:
-        yield from map(json.loads, file)

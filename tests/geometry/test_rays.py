@@ -16,7 +16,6 @@ from raxel_core.geometry.rays import (
     homogeneous_directions,
     pixel_grid,
     plucker_from_rays,
-    rays_from_plucker,
     unit_directions,
 )
 
@@ -85,19 +84,13 @@ def test_a_coarser_grid_holds_the_mean_pixel() -> None:
 
 
 @pytest.mark.parametrize("batch", BATCHES)
-def test_plucker_round_trip_and_incidence(batch: tuple[int, ...]) -> None:
+def test_every_point_of_a_line_has_its_moment(batch: tuple[int, ...]) -> None:
     rays = Rays.from_camera(draw_camera(batch))
     lines = plucker_from_rays(rays)
     zero = torch.zeros(*batch, *HW, dtype=F64)
     close((lines.direction * lines.moment).sum(-1), zero)
     # Every point of a line has the line's moment, so the camera's centre and any point along the ray agree.
     close(torch.linalg.cross(rays.at(2.0), rays.direction, dim=-1), lines.moment)
-    back = rays_from_plucker(lines)
-    close((back.origin * back.direction).sum(-1), zero)  # the nearest point to the origin
-    close(torch.linalg.cross(back.origin - rays.origin, back.direction, dim=-1), torch.zeros_like(back.origin))
-    again = plucker_from_rays(back)
-    close(again.moment, lines.moment)
-    close(again.direction, lines.direction, atol=0.0)
 
 
 def test_a_line_by_hand() -> None:
@@ -105,7 +98,6 @@ def test_a_line_by_hand() -> None:
     origin, direction = torch.tensor([5.0, 0.0, 2.0]), torch.tensor([1.0, 0.0, 0.0])
     line = plucker_from_rays(Rays(origin.expand(1, 1, 3), direction.expand(1, 1, 3)))
     assert line.moment.flatten().tolist() == [0.0, 2.0, 0.0]
-    assert rays_from_plucker(line).origin.flatten().tolist() == [0.0, 0.0, 2.0]
 
 
 def test_half_precision_is_computed_in_float32() -> None:
@@ -131,7 +123,7 @@ def test_no_argument_is_changed() -> None:
     rays = Rays.from_camera(camera)
     given = (camera.K, camera.world_from_cam, rays.origin, rays.direction)
     before = [x.clone() for x in given]
-    rays_from_plucker(plucker_from_rays(rays)), rays.at(2.0), unit_directions(camera.K, HW)
+    plucker_from_rays(rays), rays.at(2.0), unit_directions(camera.K, HW)
     for x, y in zip(given, before, strict=True):
         assert torch.equal(x, y)
 

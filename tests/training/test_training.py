@@ -18,7 +18,7 @@ from raxel_core.training.config import TASKS, TrainConfig
 from raxel_core.training.data import ClipPool
 from raxel_core.training.loss import camera_errors, draw_sigmas, make_example
 from raxel_core.training.raxel_objective import WEIGHTS_FILE, RaxelObjective, learning_rate
-from raxel_core.training.train import STATE_FILE, Trainer, read_log
+from raxel_core.training.train import LOG_FILE, STATE_FILE, Trainer
 from raxel_core.training.vae import RefinerBatch, fit_patch_code, raxel_and_video_clips, train_refiner
 from raxel_core.weights.checkpoint import load_checkpoint
 
@@ -32,6 +32,11 @@ CONFIG = TrainConfig(
 @pytest.fixture(scope="module")
 def vae():
     return fit_patch_code(raxel_and_video_clips(CONFIG, range(32)), channels=32)
+
+
+def log_of(folder):
+    """The lines of a run's log."""
+    return [json.loads(line) for line in (folder / LOG_FILE).read_text().splitlines()]
 
 
 def run(folder, config, vae, until=None):
@@ -64,7 +69,7 @@ def test_the_checkpoint_of_a_run_loads_and_holds_the_average(tmp_path, vae):
 
 def test_the_log_has_one_json_line_per_report(tmp_path, vae):
     run(tmp_path / "run", CONFIG, vae)
-    lines = list(read_log(tmp_path / "run"))
+    lines = log_of(tmp_path / "run")
     assert [line["step"] for line in lines] == [1, 2, 3, 4, 4]
     assert all(0 < line["loss"] < 1e4 for line in lines[:4])
     assert {"rotation", "identity", "gain_se", "corr_yaw+tx", "corr_yaw-tx"} <= lines[-1]["validation"].keys()
@@ -114,7 +119,7 @@ def test_the_network_learns_four_clips_by_heart(tmp_path, vae):
         log_every=20, cosine_weight=0.0,
     )  # fmt: skip
     run(tmp_path / "run", config, vae)
-    lines = [line for line in read_log(tmp_path / "run") if "loss" in line]
+    lines = [line for line in log_of(tmp_path / "run") if "loss" in line]
     for part in ("loss", "rotation", "translation", "focal"):
         assert lines[-1][part] < 0.1 * lines[0][part], part
 

@@ -20,7 +20,7 @@ from raxel_core.training.data import ClipPool, DeviceClips
 from raxel_core.training.loss import raxels_of
 from raxel_core.training.raxel_objective import WEIGHTS_FILE, RaxelObjective
 from raxel_core.training.scene_sets import SCENE_SETS, split_seeds
-from raxel_core.training.train import STATE_FILE, Trainer, read_log
+from raxel_core.training.train import LOG_FILE, STATE_FILE, Trainer
 from raxel_core.training.vae import fit_patch_code, raxel_and_video_clips
 
 SMALL = RaxelConfig(
@@ -37,6 +37,11 @@ CONFIG = TrainConfig(
 @pytest.fixture(scope="module")
 def vae():
     return fit_patch_code(raxel_and_video_clips(CONFIG, range(32)), channels=32)
+
+
+def log_of(folder):
+    """The lines of a run's log."""
+    return [json.loads(line) for line in (folder / LOG_FILE).read_text().splitlines()]
 
 
 def test_the_pan_scenes_only_turn():
@@ -130,7 +135,7 @@ def test_another_mixture_of_scenes_goes_on_from_the_same_state_and_statistics(tm
     trainer = Trainer(objective, tmp_path / "run")
     assert trainer.step == 2
     trainer.train()
-    assert [line["step"] for line in read_log(tmp_path / "run")] == [1, 2, 2, 3, 4, 4]
+    assert [line["step"] for line in log_of(tmp_path / "run")] == [1, 2, 2, 3, 4, 4]
 
 
 def test_a_ray_grid_as_fine_as_the_video_is_what_the_recipe_says(tmp_path, vae):

@@ -11,7 +11,6 @@ import * as edits from "../../web/editor/edits.mjs";
 import { withStroke } from "../../web/editor/freehand.mjs";
 import { withMovesAsKeys } from "../../web/editor/keys_of_moves.mjs";
 import { clipOf, originOf, viewPathOf, withClip } from "../../web/editor/node_clip.mjs";
-import { updateWorkflow } from "../../web/editor/old_workflow.mjs";
 import { speedColor, speedsOf, spread } from "../../web/editor/speeds.mjs";
 import { readValue, Store, writeValue } from "../../web/editor/store.mjs";
 import { cutAtPixel, keyAtPixel, timeOfX, xOfTime } from "../../web/editor/timeline.mjs";
@@ -445,29 +444,6 @@ test("where the linked picture lies", () => {
   const node = { inputs: [{ name: "frames" }, { name: "image" }], getInputNode: (slot) => (slot === 1 ? origin : null) };
   assert.equal(originOf(node, "image"), origin);
   assert.equal(originOf({}, "image"), null);
-});
-
-test("a builder from before the path becomes one with it, in subgraphs too", () => {
-  const old = () => ({
-    type: "CameraTrajectoryBuilder", size: [300, 200],
-    inputs: [{ name: "angle_degrees", link: null }, { name: "frames", link: 3 }],
-    widgets_values: ["dolly", 33, 640, 384, 50, 20, 0.7, 1.5, "linear", "metre", 12],
-  });
-  const other = { type: "KSampler", widgets_values: ["pan"] };
-  const workflow = { nodes: [old(), structuredClone(other)], definitions: { subgraphs: [{ nodes: [old()] }] } };
-  updateWorkflow(workflow);
-  for (const node of [workflow.nodes[0], workflow.definitions.subgraphs[0].nodes[0]]) {
-    assert.deepEqual(node.widgets_values.slice(1), [33, 640, 384, 12, "metre"]);
-    const { path } = readValue(node.widgets_values[0]);
-    assert.deepEqual([path.plan.fov_degrees, path.plan.depth], [50, 1.5]);
-    assert.deepEqual(path.plan.moves.map(({ move, amount, easing }) => [move, amount, easing]), [["dolly", 0.7, "linear"]]);
-    assert.deepEqual(node.inputs.map(({ name }) => name), ["frames"]);
-    assert.ok(node.size[1] > 600);
-  }
-  assert.deepEqual(workflow.nodes[1], other);
-  const done = structuredClone(workflow);
-  updateWorkflow(workflow);
-  assert.deepEqual(workflow, done, "nothing is done twice");
 });
 
 // ---- the files
