@@ -65,7 +65,8 @@ import * as math from "./camera_math.mjs";
  * @property {number} [frame_count] with plan
  * @property {Plan} [plan]
  * @property {Shot[]} [shots] several plans, one after the other, instead of plan
- * @property {{world_from_cam: number[], K: number[]}[]} [frames] the baked form instead of frame_count and plan
+ * @property {{world_from_cam: number[], K: number[]}[]} [frames] the baked form instead of frame_count and plan; a path
+ *   that was estimated from footage says how in a key `estimate` beside it, which is passed over here
  */
 
 /** @typedef {{world_from_cam: Float64Array[], K: number[][]}} Cameras one entry per frame; K = [fx, fy, cx, cy] px */
@@ -247,7 +248,8 @@ export function validatePath(value) {
   checkObject(noun, value);
   const planned = ["frame_count", "plan", "shots"].some((name) => Object.hasOwn(value, name));
   const plans = Object.hasOwn(value, "shots") ? "shots" : "plan";
-  checkKeys(noun, value, [...PATH_KEYS, ...(planned ? ["frame_count", plans] : ["frames"])], []);
+  checkKeys(noun, value, [...PATH_KEYS, ...(planned ? ["frame_count", plans] : ["frames"])],
+    planned ? [] : ["estimate"]);
   if (value.format !== FORMAT || value.version !== VERSION) {
     throw new Error(
       `expected format "${FORMAT}" version ${VERSION}, got ${shown(value.format)} version ${shown(value.version)}`,

@@ -24,6 +24,8 @@ VERSION = 1
 _KEYS = ("format", "version", "fps", "unit", "name", "width", "height")
 _BAKED_KEYS = ("frames",)
 _PLANNED_KEYS = ("frame_count", "plan", "shots")
+ESTIMATE_KEY = "estimate"
+"""What `estimate_path` adds to a baked path that was found in footage; it is passed over here."""
 _FRAME_KEYS = ("world_from_cam", "K")
 # The largest width or height that a path may name: no picture is larger.
 _MOST_PIXELS = 1_000_000
@@ -61,7 +63,7 @@ def path_from_json(text: str, *, dtype: torch.dtype = torch.float32) -> Trajecto
     values = parse_object("the camera path", text)
     planned = any(key in values for key in _PLANNED_KEYS)
     own = ("frame_count", "shots" if "shots" in values else "plan") if planned else _BAKED_KEYS
-    check_keys("the camera path", values, (*_KEYS, *own))
+    check_keys("the camera path", values, (*_KEYS, *own), () if planned else (ESTIMATE_KEY,))
     _check_version(values)
     for name in ("unit", "name"):
         if not isinstance(values[name], str):

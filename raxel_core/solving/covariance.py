@@ -1,0 +1,100 @@
+"""COLMAP's covariance of an adjusted model as ours: (omega, centre, log f) of every camera against the first.
+
+COLMAP perturbs cam_from_world = (Q, t) as (exp(delta) Q, t + epsilon). With R = Q^T and the centre c = -R t this is
+omega = -R delta and dc = R (delta x t) - R epsilon. It holds the scale by one coordinate of the second camera, whose
+error would then be everyone's; ours holds the distance of the camera that is farthest from the first.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .colmap import load_pycolmap
+
+
+def pose_covariance(
+    model: Any, adjuster: Any, frames: tuple[int, ...], variance: float, camera_id: int
+) -> Tensor | None:
+    """[R, 7, 7] of the model's `frames`, times the `variance` of a pixel's residual; None where it is singular."""
+    pycolmap = load_pycolmap()
+    found = pycolmap.estimate_ba_covariance(pycolmap.BACovarianceOptions(), model, adjuster)
+    if found is None:
+        return None
+    poses = [model.images[frame + 1].cam_from_world().matrix() for frame in frames]
+    jacobians = [_to_ours(torch.from_numpy(np.asarray(pose))) for pose in poses]
+    centers = torch.stack([-torch.from_numpy(pose[:, :3].T @ pose[:, 3]) for pose in map(np.asarray, poses)])
+    offsets = centers - centers[0]
+    anchor = int(torch.linalg.vector_norm(offsets, dim=-1).argmax())
+    focal = model.cameras[camera_id].params[0]
+    blocks = _Blocks(found, [frame + 1 for frame in frames], poses)
+    covariance = torch.zeros(len(frames), 7, 7, dtype=torch.float64)
+    for index in range(1, len(frames)):
+        covariance[index, :6, :6] = _anchored(blocks, jacobians, offsets, index, anchor)
+    lens = found.get_other_params_cov(model.cameras[camera_id].params)
+    if lens is not None:
+        covariance[:, 6, 6] = float(lens[0, 0]) / focal**2
+    return covariance * variance if bool(covariance.isfinite().all()) else None
+
+
+class _Blocks:
+    """Blocks [6, 6] of the covariance of COLMAP's perturbations; what is held has zeros."""
+
+    def __init__(self, found: Any, images: list[int], poses: list[np.ndarray]) -> None:
+        self.found, self.images = found, images
+        relative = np.asarray(poses[1]) if len(poses) > 1 else np.zeros((3, 4))
+        first = np.asarray(poses[0])
+        baseline = relative[:, 3] - (relative[:, :3] @ first[:, :3].T) @ first[:, 3]
+        self.held = 3 + int(np.abs(baseline).argmax())
+
+    def between(self, a: int, b: int) -> Tensor:
+        """The covariance of the perturbations of cameras number `a` and `b`."""
+        if a == b:
+            block = self.found.get_cam_cov_from_world(self.images[a])
+        else:
+            block = self.found.get_cam_cross_cov_from_world(self.images[a], self.images[b])
+        full = np.zeros((6, 6))
+        if block is not None:
+            rows, columns = (self._places(size) for size in block.shape)
+            full[np.ix_(rows, columns)] = block
+        return torch.from_numpy(full)
+
+    def _places(self, size: int) -> list[int]:
+        return [place for place in range(6) if size == 6 or place != self.held][:size]
+
+
+def _to_ours(cam_from_world: Tensor) -> Tensor:
+    """The matrix [6, 6] that takes (delta, epsilon) to (omega, dc)."""
+    rotation, t = cam_from_world[:, :3].T, cam_from_world[:, 3]
+    matrix = torch.zeros(6, 6, dtype=torch.float64)
+    matrix[:3, :3] = matrix[3:, 3:] = -rotation
+    matrix[3:, :3] = -rotation @ _cross(t)
+    return matrix
+
+
+def _cross(vector: Tensor) -> Tensor:
+    """Cross-product matrix [3, 3]."""
+    x, y, z = vector.tolist()
+    return torch.tensor([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]], dtype=torch.float64)
+
+
+def _anchored(blocks: _Blocks, jacobians: list[Tensor], offsets: Tensor, index: int, anchor: int) -> Tensor:
+    """[6, 6] of camera `index` in a world whose scale holds the distance of camera `anchor`.
+
+    With s the relative change of that distance, s = c_m . dc_m / |c_m|^2, a centre's error becomes dc - s c.
+    """
+    own = jacobians[index] @ blocks.between(index, index) @ jacobians[index].mT
+    if not float(offsets[anchor].square().sum()) > 0.0:
+        return own
+    cross = jacobians[index] @ blocks.between(index, anchor) @ jacobians[anchor].mT
+    of_anchor = jacobians[anchor] @ blocks.between(anchor, anchor) @ jacobians[anchor].mT
+    weight = torch.zeros(6, dtype=torch.float64)
+    weight[3:] = offsets[anchor] / offsets[anchor].square().sum()
+    direction = torch.zeros(6, dtype=torch.float64)
+    direction[3:] = offsets[index]
+    to_scale = (cross @ weight)[:, None] * direction
+    scale_variance = weight @ of_anchor @ weight
+    return own - to_scale - to_scale.mT + scale_variance * direction[:, None] * direction

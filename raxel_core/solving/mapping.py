@@ -1,0 +1,244 @@
+"""Correspondences -> cameras and points, by COLMAP's global mapper and one last bundle adjustment."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..geometry import se3
+from ..geometry.sparse_points import SparsePoints
+from .colmap import load_pycolmap
+from .covariance import pose_covariance
+from .features import CAMERA_ID, FeatureTable, colmap_camera, image_name
+from .lens import Lens, lens_of_fov
+
+# Where the search for a focal length that nobody gave starts from: angles of view across the picture.
+_STARTS_DEGREES = (32.0, 52.0, 80.0)
+_SEARCH_FRAMES = 32
+_SEARCH_TRACKS = 600
+_POLL_SECONDS = 0.1
+# A radial distortion that is less than this many of its standard deviations is none.
+_SIGNIFICANT = 4.0
+_LEAST_FRAMES = 3
+_ADJUSTMENT_STEPS = 15
+_TRACKS = 3000
+
+
+class Mapped(NamedTuple):
+    """The largest model: its frames' numbers [R], `world_from_cam` [R, 4, 4], the lens at the table's size, covariance
+    [R, 7, 7] of (omega, centre, log f) against its first camera, `residual_px` [R] and the points; world and unit are
+    the mapper's. `others` holds the frame numbers of the models that are not connected to it."""
+
+    frames: tuple[int, ...]
+    world_from_cam: Tensor
+    lens: Lens
+    covariance: Tensor | None
+    residual_px: Tensor
+    points: SparsePoints
+    others: tuple[tuple[int, ...], ...]
+
+
+def map_frames(table: FeatureTable, lens: Lens, *, done: Callable[[float], None]) -> Mapped | None:
+    """Cameras and points of a table whose pairs are matched; None where no three frames can be connected.
+
+    `done(share)` is called while COLMAP works and may raise: what it is doing then ends in the background, unused.
+    """
+    if lens.assumed:
+        lens = _found_lens(table, lens, lambda share: done(0.5 * share))
+    models = _models(table, lens, done=lambda: done(0.75))
+    if not models:
+        return None
+    largest = max(models, key=lambda model: (model.num_reg_images(), model.compute_num_observations()))
+    others = tuple(_frames(model) for model in models if model is not largest)
+    adjusted, adjuster = _in_background(lambda: _adjusted(largest, lens), lambda: done(0.9))
+    done(0.95)
+    return _mapped(table, adjusted, adjuster, lens, others)
+
+
+def _found_lens(table: FeatureTable, lens: Lens, done: Callable[[float], None]) -> Lens:
+    """Of several focal lengths to start from, what the one became with which most points are seen most often."""
+    frames = _spread(len(table))
+    best, most = lens, -1
+    for number, degrees in enumerate(_STARTS_DEGREES):
+        start = lens_of_fov(math.radians(degrees), lens.hw, assumed=True)
+        models = _models(table, start, frames=frames, done=lambda share=number: done(share / len(_STARTS_DEGREES)))
+        seen = max((model.compute_num_observations() for model in models), default=0)
+        if seen > most:
+            model = max(models, key=lambda each: each.compute_num_observations(), default=None)
+            found = _lens_of(model.cameras[CAMERA_ID], lens) if model is not None else lens
+            best, most = found, seen
+    return best
+
+
+def _spread(frames: int) -> tuple[int, ...]:
+    """At most _SEARCH_FRAMES frames whose distances are a power of two, as those of matched pairs are."""
+    step = 1
+    while frames / step > _SEARCH_FRAMES:
+        step *= 2
+    return tuple(range(0, frames, step))
+
+
+def _models(
+    table: FeatureTable, lens: Lens, *, done: Callable[[], None], frames: tuple[int, ...] | None = None
+) -> list[Any]:
+    """COLMAP's models of all frames, or quickly of some, from `lens` on."""
+    pycolmap = load_pycolmap()
+    folder = table.path.parent / f"map_{len(list(table.path.parent.glob('map_*')))}"
+    folder.mkdir()
+    database_path = Path(shutil.copy(table.path, folder))
+    with pycolmap.Database.open(database_path) as database:
+        camera = colmap_camera(lens)
+        camera.has_prior_focal_length = True
+        database.update_camera(camera)
+    options = _options(lens, quick=frames is not None)
+    if frames is not None:
+        options.image_names = [image_name(frame) for frame in frames]
+    models = _in_background(lambda: pycolmap.global_mapping(database_path, folder, folder, options), done)
+    found = [model for model in models.values() if model.num_reg_images() >= _LEAST_FRAMES and model.num_points3D()]
+    shutil.rmtree(folder, ignore_errors=True)
+    return found
+
+
+def _options(lens: Lens, *, quick: bool) -> Any:
+    """The mapper's options; distortion is left to the last adjustment, where there is something to tell it by."""
+    pycolmap = load_pycolmap()
+    options = pycolmap.GlobalPipelineOptions(random_seed=0, min_model_size=_LEAST_FRAMES)
+    options.mapper.random_seed = 0
+    options.mapper.bundle_adjustment.refine_extra_params = False
+    options.mapper.bundle_adjustment.refine_focal_length = not lens.known
+    options.mapper.keep_max_num_tracks = _TRACKS
+    if quick:
+        options.mapper.keep_max_num_tracks = _SEARCH_TRACKS
+        options.mapper.ba_num_iterations = 2
+        options.mapper.skip_retriangulation = True
+    return options
+
+
+def _in_background(work: Callable[[], Any], done: Callable[[], None]) -> Any:
+    """What `work` returns or raises, with `done()` called meanwhile; when that raises, the work is left behind."""
+    outcome: list[Any] = []
+
+    def run() -> None:
+        try:
+            outcome.extend((work(), None))
+        except Exception as error:  # noqa: BLE001 - it is raised again below, in the thread that waits
+            outcome.extend((None, error))
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        done()
+        thread.join(_POLL_SECONDS)
+    if outcome[1] is not None:
+        raise outcome[1]
+    return outcome[0]
+
+
+def _adjusted(model: Any, lens: Lens) -> tuple[Any, Any]:
+    """The model, and its adjustment problem; an unknown lens may distort now, where that is told from none."""
+    pycolmap = load_pycolmap()
+    if not lens.known:
+        distorting = pycolmap.Reconstruction(model)
+        adjuster = _adjust(distorting, steps=_ADJUSTMENT_STEPS, refine_lens=True, refine_distortion=True)
+        k1 = distorting.cameras[CAMERA_ID].params[3]
+        if k1 * k1 > _SIGNIFICANT**2 * _distortion_variance(distorting, adjuster):
+            return distorting, adjuster
+    return model, _adjust(model, steps=1, refine_lens=not lens.known, refine_distortion=False)
+
+
+def _adjust(model: Any, *, steps: int, refine_lens: bool, refine_distortion: bool) -> Any:
+    """A bundle adjustment of `model`, in place, with the first camera and the scale held; the solved problem."""
+    pycolmap = load_pycolmap()
+    config = pycolmap.BundleAdjustmentConfig()
+    for number in sorted(model.reg_image_ids()):
+        config.add_image(number)
+    config.fix_gauge(pycolmap.BundleAdjustmentGauge.TWO_CAMS_FROM_WORLD)
+    options = pycolmap.BundleAdjustmentOptions(print_summary=False)
+    options.refine_focal_length, options.refine_extra_params = refine_lens, refine_distortion
+    options.ceres.loss_function_type = pycolmap.LossFunctionType.HUBER
+    options.ceres.solver_options.max_num_iterations = steps
+    adjuster = pycolmap.create_default_ceres_bundle_adjuster(options, config, model)
+    adjuster.solve()
+    return adjuster
+
+
+def _distortion_variance(model: Any, adjuster: Any) -> float:
+    """The variance of k1, infinity where the adjustment can not tell."""
+    pycolmap = load_pycolmap()
+    found = pycolmap.estimate_ba_covariance(pycolmap.BACovarianceOptions(), model, adjuster)
+    block = None if found is None else found.get_other_params_cov(model.cameras[CAMERA_ID].params)
+    return math.inf if block is None or block.shape != (2, 2) else float(block[1, 1])
+
+
+def _mapped(
+    table: FeatureTable, model: Any, adjuster: Any, lens: Lens, others: tuple[tuple[int, ...], ...]
+) -> Mapped:
+    frames = _frames(model)
+    images = [model.images[frame + 1] for frame in frames]
+    cam_from_world = torch.from_numpy(np.stack([image.cam_from_world().matrix() for image in images]))
+    rigid = se3.from_rotation_translation(cam_from_world[:, :, :3], cam_from_world[:, :, 3])
+    found_lens = _lens_of(model.cameras[CAMERA_ID], lens)
+    points = _points(table, model, frames, found_lens)
+    distances = _distances(points, rigid, found_lens)
+    residual = _per_camera(points, distances, len(frames))
+    variance = float((distances.square() / (1.0 + distances.square())).mean()) if len(distances) else math.nan
+    covariance = pose_covariance(model, adjuster, frames, variance, CAMERA_ID)
+    return Mapped(frames, se3.inverse(rigid), found_lens, covariance, residual, points, others)
+
+
+def _frames(model: Any) -> tuple[int, ...]:
+    """The frame numbers that a model has cameras for, rising."""
+    return tuple(sorted(int(number) - 1 for number in model.reg_image_ids()))
+
+
+def _lens_of(camera: Any, given: Lens) -> Lens:
+    """What the adjustment made of the lens; a known one as it was."""
+    if given.known:
+        return given
+    focal, cx, cy, k1 = camera.params
+    return Lens(given.hw, (focal, focal), (cx, cy), (float(k1), 0.0, 0.0, 0.0))
+
+
+def _points(table: FeatureTable, model: Any, frames: tuple[int, ...], lens: Lens) -> SparsePoints:
+    """The model's points, coloured by the frames that saw them, observations with the distortion taken out."""
+    place = {frame + 1: index for index, frame in enumerate(frames)}
+    positions, errors, colours, seen, seen_by, pixels = [], [], [], [], [], []
+    for index, point in enumerate(model.points3D.values()):
+        track = [(element.image_id, element.point2D_idx) for element in point.track.elements]
+        positions.append(point.xyz)
+        errors.append(point.error)
+        colours.append(np.mean([table.colours[image - 1][feature] for image, feature in track], axis=0))
+        seen += [index] * len(track)
+        seen_by += [place[image] for image, _ in track]
+        pixels += [table.keypoints[image - 1][feature] for image, feature in track]
+    return SparsePoints(
+        torch.from_numpy(np.array(positions, dtype=np.float64).reshape(-1, 3)),
+        torch.from_numpy(np.array(colours).reshape(-1, 3).round().astype(np.uint8)),
+        torch.from_numpy(np.array(errors, dtype=np.float64)),
+        torch.tensor(seen, dtype=torch.long),
+        torch.tensor(seen_by, dtype=torch.long),
+        lens.undistorted(torch.from_numpy(np.array(pixels, dtype=np.float64).reshape(-1, 2))),
+    )
+
+
+def _distances(points: SparsePoints, cam_from_world: Tensor, lens: Lens) -> Tensor:
+    """[M]: how far each observation is from where its point is seen, in pixels of the pinhole."""
+    motion = cam_from_world[points.seen_by]
+    local = (motion[:, :3, :3] @ points.position[points.seen][..., None]).squeeze(-1) + motion[:, :3, 3]
+    expected = local[:, :2] / local[:, 2:] * local.new_tensor(lens.focal) + local.new_tensor(lens.principal_point)
+    return torch.linalg.vector_norm(points.pixel - expected, dim=-1)
+
+
+def _per_camera(points: SparsePoints, distances: Tensor, cameras: int) -> Tensor:
+    """[R]: the root mean square of the distances in each camera, NaN where it saw no point."""
+    total = distances.new_zeros(cameras).index_add_(0, points.seen_by, distances.square())
+    count = distances.new_zeros(cameras).index_add_(0, points.seen_by, torch.ones_like(distances))
+    return (total / count).sqrt()

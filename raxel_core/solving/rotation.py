@@ -1,0 +1,278 @@
+"""A camera that only turns: rotations and one focal length from correspondences, without a scene.
+
+A pixel x of frame i is seen in frame j at K R_j^T R_i K^-1 x, whatever is there: no depth comes in. All rotations and the
+focal length minimise the distances between where that is and where the correspondence has it, weighed down by Cauchy's
+function where they are large (people who move), by Gauss-Newton steps with Levenberg's damping.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..geometry import se3
+from .lens import Lens
+from .matching import Correspondences
+
+# Correspondences of a pair that are used; more of them tell nothing new.
+_PER_PAIR = 80
+_STEPS = 25
+_GLANCE_STEPS = 6
+# Angles of view across the longer side that the search starts from where the focal length is not known.
+_STARTS_DEGREES = (25.0, 40.0, 60.0, 85.0)
+# How far, as a logarithm, a focal length that nobody gave may be from what it starts at; and one that was given.
+_ASSUMED_SIGMA, _GIVEN_SIGMA = 0.7, 0.1
+_CAUCHY_PX = 1.0
+_CONVERGED = 1e-8
+
+
+class Turning(NamedTuple):
+    """`world_from_cam` rotations [F, 3, 3], the first the identity, and the focal length in pixels.
+
+    `covariance` [F, 4, 4] is that of (omega, log f): rotation exp(omega) R. `residual_px` [F] is the robust root mean
+    square of each frame's distances, NaN for a frame without correspondences, `distances` [M] all of them.
+    """
+
+    rotation: Tensor
+    focal: float
+    covariance: Tensor
+    residual_px: Tensor
+    distances: Tensor
+
+
+class _Problem(NamedTuple):
+    """M correspondences between frames `i` and `j` [M], pixels relative to the principal point [M, 2], and the prior."""
+
+    i: Tensor
+    j: Tensor
+    x_i: Tensor
+    x_j: Tensor
+    frames: int
+    log_focal: float
+    sigma: float
+
+    @property
+    def known(self) -> bool:
+        return self.sigma == 0.0
+
+
+class _State(NamedTuple):
+    rotation: Tensor
+    log_focal: float
+
+
+class _System(NamedTuple):
+    """Normal equations H step = -g over 3 F + 1 unknowns, the cost, and the distances [M] in pixels."""
+
+    H: Tensor
+    g: Tensor
+    cost: float
+    distances: Tensor
+
+
+@torch.no_grad()
+def fit_turning(found: Sequence[Correspondences], frames: int, lens: Lens, *, done: Callable[[], None]) -> Turning:
+    """The turning camera that explains the correspondences best, at the lens's size; `done()` may raise between steps.
+
+    Distortion is taken out first. Frames without correspondences keep the rotation of the frame before. ValueError when
+    there are no correspondences at all.
+    """
+    problem = _problem(found, frames, lens)
+    starts = [problem.log_focal]
+    if lens.assumed:
+        half = 0.5 * max(lens.hw)
+        starts = [math.log(half / math.tan(math.radians(degrees) / 2)) for degrees in _STARTS_DEGREES]
+    states = [_State(_chained(problem, start), start) for start in starts]
+    if len(states) > 1:
+        states = [_solved(problem, state, _GLANCE_STEPS, done)[0] for state in states]
+    best = min(states, key=lambda state: _system(problem, state).cost)
+    state, system = _solved(problem, best, _STEPS, done)
+    return _turning(problem, state, system)
+
+
+def _problem(found: Sequence[Correspondences], frames: int, lens: Lens) -> _Problem:
+    """All correspondences in tensors, at most _PER_PAIR of a pair, evenly picked, with the lens's distortion out."""
+    if not found:
+        raise ValueError("the frames have nothing in common that could be told: no correspondence was confirmed")
+    picked = [np.linspace(0, len(pair.pixels_first) - 1, min(len(pair.pixels_first), _PER_PAIR)).astype(int) for pair in found]
+    counts = torch.tensor([len(places) for places in picked])
+    principal_point = torch.tensor(lens.principal_point, dtype=torch.float64)
+    pixels = [
+        lens.undistorted(torch.from_numpy(np.concatenate([side[places] for side, places in zip(sides, picked, strict=True)])))
+        - principal_point
+        for sides in ([pair.pixels_first for pair in found], [pair.pixels_second for pair in found])
+    ]
+    numbers = [torch.tensor([getattr(pair, side) for pair in found]) for side in ("first", "second")]
+    i, j = (torch.repeat_interleave(side, counts) for side in numbers)
+    sigma = 0.0 if lens.known else _ASSUMED_SIGMA if lens.assumed else _GIVEN_SIGMA
+    return _Problem(i, j, pixels[0], pixels[1], frames, math.log(math.sqrt(lens.focal[0] * lens.focal[1])), sigma)
+
+
+def _chained(problem: _Problem, log_focal: float) -> Tensor:
+    """Rotations [F, 3, 3] one after the other, each fitted to the frames before it that it has most in common with."""
+    rotation = torch.eye(3, dtype=torch.float64).expand(problem.frames, 3, 3).clone()
+    focal = math.exp(log_focal)
+    order = torch.argsort(problem.j, stable=True)
+    ends = torch.searchsorted(problem.j[order], torch.arange(problem.frames + 1))
+    for frame in range(1, problem.frames):
+        rows = order[ends[frame] : ends[frame + 1]]
+        rotation[frame] = rotation[frame - 1]
+        near = rows[(frame - problem.i[rows]) <= _NEAREST]
+        rows = near if len(near) >= 3 else rows
+        if len(rows) >= 3:
+            world = (rotation[problem.i[rows]] @ _directions(problem.x_i[rows], focal)[..., None]).squeeze(-1)
+            rotation[frame] = _procrustes(world, _directions(problem.x_j[rows], focal))
+    return rotation
+
+
+_NEAREST = 4
+
+
+def _directions(pixels: Tensor, focal: float) -> Tensor:
+    """Unit directions [M, 3] of pixels [M, 2] relative to the principal point."""
+    rays = torch.cat((pixels / focal, torch.ones_like(pixels[:, :1])), dim=-1)
+    return rays / torch.linalg.vector_norm(rays, dim=-1, keepdim=True)
+
+
+def _procrustes(world: Tensor, cam: Tensor) -> Tensor:
+    """The rotation [3, 3] with world = R cam for directions [M, 3], by reweighted least squares."""
+    weight = torch.ones(len(world), 1, dtype=world.dtype)
+    rotation = torch.eye(3, dtype=world.dtype)
+    for _ in range(8):
+        u, _, vh = torch.linalg.svd((weight * world).mT @ cam)
+        sign = torch.linalg.det(u @ vh)
+        rotation = (u * u.new_tensor([1.0, 1.0, float(sign)])) @ vh
+        distance = torch.linalg.vector_norm(world - cam @ rotation.mT, dim=-1, keepdim=True)
+        scale = distance.median().clamp(min=1e-6)
+        weight = 1.0 / (1.0 + (distance / (2.0 * scale)).square())
+    return rotation
+
+
+def _solved(problem: _Problem, state: _State, steps: int, done: Callable[[], None]) -> tuple[_State, _System]:
+    """Levenberg-Marquardt from `state`."""
+    system, damping = _system(problem, state), 1e-4
+    for _ in range(steps):
+        done()
+        step = _step(system, damping, problem.known)
+        moved = _State(state.rotation @ se3.so3_exp(step[:-1].reshape(-1, 3)), state.log_focal + float(step[-1]))
+        tried = _system(problem, moved)
+        if tried.cost >= system.cost:
+            damping *= 10.0
+            if damping > 1e6:
+                break
+            continue
+        gained = (system.cost - tried.cost) / max(tried.cost, 1e-12)
+        state, system, damping = moved, tried, max(damping * 0.2, 1e-9)
+        if gained < _CONVERGED:
+            break
+    return state, system
+
+
+def _step(system: _System, damping: float, known: bool) -> Tensor:
+    """The step [3 F + 1]; the first frame stays, and so does a focal length that is known."""
+    H = system.H.clone()
+    H.diagonal().mul_(1.0 + damping).add_(1e-9)
+    free = _free(len(H), known)
+    step = torch.zeros_like(system.g)
+    step[free] = -torch.linalg.solve(H[free][:, free], system.g[free])
+    return step
+
+
+def _free(unknowns: int, known: bool) -> Tensor:
+    return torch.arange(3, unknowns - 1 if known else unknowns)
+
+
+def _system(problem: _Problem, state: _State) -> _System:
+    """The normal equations at `state`, weighed by Cauchy's function, with the prior of the focal length."""
+    focal = math.exp(state.log_focal)
+    ray = torch.cat((problem.x_i / focal, torch.ones_like(problem.x_i[:, :1])), dim=-1)
+    j_from_i = state.rotation[problem.j].mT @ state.rotation[problem.i]
+    p = (j_from_i @ ray[..., None]).squeeze(-1)
+    z = p[:, 2:].clamp(min=1e-3)
+    residual = focal * p[:, :2] / z - problem.x_j
+    squared = residual.square().sum(-1)
+    weight = 1.0 / (1.0 + squared / _CAUCHY_PX**2)
+    flat = torch.zeros(len(p), 2, 3, dtype=p.dtype)  # d pixel / d p
+    flat[:, 0, 0] = flat[:, 1, 1] = focal / z[:, 0]
+    flat[:, :, 2] = -focal * p[:, :2] / z.square()
+    of_i, of_j = -flat @ j_from_i @ _hat(ray), flat @ _hat(p)
+    back = torch.cat((-ray[:, :2], torch.zeros_like(ray[:, :1])), dim=-1)
+    of_focal = (flat @ (j_from_i @ back[..., None])).squeeze(-1) + focal * p[:, :2] / z
+    H, g = _assembled(problem, residual, weight, (of_i, of_j, of_focal))
+    cost = float(_CAUCHY_PX**2 * torch.log1p(squared / _CAUCHY_PX**2).sum())
+    if not problem.known:
+        off = (state.log_focal - problem.log_focal) / problem.sigma
+        H[-1, -1] += 1.0 / problem.sigma**2
+        g[-1] += off / problem.sigma
+        cost += off**2
+    return _System(H, g, cost, squared.sqrt())
+
+
+def _assembled(
+    problem: _Problem, residual: Tensor, weight: Tensor, jacobians: tuple[Tensor, Tensor, Tensor]
+) -> tuple[Tensor, Tensor]:
+    """H [3 F + 1, 3 F + 1] and g of residuals [M, 2] with jacobians [M, 2, 3] twice and [M, 2]."""
+    of_i, of_j, of_focal = jacobians
+    frames, n = problem.frames, 3 * problem.frames + 1
+    blocks = residual.new_zeros(frames * frames, 3, 3)
+    g, border = residual.new_zeros(frames, 3), residual.new_zeros(frames, 3)
+    sides = ((problem.i, of_i), (problem.j, of_j))
+    for row, jacobian in sides:
+        weighted = jacobian.mT * weight[:, None, None]
+        g.index_add_(0, row, (weighted @ residual[..., None]).squeeze(-1))
+        border.index_add_(0, row, (weighted @ of_focal[..., None]).squeeze(-1))
+        for column, other in sides:
+            blocks.index_add_(0, row * frames + column, weighted @ other)
+    H = residual.new_zeros(n, n)
+    H[:-1, :-1] = blocks.reshape(frames, frames, 3, 3).transpose(1, 2).reshape(n - 1, n - 1)
+    H[:-1, -1] = H[-1, :-1] = border.flatten()
+    H[-1, -1] = (weight * of_focal.square().sum(-1)).sum()
+    return H, torch.cat((g.flatten(), (weight * (of_focal * residual).sum(-1)).sum()[None]))
+
+
+def _turning(problem: _Problem, state: _State, system: _System) -> Turning:
+    """The result, in the frame of the first camera."""
+    first = state.rotation[0]
+    rotation = first.mT @ state.rotation
+    H = system.H.clone()
+    H.diagonal().add_(1e-9)
+    free = _free(len(H), problem.known)
+    weight = 1.0 / (1.0 + system.distances.square() / _CAUCHY_PX**2)
+    variance = float((weight * system.distances.square()).sum() / (2.0 * weight.sum()).clamp(min=1.0))
+    full = torch.zeros_like(H)
+    full[free[:, None], free] = torch.linalg.inv(H[free][:, free]) * variance
+    residual = _per_frame(problem, weight, system.distances)
+    return Turning(rotation, math.exp(state.log_focal), _covariances(full, rotation), residual, system.distances)
+
+
+def _covariances(full: Tensor, rotation: Tensor) -> Tensor:
+    """[F, 4, 4] of (omega, log f) out of the covariance of (turns in the camera's frame, log f)."""
+    frames = len(rotation)
+    places = torch.cat(
+        (torch.arange(3 * frames).reshape(frames, 3), torch.full((frames, 1), 3 * frames)), dim=-1
+    )
+    covariance = full[places[:, :, None], places[:, None, :]]
+    turn = torch.eye(4, dtype=full.dtype).repeat(frames, 1, 1)
+    turn[:, :3, :3] = rotation
+    return turn @ covariance @ turn.mT
+
+
+def _per_frame(problem: _Problem, weight: Tensor, distances: Tensor) -> Tensor:
+    """[F]: the weighed root mean square of the distances in each frame's pairs."""
+    total, count = distances.new_zeros(problem.frames), distances.new_zeros(problem.frames)
+    for side in (problem.i, problem.j):
+        total.index_add_(0, side, weight * distances.square())
+        count.index_add_(0, side, weight)
+    return (total / count).sqrt()
+
+
+def _hat(vector: Tensor) -> Tensor:
+    """Cross-product matrices [M, 3, 3]."""
+    x, y, z = vector.unbind(-1)
+    zero = torch.zeros_like(x)
+    return torch.stack((zero, -z, y, z, zero, -x, -y, x, zero), dim=-1).unflatten(-1, (3, 3))

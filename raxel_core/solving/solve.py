@@ -1,0 +1,262 @@
+"""Frames -> an estimate of their cameras: features, matches, what kind of motion it is, cameras, scale, verdict."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..geometry import se3
+from ..geometry.camera import Camera
+from ..geometry.estimate import Estimate, Footage
+from ..geometry.trajectory import Trajectory
+from .colmap import load_pycolmap
+from .features import FeatureTable, Picture, Progress, find_features
+from .gaps import interpolated
+from .lens import Lens, assumed_lens
+from .mapping import Mapped, map_frames
+from .matching import Correspondences, frame_pairs, match_frames, read_correspondences
+from .motion import STILL_PX, TURNING_PX, displacement_px, parallax_px
+from .rotation import Turning, fit_turning
+from .scale import scaled
+from .settings import SolveSettings
+from .verdict import moving_verdict, still_verdict, turning_verdict
+
+ESTIMATOR = "colmap"
+_STAGES = {"features": (0, 30), "matches": (30, 60), "cameras": (60, 100)}
+# What a camera that is taken to turn may leave unexplained where no path could be found either.
+_MOST_UNEXPLAINED_PX = 4.0
+
+
+class SolveError(ValueError):
+    """Footage of which no cameras can be solved, in one sentence."""
+
+
+class Solved(NamedTuple):
+    """The estimate, its K in pixels of the frames as they were given, and the lens, whose distortion `lens.undistort`
+    takes out of frames that are to fit that K."""
+
+    estimate: Estimate
+    lens: Lens
+
+
+class Clip(NamedTuple):
+    """What the frames are called and how they follow each other: `name` of the footage, `start` in seconds of what was
+    read, `rate` of the footage and `fps` of the frames that were read, and how many there are, where that is known."""
+
+    name: str = ""
+    start: float = 0.0
+    rate: float = 24.0
+    fps: float = 24.0
+    count: int | None = None
+
+
+class _Stage:
+    """One stage's share of the progress, which counts to 100."""
+
+    def __init__(self, name: str, progress: Progress | None) -> None:
+        self.first, self.last = _STAGES[name]
+        self.progress = progress
+
+    def __call__(self, share: float) -> None:
+        if self.progress is not None:
+            self.progress(self.first + round((self.last - self.first) * min(max(share, 0.0), 1.0)), 100)
+
+
+class _Matched(NamedTuple):
+    """Everything the cameras are solved from: the table, its frames' numbers in the footage, the size of the frames as
+    they were given, the lens at the table's size, and what the pairs have in common."""
+
+    table: FeatureTable
+    numbers: tuple[int, ...]
+    hw: tuple[int, int]
+    lens: Lens
+    found: list[Correspondences]
+
+
+def solve_cameras(
+    pictures: Iterable[Picture],
+    clip: Clip | None = None,
+    *,
+    settings: SolveSettings | None = None,
+    progress: Progress | None = None,
+) -> Solved:
+    """The cameras of `pictures`, which are taken one by one; the first camera stands at the origin.
+
+    `progress(done, 100)` may raise to interrupt. Raises SolveError when the frames have too little in common, and
+    MissingPackageError without pycolmap.
+    """
+    load_pycolmap()
+    clip, settings = clip or Clip(), settings or SolveSettings()
+    with TemporaryDirectory(prefix="raxel_solve_", ignore_cleanup_errors=True) as folder:
+        matched = _matched(pictures, Path(folder), clip, settings, progress)
+        stage = _Stage("cameras", progress)
+        moved_px = displacement_px(matched.found)
+        if moved_px < STILL_PX:
+            return _still(matched, clip, moved_px)
+        turning = fit_turning(matched.found, len(matched.table), matched.lens, done=lambda: stage(0.0))
+        plain = [_undistorted(pair, matched.lens) for pair in matched.found]
+        unexplained = parallax_px(plain, turning, matched.lens.principal_point)
+        if unexplained < TURNING_PX:
+            return _turned(matched, clip, turning, unexplained)
+        mapped = map_frames(matched.table, matched.lens, done=stage)
+        if mapped is None:
+            if unexplained < _MOST_UNEXPLAINED_PX:
+                return _turned(matched, clip, turning, unexplained)
+            raise SolveError(
+                f"no camera path could be solved of {clip.name or 'the frames'}: they have too little in common, or too "
+                "much of the picture moves by itself; mask what moves, take frames that overlap more or give the lens"
+            )
+        return _moving(matched, clip, mapped, settings)
+
+
+def _matched(
+    pictures: Iterable[Picture], folder: Path, clip: Clip, settings: SolveSettings, progress: Progress | None
+) -> _Matched:
+    """Find and match features."""
+    sizes: list[tuple[int, int]] = []
+    numbers: list[int] = []
+
+    def counted() -> Iterator[Picture]:
+        for picture in pictures:
+            sizes.append((picture.rgb.shape[0], picture.rgb.shape[1]))
+            numbers.append(len(numbers) if picture.number is None else picture.number)
+            yield picture
+
+    def lens_for(hw: tuple[int, int]) -> Lens:
+        lens = settings.lens or assumed_lens(sizes[0])
+        if lens.hw != sizes[0]:
+            raise SolveError(f"the lens is one for pictures of {lens.hw}, the frames are {sizes[0]} (height, width)")
+        return lens.resized(hw)
+
+    stage = _Stage("features", progress)
+    table = find_features(
+        counted(), folder, lens_for, most=settings.most_pixels, done=lambda n: stage(n / max(clip.count or 2 * n, n))
+    )
+    stage = _Stage("matches", progress)
+    pairs = frame_pairs(len(table), settings.matching)
+    match_frames(table, pairs, done=lambda count, total: stage(count / total))
+    found = read_correspondences(table)
+    if not found:
+        raise SolveError(
+            f"no two of the {len(table)} frames of {clip.name or 'the footage'} have enough in common to be told by; at "
+            "least 2 frames with texture that overlap are needed"
+        )
+    return _Matched(table, tuple(numbers), sizes[0], lens_for(table.hw), found)
+
+
+def _undistorted(pair: Correspondences, lens: Lens) -> Correspondences:
+    if not lens.distorts:
+        return pair
+    first, second = (lens.undistorted(torch.from_numpy(side)).numpy() for side in (pair.pixels_first, pair.pixels_second))
+    return pair._replace(pixels_first=first, pixels_second=second)
+
+
+def _still(matched: _Matched, clip: Clip, pixels: float) -> Solved:
+    """The answer for a camera that stood still."""
+    frames = len(matched.table)
+    degrees = math.degrees(pixels / matched.lens.focal[0])
+    covariance = torch.zeros(frames, 7, 7, dtype=torch.float64)
+    covariance[1:, range(3), range(3)] = math.radians(degrees) ** 2 / 3.0
+    motions = torch.eye(4, dtype=torch.float64).expand(frames, 4, 4)
+    estimate = _estimate(matched, clip, motions, matched.lens, "still", "arbitrary")
+    verdict = still_verdict(pixels, degrees)
+    return _solved(matched, replace(estimate, covariance=covariance, verdict=verdict), matched.lens)
+
+
+def _turned(matched: _Matched, clip: Clip, turning: Turning, pixels: float) -> Solved:
+    """The answer for a camera that only turned: no path is made up."""
+    lens = replace(matched.lens, focal=(turning.focal, turning.focal)) if not matched.lens.known else matched.lens
+    motions = se3.from_rotation_translation(turning.rotation, turning.rotation.new_zeros(len(turning.rotation), 3))
+    covariance = torch.zeros(len(motions), 7, 7, dtype=torch.float64)
+    kept = torch.tensor([0, 1, 2, 6])
+    covariance[:, kept[:, None], kept] = turning.covariance
+    estimate = replace(
+        _estimate(matched, clip, motions, lens, "rotation", "arbitrary"),
+        covariance=covariance,
+        residual_px=_in_given_pixels(matched, turning.residual_px),
+    )
+    return _solved(matched, replace(estimate, verdict=turning_verdict(estimate, pixels)), lens)
+
+
+def _moving(matched: _Matched, clip: Clip, mapped: Mapped, settings: SolveSettings) -> Solved:
+    """The answer for a camera that moved, in the frame of its first camera."""
+    first = mapped.world_from_cam[0]
+    motions = se3.relative(first, mapped.world_from_cam)
+    rotation = first[:3, :3].mT
+    covariance = mapped.covariance
+    if covariance is not None:
+        turn = torch.eye(7, dtype=torch.float64)
+        turn[:3, :3] = turn[3:6, 3:6] = rotation
+        covariance = turn @ covariance @ turn.mT
+    points = mapped.points.transformed(1.0, rotation, -(rotation @ first[:3, 3]))
+    factor = torch.tensor([matched.hw[1] / matched.table.hw[1], matched.hw[0] / matched.table.hw[0]])
+    estimate = replace(
+        _estimate(matched, clip, motions, mapped.lens, "moving", "arbitrary", mapped.frames),
+        covariance=covariance,
+        residual_px=_in_given_pixels(matched, mapped.residual_px),
+        points=points.resized(factor.double()),
+        notes=tuple(_other_model(matched, other) for other in mapped.others),
+    )
+    estimate = scaled(estimate, settings.scale)
+    estimate = interpolated(estimate) if settings.interpolate else estimate
+    estimate = replace(estimate, notes=(*estimate.notes, *_missing_note(estimate)))
+    return _solved(matched, replace(estimate, verdict=moving_verdict(estimate)), mapped.lens)
+
+
+def _estimate(
+    matched: _Matched,
+    clip: Clip,
+    motions: Tensor,
+    lens: Lens,
+    motion: str,
+    unit: str,
+    frames: tuple[int, ...] | None = None,
+) -> Estimate:
+    """An estimate without its figures, of all frames or of those with the numbers `frames`, K in the given pixels."""
+    numbers = matched.numbers if frames is None else tuple(matched.numbers[frame] for frame in frames)
+    camera = Camera(motions, lens.resized(matched.hw).K(), matched.hw)
+    missing = tuple(number for number in matched.numbers if number not in set(numbers))
+    footage = Footage(clip.name, clip.start, clip.rate, numbers)
+    trajectory = Trajectory(camera, fps=clip.fps, unit=unit, name=Path(clip.name).stem)
+    return Estimate(trajectory, ESTIMATOR, footage, motion, "", missing=missing)
+
+
+def _solved(matched: _Matched, estimate: Estimate, lens: Lens) -> Solved:
+    return Solved(estimate, lens.resized(matched.hw))
+
+
+def _in_given_pixels(matched: _Matched, residual: Tensor) -> Tensor:
+    return residual * (matched.hw[1] / matched.table.hw[1])
+
+
+def _other_model(matched: _Matched, frames: tuple[int, ...]) -> str:
+    numbers = [matched.numbers[frame] for frame in frames]
+    return f"Frames {_ranges(numbers)} form a model of their own that nothing connects with this one; they were left out."
+
+
+def _missing_note(estimate: Estimate) -> tuple[str, ...]:
+    told = []
+    if estimate.interpolated:
+        numbers = [estimate.footage.frames[index] for index in estimate.interpolated]
+        told.append(f"Frames {_ranges(numbers)} could not be solved and lie on the screw between their neighbours.")
+    if estimate.missing:
+        told.append(f"Frames {_ranges(estimate.missing)} could not be solved and have no camera.")
+    return tuple(told)
+
+
+def _ranges(numbers: Iterable[int]) -> str:
+    """Whole numbers as "0 to 3, 7"."""
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ", ".join(f"{first}" if first == last else f"{first} to {last}" for first, last in runs)

@@ -1,0 +1,69 @@
+"""One sentence on what was found in footage and how far to trust it."""
+
+from __future__ import annotations
+
+import math
+
+from ..geometry.estimate import Estimate
+
+# Above this relative error the focal length is not told by the footage.
+_UNTOLD_FOCAL = 0.1
+
+
+def still_verdict(pixels: float, degrees: float) -> str:
+    """Of a camera that stood still."""
+    return (
+        f"The camera did not move: the scene stays in place to {pixels:.2g} pixels, which leaves a turn of at most "
+        f"{_shown(degrees)} degrees; the focal length can not be told from it."
+    )
+
+
+def turning_verdict(estimate: Estimate, pixels: float) -> str:
+    """Of a camera that turned on the spot."""
+    degrees = math.degrees(float(estimate.trajectory.turn))
+    return (
+        f"The camera did not move from its place: it turned by {_shown(degrees)} degrees in all, {_error_bars(estimate)}; "
+        f"no parallax above {_shown(pixels)} pixels was seen, so that no path was made up{_focal(estimate)}."
+    )
+
+
+def moving_verdict(estimate: Estimate) -> str:
+    """Of a camera that moved, against one that did not."""
+    trajectory = estimate.trajectory
+    frames, all_frames = len(estimate.footage.frames), len(estimate.footage.frames) + len(estimate.missing)
+    own = frames - len(estimate.interpolated)
+    count = f"all {own} frames" if own == all_frames else f"{own} of {all_frames} frames"
+    return (
+        f"The camera moved: {count} have a camera of their own, it turned by "
+        f"{_shown(math.degrees(float(trajectory.turn)))} degrees and drove {_length(estimate, float(trajectory.path_length))} "
+        f"in all, {_error_bars(estimate)}{_focal(estimate)}."
+    )
+
+
+def _error_bars(estimate: Estimate) -> str:
+    """The largest error bars of all frames, as one says them."""
+    turn, centre = estimate.rotation_sigma, estimate.centre_sigma
+    if turn is None or centre is None:
+        return "with error bars that could not be told"
+    degrees = math.degrees(float(turn.max()))
+    place = f" and {_length(estimate, float(centre.max()))}" if estimate.motion == "moving" else ""
+    return f"within {_shown(degrees)} degrees{place} against the first frame (one sigma, at least)"
+
+
+def _focal(estimate: Estimate) -> str:
+    sigma = estimate.focal_sigma
+    if sigma is None or sigma < 1e-9:
+        return ""
+    fov = math.degrees(float(estimate.trajectory.camera.fov[0, 0]))
+    if sigma > _UNTOLD_FOCAL:
+        return f"; its angle of view of {fov:.0f} degrees is a guess this motion can not check: give the lens"
+    return f"; its angle of view is {fov:.1f} degrees, the focal length within {sigma:.1%}"
+
+
+def _length(estimate: Estimate, length: float) -> str:
+    words = {"metre": "m", "near_depth": "near depths", "arbitrary": "of its own arbitrary unit"}
+    return f"{_shown(length)} {words[estimate.trajectory.unit]}"
+
+
+def _shown(value: float) -> str:
+    return f"{value:.2g}" if abs(value) < 10 else f"{value:.1f}"
