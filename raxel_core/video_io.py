@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -60,6 +61,18 @@ class Selection:
             raise ValueError(f"the time to start reading at is 0 to {_LATEST_START:g} s, got {self.start}")
 
 
+@dataclass(frozen=True, eq=False)
+class FrameStream:
+    """A video read frame by frame: `frames` yields (number in the footage, picture uint8 [H, W, 3]), each number once;
+    `rate` of the footage, `fps` of what is read of it, and `count`, how many there are about, 0 where the file does not
+    say."""
+
+    frames: Iterator[tuple[int, Tensor]]
+    rate: float
+    fps: float
+    count: int
+
+
 class _OpenFile(io.BufferedReader):
     """A file that hides its name from FFmpeg, which would take `shot%d.png` for a series and `http:/x` for a page."""
 
@@ -74,18 +87,28 @@ def read_video(path: str | Path, selection: Selection | None = None, *, bytes_ca
     decoding when frames x height x width x bytes exceed the budget: half of the free memory, at most `bytes_cap`.
     Raises OSError when the file cannot be opened.
     """
-    selection = selection or Selection()
     budget = decoded_bytes_budget(bytes_cap)
-    try:
-        if Path(path).is_file() and not Path(path).stat().st_size:
-            raise ValueError(f"{path} is empty")
-        # Without protocols a playlist in the file opens nothing else.
-        options = {"max_pixels": str(budget // _BYTES_PER_PIXEL), "protocol_whitelist": "none"}
-        with _OpenFile(io.FileIO(path)) as file, av.open(file, options=options) as container:
-            return _read_clip(container, str(path), selection, budget)
-    except (av.FFmpegError, OSError) as error:
-        kind = OSError if isinstance(error, OSError) else ValueError
-        raise kind(f"cannot read {path}: {error.strerror or error}") from error
+    with _opened(path, budget) as container:
+        return _read_clip(container, str(path), selection or Selection(), budget)
+
+
+def stream_video(path: str | Path, selection: Selection | None = None) -> FrameStream:
+    """The selected frames of a video file, decoded one at a time at their own size; the selection's is not looked at.
+
+    Rotation marks and non-square pixels are applied; a rate above the file's gives each frame once. Errors as those of
+    `read_video`, here for what the header tells, from the iterator for the rest.
+    """
+    selection = selection or Selection()
+    with _opened(path) as container:
+        stream = _video_stream(container, str(path))
+        rate, count = _rate(stream), _announced_frames(container, selection)
+    return FrameStream(_streamed(path, selection), rate, selection.fps or rate, count)
+
+
+def video_hw(path: str | Path) -> tuple[int, int]:
+    """The (height, width) of a video's first frame as it is read: upright, pixels square. Errors as `read_video`."""
+    _, picture = next(stream_video(path, Selection(frames=1)).frames)
+    return picture.shape[0], picture.shape[1]
 
 
 def read_image(path: str | Path, *, hw: tuple[int, int] | None = None) -> tuple[Tensor, Framing]:
@@ -142,6 +165,54 @@ def decoded_bytes_budget(bytes_cap: int = DECODED_BYTES_CAP) -> int:
     return min(bytes_cap, psutil.virtual_memory().available // 2)
 
 
+@contextmanager
+def _opened(path: str | Path, budget: int | None = None) -> Iterator[av.container.InputContainer]:
+    """The video file `path`, open; what FFmpeg has against it is one sentence."""
+    most = decoded_bytes_budget() if budget is None else budget
+    try:
+        if Path(path).is_file() and not Path(path).stat().st_size:
+            raise ValueError(f"{path} is empty")
+        # Without protocols a playlist in the file opens nothing else.
+        options = {"max_pixels": str(most // _BYTES_PER_PIXEL), "protocol_whitelist": "none"}
+        with _OpenFile(io.FileIO(path)) as file, av.open(file, options=options) as container:
+            yield container
+    except (av.FFmpegError, OSError) as error:
+        kind = OSError if isinstance(error, OSError) else ValueError
+        raise kind(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _video_stream(container: av.container.InputContainer, path: str) -> av.video.stream.VideoStream:
+    """The first video stream; ValueError where there is none."""
+    if not container.streams.video:
+        raise ValueError(f"{path} has no video stream")
+    stream = container.streams.video[0]
+    stream.thread_type = "AUTO"
+    return stream
+
+
+def _rate(stream: av.video.stream.VideoStream) -> float:
+    return float(stream.average_rate or stream.guessed_rate or 24)
+
+
+def _streamed(path: str | Path, selection: Selection) -> Iterator[tuple[int, Tensor]]:
+    """The numbers and pictures of the selected frames; ValueError where there is none or their size changes."""
+    last, size = -1, None
+    with _opened(path) as container:
+        stream = _video_stream(container, str(path))
+        rate, time_base = _rate(stream), float(stream.time_base or 0)
+        for frame in _selected_frames(_timed_frames(container, rate, selection.start), rate, selection):
+            number = last + 1 if frame.pts is None else round((frame.pts - (stream.start_time or 0)) * time_base * rate)
+            if number <= last:
+                continue
+            picture = _bytes_from_frame(frame, stream.codec_context.sample_aspect_ratio)
+            if size not in (None, picture.shape):
+                raise ValueError(f"the frames of {path} change their size from one to the next")
+            last, size = number, picture.shape
+            yield number, picture
+    if last < 0:
+        raise ValueError(f"{path} holds no frame from {selection.start:g} s on")
+
+
 def _encode(path: Path, images: np.ndarray, rate: Fraction, crf: int) -> None:
     """Write 8-bit RGB images [F, H, W, 3] as an mp4, whatever the name of the file is."""
     with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
@@ -163,11 +234,8 @@ def _check_suffix(path: str | Path, suffix: str) -> None:
 
 def _read_clip(container: av.container.InputContainer, path: str, selection: Selection, budget: int) -> Clip:
     """Read the selection from the first video stream of an open file."""
-    if not container.streams.video:
-        raise ValueError(f"{path} has no video stream")
-    stream = container.streams.video[0]
-    stream.thread_type = "AUTO"
-    rate = float(stream.average_rate or stream.guessed_rate or 24)
+    stream = _video_stream(container, path)
+    rate = _rate(stream)
     pixel_aspect = stream.codec_context.sample_aspect_ratio
     announced_hw = stream.codec_context.height, stream.codec_context.width
     most_frames = _frames_within_budget(container, path, selection, budget)
@@ -277,13 +345,16 @@ def _square_width(width: int, pixel_aspect: Fraction | None) -> int:
     return max(1, round(width * float(pixel_aspect or 1)))
 
 
-def _image_from_frame(frame: av.VideoFrame, pixel_aspect: Fraction | None) -> Tensor:
-    """Return one decoded frame as [3, H, W] float32 in [-1, 1], upright; pixels `pixel_aspect` wide made square."""
+def _bytes_from_frame(frame: av.VideoFrame, pixel_aspect: Fraction | None) -> Tensor:
+    """Return one decoded frame as uint8 [H, W, 3], upright; pixels `pixel_aspect` wide made square."""
     width = _square_width(frame.width, pixel_aspect)
     pixels = frame.reformat(width=width, height=frame.height, format="rgb24").to_ndarray()
-    image = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)
-    upright = torch.rot90(image, round(frame.rotation / 90), dims=(1, 2))
-    return upright.float() / 127.5 - 1.0
+    return torch.rot90(torch.from_numpy(np.ascontiguousarray(pixels)), round(frame.rotation / 90), dims=(0, 1))
+
+
+def _image_from_frame(frame: av.VideoFrame, pixel_aspect: Fraction | None) -> Tensor:
+    """Return one decoded frame as [3, H, W] float32 in [-1, 1], upright; pixels `pixel_aspect` wide made square."""
+    return _bytes_from_frame(frame, pixel_aspect).permute(2, 0, 1).float() / 127.5 - 1.0
 
 
 def _rgb_bytes(video: Tensor) -> np.ndarray:

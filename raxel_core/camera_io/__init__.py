@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from ..geometry.estimate import Estimate
 from ..geometry.trajectory import Trajectory
 from . import (
     after_effects,
@@ -83,6 +84,18 @@ def write_cameras(trajectory: Trajectory, path: str | Path, *, format: str | Non
     except ValueError as error:
         raise CameraFormatError(f"{path.name} is not written: {error}") from error
     return chosen.write(replace(trajectory, camera=camera), path)
+
+
+def write_estimate(estimate: Estimate, path: str | Path, *, format: str | None = None) -> tuple[Path, ...]:
+    """Write the path of `estimate` as `write_cameras` does, with what the format can hold of the rest.
+
+    camera_path holds all but the points, COLMAP's models hold the points.
+    """
+    path = Path(path)
+    chosen = _format_for(path) if format is None else format_named(format)
+    if chosen.write_estimate is None:
+        return write_cameras(estimate.trajectory, path, format=chosen.name)
+    return chosen.write_estimate(estimate, path)
 
 
 def format_of(path: Path) -> CameraFormat:

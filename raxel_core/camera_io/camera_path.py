@@ -7,9 +7,11 @@ from pathlib import Path
 import torch
 
 from ..atomic_file import write_text
+from ..geometry.estimate import Estimate
 from ..geometry.trajectory import Trajectory
 from ..paths.camera_path import FORMAT as FORMAT_NAME
 from ..paths.camera_path import path_from_json, path_to_json
+from ..paths.estimate_path import estimate_from_json, estimate_to_json
 from .format import CameraFormat
 from .reading import Assumed, CameraFormatError, Reading
 from .source import MOST_JSON_BYTES, beginning, first_keys, read_text
@@ -27,6 +29,7 @@ def _read(path: Path, assumed: Assumed) -> Reading:
     try:
         trajectory = path_from_json(text, dtype=torch.float64)
         trajectory.camera.validate()  # a plan whose keys all but coincide may overflow
+        verdict = _verdict(text)
     except ValueError as error:
         raise CameraFormatError(f"{path.name}: {str(error)[:_SENTENCE]}") from error
     planned = (f"Its plan of moves and keys was sampled at {len(trajectory)} frames.",) if '"plan"' in text else ()
@@ -34,13 +37,31 @@ def _read(path: Path, assumed: Assumed) -> Reading:
         "Cameras are world_from_cam (c2w) in OpenCV axes, K in pixels; nothing was changed or assumed.",
         f"Lengths: {trajectory.unit}, from the file.",
         *planned,
+        *verdict,
     )
     return Reading(trajectory, FORMAT.name, notes)
+
+
+def _verdict(text: str) -> tuple[str, ...]:
+    """What the estimator that found the path said of it."""
+    estimate = estimate_from_json(text)
+    if estimate is None:
+        return ()
+    return (f"Estimated by {estimate.estimator} from {estimate.footage.name or 'footage'}: {estimate.verdict}",)
 
 
 def _write(trajectory: Trajectory, path: Path) -> tuple[Path, ...]:
     try:
         text = path_to_json(trajectory)
+    except ValueError as error:
+        raise CameraFormatError(f"{path.name}: {error}") from error
+    write_text(path, text)
+    return (path,)
+
+
+def _write_estimate(estimate: Estimate, path: Path) -> tuple[Path, ...]:
+    try:
+        text = estimate_to_json(estimate)
     except ValueError as error:
         raise CameraFormatError(f"{path.name}: {error}") from error
     write_text(path, text)
@@ -55,4 +76,5 @@ FORMAT = CameraFormat(
     recognise=_recognise,
     read=_read,
     write=_write,
+    write_estimate=_write_estimate,
 )

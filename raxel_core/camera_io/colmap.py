@@ -7,15 +7,17 @@ Source: COLMAP's documentation, "Output Format".
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from ..geometry import se3
 from ..geometry.camera import K_from_focal
+from ..geometry.estimate import Estimate
 from ..geometry.trajectory import Trajectory
 from . import colmap_binary, colmap_text
-from .colmap_model import ColmapCamera, ColmapImage, pinhole, world_from_cam
+from .colmap_model import ColmapCamera, ColmapImage, ColmapPoint, observed, pinhole, world_from_cam
 from .format import CameraFormat, assumed_unit, trajectory_of, write_together
 from .frame_names import frame_name, in_order
 from .pinhole import without_skew
@@ -48,18 +50,40 @@ def _read_binary(path: Path, assumed: Assumed) -> Reading:
 
 
 def _write_text(trajectory: Trajectory, path: Path) -> tuple[Path, ...]:
+    return _write_text_model(path, *_records(trajectory, path.name), [])
+
+
+def _write_text_estimate(estimate: Estimate, path: Path) -> tuple[Path, ...]:
+    return _write_text_model(path, *_estimate_records(estimate, path.name))
+
+
+def _write_text_model(
+    path: Path, cameras: list[ColmapCamera], images: list[ColmapImage], points: list[ColmapPoint]
+) -> tuple[Path, ...]:
     if _folder(path, _BINARY) == path:
         raise CameraFormatError(
             f"{path.name} is not written: a binary model lies there, which COLMAP would read instead"
         )
-    cameras, images = _records(trajectory, path.name)
-    texts = (colmap_text.cameras_text(cameras), colmap_text.images_text(images), colmap_text.points_text())
+    texts = (colmap_text.cameras_text(cameras), colmap_text.images_text(images), colmap_text.points_text(points))
     return _write_folder(path, (*_TEXT, "points3D.txt"), [text.encode() for text in texts])
 
 
 def _write_binary(trajectory: Trajectory, path: Path) -> tuple[Path, ...]:
-    cameras, images = _records(trajectory, path.name)
-    contents = [colmap_binary.cameras_bytes(cameras), colmap_binary.images_bytes(images), colmap_binary.points_bytes()]
+    return _write_binary_model(path, *_records(trajectory, path.name), [])
+
+
+def _write_binary_estimate(estimate: Estimate, path: Path) -> tuple[Path, ...]:
+    return _write_binary_model(path, *_estimate_records(estimate, path.name))
+
+
+def _write_binary_model(
+    path: Path, cameras: list[ColmapCamera], images: list[ColmapImage], points: list[ColmapPoint]
+) -> tuple[Path, ...]:
+    contents = [
+        colmap_binary.cameras_bytes(cameras),
+        colmap_binary.images_bytes(images),
+        colmap_binary.points_bytes(points),
+    ]
     return _write_folder(path, (*_BINARY, "points3D.bin"), contents)
 
 
@@ -120,6 +144,17 @@ def _records(trajectory: Trajectory, source: str) -> tuple[list[ColmapCamera], l
     return [ColmapCamera("PINHOLE", trajectory.camera.hw, lens) for lens in lenses], images
 
 
+def _estimate_records(
+    estimate: Estimate, source: str
+) -> tuple[list[ColmapCamera], list[ColmapImage], list[ColmapPoint]]:
+    """The records of the path, its images named by their frames in the footage, and its points."""
+    cameras, images = _records(estimate.trajectory, source)
+    named = [replace(image, name=frame_name(n)) for image, n in zip(images, estimate.footage.frames, strict=True)]
+    if estimate.points is None:
+        return cameras, named, []
+    return cameras, *observed(estimate.points, named)
+
+
 def _folder(path: Path, names: tuple[str, ...]) -> Path | None:
     """The folder with all `names` that `path` leads to."""
     start = path.parent if path.name in names else path
@@ -148,6 +183,7 @@ TEXT = CameraFormat(
     recognise=_recognise_text,
     read=_read_text,
     write=_write_text,
+    write_estimate=_write_text_estimate,
 )
 BINARY = CameraFormat(
     name="colmap_binary",
@@ -157,4 +193,5 @@ BINARY = CameraFormat(
     recognise=_recognise_binary,
     read=_read_binary,
     write=_write_binary,
+    write_estimate=_write_binary_estimate,
 )

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from .colmap_model import MODELS, MOST_PIXELS, ColmapCamera, ColmapImage, model_named
+from .colmap_model import MODELS, MOST_PIXELS, ColmapCamera, ColmapImage, ColmapPoint, model_named
 from .reading import CameraFormatError
 from .source import MOST_LINE, check_frames, number, whole
 
 _COUNT, _CAMERA, _IMAGE = struct.Struct("<Q"), struct.Struct("<IiQQ"), struct.Struct("<I7dI")
-_POINT_BYTES = 24
+_SEEN, _POINT, _TRACK = struct.Struct("<ddq"), struct.Struct("<Q3d3BdQ"), struct.Struct("<II")
+_POINT_BYTES = _SEEN.size
 _NAMES = {number: name for name, (number, _) in MODELS.items()}
 
 
@@ -96,14 +97,23 @@ def cameras_bytes(cameras: Sequence[ColmapCamera]) -> bytes:
 
 
 def images_bytes(images: Sequence[ColmapImage]) -> bytes:
-    """images.bin of `images`, numbered from 1, each without points."""
+    """images.bin of `images`, numbered from 1, each with what it saw."""
     rows = [
-        _IMAGE.pack(key, *image.cam_from_world, image.camera) + image.name.encode("utf-8") + b"\0" + _COUNT.pack(0)
+        _IMAGE.pack(key, *image.cam_from_world, image.camera)
+        + image.name.encode("utf-8")
+        + b"\0"
+        + _COUNT.pack(len(image.seen))
+        + b"".join(_SEEN.pack(*observation) for observation in image.seen)
         for key, image in enumerate(images, start=1)
     ]
     return _COUNT.pack(len(rows)) + b"".join(rows)
 
 
-def points_bytes() -> bytes:
-    """points3D.bin without a point."""
-    return _COUNT.pack(0)
+def points_bytes(points: Sequence[ColmapPoint] = ()) -> bytes:
+    """points3D.bin of `points`, numbered from 1."""
+    rows = [
+        _POINT.pack(key, *point.position, *point.colour, point.error, len(point.track))
+        + b"".join(_TRACK.pack(*element) for element in point.track)
+        for key, point in enumerate(points, start=1)
+    ]
+    return _COUNT.pack(len(rows)) + b"".join(rows)

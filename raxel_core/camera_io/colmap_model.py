@@ -5,12 +5,14 @@ Source: COLMAP's documentation, "Output Format", and its src/colmap/sensor/model
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from ..geometry import se3
+from ..geometry.sparse_points import SparsePoints
 from .pinhole import dropped_distortion
 from .reading import CameraFormatError
 
@@ -45,13 +47,41 @@ class ColmapCamera:
 
 @dataclass(frozen=True)
 class ColmapImage:
-    """A picture: cam_from_world as (qw, qx, qy, qz, tx, ty, tz), the number of its camera, its name, and where it
-    stands in the file."""
+    """A picture: cam_from_world as (qw, qx, qy, qz, tx, ty, tz), the number of its camera, its name, where it stands in
+    the file, and what it saw: (x, y, number of the point); readers pass that over."""
 
     cam_from_world: tuple[float, ...]
     camera: int
     name: str
     where: str
+    seen: tuple[tuple[float, float, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class ColmapPoint:
+    """A point of the scene: its position, its colour in bytes, its mean reprojection error in pixels, and its track:
+    (number of an image, index of the observation among that image's)."""
+
+    position: tuple[float, ...]
+    colour: tuple[int, ...]
+    error: float
+    track: tuple[tuple[int, int], ...]
+
+
+def observed(points: SparsePoints, images: Sequence[ColmapImage]) -> tuple[list[ColmapImage], list[ColmapPoint]]:
+    """`images`, one a camera of the path, with what they saw of `points`, and the points with their tracks.
+
+    Images and points are numbered from 1, as COLMAP does.
+    """
+    seen: list[list[tuple[float, float, int]]] = [[] for _ in images]
+    tracks: list[list[tuple[int, int]]] = [[] for _ in range(len(points))]
+    rows = zip(points.seen.tolist(), points.seen_by.tolist(), points.pixel.tolist(), strict=True)
+    for point, camera, (x, y) in rows:
+        tracks[point].append((camera + 1, len(seen[camera])))
+        seen[camera].append((x, y, point + 1))
+    columns = zip(points.position.tolist(), points.colour.tolist(), points.error.tolist(), tracks, strict=True)
+    records = [ColmapPoint(tuple(p), tuple(c), e, tuple(track)) for p, c, e, track in columns]
+    return [replace(image, seen=tuple(some)) for image, some in zip(images, seen, strict=True)], records
 
 
 def model_named(name: str, where: str) -> str:

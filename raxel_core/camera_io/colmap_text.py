@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from .colmap_model import MODELS, MOST_PIXELS, ColmapCamera, ColmapImage, model_named
+from .colmap_model import MODELS, MOST_PIXELS, ColmapCamera, ColmapImage, ColmapPoint, model_named
 from .reading import CameraFormatError
 from .source import MOST_LINE, check_frames, parse_number, read_text, whole
 
@@ -66,17 +66,25 @@ def cameras_text(cameras: Sequence[ColmapCamera]) -> str:
 
 
 def images_text(images: Sequence[ColmapImage]) -> str:
-    """images.txt of `images`, numbered from 1, each without points."""
+    """images.txt of `images`, numbered from 1, each with what it saw."""
     rows = [
-        f"{number} {' '.join(map(repr, image.cam_from_world))} {image.camera} {image.name}\n\n"
+        f"{number} {' '.join(map(repr, image.cam_from_world))} {image.camera} {image.name}\n"
+        f"{' '.join(f'{x!r} {y!r} {point}' for x, y, point in image.seen)}\n"
         for number, image in enumerate(images, start=1)
     ]
-    return f"{_IMAGES}# Number of images: {len(rows)}, mean observations per image: 0\n" + "".join(rows)
+    mean = sum(len(image.seen) for image in images) / max(len(images), 1)
+    return f"{_IMAGES}# Number of images: {len(rows)}, mean observations per image: {mean:g}\n" + "".join(rows)
 
 
-def points_text() -> str:
-    """points3D.txt without a point."""
-    return f"{_POINTS}# Number of points: 0, mean track length: 0\n"
+def points_text(points: Sequence[ColmapPoint] = ()) -> str:
+    """points3D.txt of `points`, numbered from 1."""
+    rows = [
+        f"{number} {' '.join(map(repr, point.position))} {' '.join(map(str, point.colour))} {point.error!r} "
+        f"{' '.join(f'{image} {index}' for image, index in point.track)}\n"
+        for number, point in enumerate(points, start=1)
+    ]
+    mean = sum(len(point.track) for point in points) / max(len(points), 1)
+    return f"{_POINTS}# Number of points: {len(rows)}, mean track length: {mean:g}\n" + "".join(rows)
 
 
 def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:

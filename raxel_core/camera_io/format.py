@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..atomic_file import replacing
 from ..geometry.camera import Camera, K_from_fov
+from ..geometry.estimate import Estimate
 from ..geometry.trajectory import Trajectory
 from .reading import Assumed, CameraFormatError, Reading
 from .source import check_frames
@@ -33,7 +34,8 @@ class CameraFormat:
 
     `recognise(path)` looks at the content (a file's beginning, a folder's files) and raises nothing;
     `read(path, assumed)` raises CameraFormatError; `write(trajectory, path)` writes whole files or none
-    (atomic_file), makes the folder where the format is one, and returns the files written.
+    (atomic_file), makes the folder where the format is one, and returns the files written. `write_estimate`, where a
+    format has it, does the same with what it can hold of an estimate besides its path.
     """
 
     name: str
@@ -43,6 +45,7 @@ class CameraFormat:
     recognise: Callable[[Path], bool]
     read: Callable[[Path, Assumed], Reading]
     write: Callable[[Trajectory, Path], tuple[Path, ...]]
+    write_estimate: Callable[[Estimate, Path], tuple[Path, ...]] | None = None
 
 
 def trajectory_of(

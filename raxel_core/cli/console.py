@@ -1,10 +1,15 @@
-"""What the commands show: a progress bar on stderr, results on stdout."""
+"""What the commands show: a progress bar on stderr, results on stdout, paths as a picture."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..geometry.trajectory import Trajectory
 
 WIDTH = 30
 _REDRAW_SECONDS = 0.1
@@ -54,6 +59,14 @@ def sentence(error: Exception) -> str | None:
     if isinstance(error, MemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY):
         return "the memory does not suffice: take fewer frames, smaller pictures, a smaller batch or another --device"
     return None
+
+
+def write_plot(path: Path, trajectories: dict[str, Trajectory]) -> None:
+    """Draw camera paths into a PNG."""
+    from ..drawing.plot import draw_trajectories, image_from_picture
+    from ..video_io import write_image
+
+    write_image(path, image_from_picture(draw_trajectories(trajectories)))
 
 
 def _speaks() -> bool:

@@ -114,7 +114,7 @@ def _write_paths(out: Path, scene: _Scene) -> None:
     """The camera paths as files and as one drawing."""
     from ..atomic_file import write_text
     from ..paths.camera_path import path_to_json
-    from .pose import write_plot
+    from .console import write_plot
 
     paths = _paths(scene) | {"joint": scene.joint.cameras.trajectory}
     for name, trajectory in paths.items():

@@ -39,7 +39,8 @@ def run(options: argparse.Namespace) -> None:
     from ..evaluation.report import Bounds, loop_report
     from ..paths.camera_path import path_to_json
     from ..pipeline import UnreadCamerasError, self_consistency
-    from .pose import in_source_pixels, write_plot
+    from .console import write_plot
+    from .pose import in_source_pixels
 
     shared.check_output_folder(options.out)
     model = shared.load(options)

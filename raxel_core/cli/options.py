@@ -41,6 +41,7 @@ MOVES = (
     "zoom",
     "handheld",
 )
+METHODS = ("robust", "procrustes")
 DTYPES = ("float32", "bfloat16", "float16")
 VIDEO_STEPS = 4
 _SIZES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
@@ -92,19 +93,21 @@ def reading_of(options: argparse.Namespace, *, fps: float) -> Reading:
     return Reading(options.method, options.focal, fps)
 
 
-def add_recovery(parser: argparse.ArgumentParser, *, steps_flag: str) -> None:
-    """How cameras are read."""
+def add_recovery(parser: argparse.ArgumentParser, *, steps_flag: str, methods: Sequence[str] = METHODS) -> None:
+    """How cameras are read, by one of `methods`."""
     parser.add_argument(steps_flag, type=int, default=2, dest="ray_steps", help="denoising steps of the rays (2)")
-    add_method(parser)
+    add_method(parser, methods)
     parser.add_argument(
         "--focal", choices=("shared", "per_frame"), default="shared", help="one focal length for the clip or per frame"
     )
 
 
-def add_method(parser: argparse.ArgumentParser) -> None:
-    """Which estimator reads cameras from rays."""
+def add_method(parser: argparse.ArgumentParser, methods: Sequence[str] = METHODS) -> None:
+    """Which estimator finds cameras: those of METHODS read them from the model's rays."""
+    others = [name for name in methods if name not in METHODS]
+    by_others = f", or found without the model ({', '.join(others)})" if others else ""
     parser.add_argument(
-        "--method", choices=("robust", "procrustes"), default="robust", help="how cameras are read from rays (robust)"
+        "--method", choices=methods, default=METHODS[0], help=f"how cameras are read from rays (robust){by_others}"
     )
 
 

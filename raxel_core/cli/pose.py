@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import options as shared
+from . import solve
 from .clip_list import RESULT_SUFFIX, ListedClip, read_clip_list
-from .console import progress_bar, say, sentence, show
+from .console import progress_bar, say, sentence, show, write_plot
 
 if TYPE_CHECKING:
     from ..geometry.trajectory import Trajectory
@@ -50,13 +51,15 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--list", type=Path, metavar="FILE", help="instead: a text file of videos, one a line, relative to its folder"
     )
     shared.add_selection(parser)
-    shared.add_recovery(parser, steps_flag="--steps")
+    shared.add_recovery(parser, steps_flag="--steps", methods=(*shared.METHODS, solve.METHOD))
     parser.add_argument(
         "--out",
         type=Path,
-        help=f"camera path file (VIDEO with the ending {RESULT_SUFFIX}); with --list a folder for them",
+        help=f"camera path file (VIDEO with the ending {RESULT_SUFFIX}), with colmap of any format, told by the name; "
+        "with --list a folder for them",
     )
     parser.add_argument("--plot", type=Path, help="also draw the path into this PNG")
+    solve.add_solving(parser)
     shared.add_model(parser)
     parser.set_defaults(run=run)
 
@@ -65,7 +68,11 @@ def run(options: argparse.Namespace) -> None:
     """Estimate the path of one video, or of those in a list."""
     if (options.video is None) == (options.list is None):
         raise ValueError("pose takes either a VIDEO or a --list of videos")
-    if options.list is None:
+    if options.method == solve.METHOD:
+        if options.list is not None:
+            raise ValueError(f"--method {solve.METHOD} takes one VIDEO at a time")
+        solve.run_solve(options)
+    elif options.list is None:
         _run_video(options)
     else:
         _run_list(options)
@@ -172,11 +179,3 @@ def summary(estimate: CameraEstimate, trajectory: Trajectory) -> dict[str, objec
         "residual_rms": round(float(recovered.residual_rms.mean()), 6),
         "inlier_fraction": round(float(recovered.inlier_fraction.mean()), 4),
     }
-
-
-def write_plot(path: Path, trajectories: dict[str, Trajectory]) -> None:
-    """Draw camera paths into a PNG."""
-    from ..drawing.plot import draw_trajectories, image_from_picture
-    from ..video_io import write_image
-
-    write_image(path, image_from_picture(draw_trajectories(trajectories)))

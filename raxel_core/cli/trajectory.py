@@ -133,7 +133,7 @@ def run_convert(options: argparse.Namespace) -> None:
 
 def run_show(options: argparse.Namespace) -> None:
     """Read, print how it was read and the path's figures, draw the path."""
-    from .pose import write_plot
+    from .console import write_plot
 
     if options.out:
         shared.check_output(options.out, ".png", inputs=[options.input])

@@ -95,9 +95,7 @@ class Estimate:
             covariance = covariance * stretch[:, None] * stretch
         if points is not None:
             points = points.transformed(factor, torch.eye(3, dtype=points.position.dtype), points.position.new_zeros(3))
-        return replace(
-            self, trajectory=self.trajectory.scaled(factor, unit=unit), covariance=covariance, points=points
-        )
+        return replace(self, trajectory=self.trajectory.scaled(factor, unit=unit), covariance=covariance, points=points)
 
 
 def _root_of_trace(covariance: Tensor) -> Tensor:

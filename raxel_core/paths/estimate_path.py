@@ -25,7 +25,8 @@ _MOST_NOTES = 1000
 def estimate_to_json(estimate: Estimate) -> str:
     """The estimate's path with everything but its points under the key `estimate`.
 
-    `covariance` holds the 28 numbers of each frame's upper triangle, row by row, `residual_px` null where there is none.
+    `covariance` holds the 28 numbers of each frame's upper triangle, row by row; `residual_px` is null where there is
+    none.
     """
     footage = estimate.footage
     body: dict[str, Any] = {
@@ -89,7 +90,9 @@ def _covariance(noun: str, values: Any, frames: int) -> Tensor:
     """[F, 7, 7] of upper triangles; ValueError unless there is one of 28 finite numbers for each frame."""
     if not isinstance(values, list) or len(values) != frames:
         raise ValueError(f"{noun} has one covariance for each of the {frames} frames")
-    table = torch.tensor([finite_numbers(f"{noun}'s covariance", row, _TRIANGLE) for row in values], dtype=torch.float64)
+    table = torch.tensor(
+        [finite_numbers(f"{noun}'s covariance", row, _TRIANGLE) for row in values], dtype=torch.float64
+    )
     rows, columns = torch.triu_indices(_PARAMETERS, _PARAMETERS)
     covariance = table.new_zeros(frames, _PARAMETERS, _PARAMETERS)
     covariance[:, rows, columns] = table

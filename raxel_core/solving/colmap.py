@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 _MISSING = "solving cameras needs the package pycolmap, which is not installed: pip install pycolmap"
@@ -13,15 +11,11 @@ class MissingPackageError(ValueError):
     """An optional package that is not installed, with the line that installs it."""
 
 
-def is_installed() -> bool:
-    """Whether pycolmap is there."""
-    return find_spec("pycolmap") is not None
-
-
 def load_pycolmap() -> Any:
-    """The module pycolmap, which says errors only; MissingPackageError when it is not installed."""
-    if not is_installed():
-        raise MissingPackageError(_MISSING)
-    pycolmap = import_module("pycolmap")
+    """The module pycolmap, its log silenced; MissingPackageError when it is not installed."""
+    try:
+        import pycolmap
+    except ImportError as error:
+        raise MissingPackageError(_MISSING) from error
     pycolmap.logging.minloglevel = pycolmap.logging.Level.FATAL.value
     return pycolmap

@@ -24,13 +24,13 @@ def pose_covariance(
     found = pycolmap.estimate_ba_covariance(pycolmap.BACovarianceOptions(), model, adjuster)
     if found is None:
         return None
-    poses = [model.images[frame + 1].cam_from_world().matrix() for frame in frames]
-    jacobians = [_to_ours(torch.from_numpy(np.asarray(pose))) for pose in poses]
-    centers = torch.stack([-torch.from_numpy(pose[:, :3].T @ pose[:, 3]) for pose in map(np.asarray, poses)])
+    motions = [np.asarray(model.images[frame + 1].cam_from_world().matrix()) for frame in frames]
+    jacobians = [_to_ours(torch.from_numpy(motion)) for motion in motions]
+    centers = torch.stack([-torch.from_numpy(motion[:, :3].T @ motion[:, 3]) for motion in motions])
     offsets = centers - centers[0]
     anchor = int(torch.linalg.vector_norm(offsets, dim=-1).argmax())
     focal = model.cameras[camera_id].params[0]
-    blocks = _Blocks(found, [frame + 1 for frame in frames], poses)
+    blocks = _Blocks(found, [frame + 1 for frame in frames], motions)
     covariance = torch.zeros(len(frames), 7, 7, dtype=torch.float64)
     for index in range(1, len(frames)):
         covariance[index, :6, :6] = _anchored(blocks, jacobians, offsets, index, anchor)
@@ -43,10 +43,10 @@ def pose_covariance(
 class _Blocks:
     """Blocks [6, 6] of the covariance of COLMAP's perturbations; what is held has zeros."""
 
-    def __init__(self, found: Any, images: list[int], poses: list[np.ndarray]) -> None:
+    def __init__(self, found: Any, images: list[int], motions: list[np.ndarray]) -> None:
         self.found, self.images = found, images
-        relative = np.asarray(poses[1]) if len(poses) > 1 else np.zeros((3, 4))
-        first = np.asarray(poses[0])
+        relative = motions[1] if len(motions) > 1 else np.zeros((3, 4))
+        first = motions[0]
         baseline = relative[:, 3] - (relative[:, :3] @ first[:, :3].T) @ first[:, 3]
         self.held = 3 + int(np.abs(baseline).argmax())
 

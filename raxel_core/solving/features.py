@@ -59,7 +59,12 @@ def fitted_hw(hw: tuple[int, int], most: int) -> tuple[int, int]:
 
 
 def find_features(
-    pictures: Iterable[Picture], folder: Path, lens_for: Callable[[tuple[int, int]], Lens], *, most: int, done: Callable[[int], None]
+    pictures: Iterable[Picture],
+    folder: Path,
+    lens_for: Callable[[tuple[int, int]], Lens],
+    *,
+    most: int,
+    done: Callable[[int], None],
 ) -> FeatureTable:
     """Find features in every picture, at most `most` pixels wide and high, and keep them in a database in `folder`.
 
@@ -78,7 +83,9 @@ def find_features(
                 database = pycolmap.Database.open(table.path)
                 _write_camera(database, lens_for(fitted))
             if hw != source_hw:
-                raise ValueError(f"frames of one size are expected, frame {count - 1} has {hw} and the first {source_hw}")
+                raise ValueError(
+                    f"frames of one size are expected, frame {count - 1} has {hw} and the first {source_hw}"
+                )
             _write_image(database, table, found)
             done(count)
     if table is None:

@@ -31,7 +31,9 @@ def interpolated(estimate: Estimate) -> Estimate:
     at = torch.tensor(before)
     covariance, residual, points = estimate.covariance, estimate.residual_px, estimate.points
     if covariance is not None:
-        covariance = torch.where(new[:, None, None], torch.maximum(covariance[at], covariance[torch.tensor(after)]), covariance[at])
+        covariance = torch.where(
+            new[:, None, None], torch.maximum(covariance[at], covariance[torch.tensor(after)]), covariance[at]
+        )
     if residual is not None:
         residual = torch.where(new, torch.nan, residual[at])
     if points is not None:

@@ -29,7 +29,7 @@ _POLL_SECONDS = 0.1
 _SIGNIFICANT = 4.0
 _LEAST_FRAMES = 3
 _ADJUSTMENT_STEPS = 15
-_TRACKS = 3000
+_TRACKS = 4000
 
 
 class Mapped(NamedTuple):
@@ -114,11 +114,10 @@ def _options(lens: Lens, *, quick: bool) -> Any:
     options.mapper.random_seed = 0
     options.mapper.bundle_adjustment.refine_extra_params = False
     options.mapper.bundle_adjustment.refine_focal_length = not lens.known
-    options.mapper.keep_max_num_tracks = _TRACKS
+    options.mapper.skip_retriangulation = True
+    options.mapper.keep_max_num_tracks = _SEARCH_TRACKS if quick else _TRACKS
     if quick:
-        options.mapper.keep_max_num_tracks = _SEARCH_TRACKS
         options.mapper.ba_num_iterations = 2
-        options.mapper.skip_retriangulation = True
     return options
 
 
@@ -178,9 +177,7 @@ def _distortion_variance(model: Any, adjuster: Any) -> float:
     return math.inf if block is None or block.shape != (2, 2) else float(block[1, 1])
 
 
-def _mapped(
-    table: FeatureTable, model: Any, adjuster: Any, lens: Lens, others: tuple[tuple[int, ...], ...]
-) -> Mapped:
+def _mapped(table: FeatureTable, model: Any, adjuster: Any, lens: Lens, others: tuple[tuple[int, ...], ...]) -> Mapped:
     frames = _frames(model)
     images = [model.images[frame + 1] for frame in frames]
     cam_from_world = torch.from_numpy(np.stack([image.cam_from_world().matrix() for image in images]))

@@ -1,8 +1,8 @@
 """A camera that only turns: rotations and one focal length from correspondences, without a scene.
 
-A pixel x of frame i is seen in frame j at K R_j^T R_i K^-1 x, whatever is there: no depth comes in. All rotations and the
-focal length minimise the distances between where that is and where the correspondence has it, weighed down by Cauchy's
-function where they are large (people who move), by Gauss-Newton steps with Levenberg's damping.
+A pixel x of frame i is seen in frame j at K R_j^T R_i K^-1 x, whatever is there: no depth comes in. All rotations and
+the focal length minimise the distances between where that is and where the correspondence has it, weighed down by
+Cauchy's function where they are large (people who move), by Gauss-Newton steps with Levenberg's damping.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Turning(NamedTuple):
 
 
 class _Problem(NamedTuple):
-    """M correspondences between frames `i` and `j` [M], pixels relative to the principal point [M, 2], and the prior."""
+    """M correspondences of frames `i` and `j` [M], pixels relative to the principal point [M, 2], and the prior."""
 
     i: Tensor
     j: Tensor
@@ -99,11 +99,15 @@ def _problem(found: Sequence[Correspondences], frames: int, lens: Lens) -> _Prob
     """All correspondences in tensors, at most _PER_PAIR of a pair, evenly picked, with the lens's distortion out."""
     if not found:
         raise ValueError("the frames have nothing in common that could be told: no correspondence was confirmed")
-    picked = [np.linspace(0, len(pair.pixels_first) - 1, min(len(pair.pixels_first), _PER_PAIR)).astype(int) for pair in found]
+    picked = [
+        np.linspace(0, len(pair.pixels_first) - 1, min(len(pair.pixels_first), _PER_PAIR)).astype(int) for pair in found
+    ]
     counts = torch.tensor([len(places) for places in picked])
     principal_point = torch.tensor(lens.principal_point, dtype=torch.float64)
     pixels = [
-        lens.undistorted(torch.from_numpy(np.concatenate([side[places] for side, places in zip(sides, picked, strict=True)])))
+        lens.undistorted(
+            torch.from_numpy(np.concatenate([side[places] for side, places in zip(sides, picked, strict=True)]))
+        )
         - principal_point
         for sides in ([pair.pixels_first for pair in found], [pair.pixels_second for pair in found])
     ]
@@ -253,9 +257,7 @@ def _turning(problem: _Problem, state: _State, system: _System) -> Turning:
 def _covariances(full: Tensor, rotation: Tensor) -> Tensor:
     """[F, 4, 4] of (omega, log f) out of the covariance of (turns in the camera's frame, log f)."""
     frames = len(rotation)
-    places = torch.cat(
-        (torch.arange(3 * frames).reshape(frames, 3), torch.full((frames, 1), 3 * frames)), dim=-1
-    )
+    places = torch.cat((torch.arange(3 * frames).reshape(frames, 3), torch.full((frames, 1), 3 * frames)), dim=-1)
     covariance = full[places[:, :, None], places[:, None, :]]
     turn = torch.eye(4, dtype=full.dtype).repeat(frames, 1, 1)
     turn[:, :3, :3] = rotation

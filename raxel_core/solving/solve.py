@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -110,8 +110,8 @@ def solve_cameras(
             if unexplained < _MOST_UNEXPLAINED_PX:
                 return _turned(matched, clip, turning, unexplained)
             raise SolveError(
-                f"no camera path could be solved of {clip.name or 'the frames'}: they have too little in common, or too "
-                "much of the picture moves by itself; mask what moves, take frames that overlap more or give the lens"
+                f"no camera path could be solved of {clip.name or 'the frames'}: they have too little in common, or "
+                "too much of the picture moves by itself; mask what moves, take frames that overlap or give the lens"
             )
         return _moving(matched, clip, mapped, settings)
 
@@ -145,8 +145,8 @@ def _matched(
     found = read_correspondences(table)
     if not found:
         raise SolveError(
-            f"no two of the {len(table)} frames of {clip.name or 'the footage'} have enough in common to be told by; at "
-            "least 2 frames with texture that overlap are needed"
+            f"no two of the {len(table)} frames of {clip.name or 'the footage'} have enough in common to be told by; "
+            "at least 2 frames with texture that overlap are needed"
         )
     return _Matched(table, tuple(numbers), sizes[0], lens_for(table.hw), found)
 
@@ -154,7 +154,9 @@ def _matched(
 def _undistorted(pair: Correspondences, lens: Lens) -> Correspondences:
     if not lens.distorts:
         return pair
-    first, second = (lens.undistorted(torch.from_numpy(side)).numpy() for side in (pair.pixels_first, pair.pixels_second))
+    first, second = (
+        lens.undistorted(torch.from_numpy(side)).numpy() for side in (pair.pixels_first, pair.pixels_second)
+    )
     return pair._replace(pixels_first=first, pixels_second=second)
 
 
@@ -238,7 +240,9 @@ def _in_given_pixels(matched: _Matched, residual: Tensor) -> Tensor:
 
 def _other_model(matched: _Matched, frames: tuple[int, ...]) -> str:
     numbers = [matched.numbers[frame] for frame in frames]
-    return f"Frames {_ranges(numbers)} form a model of their own that nothing connects with this one; they were left out."
+    return (
+        f"Frames {_ranges(numbers)} form a model of their own that nothing connects with this one; they were left out."
+    )
 
 
 def _missing_note(estimate: Estimate) -> tuple[str, ...]:

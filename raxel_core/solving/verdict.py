@@ -20,10 +20,10 @@ def still_verdict(pixels: float, degrees: float) -> str:
 
 def turning_verdict(estimate: Estimate, pixels: float) -> str:
     """Of a camera that turned on the spot."""
-    degrees = math.degrees(float(estimate.trajectory.turn))
+    degrees = _shown(math.degrees(float(estimate.trajectory.turn)))
     return (
-        f"The camera did not move from its place: it turned by {_shown(degrees)} degrees in all, {_error_bars(estimate)}; "
-        f"no parallax above {_shown(pixels)} pixels was seen, so that no path was made up{_focal(estimate)}."
+        f"The camera did not move from its place: it turned by {degrees} degrees in all, {_error_bars(estimate)}; no "
+        f"parallax above {_shown(pixels)} pixels was seen, so that no path was made up{_focal(estimate)}."
     )
 
 
@@ -33,10 +33,10 @@ def moving_verdict(estimate: Estimate) -> str:
     frames, all_frames = len(estimate.footage.frames), len(estimate.footage.frames) + len(estimate.missing)
     own = frames - len(estimate.interpolated)
     count = f"all {own} frames" if own == all_frames else f"{own} of {all_frames} frames"
+    degrees, length = _shown(math.degrees(float(trajectory.turn))), _length(estimate, float(trajectory.path_length))
     return (
-        f"The camera moved: {count} have a camera of their own, it turned by "
-        f"{_shown(math.degrees(float(trajectory.turn)))} degrees and drove {_length(estimate, float(trajectory.path_length))} "
-        f"in all, {_error_bars(estimate)}{_focal(estimate)}."
+        f"The camera moved: {count} have a camera of their own, it turned by {degrees} degrees and drove {length} in "
+        f"all, {_error_bars(estimate)}{_focal(estimate)}."
     )
 
 

@@ -131,7 +131,9 @@ def all_clips(hw: tuple[int, int] = HW) -> tuple[RenderedClip, ...]:
 
     def handheld(center: tuple[float, float, float], amount: float) -> Callable:
         def motion(s: float) -> tuple[np.ndarray, np.ndarray]:
-            wobble = [math.sin(2 * math.pi * (rate * s + phase)) for rate, phase in ((3.1, 0.0), (2.3, 0.3), (4.2, 0.7))]
+            wobble = [
+                math.sin(2 * math.pi * (rate * s + phase)) for rate, phase in ((3.1, 0.0), (2.3, 0.3), (4.2, 0.7))
+            ]
             return np.array(center) * s + 0.02 * np.array(wobble), amount * degrees * np.array(wobble[::-1])
 
         return motion

@@ -1,0 +1,215 @@
+"""`pose VIDEO --method colmap`: the cameras of footage by structure from motion."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import options as shared
+from .console import progress_bar, say, show
+
+if TYPE_CHECKING:
+    from ..geometry.estimate import Estimate
+    from ..solving.features import Picture
+    from ..solving.lens import Lens
+    from ..solving.settings import Scale, SolveSettings
+    from ..solving.solve import Solved
+    from ..video_io import FrameStream
+
+METHOD = "colmap"
+_MASK_SUFFIX = ".png"
+
+
+def add_solving(parser: argparse.ArgumentParser) -> None:
+    """What can be said of footage before it is solved."""
+    group = parser.add_argument_group("with --method colmap (pip install pycolmap)")
+    lens = group.add_mutually_exclusive_group()
+    lens.add_argument("--fov-degrees", type=float, help="about how wide the lens sees, horizontally; refined")
+    lens.add_argument("--focal-mm", type=float, help="about its focal length on film 36 mm wide; refined")
+    lens.add_argument("--K", type=float, nargs=4, metavar=("FX", "FY", "CX", "CY"), help="the lens, known, in pixels")
+    group.add_argument(
+        "--distortion", type=float, nargs=4, metavar=("K1", "K2", "P1", "P2"), help="of the known lens, as OpenCV's"
+    )
+    group.add_argument(
+        "--matching", choices=("auto", "sequential", "exhaustive"), default="auto", help="what is compared (auto)"
+    )
+    group.add_argument(
+        "--masks",
+        type=Path,
+        metavar="FOLDER",
+        help="PNGs in the order of the frames, black where nothing counts; or one",
+    )
+    group.add_argument(
+        "--scale", choices=("near_depth", "arbitrary"), default="near_depth", help="the unit (near_depth)"
+    )
+    group.add_argument("--metres", type=float, help="instead: the distance between two cameras, in metres")
+    group.add_argument("--between", type=int, nargs=2, metavar="FRAME", help="those two (the first and the last)")
+    group.add_argument("--interpolate", action="store_true", help="give frames that can not be solved a camera between")
+    group.add_argument("--most-pixels", type=int, default=1600, help="width or height that frames are looked at (1600)")
+    group.add_argument(
+        "--undistort", type=Path, metavar="MP4", help="also write the frames with the distortion taken out"
+    )
+
+
+def run_solve(options: argparse.Namespace) -> None:
+    """Solve, write the path in the format that the name of --out asks for, print what was found."""
+    from ..camera_io import write_estimate
+    from .console import write_plot
+
+    out = options.out or options.video.with_suffix(".cameras.json")
+    _check_outputs(options, out)
+    solved = solve_video(options)
+    files = [str(path) for path in write_estimate(solved.estimate, out)]
+    if options.plot:
+        write_plot(options.plot, {"solve": solved.estimate.trajectory})
+    if options.undistort:
+        _write_undistorted(options, solved)
+    say(f"wrote {', '.join(files)}")
+    body = estimate_body(solved.estimate)
+    show({**body, "files": files}, "\n".join((solved.estimate.verdict, *solved.estimate.notes)), as_json=options.json)
+
+
+def solve_video(options: argparse.Namespace) -> Solved:
+    """The cameras of the options' video."""
+    from ..solving.colmap import load_pycolmap
+    from ..solving.solve import Clip, solve_cameras
+    from ..video_io import Selection, stream_video
+
+    load_pycolmap()
+    selection = Selection(options.frames, options.fps, options.start)
+    stream = stream_video(options.video, selection)
+    clip = Clip(options.video.name, options.start, stream.rate, stream.fps, stream.count or None)
+    settings = _settings(options, stream)
+    return solve_cameras(_pictures(stream, options.masks), clip, settings=settings, progress=progress_bar("solve"))
+
+
+def estimate_body(estimate: Estimate) -> dict[str, Any]:
+    """The figures of an estimate for machines: angles in degrees, lengths in its unit."""
+    import math
+
+    trajectory, residual = estimate.trajectory, estimate.residual_px
+    turn, centre = estimate.rotation_sigma, estimate.centre_sigma
+    return {
+        "verdict": estimate.verdict,
+        "estimator": estimate.estimator,
+        "motion": estimate.motion,
+        "frames": len(trajectory),
+        "missing": list(estimate.missing),
+        "interpolated": [estimate.footage.frames[index] for index in estimate.interpolated],
+        "fps": trajectory.fps,
+        "unit": trajectory.unit,
+        "turn_degrees": round(math.degrees(float(trajectory.turn)), 4),
+        "path_length": round(float(trajectory.path_length), 6),
+        "fov_degrees": [round(math.degrees(angle), 3) for angle in trajectory.camera.fov[0].tolist()],
+        "rotation_sigma_degrees": None if turn is None else round(math.degrees(float(turn.max())), 5),
+        "centre_sigma": None if centre is None else round(float(centre.max()), 7),
+        "focal_sigma": estimate.focal_sigma,
+        "residual_px": None if residual is None else round(float(residual.nanmean()), 4),
+        "points": 0 if estimate.points is None else len(estimate.points),
+        "notes": list(estimate.notes),
+    }
+
+
+def _check_outputs(options: argparse.Namespace, out: Path) -> None:
+    """Look before long work whether the results can be written."""
+    shared.check_output(out, out.suffix.lower(), inputs=[options.video]) if out.suffix else shared.check_output_folder(
+        out
+    )
+    for path, suffix in ((options.plot, ".png"), (options.undistort, ".mp4")):
+        if path:
+            shared.check_output(path, suffix, inputs=[options.video])
+
+
+def _settings(options: argparse.Namespace, stream: FrameStream) -> SolveSettings:
+    from ..solving.settings import SolveSettings
+
+    return SolveSettings(
+        lens=_lens(options, stream),
+        matching=options.matching,
+        most_pixels=options.most_pixels,
+        interpolate=options.interpolate,
+        scale=_scale(options),
+    )
+
+
+def _scale(options: argparse.Namespace) -> Scale:
+    from ..solving.settings import Scale
+
+    if options.metres is None:
+        if options.between:
+            raise ValueError("--between names the cameras of a distance: give it with --metres")
+        return Scale(options.scale)
+    return Scale("distance", options.metres, tuple(options.between) if options.between else None)
+
+
+def _lens(options: argparse.Namespace, stream: FrameStream) -> Lens | None:
+    """What the options say of the lens, for the video's own size."""
+    import math
+
+    from ..solving.lens import Lens, lens_of_fov
+    from ..video_io import video_hw
+
+    if options.distortion and not options.K:
+        raise ValueError("--distortion belongs to a known lens: give it with --K")
+    if options.fov_degrees is None and options.focal_mm is None and options.K is None:
+        return None
+    hw = video_hw(options.video)
+    if options.K is not None:
+        fx, fy, cx, cy = options.K
+        return Lens(hw, (fx, fy), (cx, cy), tuple(options.distortion or (0.0,) * 4), known=True)
+    if options.focal_mm is not None:
+        if not options.focal_mm > 0.0:
+            raise ValueError(f"a focal length is above 0 mm, got {options.focal_mm:g}")
+        return lens_of_fov(2.0 * math.atan(18.0 / options.focal_mm), hw)
+    return lens_of_fov(math.radians(options.fov_degrees), hw)
+
+
+def _pictures(stream: FrameStream, masks: Path | None) -> Iterator[Picture]:
+    """The frames, each with its mask."""
+    from ..solving.features import Picture
+
+    files = _mask_files(masks) if masks else []
+    for place, (number, rgb) in enumerate(stream.frames):
+        if len(files) > 1 and place >= len(files):
+            raise ValueError(f"{masks} holds {len(files)} masks, and there are more frames than that")
+        mask = None if not files else _read_mask(files[0 if len(files) == 1 else place])
+        yield Picture(rgb.numpy(), mask, number)
+
+
+def _mask_files(masks: Path) -> list[Path]:
+    from ..camera_io.frame_names import in_order
+
+    if masks.is_file():
+        return [masks]
+    files = [path for path in masks.iterdir() if path.suffix.lower() == _MASK_SUFFIX]
+    if not files:
+        raise ValueError(f"{masks} holds no PNG to take as a mask")
+    order, _ = in_order([path.name for path in files])
+    return [files[index] for index in order]
+
+
+def _read_mask(path: Path) -> Any:
+    """bool [H, W]: True where the frame may be looked at."""
+    from ..video_io import read_image
+
+    return (read_image(path)[0].mean(dim=0) > 0.0).numpy()
+
+
+def _write_undistorted(options: argparse.Namespace, solved: Solved) -> None:
+    """The frames that have a camera, as the path's pinhole sees them."""
+    import torch
+
+    from ..solving.lens import undistort
+    from ..video_io import Selection, stream_video, write_video
+
+    stream = stream_video(options.video, Selection(options.frames, options.fps, options.start))
+    wanted = set(solved.estimate.footage.frames)
+    frames = [
+        undistort(rgb.permute(2, 0, 1).float() / 127.5 - 1.0, solved.lens)
+        for number, rgb in stream.frames
+        if number in wanted
+    ]
+    write_video(options.undistort, torch.stack(frames, dim=1), fps=stream.fps)
+    say(f"wrote {options.undistort}")

@@ -1,0 +1,200 @@
+"""Solving without COLMAP's long work: which frames are compared, lenses, a turning camera, gaps, scale, words."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from raxel_core.geometry import se3
+from raxel_core.geometry.camera import Camera, K_from_fov
+from raxel_core.geometry.estimate import Estimate, Footage
+from raxel_core.geometry.sparse_points import SparsePoints
+from raxel_core.geometry.trajectory import Trajectory
+from raxel_core.solving.gaps import interpolated
+from raxel_core.solving.lens import Lens, assumed_lens, lens_of_fov, undistort
+from raxel_core.solving.matching import Correspondences, frame_pairs
+from raxel_core.solving.motion import STILL_PX, TURNING_PX, displacement_px, parallax_px
+from raxel_core.solving.rotation import fit_turning
+from raxel_core.solving.scale import near_depth, scaled
+from raxel_core.solving.settings import Scale
+
+HW = (270, 480)
+
+
+def turned(frames, degrees, *, fov=60.0, drive=0.0, noise=0.2, outliers=0.0, seed=0):
+    """Correspondences of a camera that pans by `degrees` and trucks by `drive` before points 3 to 9 away."""
+    random = np.random.default_rng(seed)
+    K = K_from_fov(torch.tensor(math.radians(fov), dtype=torch.float64), HW).numpy()
+    share = torch.linspace(0, 1, frames, dtype=torch.float64)
+    turn = se3.so3_exp(torch.stack((0.2 * share, share, 0.1 * share), -1) * math.radians(degrees))
+    center = torch.stack((drive * share, 0 * share, 0 * share), -1)
+    world = random.uniform(-1, 1, (900, 3)) * (8, 4, 3) + (0, 0, 6)
+
+    def seen(frame):
+        local = (world - center[frame].numpy()) @ turn[frame].numpy()
+        pixel = local @ K.T
+        return pixel[:, :2] / pixel[:, 2:], local[:, 2]
+
+    found = []
+    for i, j in frame_pairs(frames, "sequential"):
+        (a, za), (b, zb) = seen(i), seen(j)
+        inside = (za > 0.5) & (zb > 0.5)
+        for pixels in (a, b):
+            inside &= (pixels > 0).all(-1) & (pixels < (HW[1], HW[0])).all(-1)
+        if inside.sum() < 20:
+            continue
+        second = b[inside] + random.normal(0, noise, (inside.sum(), 2))
+        moved = random.random(inside.sum()) < outliers
+        second[moved] += random.uniform(-40, 40, (moved.sum(), 2))
+        found.append(Correspondences(i, j, a[inside], second))
+    return found, turn, float(K[0, 0])
+
+
+def nothing():
+    return None
+
+
+def test_sequential_pairs_reach_far_with_few_comparisons_and_exhaustive_ones_are_all():
+    pairs = frame_pairs(1000)
+    assert {(0, 1), (0, 512), (437, 438), (0, 999)} <= set(pairs)
+    assert all(i < j for i, j in pairs) and len(pairs) == len(set(pairs)) < 10 * 1000
+    assert len(frame_pairs(20)) == 190 == len(frame_pairs(20, "exhaustive"))
+    with pytest.raises(ValueError, match="one of auto, sequential, exhaustive, got 'loop'"):
+        frame_pairs(5, "loop")
+
+
+@pytest.mark.parametrize(("fov", "outliers"), [(60.0, 0.0), (35.0, 0.2), (85.0, 0.2)])
+def test_a_turning_camera_and_its_focal_length_are_found_from_an_unknown_lens(fov, outliers):
+    found, turn, focal = turned(20, 40.0, fov=fov, outliers=outliers)
+    fitted = fit_turning(found, 20, assumed_lens(HW), done=nothing)
+    assert float(se3.geodesic(fitted.rotation, turn).max().rad2deg()) < 0.1
+    assert fitted.focal == pytest.approx(focal, rel=0.005)
+    assert parallax_px(found, fitted, (240.0, 135.0)) < TURNING_PX or outliers
+
+
+def test_a_known_focal_length_is_kept():
+    found, turn, focal = turned(12, 10.0)
+    lens = Lens(HW, (1.05 * focal,) * 2, (240.0, 135.0), known=True)
+    fitted = fit_turning(found, 12, lens, done=nothing)
+    assert fitted.focal == pytest.approx(1.05 * focal, rel=1e-12)
+    assert float(fitted.covariance[:, 3].abs().max()) == 0.0
+
+
+def test_the_error_bars_of_a_turn_are_as_wide_as_its_errors():
+    """24 draws of the noise: the root mean square error of the last frame against the mean of its stated sigma."""
+    errors, sigmas = [], []
+    for seed in range(24):
+        found, turn, focal = turned(8, 30.0, noise=0.4, seed=seed)
+        lens = Lens(HW, (focal, focal), (240.0, 135.0), known=True)
+        fitted = fit_turning(found, 8, lens, done=nothing)
+        errors.append(float(se3.geodesic(fitted.rotation[-1], turn[-1])))
+        sigmas.append(float(fitted.covariance[-1, :3, :3].diagonal().sum().sqrt()))
+    ratio = math.sqrt(np.mean(np.square(errors))) / np.mean(sigmas)
+    assert 0.6 < ratio < 1.7
+
+
+def test_still_turning_and_moving_cameras_are_told_apart():
+    still, *_ = turned(10, 0.0, noise=0.1)
+    assert displacement_px(still) < STILL_PX
+    turning, *_ = turned(10, 20.0)
+    moving, *_ = turned(10, 20.0, drive=0.3)
+    assert displacement_px(turning) > STILL_PX
+    left = [
+        parallax_px(f, fit_turning(f, 10, assumed_lens(HW), done=nothing), (240.0, 135.0)) for f in (turning, moving)
+    ]
+    assert left[0] < TURNING_PX < 2 * TURNING_PX < left[1]
+
+
+def test_nothing_in_common_is_said():
+    with pytest.raises(ValueError, match="nothing in common"):
+        fit_turning([], 3, assumed_lens(HW), done=nothing)
+
+
+def test_distortion_is_opencvs_and_is_undone():
+    lens = Lens(HW, (400.0, 410.0), (238.0, 136.0), (-0.2, 0.05, 0.002, -0.001), known=True)
+    points = np.random.default_rng(0).uniform(-0.4, 0.4, (50, 2))
+    distortion = np.array(lens.distortion)
+    expected, _ = cv2.projectPoints(np.c_[points, np.ones(50)], np.zeros(3), np.zeros(3), lens.K().numpy(), distortion)
+    pinhole = torch.from_numpy(points) * torch.tensor(lens.focal) + torch.tensor(lens.principal_point)
+    seen = lens.distorted(torch.from_numpy(points)) * torch.tensor(lens.focal) + torch.tensor(lens.principal_point)
+    np.testing.assert_allclose(seen.numpy(), expected[:, 0], atol=1e-9)
+    torch.testing.assert_close(lens.undistorted(seen), pinhole, atol=1e-6, rtol=0, check_dtype=False)
+
+
+def test_a_picture_is_undistorted_as_opencv_does():
+    lens = Lens((60, 80), (70.0, 70.0), (40.0, 30.0), (-0.25, 0.05, 0.0, 0.0), known=True)
+    picture = cv2.GaussianBlur(np.random.default_rng(1).random((60, 80, 3)).astype(np.float32), (0, 0), 2)
+    # OpenCV counts pixels from the middle of the first one.
+    K = lens.K().numpy() - np.array([[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]])
+    expected = cv2.undistort(picture, K, np.array(lens.distortion))
+    found = undistort(torch.from_numpy(picture).permute(2, 0, 1), lens)
+    inner = (slice(None), slice(3, -3), slice(3, -3))
+    torch.testing.assert_close(found[inner], torch.from_numpy(expected).permute(2, 0, 1)[inner], atol=0.02, rtol=0)
+    with pytest.raises(ValueError, match="pictures of"):
+        undistort(torch.zeros(3, 10, 10), lens)
+
+
+def test_lenses_that_are_none_are_refused():
+    for fault in ({"focal": (0.0, 1.0)}, {"principal_point": (-1.0, 5.0)}, {"distortion": (math.nan, 0, 0, 0)}):
+        with pytest.raises(ValueError):
+            Lens(**({"hw": HW, "focal": (1.0, 1.0), "principal_point": (5.0, 5.0)} | fault))
+    with pytest.raises(ValueError, match="between 0 and 180 degrees, got 200"):
+        lens_of_fov(math.radians(200), HW)
+
+
+def estimate(frames=(0, 1, 2, 5, 6), missing=(3, 4, 7)):
+    center = torch.tensor([[0.4 * n, 0.0, 0.0] for n in frames], dtype=torch.float64)
+    motions = se3.from_rotation_translation(torch.eye(3, dtype=torch.float64).expand(len(frames), 3, 3), center)
+    trajectory = Trajectory(Camera(motions, K_from_fov(1.0, HW).double(), HW), unit="arbitrary")
+    position = torch.tensor([[0.0, 0.0, z] for z in (2.0, 4.0, 6.0, 8.0, 10.0)], dtype=torch.float64)
+    seen_by = torch.tensor([0, 0, 0, 0, 4])
+    points = SparsePoints(
+        position, torch.zeros(5, 3, dtype=torch.uint8), torch.zeros(5), torch.arange(5), seen_by, torch.zeros(5, 2)
+    )
+    covariance = torch.eye(7, dtype=torch.float64).repeat(len(frames), 1, 1) * 1e-4
+    return Estimate(
+        trajectory, "colmap", Footage("clip.mp4", 0.0, 24.0, frames), "moving", "", covariance,
+        torch.ones(len(frames)), missing=missing, points=points,
+    )  # fmt: skip
+
+
+def test_a_gap_is_filled_on_the_screw_and_marked_and_an_end_is_not():
+    filled = interpolated(estimate())
+    assert filled.footage.frames == (0, 1, 2, 3, 4, 5, 6) and filled.missing == (7,)
+    assert filled.interpolated == (3, 4)
+    expected = torch.tensor([0.4 * n for n in range(7)], dtype=torch.float64)
+    torch.testing.assert_close(filled.trajectory.camera.center[:, 0], expected)
+    assert filled.residual_px.isnan().tolist() == [False, False, False, True, True, False, False]
+    assert filled.points.seen_by.tolist() == [0, 0, 0, 0, 6]
+    whole = estimate(frames=(0, 1, 2), missing=())
+    assert interpolated(whole) is whole
+
+
+def test_the_near_depth_is_the_quarter_of_what_the_first_camera_sees():
+    """Of 2, 4, 6, 8, which the first camera saw, the 25th percentile is 3.5; 10 was seen by another."""
+    assert near_depth(estimate()) == pytest.approx(3.5)
+    found = scaled(estimate(), Scale())
+    assert found.trajectory.unit == "near_depth"
+    assert float(found.trajectory.camera.center[-1, 0]) == pytest.approx(2.4 / 3.5)
+    assert float(found.points.position[0, 2]) == pytest.approx(2.0 / 3.5)
+    assert float(found.covariance[0, 3, 3]) == pytest.approx(1e-4 / 3.5**2)
+    assert float(found.covariance[0, 0, 0]) == pytest.approx(1e-4)
+
+
+def test_a_distance_in_metres_scales_the_path():
+    found = scaled(estimate(), Scale("distance", 7.0, (1, 6)))
+    assert found.trajectory.unit == "metre"
+    center = found.trajectory.camera.center
+    assert float((center[4] - center[1]).norm()) == pytest.approx(7.0)
+    with pytest.raises(ValueError, match="3 has no camera"):
+        scaled(estimate(), Scale("distance", 1.0, (0, 3)))
+    with pytest.raises(ValueError, match="above 0 metres"):
+        Scale("distance", -1.0)
+
+
+def test_an_arbitrary_scale_puts_the_farthest_camera_at_one():
+    assert float(scaled(estimate(), Scale("arbitrary")).trajectory.camera.center[-1].norm()) == pytest.approx(1.0)
