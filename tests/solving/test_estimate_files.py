@@ -1,0 +1,132 @@
+"""An estimate as a file: camera path v1 keeps all of it, plain readers pass it over, COLMAP reads the points."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+import torch
+
+from raxel_core.camera_io import read_cameras, write_cameras, write_estimate
+from raxel_core.geometry import se3
+from raxel_core.geometry.camera import Camera, K_from_fov
+from raxel_core.geometry.estimate import Estimate, Footage
+from raxel_core.geometry.sparse_points import SparsePoints
+from raxel_core.geometry.trajectory import Trajectory
+from raxel_core.paths.camera_path import path_from_json
+from raxel_core.paths.estimate_path import estimate_from_json, estimate_to_json
+
+HW = (270, 480)
+FRAMES = (3, 4, 9)
+
+
+def estimate(points=40):
+    random = torch.Generator().manual_seed(0)
+    twist = 0.1 * torch.randn(3, 6, generator=random, dtype=torch.float64)
+    camera = Camera(se3.exp(twist), K_from_fov(torch.tensor(1.0, dtype=torch.float64), HW), HW)
+    root = torch.randn(3, 7, 7, generator=random, dtype=torch.float64) * 0.01
+    position = torch.rand(points, 3, generator=random, dtype=torch.float64) + torch.tensor([-0.5, -0.5, 3.0])
+    local = (camera.cam_from_world[:, None] @ torch.cat((position, torch.ones(points, 1)), -1)[..., None])[..., :3, 0]
+    pixel = local[..., :2] / local[..., 2:] * camera.focal[:, None] + camera.principal_point[:, None]
+    seen_by, seen = (part.flatten() for part in torch.meshgrid(torch.arange(3), torch.arange(points), indexing="ij"))
+    colour = torch.randint(0, 256, (points, 3), generator=random, dtype=torch.uint8)
+    cloud = SparsePoints(position, colour, torch.full((points,), 0.25), seen, seen_by, pixel.reshape(-1, 2))
+    return Estimate(
+        Trajectory(camera, fps=12.5, unit="metre", name="shot"),
+        "colmap",
+        Footage("shot.mp4", 1.5, 25.0, FRAMES),
+        "moving",
+        "The camera moved.",
+        covariance=root @ root.mT,
+        residual_px=torch.tensor([0.5, math.nan, 0.75], dtype=torch.float64),
+        interpolated=(1,),
+        missing=(5, 6),
+        points=cloud,
+        notes=("Frames 5 to 6 could not be solved and have no camera.",),
+    )
+
+
+def test_all_but_the_points_comes_back_from_camera_path_v1():
+    given = estimate()
+    found = estimate_from_json(estimate_to_json(given), dtype=torch.float64)
+    assert found is not None and found.points is None
+    for name in ("estimator", "footage", "motion", "verdict", "interpolated", "missing", "notes"):
+        assert getattr(found, name) == getattr(given, name)
+    torch.testing.assert_close(found.covariance, given.covariance, atol=0, rtol=0)
+    torch.testing.assert_close(found.residual_px, given.residual_px, equal_nan=True, atol=0, rtol=0)
+    torch.testing.assert_close(found.trajectory.camera.world_from_cam, given.trajectory.camera.world_from_cam)
+
+
+def test_a_plain_reader_takes_the_path_and_a_plain_path_is_no_estimate():
+    given = estimate()
+    path = path_from_json(estimate_to_json(given), dtype=torch.float64)
+    torch.testing.assert_close(path.camera.K, given.trajectory.camera.K)
+    values = json.loads(estimate_to_json(given))
+    del values["estimate"]
+    assert estimate_from_json(json.dumps(values)) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"motion": "flying"}, "one of still, rotation, moving, got 'flying'"),
+        ({"source_frames": [3, 4]}, "a path of 3 cameras lies over as many frames, got 2"),
+        ({"source_frames": [4, 3, 9]}, "rise from 0 on"),
+        ({"rate": 0}, "a rate above 0"),
+        ({"covariance": [[0.0] * 28] * 2}, "one covariance for each of the 3 frames"),
+        ({"covariance": [[0.0] * 27] * 3}, "a list of 28 numbers, got 27"),
+        ({"residual_px": ["a", 1, 2]}, "no finite number"),
+        ({"verdict": 3}, "text as its verdict"),
+        ({"confidence": 1.0}, "unknown confidence"),
+    ],
+)
+def test_a_wrong_estimate_is_one_sentence(change, told):
+    values = json.loads(estimate_to_json(estimate()))
+    values["estimate"] |= change
+    with pytest.raises(ValueError, match=told):
+        estimate_from_json(json.dumps(values))
+
+
+def test_a_reader_tells_the_verdict(tmp_path):
+    write_estimate(estimate(), tmp_path / "shot.json")
+    reading = read_cameras(tmp_path / "shot.json")
+    assert "Estimated by colmap from shot.mp4: The camera moved." in reading.text
+
+
+@pytest.mark.parametrize("format", ["colmap", "colmap_binary"])
+def test_colmap_itself_reads_cameras_points_and_tracks(tmp_path, format):
+    pycolmap = pytest.importorskip("pycolmap")
+    given = estimate()
+    write_estimate(given, tmp_path / "model", format=format)
+    model = pycolmap.Reconstruction(tmp_path / "model")
+    assert [model.images[n].name for n in (1, 2, 3)] == [f"frame_{n:05d}.png" for n in FRAMES]
+    assert model.num_points3D() == 40 and model.compute_num_observations() == 120
+    point = model.points3D[7]
+    assert point.xyz == pytest.approx(given.points.position[6].numpy())
+    assert point.color.tolist() == given.points.colour[6].tolist()
+    for number in (1, 2, 3):
+        image = model.images[number]
+        seen = image.points2D[10]
+        local = image.cam_from_world() * model.points3D[seen.point3D_id].xyz
+        expected = model.cameras[image.camera_id].img_from_cam(local)
+        assert expected == pytest.approx(seen.xy, abs=1e-6)
+    model.update_point_3d_errors()
+    assert model.compute_mean_reprojection_error() < 1e-6
+    assert len(read_cameras(tmp_path / "model").trajectory) == 3
+
+
+def test_other_formats_take_the_path_alone(tmp_path):
+    given = estimate()
+    write_estimate(given, tmp_path / "a.tum")
+    write_cameras(given.trajectory, tmp_path / "b.tum")
+    assert (tmp_path / "a.tum").read_bytes() == (tmp_path / "b.tum").read_bytes()
+
+
+def test_error_bars_scale_with_the_world_and_angles_do_not():
+    given = estimate()
+    found = given.scaled(4.0, unit="near_depth")
+    torch.testing.assert_close(found.centre_sigma, 4.0 * given.centre_sigma)
+    torch.testing.assert_close(found.rotation_sigma, given.rotation_sigma)
+    torch.testing.assert_close(found.points.position, 4.0 * given.points.position)
+    assert found.focal_sigma == given.focal_sigma and found.trajectory.unit == "near_depth"
