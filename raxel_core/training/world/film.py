@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ...geometry import se3
 from .draws import Draws
 
 
@@ -33,7 +34,7 @@ def draw_film(draws: Draws) -> Film:
         drift=0.12 * draws.signed() * draws.chance(of=0.4),
         balance=1 + 0.07 * draws.signed(3),
         saturation=draws.uniform(low=0.65, high=1.2),
-        contrast=draws.uniform(low=0.85, high=1.25),
+        contrast=draws.uniform(low=0.95, high=1.45),
         vignette=draws.uniform(low=0.0, high=0.35) * draws.chance(of=0.7),
         noise=draws.spread(low=0.002, high=0.025),
         shutter=draws.uniform(low=0.02, high=0.3),
@@ -50,7 +51,7 @@ def develop(light: Tensor, film: Film) -> Tensor:
         return value.reshape(b, -1, 1, 1, 1)
 
     luminance = (light * light.new_tensor([0.25, 0.6, 0.15])[:, None, None, None]).sum(1)
-    meter = torch.log(luminance + 1e-3).mean((1, 2, 3)).exp()
+    meter = (torch.log(luminance + 1e-3).mean((1, 2, 3)).exp() * luminance.mean((1, 2, 3))).sqrt()
     drift = torch.exp(film.drift[:, None] * torch.linspace(-0.5, 0.5, frames, device=light.device))
     exposed = light * of(film.balance) * of(0.32 * film.gain / meter) * drift[:, None, :, None, None]
     exposed = exposed * _vignette(film.vignette, h, w)[:, None, None]
@@ -59,7 +60,7 @@ def develop(light: Tensor, film: Film) -> Tensor:
     tone = exposed * (1 + exposed / 9) / (1 + exposed)  # Reinhard's curve, white at 3
     stored = (tone * 1.28).clamp(0, 1) ** (of(film.contrast) / 2.2)
     noise = _grain(film.grain, exposed.shape, light.device) * of(film.noise)
-    return _sharpened(stored + noise * (0.4 + 0.6 * (1 - stored)), film.sharpen).clamp(0, 1)
+    return (stored + noise * (0.4 + 0.6 * (1 - stored))).clamp(0, 1)
 
 
 def _vignette(amount: Tensor, h: int, w: int) -> Tensor:
@@ -91,10 +92,44 @@ def gathered(centres: Tensor, corners: Tensor) -> Tensor:
     return 0.5 * centres + 0.125 * (both + left)
 
 
-def _sharpened(frames: Tensor, amount: Tensor) -> Tensor:
-    """Frames [B, 3, F, h, w] with their local contrast raised (or lowered) by `amount` [B]."""
+def screen_motion(depth: Tensor, world_from_cam: Tensor, K: Tensor) -> Tensor:
+    """How far each pixel moves to the next frame (the last as the one before it), pixels: [B, F, h, w, 2].
+
+    From depth [B, F, h, w], poses [B, F, 4, 4] and K [B, F, 3, 3]; at most as far as the picture is wide.
+    """
+    h, w = depth.shape[2:]
+    y, x = torch.meshgrid(*(torch.arange(n, device=K.device) + 0.5 for n in (h, w)), indexing="ij")
+    k = [K[..., i, j, None, None] for i, j in ((0, 0), (0, 2), (1, 1), (1, 2))]
+    point = [(x - k[1]) / k[0] * depth, (y - k[3]) / k[2] * depth, depth]
+    after = torch.cat([torch.arange(1, K.shape[1]), torch.tensor([max(K.shape[1] - 2, 0)])])
+    motion = se3.inverse(world_from_cam[:, after]) @ world_from_cam
+    m = [[motion[..., i, j, None, None] for j in range(4)] for i in range(3)]
+    there = [m[i][0] * point[0] + m[i][1] * point[1] + m[i][2] * point[2] + m[i][3] for i in range(3)]
+    z = there[2].clamp_min(0.02)
+    k = [part[:, after] for part in k]
+    moved = torch.stack([there[0] / z * k[0] + k[1] - x, there[1] / z * k[2] + k[3] - y], -1)
+    return moved.clamp(-w, w)
+
+
+def blurred(light: Tensor, motion: Tensor, shutter: Tensor) -> Tensor:
+    """Radiance [B, 3, F, h, w] as a shutter sees it that is open for a share `shutter` [B] of the time between frames
+    about each frame's own: half from the frame, a quarter from where each pixel is a third of that before and after."""
+    b, c, frames, h, w = light.shape
+    pictures = light.transpose(1, 2).reshape(b * frames, c, h, w)
+    y, x = torch.meshgrid(*((torch.arange(n, device=light.device) + 0.5) / n * 2 - 1 for n in (h, w)), indexing="ij")
+    way = (motion * shutter[:, None, None, None, None] / 3).flatten(0, 1) * light.new_tensor([2 / w, 2 / h])
+    here, total = torch.stack([x, y], -1), 0.5 * pictures
+    for sign in (-1.0, 1.0):
+        total = total + 0.25 * torch.nn.functional.grid_sample(
+            pictures, here + sign * way, padding_mode="border", align_corners=False
+        )
+    return total.reshape(b, frames, c, h, w).transpose(1, 2)
+
+
+def sharpened(frames: Tensor, amount: Tensor) -> Tensor:
+    """Frames [B, 3, F, h, w] with their local contrast raised (or lowered) by `amount` [B], in [0, 1]."""
     b, c, f, h, w = frames.shape
     padded = torch.nn.functional.pad(frames.reshape(b * c, f, h, w), (1, 1, 1, 1), mode="replicate")
     cross = padded[..., 1:-1, :-2] + padded[..., 1:-1, 2:] + padded[..., :-2, 1:-1] + padded[..., 2:, 1:-1]
     blurred = (0.5 * frames.reshape(b * c, f, h, w) + 0.125 * cross).reshape(frames.shape)
-    return frames + amount[:, None, None, None, None] * (frames - blurred)
+    return (frames + amount[:, None, None, None, None] * (frames - blurred)).clamp(0, 1)

@@ -1,4 +1,4 @@
-"""The three parts of a clip's making that take the time, as they are or compiled."""
+"""The two parts of a clip's making that take most of its time, as they are or compiled."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .film import develop
 from .shading import shade
 from .tracer import meet
 
@@ -19,10 +18,9 @@ class Kernels(NamedTuple):
 
     meet: Callable[..., tuple[Tensor, Tensor]]
     shade: Callable[..., Tensor]
-    develop: Callable[..., Tensor]
 
 
-PLAIN = Kernels(meet, shade, develop)
+PLAIN = Kernels(meet, shade)
 
 
 @functools.cache

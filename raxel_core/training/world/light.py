@@ -13,6 +13,8 @@ from .materials import MaterialBank
 from .tracer import Views
 
 SHADOW_SIZE = 96  # pixels of the lamp's own view
+ABOVE_SIZE = 48  # and of the view from above
+ABOVE_HEIGHT = 25.0  # metres from which the open ground is looked down on
 SUN_DISTANCE = 90.0
 
 
@@ -20,6 +22,7 @@ class Light(NamedTuple):
     """Of B places. Radiances are relative: the film settles the exposure."""
 
     view: Views  # what the lamp sees: one view a place
+    overhead: Views  # and the sky or the ceiling
     colour: Tensor  # [B, 3]
     lamp: Tensor  # [B] 1 for a lamp, whose light falls off, 0 for the sun
     above: Tensor  # [B, 3] light from above where no lamp shines
@@ -49,7 +52,7 @@ def draw_light(draws: Draws, ground: Tensor, ceiling: Tensor, materials: Materia
     zenith = torch.lerp(grey, blue, clear[:, None]) * draws.uniform(1, low=0.7, high=1.2)
     pale = torch.lerp(torch.tensor([0.80, 0.88, 1.0]), torch.tensor([1.0, 0.72, 0.50]), 0.8 * warm)
     horizon = torch.lerp(torch.tensor([0.9, 0.92, 0.95]), pale, clear[:, None]) * draws.uniform(1, low=0.9, high=1.4)
-    inside = torch.where(roofed, draws.uniform(low=0.12, high=0.6), torch.ones(()))[:, None]
+    inside = torch.where(roofed, draws.spread(low=0.08, high=0.5), torch.ones(()))[:, None]
     above = (
         torch.lerp(zenith, torch.ones(3), torch.where(roofed, 0.7, 0.3)[:, None])
         * inside
@@ -59,9 +62,9 @@ def draw_light(draws: Draws, ground: Tensor, ceiling: Tensor, materials: Materia
     clouds = materials.materials["cloud"]
     view = _view(draws, ground, ceiling, by_lamp, elevation)
     return Light(
-        view, colour, by_lamp.float(), above, below, zenith, horizon,
+        view, _overhead(ground, ceiling), colour, by_lamp.float(), above, below, zenith, horizon,
         (clouds.start + draws.whole(below=len(clouds))).float(),
-        draws.chance(of=0.8) * draws.uniform(low=0.3, high=1.0), draws.uniform(6), draws.spread(low=0.0008, high=0.02),
+        draws.chance(of=0.8) * draws.uniform(low=0.3, high=1.0), draws.uniform(6), draws.spread(low=0.0008, high=0.02) * torch.where(roofed, 0.06, 1.0),
         _patches(draws),
     )  # fmt: skip
 
@@ -81,10 +84,25 @@ def _view(draws: Draws, ground: Tensor, ceiling: Tensor, by_lamp: Tensor, elevat
     center = torch.where(by_lamp[:, None], hung, target - SUN_DISTANCE * z)
     half = SHADOW_SIZE / 2
     focal = torch.where(by_lamp, half / math.tan(math.radians(68)), half * SUN_DISTANCE / reach)
-    K = torch.zeros(len(ground), 3, 3)
+    return Views(rotation[:, None], center[:, None], _intrinsics(focal, half)[:, None])
+
+
+def _overhead(ground: Tensor, ceiling: Tensor) -> Views:
+    """The view straight down from high up, or from under the ceiling."""
+    half, roofed = ABOVE_SIZE / 2, ceiling > 0
+    rotation = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]]).expand(len(ground), 3, 3)
+    up = torch.where(roofed, ceiling - 0.06, ABOVE_HEIGHT)
+    center = torch.stack([torch.zeros_like(up), ground - up, torch.where(roofed, 1.5, 5.0)], -1)
+    focal = torch.where(roofed, half / math.tan(math.radians(66)), half * ABOVE_HEIGHT / 9.0)
+    return Views(rotation[:, None], center[:, None], _intrinsics(focal, half)[:, None])
+
+
+def _intrinsics(focal: Tensor, half: float) -> Tensor:
+    """K [B, 3, 3] of square pictures of `half` pixels from the middle to the side."""
+    K = torch.zeros(len(focal), 3, 3)
     K[:, 0, 0] = K[:, 1, 1] = focal
     K[:, :2, 2], K[:, 2, 2] = half, 1.0
-    return Views(rotation[:, None], center[:, None], K[:, None])
+    return K
 
 
 def _patches(draws: Draws) -> Tensor:

@@ -9,26 +9,28 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from ...geometry.camera import Camera, K_from_fov
 from ..synthetic import NEAR_QUANTILE, SyntheticBatch, split_of
 from .draws import Draws
-from .film import Film, draw_film, gathered
+from .film import Film, blurred, develop, draw_film, gathered, screen_motion, sharpened
 from .kernels import PLAIN, Kernels, compiled
-from .light import SHADOW_SIZE, Light, draw_light
+from .light import ABOVE_SIZE, SHADOW_SIZE, Light, draw_light
 from .materials import MaterialBank, material_bank
 from .motion import MOTIONS, SHARES, Motion, draw_fov, draw_motion, is_clear, place_path, shortened
 from .objects import object_bank
 from .places import PLACES
 from .setting import Kit, Place
 from .shading import Shadows, rays_of, scene_tables
-from .solids import Solids, distances, without
+from .solids import Solids, compact, distances, without
 from .surfaces import Finish
 from .tracer import TILE, Views, picture, trace
 
 TEXTURES = {"train": 28, "validation": 8, "test": 8}  # of each material
 OBJECTS = {"train": 40, "validation": 10, "test": 10}  # of each kind
 BANK_SEEDS = {"train": 1, "validation": 2, "test": 3}
+AT_ONCE = 8  # clips traced together
 SAMPLES = torch.tensor([[0.0, 0.0], [0.5, 0.5]])  # of a pixel, from its centre
 
 
@@ -81,14 +83,11 @@ def render_world(
     """
     if hw[0] % TILE or hw[1] % TILE:
         raise ValueError(f"scenes of the world need sides that are multiples of {TILE}, got {hw}")
-    bank = _banks(split_of(seeds))
-    shot = _moved(_shot(seeds, bank, frames, hw, config), device)
-    kernels = compiled() if fast else PLAIN
-    light, depth = _expose(shot, bank.materials.texels.to(device), hw, kernels)
-    near = torch.quantile(depth.flatten(2), NEAR_QUANTILE, dim=2)
-    return SyntheticBatch(
-        kernels.develop(light, shot.film) * 2 - 1, Camera(shot.world_from_cam, shot.K, hw), depth, near
-    )
+    bank, kernels = _banks(split_of(seeds)), compiled() if fast else PLAIN
+    texels, shot = bank.materials.texels.to(device), _moved(_shot(seeds, bank, frames, hw, config), device)
+    parts = [_filmed(_some(shot, slice(i, i + AT_ONCE)), texels, hw, kernels) for i in range(0, len(seeds), AT_ONCE)]
+    video, depth = (torch.cat(part) for part in zip(*parts, strict=True))
+    return SyntheticBatch(video, Camera(shot.world_from_cam, shot.K, hw), depth, _near_depth(depth))
 
 
 @functools.cache
@@ -139,20 +138,49 @@ def _clear(place: Place, motion: Motion, focus: Tensor) -> tuple[Place, Tensor]:
 
 def _moved(value: _Shot, device: torch.device | str) -> _Shot:
     """The same on a device, whatever it is nested of."""
-    return torch.utils._pytree.tree_map(lambda part: part.to(device), value)
+    return tree_map(lambda part: part.to(device), value)
+
+
+def _some(value: _Shot, clips: slice) -> _Shot:
+    """Some of the clips, in tables no longer than they need."""
+    some = tree_map(lambda part: part[clips].clone(), value)
+    return some._replace(place=some.place._replace(solids=compact(some.place.solids)))
+
+
+def _near_depth(depth: Tensor) -> Tensor:
+    """The NEAR_QUANTILE of depths [B, F, h, w] as `torch.quantile` has it, [B, F], without a full sort."""
+    flat = depth.flatten(2)
+    place = NEAR_QUANTILE * (flat.shape[2] - 1)
+    nearest = flat.topk(int(place) + 2, dim=2, largest=False).values
+    return torch.lerp(nearest[..., -2], nearest[..., -1], place - int(place))
+
+
+def _filmed(shot: _Shot, texels: Tensor, hw: tuple[int, int], kernels: Kernels) -> tuple[Tensor, Tensor]:
+    """Video [B, 3, F, h, w] in [-1, 1] and depth [B, F, h, w]."""
+    light, depth = _expose(shot, texels, hw, kernels)
+    return sharpened(develop(light, shot.film), shot.film.sharpen) * 2 - 1, depth
+
+
+def _depths(place: Place, view: Views, size: int, samples: Tensor, kernels: Kernels) -> Tensor:
+    """Depths [B, size^2] of one square view a clip."""
+    hits = trace(place.solids, place.ground, view, (size, size), samples[:1], kernels.meet)
+    return picture(hits.depth, (size, size), 1).flatten(1)
 
 
 def _expose(shot: _Shot, texels: Tensor, hw: tuple[int, int], kernels: Kernels) -> tuple[Tensor, Tensor]:
     """Radiance [B, 3, F, h, w] and depth at pixel centres [B, F, h, w]."""
     place, light = shot.place, shot.light
     b, frames = shot.K.shape[:2]
-    samples, size = SAMPLES.to(texels.device), (SHADOW_SIZE, SHADOW_SIZE)
-    cast = trace(place.solids, place.ground, light.view, size, samples[:1], kernels.meet)
-    shadows = Shadows(picture(cast.depth, size, 1).reshape(b, -1), light.view)
+    samples = SAMPLES.to(texels.device)
+    shadows = Shadows(
+        _depths(place, light.view, SHADOW_SIZE, samples, kernels),
+        _depths(place, light.overhead, ABOVE_SIZE, samples, kernels),
+    )
     views = Views(shot.world_from_cam[..., :3, :3], shot.world_from_cam[..., :3, 3], shot.K)
     hits = trace(place.solids, place.ground, views, hw, samples, kernels.meet)
     scenes = scene_tables(place.solids, place.ground, place.floor, light)
     seen = kernels.shade(hits, rays_of(hits, views), scenes, light, shadows, texels)
     pixels = torch.stack([picture(channel, hw, 2) for channel in seen], 1)  # [B F, 3, 2, h, w]
     pixels = gathered(pixels[:, :, 0], pixels[:, :, 1]).reshape(b, frames, 3, *hw).transpose(1, 2)
-    return pixels, picture(hits.depth, hw, 2)[:, 0].reshape(b, frames, *hw)
+    depth = picture(hits.depth, hw, 2)[:, 0].reshape(b, frames, *hw)
+    return blurred(pixels, screen_motion(depth, shot.world_from_cam, shot.K), shot.film.shutter), depth

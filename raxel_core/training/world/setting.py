@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .draws import Draws
 from .objects import MATERIAL_LISTS, PARTS, SLOTS, ObjectBank
-from .solids import BOX, PROFILES, Solids, apply, join, product, without, yaw_rotation
+from .solids import BOX, PROFILES, Solids, apply, join, lengths, product, without, yaw_rotation
 from .surfaces import NAMES, Finish, pick_look
 
 STRUCTURE = 24
@@ -56,7 +56,7 @@ def stand(
     look = torch.gather(_looks(bank.choices[number], draws), 2, bank.slot[number])
     axes, center, look = axes.flatten(1, 2), center.flatten(1, 2), look.flatten(1, 2)
     item = (first + torch.arange(n)).repeat_interleave(PARTS).expand(look.shape)
-    surface = kit.finish.rows(look, axes.norm(dim=-2), draws)
+    surface = kit.finish.rows(look, lengths(axes), draws)
     solids = Solids(center, axes, bank.profile[number].flatten(1, 2), surface, item)
     return without(solids, ~bank.present[number].flatten(1, 2))
 

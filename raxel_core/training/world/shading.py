@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .light import SHADOW_SIZE, Light
+from .light import ABOVE_SIZE, SHADOW_SIZE, Light
 from .materials import LEVELS, TEXELS
 from .noise import RESOLUTION
 from .solids import Solids, inverse
@@ -28,10 +28,10 @@ class Scenes(NamedTuple):
 
 
 class Shadows(NamedTuple):
-    """What the light's own view saw: depths [B, SHADOW_SIZE^2] and the view."""
+    """What the light's own view saw, and the view from above: depths [B, SHADOW_SIZE^2] and [B, ABOVE_SIZE^2]."""
 
-    depth: Tensor
-    view: Views
+    light: Tensor
+    above: Tensor
 
 
 class Rays(NamedTuple):
@@ -96,7 +96,9 @@ def shade(hits: Hits, rays: Rays, scenes: Scenes, light: Light, shadows: Shadows
     ratio = of(RATIO)
     second = _texture(texels, of(SECOND), u * ratio + 0.37 * v, v * ratio - 0.37 * u, wide * (ratio + 0.37))
     mask = of(MASK) * torch.sigmoid(4 * _patches(light.patches[clip], point))
-    lit = _lighting(light, clip, point, normal, _shadow(shadows, clip, point, normal))
+    sunlit = _seen_from(light.view, shadows.light, SHADOW_SIZE, clip, point, normal, 1.2)
+    open_ = _seen_from(light.overhead, shadows.above, ABOVE_SIZE, clip, point, normal, 0.6)
+    lit = _lighting(light, clip, point, normal, sunlit, 0.38 + 0.62 * open_)
     sky = _sky(light, clip, ray, length, first, second)
     far = 1 - torch.exp(-hits.depth * length * light.haze[clip, None])
     colours = []
@@ -181,34 +183,30 @@ def _patches(waves: Tensor, point: Axes) -> Tensor:
     return 0.5 * first + 0.5 * second + 0.35 * third + 0.2 * wave(3, third)
 
 
-def _shadow(shadows: Shadows, clip: Tensor, point: Axes, normal: Axes) -> Tensor:
-    """How much of the light's source is seen from each point [G, R], 0 to 1: of four depths, each a soft step."""
-    rotation, center, K = shadows.view.rotation[clip, 0], shadows.view.center[clip, 0], shadows.view.K[clip, 0]
-    focal = K[:, 0, 0, None]
+def _seen_from(view: Views, map_: Tensor, size: int, clip: Tensor, point: Axes, normal: Axes, off: float) -> Tensor:
+    """How much of what is at the centre of `view` each point [G, R] sees, 0 to 1: four depths of `map_` [B, size^2]
+    around it, each a soft step, from a place `off` texels above the surface."""
+    rotation, center, focal = view.rotation[clip, 0], view.center[clip, 0], view.K[clip, 0, 0, 0, None]
+    turn = [[rotation[:, k, i, None] for k in range(3)] for i in range(3)]
     o = tuple(point[i] - center[:, i, None] for i in range(3))
-    deep = (rotation[:, 0, 2, None] * o[0] + rotation[:, 1, 2, None] * o[1] + rotation[:, 2, 2, None] * o[2]).clamp_min(
-        0.1
-    )
-    grain = 1.2 * deep / focal  # a texel there
-    o = tuple(o[i] + grain * normal[i] for i in range(3))
-    x, y, z = (
-        rotation[:, 0, i, None] * o[0] + rotation[:, 1, i, None] * o[1] + rotation[:, 2, i, None] * o[2]
-        for i in range(3)
-    )
+    deep = _dot(tuple(turn[2]), o).clamp_min(0.1)
+    grain = deep / focal  # a texel there
+    o = tuple(o[i] + off * grain * normal[i] for i in range(3))
+    x, y, z = (_dot(tuple(row), o) for row in turn)
     z = z.clamp_min(0.1)
-    px, py = x / z * focal + SHADOW_SIZE / 2 - 0.5, y / z * focal + SHADOW_SIZE / 2 - 0.5
-    outside = (px < 0) | (py < 0) | (px > SHADOW_SIZE - 1) | (py > SHADOW_SIZE - 1)
-    px, py = px.clamp(0, SHADOW_SIZE - 1.001), py.clamp(0, SHADOW_SIZE - 1.001)
+    px, py = x / z * focal + size / 2 - 0.5, y / z * focal + size / 2 - 0.5
+    outside = (px < 0) | (py < 0) | (px > size - 1) | (py > size - 1)
+    px, py = px.clamp(0, size - 1.001), py.clamp(0, size - 1.001)
     x0, y0 = px.floor(), py.floor()
     wx, wy = px - x0, py - y0
-    base = clip[:, None] * SHADOW_SIZE**2 + y0.long() * SHADOW_SIZE + x0.long()
-    flat = shadows.depth.reshape(-1)
-    a, b, c, d = (((flat[base + step] - z) / grain + 1.0).clamp(0, 1) for step in (0, 1, SHADOW_SIZE, SHADOW_SIZE + 1))
+    base = clip[:, None] * size**2 + y0.long() * size + x0.long()
+    flat = map_.reshape(-1)
+    a, b, c, d = (((flat[base + step] - z) / grain + 1.0).clamp(0, 1) for step in (0, 1, size, size + 1))
     seen = torch.lerp(torch.lerp(a, b, wx), torch.lerp(c, d, wx), wy)
     return torch.where(outside, 1.0, seen)
 
 
-def _lighting(light: Light, clip: Tensor, point: Axes, normal: Axes, seen: Tensor) -> Axes:
+def _lighting(light: Light, clip: Tensor, point: Axes, normal: Axes, seen: Tensor, open_: Tensor) -> Axes:
     """Irradiance over pi by colour."""
     to_light = tuple(light.view.center[clip, 0, i, None] - point[i] for i in range(3))
     square = _dot(to_light, to_light) + 1e-6
@@ -217,7 +215,8 @@ def _lighting(light: Light, clip: Tensor, point: Axes, normal: Axes, seen: Tenso
     direct = seen * cosine * torch.where(lamp > 0, 1.6 / (0.6 + square * 0.35), 1.0)
     up = 0.5 - 0.5 * normal[1]
     lit = tuple(
-        direct * light.colour[clip, i, None] + torch.lerp(light.below[clip, i, None], light.above[clip, i, None], up)
+        direct * light.colour[clip, i, None]
+        + open_ * torch.lerp(light.below[clip, i, None], light.above[clip, i, None], up)
         for i in range(3)
     )
     return lit[0], lit[1], lit[2]
@@ -242,7 +241,7 @@ def _sky(light: Light, clip: Tensor, ray: Axes, length: Tensor, first: Axes, sec
     glow = ((-ray[0] * beam[:, 0, None] - ray[1] * beam[:, 1, None] - ray[2] * beam[:, 2, None]) / length).clamp_min(
         0
     ) ** 24
-    glow = glow * (1 - light.lamp[clip, None]) * 0.5
+    glow = (glow**300 + 0.12 * glow**12) * (1 - light.lamp[clip, None])
     colours = []
     for i in range(3):
         clear = (

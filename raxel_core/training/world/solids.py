@@ -73,9 +73,22 @@ def without(solids: Solids, gone: Tensor) -> Solids:
     return solids._replace(center=center, axes=axes)
 
 
+def lengths(axes: Tensor) -> Tensor:
+    """Lengths [..., 3] of the columns of matrices [..., 3, 3]."""
+    return axes.square().sum(-2).sqrt()
+
+
+def compact(solids: Solids) -> Solids:
+    """The same solids in shorter tables: unused ones come last, as few as the fullest scene allows."""
+    used = solids.center[..., 1] > -0.5 * ABSENT
+    order = (~used).to(torch.uint8).argsort(dim=1, stable=True)[:, : int(used.sum(1).max())]
+    rows = torch.arange(len(order))[:, None]
+    return Solids(*(part[rows, order] for part in solids))
+
+
 def distances(solids: Solids, points: Tensor) -> Tensor:
     """Distances [B, P, N] from points [B, P, 3] to the boxes around the solids (0 inside); sheared ones roughly."""
-    half = solids.axes.norm(dim=-2)  # [B, N, 3]
+    half = lengths(solids.axes)  # [B, N, 3]
     offset = points[:, :, None] - solids.center[:, None]  # [B, P, N, 3]
     along = (solids.axes[:, None] * offset[..., None]).sum(-2) / half[:, None]
-    return (along.abs() - half[:, None]).clamp_min(0).norm(dim=-1)
+    return (along.abs() - half[:, None]).clamp_min(0).square().sum(-1).sqrt()

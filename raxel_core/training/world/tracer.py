@@ -12,12 +12,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .solids import Solids, apply, inverse, product
+from .solids import Solids, inverse
 
 TILE = 8  # pixels a side
 NEAREST = 0.02  # depth at which views begin, metres
 SKY_DEPTH = 1000.0  # what a ray that meets nothing is given
-MOST = 32  # solids that a tile may see, the nearest; those behind them are left out
+MOST = 48  # solids that a tile may see, the nearest; those behind them are left out
 STEP = 4  # solids met in one pass over the tiles that have so many
 
 
@@ -68,22 +68,21 @@ def trace(solids: Solids, ground: Tensor, views: Views, hw: tuple[int, int], off
     px, py = tile_rays(hw, offsets)
     x = ((px - views.K[:, :, 0, 2, None, None]) / views.K[:, :, 0, 0, None, None]).flatten(0, 2)
     y = ((py - views.K[:, :, 1, 2, None, None]) / views.K[:, :, 1, 1, None, None]).flatten(0, 2)
-    order, listed = tile_lists(solids, views, hw, float(offsets.max()))
-    local, start = _local_rays(solids, views)
+    order, listed = tile_lists(solids, views, hw)
     depth, solid = _ground(ground, views, x, y, solids.center.shape[1])
-    rows = _rows(solids, local, start).flatten(0, 1)  # [scenes x views, N, 16]
+    rows = _rows(solids, views).flatten(0, 1)  # [scenes x views, N, 16]
     view = torch.arange(len(rows), device=x.device).repeat_interleave(len(listed) // len(rows))
-    longest = int(order.shape[1])
-    for first in range(0, longest, STEP):
+    for first in range(0, order.shape[1], STEP):
         active = (listed > first).nonzero()[:, 0]
+        active = active.expand(2) if len(active) == 1 else active  # compiled code takes two or more for any number
         chosen = order[active, first : first + STEP]  # [g, STEP]
-        met = meet(x[active], y[active], rows[view[active, None], chosen], chosen, depth[active], solid[active])
+        met = meet(x[active], y[active], rows[view[active, None], chosen], chosen.float(), depth[active], solid[active])
         depth[active], solid[active] = met
-    return Hits(depth, solid, x, y)
+    return Hits(depth, solid.long(), x, y)
 
 
 def meet(x: Tensor, y: Tensor, rows: Tensor, chosen: Tensor, depth: Tensor, solid: Tensor) -> tuple[Tensor, Tensor]:
-    """Depth and solid [g, R] of rays (x, y) after they met STEP solids more, `chosen` [g, STEP], with their `rows`
+    """Depth and solid [g, R] of rays (x, y) after they met more solids, numbered `chosen` [g, STEP], with their `rows`
     [g, STEP, 16]: the ray's direction per x, y and 1 in the solid's coordinates, its start, and the profile."""
     for i in range(chosen.shape[1]):
         m = rows[:, i, :, None].unbind(1)  # 16 x [g, 1]
@@ -132,46 +131,48 @@ def _disc(d: tuple[Tensor, ...], o: tuple[Tensor, ...], profile: tuple[Tensor, .
 
 
 def _ground(ground: Tensor, views: Views, x: Tensor, y: Tensor, solids: int) -> tuple[Tensor, Tensor]:
-    """Depth and index of the plane or the sky, whichever each ray meets."""
+    """Depth and number of the plane or the sky, whichever each ray meets."""
     per_view = len(x) // (views.center.shape[0] * views.center.shape[1])
     down = views.rotation[:, :, 1].flatten(0, 1).repeat_interleave(per_view, 0)  # [G, 3]
     height = (ground[:, None] - views.center[..., 1]).flatten().repeat_interleave(per_view)[:, None]
     slope = down[:, 0, None] * x + down[:, 1, None] * y + down[:, 2, None]
-    depth = height / slope.clamp_min(1e-6)
-    on_ground = depth < SKY_DEPTH
-    index = torch.where(on_ground, solids, solids + 1)
-    return torch.where(on_ground, depth, SKY_DEPTH), index
+    depth = (height / slope.clamp_min(1e-6)).clamp(max=SKY_DEPTH)
+    return depth, solids + (depth >= SKY_DEPTH).to(depth.dtype)
 
 
-def _local_rays(solids: Solids, views: Views) -> tuple[Tensor, Tensor]:
-    """Per view and solid: directions [B, V, N, 3, 3] and camera centre [B, V, N, 3] in the solid's coordinates."""
-    local_from_world = inverse(solids.axes)[:, None]
-    local = product(local_from_world, views.rotation[:, :, None])
-    return local, apply(local_from_world, views.center[:, :, None] - solids.center[:, None])
+def _parts(matrices: Tensor) -> list[list[Tensor]]:
+    """The entries of matrices [..., 3, 3] by row and column, so that products of many go term by term."""
+    return [list(row.unbind(-1)) for row in matrices.unbind(-2)]
 
 
-def _rows(solids: Solids, local: Tensor, start: Tensor) -> Tensor:
+def _rows(solids: Solids, views: Views) -> Tensor:
     """What `meet` reads of a solid in a view: [B, V, N, 16]."""
-    profile = solids.profile[:, None].expand(*start.shape)
-    return torch.cat([local.mT.flatten(-2), start, profile, torch.zeros_like(start[..., :1])], -1)
+    local_from_world = [[entry[:, None] for entry in row] for row in _parts(inverse(solids.axes))]  # [B, 1, N]
+    rotation = [[entry[:, :, None] for entry in row] for row in _parts(views.rotation)]  # [B, V, 1]
+    apart = [views.center[:, :, None, k] - solids.center[:, None, :, k] for k in range(3)]
+    ways = [sum(local_from_world[i][k] * rotation[k][j] for k in range(3)) for j in range(3) for i in range(3)]
+    starts = [sum(local_from_world[i][k] * apart[k] for k in range(3)) for i in range(3)]
+    profile = [entry[:, None].expand_as(starts[0]) for entry in solids.profile.unbind(-1)]
+    return torch.stack([*ways, *starts, *profile, torch.zeros_like(starts[0])], -1)
 
 
-def tile_lists(solids: Solids, views: Views, hw: tuple[int, int], widest: float) -> tuple[Tensor, Tensor]:
+def tile_lists(solids: Solids, views: Views, hw: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """The solids that each tile may see: indices [G, K] by rising depth, K the most that any has, and how many [G].
 
-    A solid is left out where its box lies wholly beyond one of the four planes through the camera and the tile's sides
-    (`widest` pixels wider), or behind the camera.
+    A solid is left out where its box lies wholly beyond one of the four planes through the camera and the tile's sides,
+    or behind the camera.
     """
-    center = apply(views.rotation.mT[:, :, None], solids.center[:, None] - views.center[:, :, None])  # [B, V, N, 3]
-    axes = product(views.rotation.mT[:, :, None], solids.axes[:, None])  # rows: camera's axes
-    front = center[..., 2] + axes[..., 2, :].abs().sum(-1) > NEAREST
-    nearest = center[..., 2] - axes[..., 2, :].abs().sum(-1)
-    rank = nearest.argsort(-1)
-    seen_x = _seen(center, axes, views.K, hw[1], 0, widest) & front[..., None]
-    seen_y = _seen(center, axes, views.K, hw[0], 1, widest)
-    seen_x = torch.gather(seen_x, 2, rank[..., None].expand_as(seen_x))
-    seen_y = torch.gather(seen_y, 2, rank[..., None].expand_as(seen_y))
-    seen = (seen_y.mT[:, :, :, None] & seen_x.mT[:, :, None]).flatten(0, 3)  # [G, N]
+    cam_from_world = [[entry[:, :, None] for entry in row] for row in _parts(views.rotation.mT)]  # [B, V, 1]
+    half = [[entry[:, None] for entry in row] for row in _parts(solids.axes)]  # [B, 1, N]
+    apart = [solids.center[:, None, :, k] - views.center[:, :, None, k] for k in range(3)]
+    center = [sum(cam_from_world[i][k] * apart[k] for k in range(3)) for i in range(3)]
+    axes = [[sum(cam_from_world[i][k] * half[k][j] for k in range(3)) for j in range(3)] for i in range(3)]
+    deep = axes[2][0].abs() + axes[2][1].abs() + axes[2][2].abs()
+    rank = (center[2] - deep).argsort(dim=-1, stable=True)
+    columns = _seen(center, axes, views.K, hw[1], 0) & (center[2] + deep > NEAREST)[:, :, None]
+    rows = _seen(center, axes, views.K, hw[0], 1)
+    columns, rows = (torch.gather(part, 3, rank[:, :, None].expand_as(part)) for part in (columns, rows))
+    seen = (rows[:, :, :, None] & columns[:, :, None]).flatten(0, 3)  # [G, N]
     place = seen.cumsum(1, dtype=torch.int32)
     listed = place[:, -1].clamp(max=MOST)
     most = -(-int(listed.max()) // STEP) * STEP
@@ -181,16 +182,10 @@ def tile_lists(solids: Solids, views: Views, hw: tuple[int, int], widest: float)
     return order[:, :most], listed
 
 
-def _seen(center: Tensor, axes: Tensor, K: Tensor, pixels: int, axis: int, widest: float) -> Tensor:
-    """Whether a solid's box reaches into each column (axis 0) or row (axis 1) of tiles: [B, V, N, columns]."""
+def _seen(center: list[Tensor], axes: list[list[Tensor]], K: Tensor, pixels: int, axis: int) -> Tensor:
+    """Whether a solid's box reaches into each column (axis 0) or row (axis 1) of tiles: [B, V, columns, N]."""
     edge = torch.arange(0, pixels + 1, TILE, device=K.device)
-    before = (edge[:-1] - widest - K[:, :, axis, 2, None]) / K[:, :, axis, axis, None]
-    after = (edge[1:] + widest - K[:, :, axis, 2, None]) / K[:, :, axis, axis, None]
-
-    def beyond(slope: Tensor, sign: float) -> Tensor:
-        slope = slope[:, :, None]  # [B, V, 1, columns]
-        middle = center[..., axis, None] - slope * center[..., 2, None]
-        reach = (axes[..., axis, None, :] - slope[..., None] * axes[..., 2, None, :]).abs().sum(-1)
-        return sign * middle + reach > 0
-
-    return beyond(before, 1.0) & beyond(after, -1.0)
+    slope = ((edge - K[:, :, axis, 2, None]) / K[:, :, axis, axis, None])[..., None]  # [B, V, columns + 1, 1]
+    middle = center[axis][:, :, None] - slope * center[2][:, :, None]
+    reach = sum((axes[axis][j][:, :, None] - slope * axes[2][j][:, :, None]).abs() for j in range(3))
+    return (middle + reach > 0)[:, :, :-1] & (middle - reach < 0)[:, :, 1:]
