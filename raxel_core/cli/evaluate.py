@@ -15,10 +15,15 @@ from .console import progress_bar, say, show
 if TYPE_CHECKING:
     from ..evaluation.benchmark_scenes import SceneSettings
 
+TEST_SETS = ("room", "world")
+
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Add the command's arguments."""
     parser = commands.add_parser("evaluate", help="measure a model on held-out synthetic scenes")
+    parser.add_argument(
+        "--set", default="room", choices=TEST_SETS, help="closed rooms, or places like the world's (room)"
+    )
     parser.add_argument("--scenes", type=int, default=200, help="test scenes (200)")
     parser.add_argument("--first", type=int, default=0, help="number of the first test scene (0)")
     parser.add_argument("--batch", type=int, default=20, help="about how many scenes at a time (20)")
@@ -63,6 +68,7 @@ def run(options: argparse.Namespace) -> None:
     )
     facts = {
         "model": options.model,
+        "set": options.set,
         "first_scene": options.first,
         "video_steps": options.steps,
         "shift": options.shift,
@@ -71,7 +77,7 @@ def run(options: argparse.Namespace) -> None:
         "seed": options.seed,
         "unit": model.recipe.unit,
     }
-    batches = scene_batches(model, options.first, options.scenes, batch=options.batch)
+    batches = scene_batches(model, options.first, options.scenes, batch=options.batch, kind=options.set)
     report = evaluate_scenes(scenes, batches, settings, seed=options.seed, facts=facts)
     if options.out:
         write_text(options.out, report.to_json())

@@ -16,7 +16,8 @@ from ..raxel_model import RaxelModel
 from ..raxels import decode_raxels
 from ..sampling import camera_schedule, pose_schedule
 from ..training.loss import canonical_cameras
-from ..training.synthetic import SPLITS, render_scenes
+from ..training.scene_sets import SCENE_SETS, check_shares
+from ..training.synthetic import SPLITS
 from .benchmark_scenes import SceneBatch
 
 
@@ -26,18 +27,20 @@ def batch_count(scenes: int, batch: int) -> int:
 
 
 def scene_batches(
-    model: RaxelModel, first: int, count: int, *, batch: int, split: str = "test"
+    model: RaxelModel, first: int, count: int, *, batch: int, split: str = "test", kind: str = "room"
 ) -> Iterator[SceneBatch]:
-    """Clips of a split, from number `first` on, as the model's recipe has them, in `batch_count` batches.
+    """Clips of a split and of the scenes called `kind`, from number `first` on, as the model's recipe has them, in
+    `batch_count` batches.
 
     Cameras are relative to frame 0, in its near depth. Raises ValueError when the split has no such scenes.
     """
+    check_shares({kind: 1.0})
     recipe, numbers = model.recipe, SPLITS[split]
     if first < 0 or count < 1 or batch < 1 or first + count > len(numbers):
         raise ValueError(f"the {split} split has scenes 0 to {len(numbers) - 1}, got {count} from {first} on")
     for part in torch.arange(first, first + count).tensor_split(batch_count(count, batch)):
         seeds = [numbers[int(number)] for number in part]
-        scenes = render_scenes(seeds, frames=recipe.frames, hw=recipe.hw)
+        scenes = SCENE_SETS[kind](seeds, frames=recipe.frames, hw=recipe.hw)
         reference = torch.zeros(len(seeds), dtype=torch.long)
         yield SceneBatch(scenes.video, canonical_cameras(scenes.camera, scenes.near_depth, reference))
 

@@ -8,9 +8,10 @@ from functools import partial
 from types import MappingProxyType
 
 from .synthetic import EASY_SCENES, SCENES, SyntheticBatch, render_scenes
+from .world.scenes import render_world
 
 Render = Callable[..., SyntheticBatch]
-"""(seeds, *, frames, hw) -> the clips of these seeds, one each."""
+"""(seeds, *, frames, hw, device="cpu", fast=False) -> the clips of these seeds, one each; `fast` compiles first."""
 
 # The camera turns where it stands: rays alone say where every pixel goes.
 PAN_SCENES = replace(EASY_SCENES, kind_shares=(1.0, 0.0, 0.0, 0.0, 0.0, 0.0))
@@ -19,6 +20,7 @@ SCENE_SETS: Mapping[str, Render] = MappingProxyType(
         "pan": partial(render_scenes, config=PAN_SCENES),
         "easy": partial(render_scenes, config=EASY_SCENES),
         "room": partial(render_scenes, config=SCENES),
+        "world": render_world,
     }
 )
 

@@ -161,10 +161,13 @@ def test_demo_writes_everything(model, tmp_path: Path, capsys) -> None:
     assert read_video(out / "loop.mp4").video.shape[1] == FRAMES
 
 
-def test_evaluate_prints_the_report(model, tmp_path: Path, capsys) -> None:
+@pytest.mark.parametrize("scenes", ["room", "world"])
+def test_evaluate_prints_the_report(scenes, model, tmp_path: Path, capsys) -> None:
     out = tmp_path / "report.json"
     arguments = [
         "evaluate",
+        "--set",
+        scenes,
         "--scenes",
         "3",
         "--batch",
@@ -180,7 +183,7 @@ def test_evaluate_prints_the_report(model, tmp_path: Path, capsys) -> None:
     assert main(arguments) == 0
     assert "pose 2 steps" in capsys.readouterr().out
     body = json.loads(out.read_text())
-    assert (body["clips"], body["frames"], body["hw"]) == (3, FRAMES, list(HW))
+    assert (body["set"], body["clips"], body["frames"], body["hw"]) == (scenes, 3, FRAMES, list(HW))
     assert body["rows"]["VAE alone, cameras"]["rotation_error_degrees"]["mean"] < 1e-3
     assert (
         body["rows"]["VAE alone, video"]["psnr"]["mean"] is None

@@ -226,7 +226,7 @@ def test_the_new_fields_survive_json_and_are_checked():
         TrainConfig.from_json('{"name": "x", "steps": 1, "frames": 5, "task_shares": [1, 0, 0]}').task_shares[0] == 1.0
     )
     for field, message in (
-        ({"scenes": {"cave": 1.0}}, "no scenes called cave: a run has pan, easy, room"),
+        ({"scenes": {"cave": 1.0}}, "no scenes called cave: a run has pan, easy, room, world"),
         ({"scenes": {"pan": 0.5}}, "sum to 1"),
         ({"scenes": {"pan": "all"}}, "scenes pan of the training configuration must be float"),
         ({"scenes": [1]}, "scenes of the training configuration must be dict"),

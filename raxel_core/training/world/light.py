@@ -64,8 +64,8 @@ def draw_light(draws: Draws, ground: Tensor, ceiling: Tensor, materials: Materia
     return Light(
         view, _overhead(ground, ceiling), colour, by_lamp.float(), above, below, zenith, horizon,
         (clouds.start + draws.whole(below=len(clouds))).float(),
-        draws.chance(of=0.8) * draws.uniform(low=0.3, high=1.0), draws.uniform(6), draws.spread(low=0.0008, high=0.02) * torch.where(roofed, 0.06, 1.0),
-        _patches(draws),
+        draws.chance(of=0.8) * draws.uniform(low=0.3, high=1.0), draws.uniform(6),
+        draws.spread(low=0.0008, high=0.02) * torch.where(roofed, 0.06, 1.0), _patches(draws),
     )  # fmt: skip
 
 
