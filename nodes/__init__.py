@@ -46,6 +46,7 @@ from .paths.operations import (
     RaxelTrimTrajectory,
 )
 from .paths.previews import RaxelOverlayAxes, RaxelTrajectoryGLB, RaxelTrajectoryInfo
+from .ray_diffusion.poses import LoadRayDiffusion, RayDiffusionPoses
 from .raype.apply import ApplyRayPE, LoadRayPE, LoadRayPEExpert
 
 NODES: tuple[type[io.ComfyNode], ...] = (
@@ -94,6 +95,9 @@ NODES: tuple[type[io.ComfyNode], ...] = (
     RaxelToLoad3DCamera,
     RaxelCamerasFromRayMap,
     RaxelRayMapFromCameras,
+    # cameras of a few photographs
+    LoadRayDiffusion,
+    RayDiffusionPoses,
     # RayPE on stock Wan
     LoadRayPE,
     LoadRayPEExpert,

@@ -10,6 +10,7 @@ CATEGORY = "raxel"
 TRAJECTORY_CATEGORY = "raxel/trajectory"
 EXCHANGE_CATEGORY = "raxel/exchange"  # files and sockets of other programs
 RAYPE_CATEGORY = "raxel/RayPE"
+RAY_DIFFUSION_CATEGORY = "raxel/Ray Diffusion"
 
 # A raxel_core.geometry.trajectory.Trajectory.
 TrajectorySocket = io.Custom("RAXEL_TRAJECTORY")
@@ -17,6 +18,8 @@ TrajectorySocket = io.Custom("RAXEL_TRAJECTORY")
 RayPESocket = io.Custom("RAXEL_RAYPE")
 # A raxel_core.geometry.ray_map.RayMap.
 RayMapSocket = io.Custom("RAXEL_RAY_MAP")
+# A nodes.ray_diffusion.loading.RayDiffusionModel: the core's network and what moves it.
+RayDiffusionSocket = io.Custom("RAXEL_RAY_DIFFUSION")
 
 
 @io.comfytype(io_type="RAXEL_CAMERA_PATH")

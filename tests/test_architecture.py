@@ -43,7 +43,7 @@ LADDER: dict[str, set[str] | None] = {
         "atomic_file", "strict_json", "geometry", "paths", "camera_io", "raxels", "latents", "model", "weights",
         "sampling", "recipe", "framing", "video_io", "runtime",
     },
-    "ray_diffusion": {"atomic_file", "strict_json", "geometry", "training", "video_io"},
+    "ray_diffusion": {"strict_json", "geometry", "weights", "training"},
     "raype": {"atomic_file", "strict_json", "geometry", "latents", "model", "weights", "sampling", "training"},
     "evaluation": {
         "geometry", "paths", "camera_io", "raxels", "sampling", "raxel_model", "denoising", "pipeline", "training",
@@ -74,6 +74,7 @@ NODE_LADDER = {
     "exchange": {"sockets", "comfy_io"},
     "joint": {"sockets", "comfy_io", "comfy_model", "comfy_sampling"},
     "raype": {"sockets", "comfy_io", "comfy_model"},
+    "ray_diffusion": {"sockets", "comfy_io"},
 }
 PACKAGES = {
     "geometry": {"torch", "einops"},

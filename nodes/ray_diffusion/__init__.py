@@ -1,0 +1,1 @@
+"""Cameras of a few photographs by Ray Diffusion."""

@@ -1,0 +1,181 @@
+"""The nodes that find the cameras of a few photographs."""
+
+from __future__ import annotations
+
+import json
+from math import radians
+
+import comfy.model_management
+import comfy.utils
+from comfy_api.latest import io, ui
+from torch import Tensor
+
+from ...raxel_core.drawing.ray_picture import ray_map_image
+from ...raxel_core.evaluation.report import to_json
+from ...raxel_core.geometry.camera import K_from_fov
+from ...raxel_core.geometry.trajectory import Trajectory
+from ...raxel_core.ray_diffusion.photographs import (
+    PhotographCameras,
+    Photographs,
+    estimate_cameras,
+    figures,
+    photographs,
+    verdict,
+)
+from ...raxel_core.ray_diffusion.sampler import ALL_STEPS, METHODS, SamplerSettings
+from ..comfy_io.images import video_from_image
+from ..sockets import RAY_DIFFUSION_CATEGORY, SEED_TOOLTIP, RayDiffusionSocket, RayMapSocket, TrajectorySocket
+from .loading import RayDiffusionModel, load_network, network_names, on_device
+
+
+class LoadRayDiffusion(io.ComfyNode):
+    """File name -> Ray Diffusion network."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="LoadRayDiffusion",
+            display_name="Load Ray Diffusion",
+            category=RAY_DIFFUSION_CATEGORY,
+            description="Opens a Ray Diffusion or Ray Regression network. The embedded one runs on any computer; the "
+            "authors' weights are converted once on the command line.",
+            inputs=[
+                io.Combo.Input(
+                    "weights",
+                    options=network_names(),
+                    tooltip="The embedded network, or a file of models/diffusion_models that `python -m raxel_core "
+                    "convert --to ray_diffusion` made of the released .pth.",
+                )
+            ],
+            outputs=[RayDiffusionSocket.Output(display_name="ray_diffusion", tooltip="For Ray Diffusion Poses.")],
+        )
+
+    @classmethod
+    def execute(cls, weights: str) -> io.NodeOutput:
+        return io.NodeOutput(load_network(weights))
+
+
+class RayDiffusionPoses(io.ComfyNode):
+    """Photographs -> trajectory."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="RayDiffusionPoses",
+            display_name="Ray Diffusion Poses",
+            category=RAY_DIFFUSION_CATEGORY,
+            description="The cameras of 2 or more photographs of one subject, taken from widely different sides, in any "
+            "order. Several samples tell how certain they are.",
+            inputs=[
+                RayDiffusionSocket.Input("ray_diffusion", tooltip="From Load Ray Diffusion."),
+                io.Image.Input(
+                    "images", tooltip="The photographs as one batch, all of one size; the first is the reference."
+                ),
+                io.Mask.Input("masks", optional=True, tooltip="Where the subject is in each photograph."),
+                io.String.Input(
+                    "boxes",
+                    default="",
+                    optional=True,
+                    tooltip="Instead of masks: JSON, one box of left, top, right, bottom in pixels per photograph. "
+                    "Without either the largest square in the middle is taken.",
+                ),
+                io.Combo.Input(
+                    "method",
+                    options=list(METHODS),
+                    default=METHODS[0],
+                    optional=True,
+                    tooltip="diffusion: samples one of the plausible answers. regression: one pass, their mean.",
+                ),
+                io.Int.Input(
+                    "steps",
+                    default=ALL_STEPS,
+                    min=1,
+                    max=ALL_STEPS,
+                    optional=True,
+                    tooltip=f"Network passes of the diffusion; {ALL_STEPS} are all, from level 99 to 29.",
+                ),
+                io.Int.Input(
+                    "samples",
+                    default=4,
+                    min=1,
+                    max=64,
+                    optional=True,
+                    tooltip="Answers to draw. The one nearest to the others is returned; their spread gives error bars.",
+                ),
+                io.Int.Input("seed", default=0, min=0, max=2**64 - 1, optional=True, tooltip=SEED_TOOLTIP),
+                io.Float.Input(
+                    "fov_degrees",
+                    default=0.0,
+                    min=0.0,
+                    max=170.0,
+                    optional=True,
+                    tooltip="Horizontal angle of view of the photographs in degrees; 0 finds one for all.",
+                ),
+                TrajectorySocket.Input("known", optional=True, tooltip="A path whose K is used."),
+            ],
+            outputs=[
+                TrajectorySocket.Output(
+                    display_name="trajectory", tooltip="One camera per photograph, the first at 0."
+                ),
+                io.String.Output(display_name="report", tooltip="Verdict, error bars and spread, as JSON."),
+                RayMapSocket.Output(display_name="rays", tooltip="The rays that the cameras were read from."),
+                io.Image.Output(
+                    display_name="preview", tooltip="Directions above moments, (x + 1) / 2, per photograph."
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        ray_diffusion: RayDiffusionModel,
+        images: Tensor,
+        masks: Tensor | None = None,
+        boxes: str = "",
+        method: str = METHODS[0],
+        steps: int = ALL_STEPS,
+        samples: int = 4,
+        seed: int = 0,
+        fov_degrees: float = 0.0,
+        known: Trajectory | None = None,
+    ) -> io.NodeOutput:
+        pictures = photographs(video_from_image(images).transpose(0, 1), boxes=boxes_of(boxes), masks=masks)
+        settings = SamplerSettings(method, steps, samples, seed)
+        found = find(ray_diffusion, pictures, settings, lens_of(pictures, fov_degrees, known))
+        text = to_json({"verdict": verdict(found, ray_diffusion.loaded), **figures(found)})
+        path = Trajectory(found.camera, fps=1.0, unit="arbitrary", name="ray diffusion")
+        return io.NodeOutput(path, text, found.rays, ray_map_image(found.rays), ui=ui.PreviewText(text))
+
+
+def boxes_of(text: str) -> list[list[float]] | None:
+    """The boxes in a widget's JSON, None where it is empty; ValueError for anything that is not a list of lists."""
+    if not text.strip():
+        return None
+    try:
+        boxes = json.loads(text)
+    except (json.JSONDecodeError, RecursionError):
+        raise ValueError(f"boxes are JSON like [[10, 20, 200, 240], ...], got {text.strip()[:40]!r}") from None
+    if not isinstance(boxes, list) or not all(isinstance(box, list) for box in boxes):
+        raise ValueError(f"boxes are a list of [left, top, right, bottom], got {text.strip()[:40]!r}")
+    return boxes
+
+
+def lens_of(pictures: Photographs, fov_degrees: float, known: Trajectory | None) -> Tensor | None:
+    """K of the photographs where it is given, by a path or an angle of view."""
+    if known is not None:
+        camera = known.resized(pictures.hw).camera
+        return camera.K if len(camera) == len(pictures.images) else camera.K[0]
+    return K_from_fov(radians(fov_degrees), pictures.hw) if fov_degrees > 0.0 else None
+
+
+def find(
+    model: RayDiffusionModel, pictures: Photographs, settings: SamplerSettings, K: Tensor | None
+) -> PhotographCameras:
+    """The cameras, each step counted by ComfyUI's progress bar and interruptible."""
+    bar = comfy.utils.ProgressBar(settings.steps if settings.method == "diffusion" else 1)
+
+    def progress(done: int, total: int) -> None:
+        bar.update_absolute(done, total)
+        comfy.model_management.throw_exception_if_processing_interrupted()
+
+    return estimate_cameras(on_device(model), pictures, settings, K=K, progress=progress)
