@@ -64,8 +64,8 @@ class RayDiffusionPoses(io.ComfyNode):
             node_id="RayDiffusionPoses",
             display_name="Ray Diffusion Poses",
             category=RAY_DIFFUSION_CATEGORY,
-            description="The cameras of 2 or more photographs of one subject, taken from widely different sides, in any "
-            "order. Several samples tell how certain they are.",
+            description="The cameras of two or more photographs of one subject from very different sides. "
+            "Several samples tell how certain they are.",
             inputs=[
                 RayDiffusionSocket.Input("ray_diffusion", tooltip="From Load Ray Diffusion."),
                 io.Image.Input(
@@ -100,7 +100,7 @@ class RayDiffusionPoses(io.ComfyNode):
                     min=1,
                     max=64,
                     optional=True,
-                    tooltip="Answers to draw. The one nearest to the others is returned; their spread gives error bars.",
+                    tooltip="Answers to draw: the one nearest to the others is taken, their spread gives error bars.",
                 ),
                 io.Int.Input("seed", default=0, min=0, max=2**64 - 1, optional=True, tooltip=SEED_TOOLTIP),
                 io.Float.Input(

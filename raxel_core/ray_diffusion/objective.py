@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -50,7 +50,10 @@ class RayDiffusionTrainConfig(RunConfig):
     muon: bool = False
     alike: bool = False
     batch: int = 64
-    nested: ClassVar[Mapping[str, Any]] = {"model": RayDiffusionConfig.from_json}
+    nested: ClassVar[Mapping[str, Callable[[str], object]]] = {
+        **RunConfig.nested,
+        "model": RayDiffusionConfig.from_json,
+    }
 
     def __post_init__(self) -> None:
         super().__post_init__()
