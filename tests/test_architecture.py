@@ -47,6 +47,7 @@ LADDER: dict[str, set[str] | None] = {
     "raype": {"atomic_file", "strict_json", "geometry", "latents", "model", "weights", "sampling", "training"},
     "evaluation": {
         "geometry", "paths", "camera_io", "raxels", "sampling", "raxel_model", "denoising", "pipeline", "training",
+        "ray_diffusion",
     },
     "benchmarks": {"geometry", "raxels", "camera_sockets", "latents", "model", "weights", "runtime", "training"},
     "cli": None,

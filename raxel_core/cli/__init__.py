@@ -15,10 +15,10 @@ from importlib import metadata
 from pathlib import Path
 
 from ..runtime.processes import leave_processes
-from . import benchmark, convert, demo, evaluate, generate, joint, loop, pose, train, train_vae, trajectory
+from . import benchmark, convert, demo, evaluate, generate, joint, loop, photos, pose, train, train_vae, trajectory
 from .console import sentence
 
-COMMANDS = (demo, pose, generate, joint, loop, trajectory, convert, evaluate, train, train_vae, benchmark)
+COMMANDS = (demo, pose, photos, generate, joint, loop, trajectory, convert, evaluate, train, train_vae, benchmark)
 BAD_INPUT = 2
 INTERRUPTED = 130
 

@@ -16,7 +16,7 @@ VAE = "wan2.1-vae"
 FRAMES, HW, FPS = 81, (480, 832), 16.0
 _TO = (
     "raxel: of Wan 2.1 T2V; wan: the video half of a raxel checkpoint; expert: the shards of a Wan model with RayPE as "
-    "one ComfyUI file; raype: its RayPE alone (raxel)"
+    "one ComfyUI file; raype: its RayPE alone; ray_diffusion: a .pth of Cameras as Rays' release (raxel)"
 )
 
 
@@ -25,19 +25,27 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("convert", help="make a raxel checkpoint of Wan's weights and back, or RayPE's files")
     parser.add_argument("source", type=Path, metavar="SOURCE", help="a .safetensors file, an index or a folder of them")
     parser.add_argument("target", type=Path, metavar="TARGET", help="the .safetensors file to write")
-    parser.add_argument("--to", choices=("raxel", "wan", "expert", "raype"), default="raxel", help=_TO)
+    parser.add_argument("--to", choices=("raxel", "wan", "expert", "raype", "ray_diffusion"), default="raxel", help=_TO)
     parser.add_argument("--dtype", choices=DTYPES, help="of the weights written (the source's; bfloat16 for fp8)")
     parser.add_argument(
         "--quantize", choices=("fp8_scaled",), help="store the blocks' weights in 8 bits; also of a raxel checkpoint"
     )
     parser.add_argument("--shard-size", metavar="SIZE", help="largest file, as 5GB or 500MB (one file)")
     parser.add_argument("--unit", choices=UNITS, help="unit that camera centres will be trained in (near_depth)")
+    parser.add_argument(
+        "--trained-for", choices=("diffusion", "regression"), help="ray_diffusion: which it is, where no file says it"
+    )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
     """Convert, print what was recognised and written."""
+    if options.trained_for and options.to != "ray_diffusion":
+        raise ValueError(f"--trained-for belongs to --to ray_diffusion, not to --to {options.to}")
+    if options.to == "ray_diffusion":
+        _convert_released(options)
+        return
     import torch
 
     from ..raype.conversion import extract_raype, join_expert
@@ -71,6 +79,24 @@ def run(options: argparse.Namespace) -> None:
     quantized = f"{options.quantize} and " if options.quantize else ""
     body |= {"dtype": quantized + str(done.dtype).removeprefix("torch."), "tensors": done.tensors}
     show(body, f"{config} ({done.layout}), {done.tensors} tensors in {body['dtype']}", as_json=options.json)
+
+
+def _convert_released(options: argparse.Namespace) -> None:
+    """A checkpoint of the release of Cameras as Rays, read in a process of its own."""
+    import torch
+
+    from ..ray_diffusion.released import convert_released
+
+    for name in ("quantize", "shard_size", "unit"):
+        if getattr(options, name):
+            raise ValueError(f"--{name.replace('_', '-')} is not an argument of --to ray_diffusion")
+    dtype = getattr(torch, options.dtype) if options.dtype else torch.float32
+    done = convert_released(options.source, options.target, trained_for=options.trained_for, dtype=dtype)
+    say(f"wrote {done.path}")
+    body = {"file": str(done.path), "trained_for": done.trained_for, "depth": done.config.depth,
+            "hidden": done.config.hidden, "tensors": done.tensors}  # fmt: skip
+    said = f"Ray Diffusion ({done.trained_for}): {done.config.depth} blocks of {done.config.hidden}"
+    show(body, said, as_json=options.json)
 
 
 def wan_recipe(unit: str) -> str:

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 from . import options as shared
 from .console import progress_bar, say, show
 
+METHODS = ("robust", "procrustes")
+RAY_METHODS = ("ray_diffusion", "ray_regression")
+
 if TYPE_CHECKING:
     from ..evaluation.benchmark_scenes import SceneSettings
 
@@ -35,7 +38,14 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--sources", type=int, nargs="+", default=[0], metavar="FRAME", help="frames that the generation is shown (0)"
     )
     shared.add_sampling(parser)
-    shared.add_method(parser)
+    parser.add_argument(
+        "--method",
+        choices=(*METHODS, *RAY_METHODS),
+        default=METHODS[0],
+        help="how a raxel model's rays are read, or the cameras of photographs by Ray Diffusion (robust)",
+    )
+    parser.add_argument("--weights", type=Path, help="ray_*: a Ray Diffusion checkpoint (the embedded one)")
+    parser.add_argument("--samples", type=int, default=4, help="ray_diffusion: answers a scene (4)")
     parser.add_argument("--out", type=Path, help="also write the report into this JSON file")
     shared.add_model(parser)
     parser.set_defaults(run=run)
@@ -47,6 +57,9 @@ def run(options: argparse.Namespace) -> None:
     from ..evaluation.benchmark_scenes import SceneSettings, evaluate_scenes
     from ..evaluation.scene_model import PipelineScenes, scene_batches
 
+    if options.method in RAY_METHODS:
+        _run_photographs(options)
+        return
     if min(options.scenes, options.batch) < 2:
         raise ValueError(f"at least 2 scenes are needed, 2 at a time, got {options.scenes} and {options.batch}")
     if options.out:
@@ -83,6 +96,30 @@ def run(options: argparse.Namespace) -> None:
         write_text(options.out, report.to_json())
         say(f"wrote {options.out}")
     show(json.loads(report.to_json()), report.table(), as_json=options.json)
+
+
+def _run_photographs(options: argparse.Namespace) -> None:
+    """Ray Diffusion on held-out scenes of 2 to 8 photographs."""
+    from ..atomic_file import write_text
+    from ..evaluation.photograph_scenes import accuracy_table, evaluate_photographs
+    from ..evaluation.report import to_json
+    from ..ray_diffusion.checkpoint import EMBEDDED, load_ray_diffusion
+    from ..ray_diffusion.sampler import SamplerSettings
+
+    loaded = load_ray_diffusion(options.weights or EMBEDDED)
+    settings = {"ray_regression": SamplerSettings("regression", seed=options.seed)}
+    if options.method == "ray_diffusion":
+        steps = max(options.ray_steps)
+        settings["ray_diffusion"] = SamplerSettings(steps=steps, samples=options.samples, seed=options.seed)
+    table = evaluate_photographs(
+        loaded, settings, scenes=options.scenes, first=options.first, progress=progress_bar("scenes")
+    )
+    body = {"weights": loaded.name, "scenes": options.scenes, "first_scene": options.first, "seed": options.seed}
+    body |= {"table": {name: {str(n): f for n, f in by.items()} for name, by in table.items()}}
+    if options.out:
+        write_text(options.out, to_json(body))
+        say(f"wrote {options.out}")
+    show(json.loads(to_json(body)), accuracy_table(table), as_json=options.json)
 
 
 def _counter(options: argparse.Namespace, settings: SceneSettings) -> Callable[[], None]:

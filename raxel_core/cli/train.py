@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..training.raxel_objective import DrawSamples
     from ..training.train import Objective
 
-METHODS = ("raxel", "raype")
+METHODS = ("raxel", "raype", "ray_diffusion", "ray_regression")
 SAMPLE_SCENES = 3
 
 
@@ -30,7 +30,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("train", help="train a model by a configuration; run again to resume")
     parser.add_argument("config", type=Path, metavar="CONFIG", help="the run's configuration (JSON)")
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="where the run keeps its state, log and weights")
-    parser.add_argument("--method", choices=METHODS, default="raxel", help="a raxel model, or RayPE on Wan (raxel)")
+    parser.add_argument(
+        "--method",
+        choices=METHODS,
+        default="raxel",
+        help="a raxel model, RayPE on Wan, or cameras of photographs (raxel)",
+    )
     parser.add_argument("--cache", type=Path, help="folder of rendered clips (FOLDER/clips)")
     parser.add_argument("--start", type=Path, help="raxel: a checkpoint to begin a new run from, or to adapt")
     parser.add_argument("--backbone", type=Path, help="raype: a Wan TI2V model's folder in diffusers' layout")
@@ -55,14 +60,15 @@ def run(options: argparse.Namespace) -> None:
     from ..training.train import Trainer
 
     _check_method(options)
-    objective, weights = (_raype if options.method == "raype" else _raxel)(options)
+    objective, weights = _OBJECTIVES[options.method](options)
     trainer = Trainer(objective, options.folder)
 
     def report(line: dict[str, object]) -> None:
         text = to_json(line, indent=None) if options.json else "  ".join(_words(line))
         print(text, file=sys.stdout, flush=True)
 
-    ahead = rendering_ahead(objective.pool, first_step=trainer.step) if options.render_ahead else nullcontext()
+    pool = getattr(objective, "pool", None)
+    ahead = rendering_ahead(pool, first_step=trainer.step) if options.render_ahead and pool else nullcontext()
     with ahead:
         trainer.train(until=options.until, seconds=60 * options.minutes, report=report)
     say(f"wrote {options.folder / weights}")
@@ -72,7 +78,9 @@ def _check_method(options: argparse.Namespace) -> None:
     """ValueError for an argument of the other method, and for RayPE without a backbone."""
     if not options.minutes > 0:
         raise ValueError(f"a run takes more than 0 minutes, got --minutes {options.minutes}")
-    others = ("start", "compile") if options.method == "raype" else ("backbone", "null_prompt")
+    others = {"raxel": ("backbone", "null_prompt"), "raype": ("start", "compile")}.get(
+        options.method, ("start", "compile", "backbone", "null_prompt", "cache")
+    )
     for name in others:
         if getattr(options, name) not in (None, False):
             raise ValueError(f"--{name.replace('_', '-')} is not an argument of --method {options.method}")
@@ -111,6 +119,21 @@ def _raype(options: argparse.Namespace) -> tuple[Objective, str]:
         config, vae, options.backbone, cache=cache, null_prompt=options.null_prompt, draw_samples=_latent_grid(vae)
     )
     return objective, WEIGHTS_FILE
+
+
+def _rays(options: argparse.Namespace) -> tuple[Objective, str]:
+    """What trains Ray Diffusion or Ray Regression, and the name of its file."""
+    from dataclasses import replace
+
+    from ..ray_diffusion.objective import WEIGHTS_FILE, RayDiffusionObjective, RayDiffusionTrainConfig
+
+    config = RayDiffusionTrainConfig.from_json(options.config.read_text())
+    if options.method == "ray_regression":
+        config = replace(config, method="regression")
+    return RayDiffusionObjective(config), WEIGHTS_FILE
+
+
+_OBJECTIVES = {"raxel": _raxel, "raype": _raype, "ray_diffusion": _rays, "ray_regression": _rays}
 
 
 def _latent_grid(vae: VideoVAE) -> DrawLatents:

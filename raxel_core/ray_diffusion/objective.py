@@ -119,7 +119,9 @@ class RayDiffusionObjective:
     device: torch.device = field(default=torch.device("cpu"), init=False)
 
     def __post_init__(self) -> None:
-        self.model = RayDiffuser(self.config.model)
+        with torch.random.fork_rng(devices=[]):  # what `initialize` leaves, the features, begins by the seed too
+            torch.manual_seed(self.config.seed)
+            self.model = RayDiffuser(self.config.model)
         initialize(self.model.ray_predictor, torch.Generator().manual_seed(self.config.seed), alike=self.config.alike)
         self.views = self.views or SyntheticViews(self.config.model)
 
@@ -178,7 +180,8 @@ class RayDiffusionObjective:
     ) -> dict[str, float]:
         """The loss at the last level on scenes never trained on, by number of views."""
         figures = {}
-        for views in sorted({self.config.views[0], 4, self.config.views[1]}):
+        low, high = self.config.views
+        for views in sorted({low, min(max(4, low), high), high}):
             batch = render_views(
                 range(SPLITS["validation"].start, SPLITS["validation"].start + self.config.validation_clips // views),
                 views=views, px=self.config.model.image_px, grid=self.config.model.grid,

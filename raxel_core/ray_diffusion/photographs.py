@@ -11,11 +11,12 @@ from torch import Tensor
 
 from ..geometry import se3
 from ..geometry.camera import Camera
+from ..geometry.pytorch3d import pixels_from_ndc
 from ..geometry.ray_cameras import RayCameras, assessed_cameras
 from ..geometry.ray_map import RayMap
 from .bundle import plucker_from_bundle
 from .checkpoint import LoadedRayDiffusion
-from .crops import Box, box_of_mask, check_box, crop_pixels, cropped, middle_box, ndc_of_crop, square_crop
+from .crops import Box, box_of_mask, check_box, cropped, middle_box, ndc_of_crop, square_crop
 from .sampler import SamplerSettings, sampled_rays
 
 LAYOUT = "plucker_dm"
@@ -87,22 +88,35 @@ def estimate_cameras(
 
     Raises ValueError for a method that the network was not trained for, PoseRecoveryError for rays of no camera.
     """
-    if loaded.trained_for not in ("both", settings.method):
-        raise ValueError(f"{loaded.name} was trained for {loaded.trained_for}, not for {settings.method}")
-    network, config = loaded.network, loaded.network.config
-    device = next(network.parameters()).device
+    config = loaded.network.config
     crops = torch.stack([cropped(i, c, config.image_px) for i, c in zip(pictures.images, pictures.crops, strict=True)])
     ndc = torch.stack([ndc_of_crop(crop, pictures.hw, config.grid) for crop in pictures.crops])
+    return cameras_of_crops(loaded, crops, ndc, settings, hw=pictures.hw, K=K, progress=progress)
+
+
+def cameras_of_crops(
+    loaded: LoadedRayDiffusion,
+    crops: Tensor,
+    ndc: Tensor,
+    settings: SamplerSettings = DEFAULTS,
+    *,
+    hw: tuple[int, int] = (256, 256),
+    K: Tensor | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> PhotographCameras:
+    """The same of `crops` [N, 3, px, px] in [-1, 1] whose rays pass pictures of `hw` at `ndc` [N, 2, grid, grid]."""
+    if loaded.trained_for not in ("both", settings.method):
+        raise ValueError(f"{loaded.name} was trained for {loaded.trained_for}, not for {settings.method}")
+    network = loaded.network
+    device = next(network.parameters()).device
     with torch.no_grad():
         features = network.features(crops[None].to(device))[0]
     bundles = sampled_rays(network, features, ndc.to(device), settings, progress=progress).cpu()
-    pixels = torch.stack([crop_pixels(crop, config.grid) for crop in pictures.crops])
     lines = plucker_from_bundle(bundles)
     maps = torch.cat((lines.direction, lines.moment), dim=-1).movedim(-1, -3)
-    found = assessed_cameras(
-        RayMap(maps, LAYOUT), pictures.hw, lens="shared" if K is None else "known", K=K, pixels=pixels
-    )
-    return _chosen(found, maps)
+    pixels = pixels_from_ndc(ndc.movedim(1, -1), hw)
+    lens = "shared" if K is None else "known"
+    return _chosen(assessed_cameras(RayMap(maps, LAYOUT), hw, lens=lens, K=K, pixels=pixels), maps)
 
 
 def _boxes(count: int, hw: tuple[int, int], boxes: Sequence[Sequence[float]] | None, masks: Tensor | None) -> list[Box]:
