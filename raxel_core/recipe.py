@@ -9,6 +9,7 @@ from typing import Any
 
 from .latents.frames import check_frame_count
 from .latents.statistics import LatentStatistics
+from .strict_json import check_keys, check_list, check_number, check_object, check_whole, parse_object, shown
 
 METADATA_KEY = "raxel_recipe"
 TRAINED_UNITS = ("metre", "near_depth")
@@ -54,61 +55,36 @@ class Recipe:
     @classmethod
     def from_json(cls, text: str) -> Recipe:
         """The recipe that `to_json` wrote; ValueError with one sentence on anything else."""
-        values = _parse(text)
-        _check_names("recipe", values, cls)
-        _check_types(values)
+        values = parse_object("the recipe", text)
+        check_keys("the recipe", values, [field.name for field in fields(cls)])
+        for name in ("vae", "unit"):
+            if not isinstance(values[name], str):
+                raise ValueError(f"the recipe's {name} is text, got {shown(values[name])}")
+        for name in ("frames", "raxel_downscale"):
+            values[name] = check_whole(f"the recipe's {name}", values[name], 1, _MOST)
+        for name in ("fps", "raxel_scale"):
+            values[name] = check_number(f"the recipe's {name}", values[name], 0.0, _MOST)
+        sizes = check_list("the recipe's hw", values["hw"], 2)
+        values["hw"] = tuple(check_whole("the recipe's hw", size, 1, _MOST) for size in sizes)
         for name in ("video_statistics", "ray_statistics"):
-            values[name] = _statistics(name, values[name])
+            values[name] = latent_statistics(f"the recipe's {name}", values[name])
         return cls(**values)
 
 
-_TYPES: dict[str, type] = {"vae": str, "unit": str, "frames": int, "raxel_downscale": int}
-_NUMBERS = ("fps", "raxel_scale")
+# No size, count or rate of a clip is larger, nor a statistic of latents.
+_MOST = 1_000_000_000
+_MOST_CHANNELS = 65_536
 
 
-def _parse(text: str) -> dict[str, Any]:
-    """The JSON object in `text`; ValueError when it holds no JSON or something else than an object."""
-    try:
-        values = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"the recipe is not JSON: {error}") from error
-    if not isinstance(values, dict):
-        raise ValueError(f"the recipe is a JSON object, got {type(values).__name__}")
-    return values
-
-
-def _check_names(noun: str, values: dict[str, Any], target: type) -> None:
-    """ValueError unless the keys of `values` are the fields of `target`."""
-    expected = {field.name for field in fields(target)}
-    missing, surplus = sorted(expected - values.keys()), sorted(values.keys() - expected)
-    if missing or surplus:
-        raise ValueError(f"the {noun} lacks {missing[:5]} and has unknown {surplus[:5]}")
-
-
-def _check_types(values: dict[str, Any]) -> None:
-    """ValueError when a value has another JSON type than its field."""
-    for name, kind in _TYPES.items():
-        if type(values[name]) is not kind:
-            raise ValueError(f"the recipe's {name} is {values[name]!r}")
-    for name in _NUMBERS:
-        if not _is_number(values[name]):
-            raise ValueError(f"the recipe's {name} is {repr(values[name])[:40]}")
-    hw = values["hw"]
-    if not isinstance(hw, list) or not all(type(size) is int for size in hw):
-        raise ValueError(f"the recipe's hw is {hw!r}")
-
-
-def _is_number(value: Any) -> bool:
-    """Whether a JSON value is a number that a float can hold, which a whole number of 400 digits is not."""
-    return type(value) in (int, float) and abs(value) < 1e300
-
-
-def _statistics(name: str, values: Any) -> LatentStatistics:
-    """The `LatentStatistics` of a JSON object; ValueError when it is none."""
-    if not isinstance(values, dict):
-        raise ValueError(f"the recipe's {name} is {values!r}")
-    _check_names(f"recipe's {name}", values, LatentStatistics)
-    for entry in values.values():
-        if not isinstance(entry, list) or not all(map(_is_number, entry)):
-            raise ValueError(f"the recipe's {name} holds something else than lists of numbers")
-    return LatentStatistics(tuple(values["mean"]), tuple(values["std"]))
+def latent_statistics(noun: str, value: Any) -> LatentStatistics:
+    """The `LatentStatistics` of a JSON object {"mean": [...], "std": [...]}; ValueError when it is none."""
+    given = check_object(noun, value)
+    check_keys(noun, given, ("mean", "std"))
+    mean, std = (
+        tuple(
+            check_number(f"{noun}.{name}", entry, -_MOST, _MOST)
+            for entry in check_list(f"{noun}.{name}", given[name], _MOST_CHANNELS)
+        )
+        for name in ("mean", "std")
+    )
+    return LatentStatistics(mean, std)

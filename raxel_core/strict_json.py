@@ -1,4 +1,8 @@
-"""Strict reading of JSON values: every refusal is one ValueError sentence that names the key and what was expected."""
+"""Strict reading of JSON values: every refusal is one ValueError sentence that names the key and what was expected.
+
+The one reader of the pack: names that stand twice in an object, NaN, infinity, numbers that no float holds and nesting
+beyond Python's stack are refused wherever JSON is read. What a refusal shows of a file is printable text.
+"""
 
 from __future__ import annotations
 
@@ -9,36 +13,68 @@ from typing import Any
 
 # A whole number too large for a float is as little finite as 1e999.
 _LARGEST = 1e300
-_MOST_DIGITS = 4000
+_MOST_DIGITS = 300  # so many a float can hold, too
+_SHOWN = 40
 
 
-def parse_object(noun: str, text: str) -> dict[str, Any]:
-    """The JSON object in `text`, NaN, infinity and repeated names refused; ValueError when there is none."""
+def parse_object(noun: str, text: str | bytes) -> dict[str, Any]:
+    """The JSON object in `text`, read as `parse_value` does; ValueError when there is none."""
+    values = parse_value(noun, text)
+    if not isinstance(values, dict):
+        raise ValueError(f"{_indefinite(noun)} is a JSON object, got {type(values).__name__}")
+    return values
+
+
+def parse_value(noun: str, text: str | bytes) -> Any:
+    """The JSON value in `text` (bytes are UTF-8); ValueError for anything else, for NaN, infinity and names twice.
+
+    A number beyond a float's range is read as infinity, as in a browser, so that the check of its key refuses it.
+    """
 
     def read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         values = dict(pairs)
         if len(values) < len(pairs):
             ((name, _),) = Counter(name for name, _ in pairs).most_common(1)
-            raise ValueError(f"{noun} gives {name[:40]!r} more than once")
+            raise _StrictError(f"{noun} gives {shown(name)} more than once")
         return values
 
     def refuse_constant(constant: str) -> float:
-        raise ValueError(f"{noun} holds {constant}, which is no number")
+        raise _StrictError(f"{noun} holds {constant}, which is no number")
 
     try:
-        values = json.loads(text, parse_constant=refuse_constant, parse_int=_read_whole, object_pairs_hook=read_object)
+        decoded = text if isinstance(text, str) else text.decode("utf-8")
+        return json.loads(decoded, parse_constant=refuse_constant, parse_int=_read_whole, object_pairs_hook=read_object)
     except RecursionError as error:
-        raise ValueError(f"{noun} is nested too deep to be one") from error
+        raise ValueError(f"{noun} is not JSON: it is nested too deep") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{noun} is not JSON: byte {error.start} is no UTF-8") from error
     except json.JSONDecodeError as error:
         raise ValueError(f"{noun} is not JSON: {error}") from error
-    if not isinstance(values, dict):
-        raise ValueError(f"a {noun.removeprefix('the ')} is a JSON object, got {type(values).__name__}")
-    return values
+
+
+class _StrictError(ValueError):
+    """What a hook refuses, in words for the user."""
+
+
+def _indefinite(noun: str) -> str:
+    """`noun` as the subject of what it should be: "a recipe" of "the recipe"."""
+    return f"a {noun.removeprefix('the ')}" if noun.startswith("the ") else noun
 
 
 def _read_whole(digits: str) -> int | float:
-    """The whole number of `digits`; infinity, as in a browser, for more of them than Python converts."""
+    """The whole number of `digits`; infinity, as in a browser, for more of them than a float holds."""
     return int(digits) if len(digits) <= _MOST_DIGITS else float(digits)
+
+
+def printable(text: object, most: int | None = None) -> str:
+    """`text` from a file as it may be shown on a terminal, in a report or on a page: one line, cut after `most`.
+
+    Control characters, marks that turn the direction of writing and halves of characters become escapes (\\x1b).
+    """
+    given = str(text)
+    line = " ".join(given[: None if most is None else 4 * most].split())
+    shown_text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in line)
+    return shown_text if most is None or len(shown_text) <= most else shown_text[:most] + "..."
 
 
 def check_keys(noun: str, values: dict[str, Any], required: Sequence[str], optional: Sequence[str] = ()) -> None:
@@ -48,7 +84,7 @@ def check_keys(noun: str, values: dict[str, Any], required: Sequence[str], optio
     if missing:
         raise ValueError(f"{noun} lacks {', '.join(missing[:5])}")
     if surplus:
-        names = (key[:40] if key.isprintable() else repr(key[:40]) for key in surplus[:5])
+        names = (key[:_SHOWN] if key.isprintable() else repr(key[:_SHOWN]) for key in surplus[:5])
         raise ValueError(f"{noun} has unknown {', '.join(names)}")
 
 
@@ -105,7 +141,7 @@ def finite_numbers(noun: str, values: Any, count: int) -> list[float]:
         raise ValueError(f"{noun} is a list of {count} numbers, got {got}")
     for value in values:
         if type(value) not in (int, float) or not abs(value) < _LARGEST:
-            raise ValueError(f"{noun} holds {str(value)[:40]!r}, which is no finite number")
+            raise ValueError(f"{noun} holds {str(value)[:_SHOWN]!r}, which is no finite number")
     return [float(value) for value in values]
 
 
@@ -113,4 +149,4 @@ def shown(value: Any) -> str:
     """`value` in an error: numbers and short text as they are, of all else only the kind."""
     if isinstance(value, (list, tuple)):
         return f"a list of {len(value)}"
-    return "an object" if isinstance(value, dict) else repr(value)[:40]
+    return "an object" if isinstance(value, dict) else repr(value)[:_SHOWN]

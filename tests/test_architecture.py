@@ -19,7 +19,7 @@ SHIPPED = sorted([*CORE.rglob("*.py"), *(ROOT / "nodes").rglob("*.py"), ROOT / "
 # What each part of the core may import from the core, besides itself; None: everything.
 LADDER: dict[str, set[str] | None] = {
     "strict_json": set(),
-    "atomic_file": set(),
+    "atomic_file": {"strict_json"},
     "geometry": set(),
     "latents": set(),
     "model": set(),
@@ -44,7 +44,7 @@ LADDER: dict[str, set[str] | None] = {
         "sampling", "recipe", "framing", "video_io", "runtime",
     },
     "ray_diffusion": {"strict_json", "geometry", "weights", "training"},
-    "raype": {"atomic_file", "strict_json", "geometry", "latents", "model", "weights", "sampling", "training"},
+    "raype": {"atomic_file", "strict_json", "geometry", "latents", "model", "weights", "sampling", "recipe", "training"},
     "evaluation": {
         "geometry", "paths", "camera_io", "raxels", "sampling", "raxel_model", "denoising", "pipeline", "training",
         "ray_diffusion",
@@ -62,7 +62,7 @@ FILE_LADDERS = {
         "transformer",
     ],
     "weights": [
-        "tensor_map", "quantization", "checkpoint", "state_dict", "streaming", "lora", "wan_layouts", "conversion",
+        "tensor_map", "tensor_file", "quantization", "checkpoint", "state_dict", "streaming", "lora", "wan_layouts", "conversion",
     ],
 }  # fmt: skip
 # What each room of the nodes may import from the nodes, besides itself; only `nodes/__init__.py` imports all.

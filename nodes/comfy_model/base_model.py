@@ -15,8 +15,8 @@ from comfy.nested_tensor import NestedTensor
 from torch import Tensor
 
 from ...raxel_core.latents.frames import pixel_frames
-from ...raxel_core.model import RaxelConfig
 from ...raxel_core.recipe import Recipe
+from ...raxel_core.weights.checkpoint import config_from_json
 from ...raxel_core.weights.state_dict import expected_shapes
 from .conditioning import SOURCES_KEY, SourceLatents
 from .latent_format import RaxelLatentFormat
@@ -47,7 +47,7 @@ class RaxelModelConfig(comfy.supported_models_base.BASE):
 
     def __init__(self, unet_config: Mapping[str, Any]) -> None:
         super().__init__(unet_config)
-        self.config = RaxelConfig.from_json(unet_config["raxel_config"])
+        self.config = config_from_json(unet_config["raxel_config"])
         self.recipe = Recipe.from_json(unet_config["raxel_recipe"])
         if self.config.ray_representation != "raxel":
             raise ValueError(

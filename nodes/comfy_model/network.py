@@ -15,9 +15,10 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 from torch.nn import Module
 
-from ...raxel_core.model import RaxelConfig, RaxelTransformer
+from ...raxel_core.model import RaxelTransformer
 from ...raxel_core.model.given_frames import StreamFrames, append_given
 from ...raxel_core.sampling import Sigmas
+from ...raxel_core.weights.checkpoint import config_from_json
 from .packing import Shapes
 
 try:
@@ -52,7 +53,7 @@ class RaxelNetwork(RaxelTransformer):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__(
-            RaxelConfig.from_json(raxel_config),
+            config_from_json(raxel_config),
             operations=operations,
             attention=attend_as_comfyui,
             device=device,

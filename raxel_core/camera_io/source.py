@@ -6,9 +6,7 @@ was expected; nothing a file holds makes it raise anything else.
 
 from __future__ import annotations
 
-import json
 import re
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from io import StringIO
@@ -21,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..strict_json import parse_value, printable
 from .reading import CameraFormatError
 
 # Budgets, checked before anything is read or built.
@@ -159,8 +158,7 @@ def mapping(value: Any, where: str, *, needs: tuple[str, ...] = ()) -> dict[str,
 
 def listed(names: Iterable[str]) -> str:
     """The first dozen of `names` on one line for a sentence, each cut where it is long."""
-    shown = (" ".join(name.split()) for name in islice(names, 12))
-    return ", ".join(name if len(name) <= _SHOWN else name[:_SHOWN] + "..." for name in shown)
+    return ", ".join(printable(name, _SHOWN) for name in islice(names, 12))
 
 
 def check_frames(count: int, where: str) -> int:
@@ -198,34 +196,11 @@ def parse_table(text: str, source: str, columns: int | tuple[int, ...], *, skip:
 
 
 def parse_json(text: str, source: str) -> Any:
-    """The JSON value in `text`; NaN, infinity, numbers beyond MOST_NUMBER, names that stand twice in an object and
-    nesting beyond Python's stack are refused."""
-
-    def parse_constant(constant: str) -> float:
-        raise CameraFormatError(f"{source}: expected finite numbers, found {constant}")
-
-    def as_whole(digits: str) -> int | float:
-        return int(digits) if len(digits) <= 18 else _within(float(digits), digits, source)
-
-    def as_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        values = dict(pairs)
-        if len(values) < len(pairs):
-            ((name, _),) = Counter(name for name, _ in pairs).most_common(1)
-            raise CameraFormatError(f"{source}: expected each key once in an object, found {_shown(name)} again")
-        return values
-
+    """The JSON value in `text`, read as strictly as everywhere (`strict_json`)."""
     try:
-        return json.loads(
-            text,
-            parse_constant=parse_constant,
-            parse_int=as_whole,
-            parse_float=lambda digits: _within(float(digits), digits, source),
-            object_pairs_hook=as_object,
-        )
-    except RecursionError as error:
-        raise CameraFormatError(f"{source}: expected JSON of some few levels, this is nested too deep") from error
-    except json.JSONDecodeError as error:
-        raise CameraFormatError(f"{source} line {error.lineno}: expected JSON, {error.msg}") from error
+        return parse_value(source, text)
+    except ValueError as error:
+        raise CameraFormatError(str(error)) from error
 
 
 def read_json(path: Path) -> Any:

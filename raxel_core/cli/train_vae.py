@@ -41,9 +41,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Fit or open the code, train the refiner, write the VAE."""
-    from safetensors.torch import save_file
-
-    from ..atomic_file import replacing
+    from ..weights.tensor_file import write_tensors
 
     shared.check_output(options.file, ".safetensors")
     if min(options.clips, options.channels) < 1 or options.refiner_steps < 0:
@@ -54,8 +52,7 @@ def run(options: argparse.Namespace) -> None:
     vae = _code(options)
     if options.refiner_steps:
         _refine(vae, options)
-    with replacing(options.file) as partial:
-        save_file({name: tensor.contiguous() for name, tensor in vae.state_dict().items()}, partial)
+    write_tensors(options.file, vae.state_dict())
     say(f"wrote {options.file}")
 
 

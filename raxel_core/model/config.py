@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, fields
+from typing import Any
 
 ATTENTIONS = ("dsca", "joint")
 RAY_REPRESENTATIONS = ("raxel", "plucker")
@@ -121,29 +123,42 @@ class RaxelConfig:
         return json.dumps(asdict(self), sort_keys=True)
 
     @staticmethod
-    def from_json(text: str) -> RaxelConfig:
-        """The configuration of a JSON object made by `to_json`; ValueError names an unknown or missing field."""
-        try:
-            values = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"the model configuration is not JSON: {error}") from None
-        if not isinstance(values, dict):
-            raise ValueError(f"the model configuration must be a JSON object, not {type(values).__name__}")
-        known = {field.name for field in fields(RaxelConfig)}
-        unknown = sorted(set(values) - known)
+    def from_values(values: Mapping[str, Any]) -> RaxelConfig:
+        """The configuration of the JSON object that `to_json` wrote, parsed; ValueError names an unknown or missing
+        field, or one of another type."""
+        known = {field.name: field for field in fields(RaxelConfig)}
+        unknown = sorted(set(values) - known.keys())
         if unknown:
-            raise ValueError(f"the model configuration has unknown fields: {', '.join(unknown[:5])}")
-        missing = [name for name in ("dim", "ffn_dim", "layers", "heads") if name not in values]
+            raise ValueError(f"the model configuration has unknown fields: {', '.join(map(_shown, unknown[:5]))}")
+        missing = [name for name, field in known.items() if field.default is MISSING and name not in values]
         if missing:
             raise ValueError(f"the model configuration lacks {', '.join(missing)}")
-        if isinstance(values.get("patch"), list):
-            values["patch"] = tuple(values["patch"])
-        return RaxelConfig(**values)
+        return RaxelConfig(**{name: _field_value(value, known[name].type) for name, value in values.items()})
+
+
+# No network is larger in any of these; a product of two of them is far from overflow in 64 bits.
+_LARGEST = {"layers": 10_000, "patch": 64, "in_channels": 65_536}
+_LARGEST_SIZE = 1_000_000
 
 
 def _check_positive(name: str, value: object) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
+    largest = _LARGEST.get(name, _LARGEST_SIZE)
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= largest:
+        raise ValueError(f"{name} must be a whole number from 1 to {largest}, not {_shown(value)}")
+
+
+def _field_value(value: Any, annotation: object) -> Any:
+    """A JSON value as a field has it: a list as a tuple, 24.0 as the whole number that JSON does not tell it from."""
+    if isinstance(value, list):
+        return tuple(_field_value(entry, annotation) for entry in value)
+    whole = "int" in str(annotation) and isinstance(value, float) and value.is_integer()
+    return int(value) if whole else value
+
+
+def _shown(value: object) -> str:
+    """The beginning of `value`; of a number too long to be written out only that."""
+    long = isinstance(value, int) and value.bit_length() > 200
+    return "a longer number" if long else repr(value)[:40]
 
 
 TINY = RaxelConfig(dim=192, ffn_dim=768, layers=6, heads=3, in_channels=64, patch=(1, 1, 1), text_dim=None)

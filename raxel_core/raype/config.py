@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ..latents.statistics import LatentStatistics
-from ..training.config import RunConfig
+from ..recipe import latent_statistics
+from ..strict_json import printable, shown
+from ..training.config import COUNT, POSITIVE, SHARE, Limits, RunConfig
 from .encoding import PAPER_GATE
 
 
@@ -45,21 +46,20 @@ class RayPEVariant:
         return trained and self.cross_terms and self.geometry_term
 
     @classmethod
-    def from_json(cls, text: str) -> RayPEVariant:
+    def from_values(cls, values: Mapping[str, Any]) -> RayPEVariant:
         """The switches of a JSON object; ValueError names one that does not exist or is not true or false."""
-        values, names = json.loads(text), {field.name for field in fields(cls)}
+        names = {field.name for field in fields(cls)}
         wrong = [name for name, value in values.items() if name not in names or not isinstance(value, bool)]
         if wrong:
-            raise ValueError(f"variant of the training configuration has switches {', '.join(sorted(names))}, "
-                             f"each true or false, got {wrong[0]}: {values[wrong[0]]!r}")  # fmt: skip
+            raise ValueError(
+                f"variant of the training configuration has switches {', '.join(sorted(names))}, "
+                f"each true or false, got {printable(wrong[0], 40)}: {shown(values[wrong[0]])}"
+            )
         return cls(**values)
 
 
-def _statistics(text: str) -> LatentStatistics:
-    values = json.loads(text)
-    if set(values) != {"mean", "std"}:
-        raise ValueError(f"statistics of the training configuration hold mean and std, got {', '.join(values)}")
-    return LatentStatistics(tuple(values["mean"]), tuple(values["std"]))
+def _statistics(values: Any) -> LatentStatistics:
+    return latent_statistics("statistics of the training configuration", values)
 
 
 @dataclass(frozen=True)
@@ -96,18 +96,10 @@ class RayPETrainConfig(RunConfig):
     validate_every: int = 5000
     validation_clips: int = 100
     sampling_steps: int = 50
-    nested: ClassVar[Mapping[str, Callable[[str], object]]] = {
-        **RunConfig.nested,
-        "variant": RayPEVariant.from_json, "statistics": _statistics,
+    nested: ClassVar[Mapping[str, Callable[[Any], object]]] = {
+        **RunConfig.nested, "variant": RayPEVariant.from_values, "statistics": _statistics,
     }  # fmt: skip
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        object.__setattr__(self, "augment_range", tuple(self.augment_range))
-        if not 0.0 <= self.augment_share <= 1.0 or len(self.augment_range) != 2:
-            raise ValueError(
-                "augment_share lies in [0, 1] and augment_range holds two numbers, "
-                f"got {self.augment_share} and {self.augment_range}"
-            )
-        if self.eta <= 0.0:
-            raise ValueError(f"eta multiplies the camera's path and is positive, got {self.eta}")
+    limits: ClassVar[Limits] = {
+        **RunConfig.limits, "moment_eps": POSITIVE, "eta": POSITIVE, "video_shift": POSITIVE, "augment_share": SHARE,
+        "augment_range": (-100.0, 100.0), "learning_rate": POSITIVE, "sampling_steps": COUNT,
+    }  # fmt: skip

@@ -11,10 +11,8 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from safetensors.torch import save_file
 from torch import Tensor
 
-from ..atomic_file import replacing
 from ..geometry.camera import Camera
 from ..geometry.trajectory import Trajectory
 from ..latents.statistics import LatentStatistics
@@ -24,6 +22,8 @@ from ..sampling.schedule import shifted_sigmas
 from ..training.data import ClipPool, LatentClips
 from ..training.loss import NEAREST_DEPTH
 from ..training.raxel_objective import VIDEO_STD_FLOOR, floored
+from ..training.run_state import step_of_file
+from ..weights.tensor_file import write_tensors
 from .backbone import load_backbone, load_prompt, ray_wan, wan_state
 from .config import RayPETrainConfig
 from .encoding import RayFeatures
@@ -161,13 +161,16 @@ class RayPEObjective:
             x = torch.cat((x[:, :, :1], (x + (below - sigma) * velocity)[:, :, 1:]), dim=2)
         return self.statistics.denormalize(x).cpu()
 
+    def saved_step(self, folder: Path) -> int | None:
+        """The step of the expert in `folder`."""
+        return step_of_file(folder / WEIGHTS_FILE)
+
     def save(self, weights: Mapping[str, Tensor], folder: Path, step: int) -> None:
         """The whole expert in bf16 under Wan's names, RayPE among them, in one file."""
         state = wan_state(self.model, weights)
         state = {name: tensor.to("cpu", torch.bfloat16).contiguous() for name, tensor in state.items()}
         metadata = {METADATA_KEY: self.config.to_json(), "steps": str(step)}
-        with replacing(folder / WEIGHTS_FILE) as partial:
-            save_file(state, partial, metadata)
+        write_tensors(folder / WEIGHTS_FILE, state, metadata)
 
 
 def scaled_path(camera: Camera, near_depth: float, config: RayPETrainConfig) -> Trajectory:

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import ClassVar, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, fields
+from typing import Any, ClassVar, TypeVar
 
+from ..latents.frames import check_frame_count
 from ..model.config import TINY, RaxelConfig
+from ..strict_json import check_choice, check_keys, check_number, check_object, check_whole, parse_object, shown
 from .scene_sets import check_shares
 
 TASKS = ("pose", "camera", "joint")
 ERRORS = ("velocity", "denoised")
+PRECISIONS = ("no", "fp16", "bf16")
 Run = TypeVar("Run", bound="RunConfig")
+Limits = Mapping[str, tuple[float, float]]
+_NOUN = "the training configuration"
+# Nothing that a run counts or measures is larger, and what is positive is not smaller than the least.
+_MOST, _LEAST = 1_000_000_000, 1e-12
+SHARE, COUNT, POSITIVE = (0.0, 1.0), (1, _MOST), (_LEAST, _MOST)
 
 
-def _scene_shares(text: str) -> tuple[tuple[str, float], ...]:
+def _scene_shares(values: Mapping[str, Any]) -> tuple[tuple[str, float], ...]:
     """The `scenes` of a JSON object of shares by name."""
-    values = json.loads(text)
-    for name, share in values.items():
-        _check_type(f"scenes {name}", share, "float")
-    return tuple(values.items())
+    return tuple((name, check_number(f"scenes {name} of {_NOUN}", share, 0.0, 1.0)) for name, share in values.items())
 
 
 @dataclass(frozen=True)
@@ -54,14 +58,28 @@ class RunConfig:
     validation_scenes: str = "room"
     save_every: int = 500
     # Fields that are JSON objects, and what reads them.
-    nested: ClassVar[Mapping[str, Callable[[str], object]]] = {"scenes": _scene_shares}
+    nested: ClassVar[Mapping[str, Callable[[Any], object]]] = {"scenes": _scene_shares}
+    # From where to where a number may lie; from 0 on where nothing is said.
+    limits: ClassVar[Limits] = {
+        "steps": COUNT, "frames": COUNT, "hw": (1, 65_536), "fps": POSITIVE, "seed": (0, 2**62), "clips": COUNT,
+        "shard_clips": COUNT, "batch": COUNT, "clip_norm": POSITIVE, "ema": (0.0, 1.0 - 1e-9),
+        "log_every": COUNT, "validate_every": COUNT, "validation_clips": COUNT, "save_every": COUNT,
+    }  # fmt: skip
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "hw", tuple(self.hw))
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, list):
+                value = tuple(value)
+            if field.type == "int" and isinstance(value, float) and value.is_integer():
+                value = int(value)  # JSON does not tell 24.0 from 24
+            object.__setattr__(self, field.name, value)
+            if value is not None or "None" not in str(field.type):
+                _check(f"{field.name} of {_NOUN}", value, str(field.type), self.limits.get(field.name, (0, _MOST)))
+        check_choice(f"precision of {_NOUN}", self.precision, PRECISIONS)
+        check_frame_count(self.frames)
         check_shares(dict(self.scenes))
         check_shares({self.validation_scenes: 1.0})
-        if self.clip_uses < 0:
-            raise ValueError(f"clip_uses is 0 (for ever) or more, got {self.clip_uses}")
         if self.shard_clips % self.batch or self.clips % self.shard_clips:
             raise ValueError(
                 "clips must divide into shards and shards into batches, "
@@ -75,22 +93,13 @@ class RunConfig:
     @classmethod
     def from_json(cls: type[Run], text: str) -> Run:
         """The run that `to_json` wrote; fields left out keep their defaults. ValueError names an unknown field."""
-        try:
-            values = json.loads(text)
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise ValueError(f"the training configuration is not JSON: {error}") from None
-        if not isinstance(values, dict):
-            raise ValueError(f"a training configuration is a JSON object, got {type(values).__name__}")
-        types = {f.name: f.type for f in fields(cls)}
-        unknown, missing = sorted(set(values) - set(types)), sorted({"name", "steps", "frames"} - set(values))
-        if unknown or missing:
-            raise ValueError(f"a training configuration has no {', '.join(unknown)}" if unknown else
-                             f"the training configuration lacks {', '.join(missing)}")  # fmt: skip
-        given = {name: value for name, value in values.items() if not (value is None and "None" in str(types[name]))}
-        for name, value in given.items():
-            _check_type(name, value, "dict" if name in cls.nested else str(types[name]))
+        values = parse_object(_NOUN, text)
+        required = [f.name for f in fields(cls) if f.default is MISSING]
+        check_keys(_NOUN, values, required, [f.name for f in fields(cls)])
+        optional = {f.name for f in fields(cls) if "None" in str(f.type)}
+        given = {name: value for name, value in values.items() if value is not None or name not in optional}
         for name in cls.nested.keys() & given.keys():
-            given[name] = cls.nested[name](json.dumps(given[name]))
+            given[name] = cls.nested[name](check_object(f"{name} of {_NOUN}", given[name]))
         return cls(**given)
 
 
@@ -124,32 +133,38 @@ class TrainConfig(RunConfig):
     learning_rate: float = 1.5e-3
     warmup: int = 200
     decay_from: float = 0.8
-    nested: ClassVar[Mapping[str, Callable[[str], object]]] = {**RunConfig.nested, "model": RaxelConfig.from_json}
+    nested: ClassVar[Mapping[str, Callable[[Any], object]]] = {
+        **RunConfig.nested, "model": RaxelConfig.from_values,
+    }  # fmt: skip
+    limits: ClassVar[Limits] = {
+        **RunConfig.limits, "far_source_share": SHARE, "task_shares": SHARE, "pure_noise_share": SHARE,
+        "video_shift": POSITIVE, "learning_rate": POSITIVE, "warmup": COUNT, "decay_from": SHARE,
+        "raxel_downscale": COUNT,
+    }  # fmt: skip
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "task_shares", tuple(map(float, self.task_shares)))
         if len(self.task_shares) != len(TASKS) or abs(sum(self.task_shares) - 1) > 1e-6:
             raise ValueError(f"task_shares needs {len(TASKS)} shares that sum to 1, got {self.task_shares}")
-        if self.raxel_downscale < 1:
-            raise ValueError(f"raxel_downscale is at least 1, got {self.raxel_downscale}")
-        if not 0 <= self.attention_prior < math.inf:
-            raise ValueError(f"attention_prior is 0 (none) or more, got {self.attention_prior}")
-        if self.video_error not in ERRORS:
-            raise ValueError(f"video_error is one of {', '.join(ERRORS)}, got {self.video_error!r}")
-        if self.lora_rank < 0:
-            raise ValueError(f"lora_rank is 0 (none) or more, got {self.lora_rank}")
+        check_choice(f"video_error of {_NOUN}", self.video_error, ERRORS)
 
 
-_SCALARS: dict[str, tuple[type, ...]] = {
-    "str": (str,), "int": (int,), "float": (int, float), "bool": (bool,), "dict": (dict,),
-}  # fmt: skip
-
-
-def _check_type(name: str, value: object, annotation: str) -> None:
-    """ValueError unless a JSON value fits an annotation: a scalar's, `dict`, or else a list of numbers, a tuple's."""
-    expected = _SCALARS.get(annotation, (list,))
-    if isinstance(value, bool) != (annotation == "bool") or not isinstance(value, expected):
-        raise ValueError(f"{name} of the training configuration must be {annotation}, got {value!r}")
-    if isinstance(value, list) and not all(isinstance(v, int | float) and not isinstance(v, bool) for v in value):
-        raise ValueError(f"{name} of the training configuration must hold numbers, got {value!r}")
+def _check(noun: str, value: Any, annotation: str, limits: tuple[float, float]) -> None:
+    """ValueError unless a value fits an annotation (a scalar's, a tuple's of numbers) and its numbers the limits."""
+    kind, _, inner = annotation.removesuffix(" | None").partition("[")
+    if annotation == "RaxelConfig" or "..." in inner:
+        return  # checked by themselves
+    if kind == "tuple":
+        parts = inner.rstrip("]").split(", ")
+        if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != len(parts):
+            raise ValueError(f"{noun} is a list of {len(parts)} numbers, got {shown(value)}")
+        for entry, part in zip(value, parts, strict=True):
+            _check(noun, entry, part, limits)
+    elif kind == "int":
+        if not isinstance(value, int):
+            raise ValueError(f"{noun} is a whole number, got {shown(value)}")
+        check_whole(noun, value, int(limits[0]), int(limits[1]))
+    elif kind == "float":
+        check_number(noun, value, *limits)
+    elif not isinstance(value, {"bool": bool, "str": str}.get(kind, object)):
+        raise ValueError(f"{noun} is {'true or false' if kind == 'bool' else 'text'}, got {shown(value)}")

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
-from ..atomic_file import replacing
 from ..geometry.camera import Camera
 from ..latents.vae import VideoVAE, encode_images
+from ..weights.tensor_file import write_tensors
 from .clock import Clock
 from .config import RunConfig
 from .scene_sets import SCENE_SETS, split_seeds
@@ -227,8 +227,7 @@ def _save(path: Path, clips: LatentClips, content: str) -> None:
         "video": clips.video, "images": clips.images, "image_frame": clips.image_frame,
         "world_from_cam": clips.camera.world_from_cam, "K": clips.camera.K, "near_depth": clips.near_depth,
     }  # fmt: skip
-    with replacing(path) as partial:
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial, {"content": content})
+    write_tensors(path, tensors, {"content": content})
 
 
 def _load(path: Path, hw: tuple[int, int]) -> LatentClips:

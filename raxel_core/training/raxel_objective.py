@@ -20,6 +20,7 @@ from ..weights.lora import add_adapters, save_lora
 from .config import TrainConfig
 from .data import ClipPool, DeviceClips, LatentClips
 from .loss import Example, canonical_cameras, flow_loss, make_example, raxels_of
+from .run_state import step_of_file
 from .validate import pose_figures, video_figures
 
 GATE_START = 0.5
@@ -135,6 +136,10 @@ class RaxelObjective:
             if parameter.requires_grad:
                 parameter.data.copy_(weights[name])
         return averaged
+
+    def saved_step(self, folder: Path) -> int | None:
+        """The step of the checkpoint or the adapters in `folder`."""
+        return step_of_file(folder / (LORA_FILE if self.config.lora_rank else WEIGHTS_FILE))
 
     def save(self, weights: Mapping[str, Tensor], folder: Path, step: int) -> None:
         """A checkpoint of `weights` in bf16, or the adapters as they are."""

@@ -15,14 +15,15 @@ from typing import Any, Protocol
 
 import torch
 from accelerate import Accelerator
-from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from ..atomic_file import replacing
+from ..atomic_file import unwritable
+from ..weights.tensor_file import write_tensors
 from .clock import Clock
 from .config import RunConfig
 from .data import ClipPool
+from .run_state import changed_fields
 
 STATE_FILE = "state.safetensors"
 LOG_FILE = "log.jsonl"
@@ -73,6 +74,10 @@ class Objective(Protocol):
         """Figures of the network with the trained parameters `weights`; draws what it can do at `samples`, if given."""
         ...
 
+    def saved_step(self, folder: Path) -> int | None:
+        """The step of the file that `save` has left in `folder`; None where there is none."""
+        ...
+
     def save(self, weights: Mapping[str, Tensor], folder: Path, step: int) -> None:
         """Write the network with the trained parameters `weights` for use, atomically."""
         ...
@@ -93,6 +98,7 @@ class Trainer:
         self.model, *self.optimizers = self.accelerator.prepare(objective.model, *objective.optimizers())
         self.average = {name: p.detach().clone() if self.config.ema else p.detach() for name, p in self._trained()}
         self.step, self.clock = 0, Clock()
+        self.changed: dict[str, str] = {}
         if (folder / STATE_FILE).exists():
             self._load_state()
 
@@ -101,8 +107,14 @@ class Trainer:
         report: Callable[[dict[str, Any]], None] = lambda line: None,
     ) -> None:  # fmt: skip
         """Trains to step `until` (the whole run if None), saving, validating and logging on the way. After `seconds`
-        the step at hand is the last one, and is followed by what a last step is."""
+        the step at hand is the last one, and is followed by what a last step is.
+
+        Each state is saved before anything else of its step is told or drawn, so that no fault in that costs it.
+        """
         config = self.config
+        self._save_stale_weights()
+        if self.changed:
+            self._log({"step": self.step, "changed": self.changed}, report)
         last = config.steps if until is None else min(until, config.steps)
         started, parts = time.monotonic(), []
         while self.step < last:
@@ -115,10 +127,11 @@ class Trainer:
                 cost = {"core_ms": self.clock.read(config.batch * len(parts))}
                 self._log({"step": self.step, "seconds": round(time.monotonic() - started, 1), **mean, **cost}, report)
                 parts = []
-            if self.step % config.validate_every == 0 or self.step == last:
-                self._log({"step": self.step, "validation": self.validate()}, report)
-            if self.step % config.save_every == 0 or self.step == last:
+            validates = self.step % config.validate_every == 0 or self.step == last
+            if validates or self.step % config.save_every == 0:
                 self.save()
+            if validates:
+                self._log({"step": self.step, **self.validate()}, report)
 
     def take_step(self) -> dict[str, float]:
         """Train one step; the loss and its parts, and the norm of the gradients."""
@@ -151,10 +164,14 @@ class Trainer:
                 self.average[name].lerp_(parameter, 1 - decay)
         return float(norm)
 
-    def validate(self) -> dict[str, float]:
-        """The objective's figures of the averaged weights, and their samples."""
+    def validate(self) -> dict[str, Any]:
+        """`validation`: the objective's figures of the averaged weights; `samples`: why they could not be drawn."""
         samples = self.folder / SAMPLES_FILE.format(step=self.step) if self.accelerator.is_main_process else None
-        return self.objective.validate(self.average, self.accelerator, samples)
+        try:
+            return {"validation": self.objective.validate(self.average, self.accelerator, samples)}
+        except OSError as error:  # a full disk, which the figures do not need
+            figures = self.objective.validate(self.average, self.accelerator, None)
+            return {"validation": figures, "samples": str(error)}
 
     def save(self) -> None:
         """Writes the state that resumes this run and the averaged weights for use, both atomically."""
@@ -166,15 +183,24 @@ class Trainer:
             for key, moments in optimizer.state_dict()["state"].items():
                 tensors |= {f"optimizer.{i}.{key}.{name}": torch.as_tensor(value) for name, value in moments.items()}
         metadata = {"step": str(self.step), "config": self.config.to_json()}
-        with replacing(self.folder / STATE_FILE) as partial:
-            save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, partial, metadata)
+        write_tensors(self.folder / STATE_FILE, tensors, metadata)
         self.objective.save(self.average, self.folder, self.step)
 
+    def _save_stale_weights(self) -> None:
+        """Write the weights anew where the run was killed between its state and them."""
+        if self.step and self.accelerator.is_main_process and self.objective.saved_step(self.folder) != self.step:
+            self.objective.save(self.average, self.folder, self.step)
+
     def _load_state(self) -> None:
-        with safe_open(self.folder / STATE_FILE, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            metadata = file.metadata()
-        self.step = int(metadata["step"])
+        path = self.folder / STATE_FILE
+        try:
+            with safe_open(path, framework="pt") as file:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                metadata = file.metadata() or {}
+            self.step, config = int(metadata["step"]), metadata["config"]
+        except (SafetensorError, KeyError, ValueError) as error:
+            raise ValueError(f"{path} is no whole state of a run, so that the run can not be carried on") from error
+        self.changed = changed_fields(self.config, self.step, config, self.folder)
         trained = dict(self._trained())
         _copy(_under(tensors, "model."), trained)
         if self.config.ema:
@@ -193,8 +219,12 @@ class Trainer:
         return ((name, p) for name, p in bare.named_parameters() if p.requires_grad)
 
     def _log(self, line: dict[str, Any], report: Callable[[dict[str, Any]], None]) -> None:
-        with (self.folder / LOG_FILE).open("a") as file:
-            file.write(json.dumps(line) + "\n")
+        path = self.folder / LOG_FILE
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+        except OSError as error:
+            raise unwritable(path, error) from error
         report(line)
 
 

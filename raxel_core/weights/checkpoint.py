@@ -14,25 +14,27 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from typing import Any, TypeGuard
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ..atomic_file import replacing, write_text
+from ..atomic_file import write_text
 from ..model.attention import Attention, attend
 from ..model.config import RaxelConfig
 from ..model.transformer import RaxelTransformer
+from ..strict_json import parse_object, printable
 from .quantization import dequantized, weights_and_scales
+from .tensor_file import write_tensors
 from .tensor_map import TensorInfo, check_places, map_tensors
 
 FORMAT = "1"
 CONFIG_KEY, FORMAT_KEY, SET_KEY = "raxel_config", "raxel_format", "raxel_set"
 RESERVED = (CONFIG_KEY, FORMAT_KEY, SET_KEY, "format")
 INDEX_SUFFIX = ".safetensors.index.json"
+_MOST_AXES, _BEYOND_64_BITS = 64, 2**63
 MAX_HEADER_BYTES = 16_000_000  # a model of 40 layers has 0.2 MB; parsing takes ten times a header's size
 WEIGHT_DTYPES = ("F32", "F16", "BF16", "F64", "F8_E4M3", "F8_E5M2")
 PICKLED = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin")
@@ -192,7 +194,7 @@ def save_checkpoint(
     free |= {CONFIG_KEY: config.to_json(), FORMAT_KEY: FORMAT}
     shards = split_into_shards(tensors, shard_bytes)
     if len(shards) == 1:
-        write_tensors(path, _contiguous(tensors, shards[0]), free)
+        write_tensors(path, _held(tensors, shards[0]), free)
         return path
     return _save_set(path, tensors, shards, free)
 
@@ -221,7 +223,7 @@ def checkpoint_files(path: Path) -> list[Path]:
 def _files_of_index(path: Path) -> list[Path]:
     if path.stat().st_size > MAX_HEADER_BYTES:
         raise ValueError(f"the index {path.name} of {path.stat().st_size} bytes is over {MAX_HEADER_BYTES}")
-    index = _parse_object(path.read_bytes(), f"the index {path.name}")
+    index = parse_object(f"the index {path.name}", path.read_bytes())
     weight_map = index.get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise ValueError(f"the index {path.name} has no weight_map")
@@ -250,7 +252,7 @@ def _merged(headers: Mapping[Path, Header]) -> Header:
         header = headers[file]
         doubled = sorted(set(tensors) & set(header.tensors))
         if doubled:
-            raise ValueError(f"{file.name} repeats tensors of an earlier shard: {', '.join(doubled[:5])}")
+            raise ValueError(f"{file.name} repeats tensors of an earlier shard: {_listed(doubled)}")
         for key in (CONFIG_KEY, FORMAT_KEY, SET_KEY):
             if header.metadata.get(key) != first.metadata.get(key):
                 raise ValueError(f"{file.name} and {files[0].name} are shards of different checkpoints ({key} differs)")
@@ -274,7 +276,7 @@ def file_header(path: Path) -> Header:
         if length > size - 8:
             raise ValueError(f"{path.name} is truncated: its header takes {length} bytes, the file has {size}")
         file.seek(8)
-        entries = _parse_object(file.read(length), f"the header of {path.name}")
+        entries = parse_object(f"the header of {path.name}", file.read(length))
     metadata = entries.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise ValueError(f"the metadata of {path.name} must map names to strings")
@@ -287,7 +289,7 @@ def file_header(path: Path) -> Header:
 def _tensor_info(key: str, entry: object, path: Path, begin: int, size: int) -> TensorInfo:
     fields = entry if isinstance(entry, dict) else {}
     dtype, shape, offsets = (fields.get(name) for name in ("dtype", "shape", "data_offsets"))
-    if not isinstance(dtype, str) or not _whole_numbers(shape) or not _whole_numbers(offsets):
+    if not isinstance(dtype, str) or not _is_shape(shape) or not _are_offsets(offsets):
         raise ValueError(f"the header of {path.name} does not describe {key[:80]!r} as a tensor")
     if len(offsets) != 2 or offsets[0] > offsets[1]:
         raise ValueError(f"the header of {path.name} gives {key[:80]!r} the offsets {offsets[:3]}")
@@ -296,33 +298,22 @@ def _tensor_info(key: str, entry: object, path: Path, begin: int, size: int) -> 
     return TensorInfo(dtype, tuple(shape), begin + offsets[0], begin + offsets[1])
 
 
+def _is_shape(value: object) -> TypeGuard[list[int]]:
+    """Whether a JSON value is a list of sizes whose product, zeros left out, a tensor can have."""
+    return _whole_numbers(value) and len(value) <= _MOST_AXES and prod(n or 1 for n in value) < _BEYOND_64_BITS
+
+
+def _are_offsets(value: object) -> TypeGuard[list[int]]:
+    return _whole_numbers(value) and max(value, default=0) < _BEYOND_64_BITS
+
+
 def _whole_numbers(value: object) -> TypeGuard[list[int]]:
     return isinstance(value, list) and {*map(type, value)} <= {int} and min(value, default=0) >= 0
 
 
-class _RepeatedNameError(Exception):
-    """Two entries of a JSON object have the name given."""
-
-
-def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The object of `pairs`; readers differ in which of two equal names they take, so there may not be two."""
-    values = dict(pairs)
-    if len(values) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise _RepeatedNameError(repr(next(name for name in names if names.count(name) > 1)[:80]))
-    return values
-
-
-def _parse_object(data: bytes, what: str) -> dict[str, Any]:
-    try:
-        value = json.loads(data, object_pairs_hook=_unique_names)
-    except _RepeatedNameError as error:
-        raise ValueError(f"{what} has {error.args[0]} twice") from None
-    except (ValueError, RecursionError):
-        raise ValueError(f"{what} is not JSON") from None
-    if not isinstance(value, dict):
-        raise ValueError(f"{what} is not a JSON object")
-    return value
+def config_from_json(text: str) -> RaxelConfig:
+    """The configuration that stands in a header under `raxel_config`; ValueError in one sentence when it is none."""
+    return RaxelConfig.from_values(parse_object("the model configuration", text))
 
 
 def _config_of(header: Header, path: Path) -> RaxelConfig:
@@ -330,8 +321,8 @@ def _config_of(header: Header, path: Path) -> RaxelConfig:
         raise ValueError(f"{path.name} is not a raxel checkpoint: it looks like {architecture_of(header.tensors)}")
     version = header.metadata.get(FORMAT_KEY)
     if version != FORMAT:
-        raise ValueError(f"{path.name} has checkpoint format {version}, this version reads {FORMAT}")
-    config = RaxelConfig.from_json(header.metadata[CONFIG_KEY])
+        raise ValueError(f"{path.name} has checkpoint format {printable(version, 20)}, this version reads {FORMAT}")
+    config = config_from_json(header.metadata[CONFIG_KEY])
     if config.layers > len(header.tensors):
         raise ValueError(f"{path.name} claims {config.layers} layers but holds {len(header.tensors)} tensors")
     return config
@@ -358,7 +349,8 @@ def _check_tensors(header: Header, expected: Mapping[str, torch.Size], path: Pat
 def _check_dtypes(header: Header, path: Path) -> None:
     for key, info in header.tensors.items():
         if info.dtype not in WEIGHT_DTYPES:
-            raise ValueError(f"{path.name}: {key} has dtype {info.dtype}, a weight's is {', '.join(WEIGHT_DTYPES)}")
+            found = f"{printable(key, 80)} has dtype {printable(info.dtype, 20)}"
+            raise ValueError(f"{path.name}: {found}, a weight's is {', '.join(WEIGHT_DTYPES)}")
 
 
 def check_same_keys(expected: set[str], held: set[str], what: str, tensors: Mapping[str, TensorInfo]) -> None:
@@ -367,12 +359,14 @@ def check_same_keys(expected: set[str], held: set[str], what: str, tensors: Mapp
     if not missing and not surplus:
         return
     parts = [
-        f"{len(keys)} {kind} ({', '.join(key[:80] for key in keys[:5])})"
-        for kind, keys in (("missing", missing), ("surplus", surplus))
-        if keys
+        f"{len(keys)} {kind} ({_listed(keys)})" for kind, keys in (("missing", missing), ("surplus", surplus)) if keys
     ]
     looks = f"; it looks like {architecture_of(tensors)}" if tensors and len(missing) > len(expected) // 2 else ""
     raise ValueError(f"{what} does not hold the tensors it should: {', '.join(parts)}{looks}")
+
+
+def _listed(keys: Sequence[str]) -> str:
+    return ", ".join(printable(key, 80) for key in keys[:5])
 
 
 def _empty_model(
@@ -445,7 +439,7 @@ def _save_set(path: Path, tensors: Mapping[str, Tensor], shards: list[list[str]]
     weight_map: dict[str, str] = {}
     for number, keys in enumerate(shards, start=1):
         name = f"{path.stem}-{number:05d}-of-{len(shards):05d}.safetensors"
-        write_tensors(path.with_name(name), _contiguous(tensors, keys), metadata)
+        write_tensors(path.with_name(name), _held(tensors, keys), metadata)
         weight_map |= dict.fromkeys(keys, name)
     total = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
     index = json.dumps({"metadata": {"total_size": total}, "weight_map": weight_map}, indent=1)
@@ -454,14 +448,5 @@ def _save_set(path: Path, tensors: Mapping[str, Tensor], shards: list[list[str]]
     return index_path
 
 
-def _contiguous(tensors: Mapping[str, Tensor], keys: list[str]) -> dict[str, Tensor]:
-    return {key: tensors[key].detach().contiguous() for key in keys}
-
-
-def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """One safetensors file, whole or not at all; OSError when it cannot be written."""
-    with replacing(path) as temporary:
-        try:
-            save_file(tensors, temporary, metadata=metadata)
-        except SafetensorError as error:
-            raise OSError(str(error)) from error
+def _held(tensors: Mapping[str, Tensor], keys: list[str]) -> dict[str, Tensor]:
+    return {key: tensors[key] for key in keys}

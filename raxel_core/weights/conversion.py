@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ..model.config import RaxelConfig
+from ..strict_json import parse_object
 from .checkpoint import (
     CONFIG_KEY,
     FORMAT,
@@ -26,7 +27,6 @@ from .checkpoint import (
     Header,
     _check_tensors,
     _config_of,
-    _parse_object,
     checkpoint_files,
     file_header,
     merged_header,
@@ -260,7 +260,7 @@ def _published_config(source: Path, files: list[Path]) -> dict[str, object]:
     path = files[0].with_name("config.json")
     if source.suffix == ".safetensors" or not path.is_file() or path.stat().st_size > MAX_CONFIG_BYTES:
         return {}
-    return _parse_object(path.read_bytes(), str(path))
+    return parse_object(str(path), path.read_bytes())
 
 
 def source_fingerprint(files: list[Path]) -> list[list[object]]:

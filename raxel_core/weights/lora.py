@@ -18,7 +18,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..model.transformer import RaxelTransformer
-from .checkpoint import PICKLED, map_checkpoint, write_tensors
+from .checkpoint import PICKLED, map_checkpoint
+from .tensor_file import write_tensors
 
 PREFIX = "diffusion_model."
 _KEY = re.compile(rf"{re.escape(PREFIX)}(.+)\.(lora_A\.weight|lora_B\.weight|alpha)")

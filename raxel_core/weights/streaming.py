@@ -21,18 +21,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..atomic_file import put_in_place, write_text
+from ..atomic_file import put_in_place, unwritable, writable_target, write_text
 from .checkpoint import INDEX_SUFFIX, SET_KEY, split_into_shards
+from .tensor_file import header_bytes, write_all
 
 # How much is written between two moments at which all is on the disk; so much may be missing after a power cut.
 UNSYNCED_BYTES = 1 << 30
-DTYPE_NAMES = {
-    torch.float32: "F32",
-    torch.float16: "F16",
-    torch.bfloat16: "BF16",
-    torch.float8_e4m3fn: "F8_E4M3",
-    torch.uint8: "U8",
-}
 Pieces = Callable[[str], Iterator[Tensor]]
 Progress = Callable[[int, int], None]
 
@@ -70,6 +64,7 @@ def write_streamed(
     Raises OSError when the disk is full, at the start or later, or another run writes the same files; what is done is
     then kept. After a ValueError of `pieces` nothing is left. The final names hold whole files at any moment.
     """
+    path = writable_target(path)
     files = _plan(path, tensors, metadata, origin, shard_bytes)
     with _alone(path):
         _remove_partials(path, except_for={name for file in files for name in (file.partial, file.whole)})
@@ -79,10 +74,12 @@ def write_streamed(
             for file in files:
                 _write_file(file, pieces, _report_from(done, len(tensors), progress))
                 done += len(file.tensors)
+            return _put_all_in_place(path, files)
         except ValueError:
             _remove_partials(path, except_for=set())
             raise
-        return _put_all_in_place(path, files)
+        except OSError as error:
+            raise unwritable(path, error) from error
 
 
 def _report_from(start: int, total: int, progress: Progress | None) -> Callable[[int], None]:
@@ -110,21 +107,11 @@ def _plan(
         held = {key: tensors[key] for key in keys}
         partial = path.with_name(f".{path.name}.{mark[:16]}.{number}.partial")
         planned.append(
-            _PlannedFile(partial, partial.with_suffix(".whole"), path.with_name(name), _header(held, metadata), held)
+            _PlannedFile(
+                partial, partial.with_suffix(".whole"), path.with_name(name), header_bytes(held, metadata), held
+            )
         )
     return planned
-
-
-def _header(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
-    """A safetensors header: its length in 8 bytes, then JSON padded to a multiple of 8."""
-    entries: dict[str, object] = {"__metadata__": {**metadata, "format": "pt"}}
-    end = 0
-    for key, tensor in tensors.items():
-        start, end = end, end + _nbytes(tensor)
-        entries[key] = {"dtype": DTYPE_NAMES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [start, end]}
-    text = json.dumps(entries, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    return len(text).to_bytes(8, "little") + text
 
 
 def _nbytes(tensor: Tensor) -> int:
@@ -183,10 +170,8 @@ def _resume(out: FileIO, file: _PlannedFile) -> int:
 
 
 def _write(out: FileIO, piece: Tensor, file: _PlannedFile) -> None:
-    rest = piece.contiguous().view(torch.uint8).numpy().data
     try:
-        while rest:
-            rest = rest[out.write(rest) :]
+        write_all(out, piece)
     except OSError as error:
         raise _unwritable(file, error) from error
 
@@ -241,7 +226,11 @@ def _alone(path: Path) -> Iterator[None]:
     import fcntl
 
     lock = path.with_name(f".{path.name}.lock")
-    with lock.open("w") as held:
+    try:
+        opened = lock.open("w")
+    except OSError as error:
+        raise unwritable(path, error) from error
+    with opened as held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
             same = lock.exists() and os.path.samestat(lock.stat(), os.fstat(held.fileno()))

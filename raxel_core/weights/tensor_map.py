@@ -66,7 +66,8 @@ def map_tensors(path: Path, tensors: Mapping[str, TensorInfo]) -> dict[str, Tens
     """
     foreign = [key for key, info in tensors.items() if info.dtype not in DTYPES]
     if foreign:
-        raise ValueError(f"{path.name}: {foreign[0][:80]} has dtype {tensors[foreign[0]].dtype}, which is not read")
+        key, dtype = foreign[0], tensors[foreign[0]].dtype
+        raise ValueError(f"{path.name}: {key[:80]!r} has dtype {dtype[:20]!r}, which is not read")
     with path.open("rb") as file:
         if sys.platform == "win32":
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)

@@ -507,7 +507,7 @@ BAD = {
     "no JSON": ("zoom in", "STRING"),
     "JSON of something else": ("[[1, 2], [3, 4]]", "a JSON list of rows of 18 numbers"),
     "deep JSON": ("[" * 100_000, "STRING"),
-    "NaN in JSON": (json.dumps([ADE[1:-1] + [math.nan]]), "found NaN"),
+    "NaN in JSON": (json.dumps([ADE[1:-1] + [math.nan]]), "holds NaN"),
     "another object": ('{"a": 1}', "a JSON object is taken for a camera path v1"),
     "a focal length of zero": ([[0, 0, *ADE[2:]]], "a focal length that is not positive"),
     "noise as rays": (torch.randn(1, 24, 2, 8, 8, generator=torch.Generator().manual_seed(0)), "no pinhole camera"),

@@ -39,5 +39,5 @@ def test_the_file_asked_for_is_named_and_not_the_temporary_one(tmp_path: Path) -
     with pytest.raises(OSError, match=r"^cannot write .*: No space left on device$"), replacing(tmp_path / "a.json"):
         raise OSError(errno.ENOSPC, "No space left on device", "some temporary file")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(OSError, match="^cannot write .*folder: Is a directory"):
+    with pytest.raises(OSError, match="^cannot write .*folder: it is a folder, not a file"):
         write_text(tmp_path / "folder", "x")

@@ -16,7 +16,7 @@ from raxel_core.model import WAN_14B, RaxelConfig
 from raxel_core.raype.checkpoint import load_raype, same_expert
 from raxel_core.raype.conversion import extract_raype, join_expert
 from raxel_core.raype.encoding import RayPE, RayPEConfig, raype_state
-from raxel_core.weights import save_checkpoint, streaming
+from raxel_core.weights import save_checkpoint, streaming, tensor_file
 from raxel_core.weights.conversion import TensorSource
 from raxel_core.weights.state_dict import expected_shapes, to_wan
 from tests.wan_files import CONFIG, random_wan, save_shards
@@ -201,7 +201,7 @@ def sparse_release(folder, config, gate_hidden):
     keys, weight_map = list(meta), {}
     for number, part in enumerate((keys[::2], keys[1::2]), start=1):
         name = f"diffusion_pytorch_model-{number:05d}-of-00002.safetensors"
-        header = streaming._header({key: meta[key] for key in part}, {})
+        header = tensor_file.header_bytes({key: meta[key] for key in part}, {})
         with (folder / name).open("wb") as file:
             file.write(header)
             for key in part:

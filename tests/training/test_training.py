@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import stat
 from dataclasses import replace
 
 import pytest
@@ -182,14 +184,118 @@ def test_the_learning_rate_warms_holds_and_falls():
 
 def test_configurations_survive_json_and_name_what_they_do_not_know():
     assert TrainConfig.from_json(CONFIG.to_json()) == CONFIG
-    with pytest.raises(ValueError, match="no stepz"):
+    with pytest.raises(ValueError, match="training configuration has unknown stepz"):
         TrainConfig.from_json(json.dumps({"name": "x", "steps": 1, "frames": 5, "stepz": 2}))
     for text, message in (
-        ("[]", "JSON object, got list"), ('{"name": "x"}', "lacks frames, steps"), ("{", "not JSON"),
-        ('{"name": "x", "steps": "a", "frames": 5}', "steps of the training configuration must be int"),
+        ("[]", "JSON object, got list"), ('{"name": "x"}', "lacks steps, frames"), ("{", "not JSON"),
+        ('{"name": "x", "steps": "a", "frames": 5}', "steps of the training configuration is a whole number, got 'a'"),
         ("[" * 100_000, "not JSON"),
     ):  # fmt: skip
         with pytest.raises(ValueError, match=message):
             TrainConfig.from_json(text)
     with pytest.raises(ValueError, match="sum to 1"):
         replace(CONFIG, task_shares=(0.5, 0.5, 0.5))
+
+
+def saved(folder, config, vae, **how):
+    """A finished run's checkpoint as tensors."""
+    run(folder, config, vae, **how)
+    return load_file(folder / WEIGHTS_FILE)
+
+
+def test_a_run_killed_between_state_and_weights_ends_with_the_right_weights(tmp_path, vae, monkeypatch):
+    right = saved(tmp_path / "whole", CONFIG, vae)
+    run(tmp_path / "killed", CONFIG, vae, until=2)
+    stale = (tmp_path / "killed" / WEIGHTS_FILE).read_bytes()
+
+    def killed(self, weights, folder, step):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(RaxelObjective, "save", killed)
+        run(tmp_path / "killed", CONFIG, vae)
+    assert (tmp_path / "killed" / WEIGHTS_FILE).read_bytes() == stale
+    healed = saved(tmp_path / "killed", CONFIG, vae)
+    assert all(torch.equal(healed[name], value) for name, value in right.items())
+    (tmp_path / "killed" / WEIGHTS_FILE).unlink()
+    healed = saved(tmp_path / "killed", CONFIG, vae)
+    assert all(torch.equal(healed[name], value) for name, value in right.items())
+
+
+def test_state_and_weights_have_the_mode_of_the_user(tmp_path, vae):
+    before = os.umask(0o027)
+    try:
+        run(tmp_path / "run", CONFIG, vae, until=1)
+    finally:
+        os.umask(before)
+    for name in (STATE_FILE, WEIGHTS_FILE):
+        assert stat.S_IMODE((tmp_path / "run" / name).stat().st_mode) == 0o640
+
+
+def test_a_picture_that_can_not_be_drawn_costs_nothing_that_was_trained(tmp_path, vae):
+    def draw(network, recipe, path):
+        raise OSError(f"cannot write {path}: No space left on device")
+
+    objective = RaxelObjective(CONFIG, vae, cache=tmp_path / "cache", draw_samples=draw)
+    told = []
+    Trainer(objective, tmp_path / "run").train(report=told.append)
+    assert any("No space left on device" in str(line.get("samples")) for line in told)
+    right = saved(tmp_path / "whole", CONFIG, vae)
+    found = load_file(tmp_path / "run" / WEIGHTS_FILE)
+    assert all(torch.equal(found[name], value) for name, value in right.items())
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"learning_rate": 2e-3}, "learning_rate was 0.0015 and is 0.002"),
+        ({"model": replace(SMALL, ffn_dim=120)}, "model.ffn_dim was 96 and is 120"),
+        ({"task_shares": (0.5, 0.3, 0.2)}, r"task_shares was \[0.55, 0.3, 0.15\] and is \[0.5, 0.3, 0.2\]"),
+        ({"seed": 1, "warmup": 3}, "seed was 0 and is 1; warmup was 200 and is 3"),
+        ({"steps": 1}, "has done 2 steps, and its configuration now ends at 1"),
+    ],
+)
+def test_a_changed_configuration_is_refused_by_name(tmp_path, vae, change, told):
+    run(tmp_path / "run", CONFIG, vae, until=2)
+    with pytest.raises(ValueError, match=told):
+        run(tmp_path / "run", replace(CONFIG, **change), vae)
+
+
+def test_a_run_may_be_told_to_go_on_longer(tmp_path, vae):
+    run(tmp_path / "run", replace(CONFIG, steps=2), vae)
+    longer = replace(CONFIG, steps=3, log_every=2, save_every=1, name="longer")
+    assert run(tmp_path / "run", longer, vae).step == 3
+
+
+def test_a_damaged_state_is_named(tmp_path, vae):
+    run(tmp_path / "run", CONFIG, vae, until=1)
+    state = tmp_path / "run" / STATE_FILE
+    state.write_bytes(state.read_bytes()[:-8])
+    with pytest.raises(ValueError, match=r"state.safetensors is no whole state of a run"):
+        run(tmp_path / "run", CONFIG, vae)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(f'"{name}": 0' for name in (
+            "steps", "frames", "batch", "shard_clips", "clips", "log_every", "validate_every", "save_every", "warmup",
+            "validation_clips", "learning_rate", "fps", "clip_norm", "video_shift",
+        )),
+        *(f'"{name}": -1' for name in (
+            "steps", "frames", "batch", "seed", "clip_norm", "ema", "lora_rank", "cosine_weight",
+            "bundle_weight", "far_source_share", "decay_from",
+        )),
+        '"ema": 5', '"ema": 1', '"pure_noise_share": 1.5', '"hw": [64]', '"hw": [64, 0]', '"hw": [64, 64, 64]',
+        '"task_shares": [NaN, 0.5, 0.5]', '"task_shares": [1.5, -0.5, 0.0]', '"clips": 1e400', '"batch": 4.5',
+        '"precision": "bf17"', '"gradient_checkpointing": 1', '"name": 3', '"model": []', '"batch": 4, "batch": 4',
+        '"frames": 6', '"hw": "64"',
+    ],
+)  # fmt: skip
+def test_a_number_that_makes_no_sense_is_refused_by_its_name(text):
+    given = {"name": '"x"', "steps": "1", "frames": "5", "clips": "8", "shard_clips": "8", "batch": "4"}
+    name = text.split('"')[1]
+    others = ", ".join(f'"{key}": {value}' for key, value in given.items() if key != name)
+    with pytest.raises(ValueError, match=f"{name}|holds NaN|6 frames") as caught:
+        TrainConfig.from_json(f"{{{others}, {text}}}")
+    assert len(str(caught.value)) < 200

@@ -135,7 +135,9 @@ def test_another_mixture_of_scenes_goes_on_from_the_same_state_and_statistics(tm
     trainer = Trainer(objective, tmp_path / "run")
     assert trainer.step == 2
     trainer.train()
-    assert [line["step"] for line in log_of(tmp_path / "run")] == [1, 2, 2, 3, 4, 4]
+    lines = log_of(tmp_path / "run")
+    assert [line["step"] for line in lines] == [1, 2, 2, 2, 3, 4, 4]
+    assert lines[3]["changed"].keys() == {"scenes", "frames"} and lines[3]["changed"]["frames"] == "was 5 and is 9"
 
 
 def test_a_ray_grid_as_fine_as_the_video_is_what_the_recipe_says(tmp_path, vae):
@@ -228,8 +230,8 @@ def test_the_new_fields_survive_json_and_are_checked():
     for field, message in (
         ({"scenes": {"cave": 1.0}}, "no scenes called cave: a run has pan, easy, room, world"),
         ({"scenes": {"pan": 0.5}}, "sum to 1"),
-        ({"scenes": {"pan": "all"}}, "scenes pan of the training configuration must be float"),
-        ({"scenes": [1]}, "scenes of the training configuration must be dict"),
+        ({"scenes": {"pan": "all"}}, "scenes pan of the training configuration is a number from 0 to 1, got 'all'"),
+        ({"scenes": [1]}, "scenes of the training configuration is an object, got a list of 1"),
         ({"validation_scenes": "cave"}, "no scenes called cave"),
         ({"clip_uses": -1}, "clip_uses is 0"),
         ({"raxel_downscale": 0}, "raxel_downscale is at least 1, got 0"),

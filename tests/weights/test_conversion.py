@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from raxel_core.model import WAN_14B, RaxelTransformer
-from raxel_core.weights import from_wan, initialize_ray_branch, load_checkpoint, read_header, streaming
+from raxel_core.weights import from_wan, initialize_ray_branch, load_checkpoint, read_header, streaming, tensor_file
 from raxel_core.weights.conversion import convert_wan, extract_wan
 from raxel_core.weights.state_dict import expected_shapes
 from tests.wan_files import CONFIG, FP8, diffusers_name, is_matrix, random_wan, save_comfyui, save_shards, scaled_fp8
@@ -334,7 +334,7 @@ def test_headers_that_are_too_large_not_json_or_repeat_a_name(tmp_path, target):
     entry = '{"dtype":"F32","shape":[1],"data_offsets":[0,4]}'
     text = f'{{"patch_embedding.bias":{entry},"patch_embedding.bias":{entry}}}'.encode()
     source.write_bytes(struct.pack("<Q", len(text)) + text + bytes(4))
-    assert_refused(source, target, "the header of wan.safetensors has 'patch_embedding.bias' twice")
+    assert_refused(source, target, "the header of wan.safetensors gives 'patch_embedding.bias' more than once")
 
 
 def test_a_tensor_in_two_shards(shards, target, official):
@@ -414,7 +414,9 @@ def test_missing_and_misshapen_tensors(official, tmp_path, target):
         save_comfyui(source, official | {key: torch.zeros(shape)})
         assert_refused(source, target, r"wan.safetensors(: .* has shape|.*is not a whole Wan)")
     save_comfyui(source, official | {"blocks.987654321.norm3.bias": torch.zeros(256)})
-    assert_refused(source, target, "claims 987654322 layers")
+    assert_refused(source, target, "layers must be a whole number from 1 to 10000, not 987654322")
+    save_comfyui(source, official | {"blocks.9876.norm3.bias": torch.zeros(256)})
+    assert_refused(source, target, "claims 9877 layers")
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".pth", ".ckpt", ".bin", ".pkl"])
@@ -575,7 +577,7 @@ def test_a_40_gb_checkpoint_opens_without_its_weights(tmp_path, forks):
     meta = {
         key: torch.empty(shape, dtype=torch.bfloat16, device="meta") for key, shape in expected_shapes(WAN_14B).items()
     }
-    header = streaming._header(meta, {"raxel_config": WAN_14B.to_json(), "raxel_format": "1"})
+    header = tensor_file.header_bytes(meta, {"raxel_config": WAN_14B.to_json(), "raxel_format": "1"})
     with path.open("wb") as file:
         file.write(header)
         file.truncate(len(header) + sum(map(streaming._nbytes, meta.values())))

@@ -235,7 +235,7 @@ def test_what_is_refused(files, tmp_path, capsys):
         save_lora(path, {"head.weight": into}, metadata={})
     with pytest.raises(ValueError, match="rank of at least 1, not 0"):
         add_adapters(model, 0, generator=torch.Generator())
-    with pytest.raises(ValueError, match="lora_rank is 0"):
+    with pytest.raises(ValueError, match="lora_rank of the training configuration is a whole number from 0"):
         replace(CONFIG, lora_rank=-1)
 
 

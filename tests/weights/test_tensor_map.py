@@ -84,5 +84,5 @@ def test_tensors_that_do_not_lie_side_by_side_are_refused(tmp_path, header, reas
 def test_a_dtype_that_pytorch_has_not_is_named(tmp_path):
     path = write(tmp_path / "four.safetensors", {"a": entry("F4", [16], 0, 8)}, bytes(8))
     assert read_header(path).tensors["a"].shape == (16,)
-    with pytest.raises(ValueError, match="four.safetensors: a has dtype F4, which is not read"):
+    with pytest.raises(ValueError, match="four.safetensors: 'a' has dtype 'F4', which is not read"):
         mapped(path)
