@@ -14,7 +14,7 @@ import torch
 
 from ..latents.vae import VideoVAE
 from .config import RunConfig
-from .data import ClipPool
+from .data import ClipPool, DeviceClips
 
 AHEAD = 3  # visits of shards
 PAUSE = 1.0  # seconds between looks at how far the run is
@@ -24,8 +24,11 @@ PAUSE = 1.0  # seconds between looks at how far the run is
 def rendering_ahead(pool: ClipPool, *, first_step: int) -> Iterator[None]:
     """While the block runs, one more process renders the shards that the steps from `first_step` on read of `pool`.
 
-    The run renders what it finds missing itself: who does so changes nothing in it.
+    The run renders what it finds missing itself: who does so changes nothing in it. ValueError for clips that are made
+    where they are used, on a GPU.
     """
+    if isinstance(pool, DeviceClips):
+        raise ValueError("clips are rendered on the GPU that trains on them here: leave --render-ahead out")
     context = multiprocessing.get_context("spawn")
     pool.reached = context.Value("q", first_step // pool.steps_of_visit)
     given = (pool.config, pool.vae, pool.folder, pool.reached, os.getpid())

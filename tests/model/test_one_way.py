@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
-from raxel_core.model import RaxelConfig, RaxelTransformer, initialize
+from raxel_core.model import TINY, RaxelConfig, RaxelTransformer, initialize
 from raxel_core.model.reading import StreamMemory
 from raxel_core.model.rope import rotation_table
 from raxel_core.model.transformer import prior_channels
@@ -106,6 +107,27 @@ def test_what_is_kept_of_the_clean_stream_changes_no_bit(clean):
         assert torch.equal(whole[noisy], kept[noisy])
         # self-attention of both streams and one reading at the first step, of the noisy one alone later
         assert len(counted) == (3 if step == 0 else 2)
+
+
+@pytest.mark.parametrize(("clean", "steps", "least"), [("video", 2, 1.75), ("rays", 8, 1.25)])
+def test_what_is_kept_saves_the_work_it_should(clean, steps, least):
+    """Products of two-step pose and of 8-step video on a ray grid half as fine as the video's, against both ways."""
+    work = []
+    for reads in ("both", "one_way"):
+        model = RaxelTransformer(replace(TINY, reads=reads), attention=_attend)
+        initialize(model, gate=0.5, generator=torch.Generator().manual_seed(0))
+        memory, video = StreamMemory(), torch.zeros(1, 64, 3, 8, 8)
+        rays, zero = torch.zeros(1, 64, 3, 4, 4), torch.zeros(1, 3)
+        noisy = {"video": (zero, zero + 1), "rays": (zero + 1, zero)}[clean]
+        with torch.no_grad(), FlopCounterMode(display=False) as counted:
+            for _ in range(steps):
+                model(video, rays, *noisy, memory=memory)
+        work.append(counted.get_total_flops())
+    assert work[0] / work[1] > least
+
+
+def _attend(q, k, v):
+    return (q @ k.transpose(-1, -2)).softmax(-1) @ v
 
 
 def test_a_memory_of_another_clean_stream_is_not_used():
