@@ -163,10 +163,10 @@ class RaxelTransformer(nn.Module):
         )
 
     def compile_blocks(self) -> None:
-        """Have PyTorch compile each block when it is first run, once per shape of its tokens; its results differ by
+        """Have PyTorch compile each block when it is first run, for any number of tokens; its results differ by
         rounding alone."""
         for block in self.blocks:
-            block.compile()
+            block.compile(dynamic=True)
 
     def _kept(
         self, memory: StreamMemory | None, condition: Conditioning, tokens: tuple[Tensor, Tensor]
