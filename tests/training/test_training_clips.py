@@ -51,6 +51,16 @@ def test_the_pan_scenes_only_turn():
     assert turn.max() > 0.1
 
 
+@pytest.mark.parametrize("name", SCENE_SETS)
+def test_a_clip_of_any_set_is_its_seed_s_alone(name):
+    alone = SCENE_SETS[name]([5], frames=5, hw=(32, 32))
+    among = SCENE_SETS[name]([4, 5, 6], frames=5, hw=(32, 32))
+    assert torch.allclose(alone.video[0], among.video[1], atol=1e-5)
+    assert torch.allclose(alone.camera.world_from_cam[0], among.camera.world_from_cam[1], atol=1e-5)
+    assert alone.video.shape == (1, 3, 5, 32, 32) and torch.isfinite(alone.near_depth).all()
+    assert (among.video[0] - among.video[1]).abs().mean() > 0.01
+
+
 def test_seeds_are_split_into_whole_batches_by_share():
     parts = split_seeds(range(100, 164), {"pan": 0.1, "easy": 0.4, "room": 0.5}, batch=8)
     assert [(name, len(seeds)) for name, seeds in parts] == [("pan", 8), ("easy", 24), ("room", 32)]
