@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from torch.nn import Module
 
 from ...raxel_core.model import RaxelTransformer
 from ...raxel_core.model.given_frames import StreamFrames, append_given
+from ...raxel_core.model.reading import StreamMemory
 from ...raxel_core.sampling import Sigmas
 from ...raxel_core.weights.checkpoint import config_from_json
 from .packing import Shapes
@@ -30,6 +32,27 @@ except ImportError:  # ComfyUI before 0.33
 SIGMAS_KEY = "raxel_sigmas"
 
 _OPTIONS: ContextVar[dict[str, Any]] = ContextVar("raxel_transformer_options")
+# What a run keeps of clean streams, by the conditions that share a forward pass; empty at its start, gone at its end.
+_MEMORIES: ContextVar[dict[tuple[Any, ...], StreamMemory]] = ContextVar("raxel_stream_memories")
+
+
+@contextmanager
+def remembering_clean_streams() -> Iterator[None]:
+    """Let the steps inside share what a network that reads one way computes of a clean stream, to the last bit."""
+    token = _MEMORIES.set({})
+    try:
+        yield
+    finally:
+        _MEMORIES.reset(token)
+
+
+def _memory(transformer_options: dict[str, Any]) -> StreamMemory | None:
+    """The memory of the conditions at hand; None outside a run."""
+    memories = _MEMORIES.get(None)
+    if memories is None:
+        return None
+    conditions = transformer_options.get("uuids", transformer_options.get("cond_or_uncond", ()))
+    return memories.setdefault(tuple(conditions), StreamMemory())
 
 
 def attend_as_comfyui(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -107,6 +130,7 @@ class RaxelNetwork(RaxelTransformer):
                 ray_time=rays.time,
                 text=context,
                 on_block=before_block,
+                memory=_memory(transformer_options),
             )
             prefetch(None)
         finally:

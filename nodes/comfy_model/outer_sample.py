@@ -11,7 +11,7 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 from torch.nn import Module
 
-from .network import patch_bare_parameters
+from .network import patch_bare_parameters, remembering_clean_streams
 from .packing import Shapes, unpack
 
 WRAPPER_KEY = "raxel"
@@ -58,7 +58,8 @@ def keep_given_streams(
     check_finite(latent_image, latent_shapes, "given to the sampler")
     if noise.shape != latent_image.shape and not bool(noise.any()):  # 0.8 makes one stream of empty noise only
         noise = torch.zeros_like(latent_image)
-    out = executor(noise, latent_image, sampler, sigmas, denoise_mask, *args, latent_shapes=latent_shapes, **kwargs)
+    with remembering_clean_streams():
+        out = executor(noise, latent_image, sampler, sigmas, denoise_mask, *args, latent_shapes=latent_shapes, **kwargs)
     if denoise_mask is not None:
         out = torch.where(denoise_mask.to(out.device) == 0, latent_image.to(out), out)
     check_finite(out, latent_shapes, "made by the sampler", model.diffusion_model)

@@ -24,6 +24,7 @@ import traceback
 import types
 import unittest
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 COMFY, PACK, BASE, REPORT = sys.argv[1:5]
@@ -800,6 +801,39 @@ def check_a_set_of_shards():
     refused(load, "repeats tensors of an earlier shard")
     shards[1].unlink()
     refused(load, "lacks its file", shards[1].name, kind=FileNotFoundError)
+
+
+def masked_run(model, *, clean, steps):
+    """Both streams that stock KSampler makes where the mask keeps one, and how often block 0 projects attention."""
+    counted = []
+    hook = network_of(model).blocks[0].self_attn.o.register_forward_hook(lambda *_: counted.append(1))
+    generator = torch.Generator().manual_seed(5)
+    text = [[torch.randn(1, 5, 24, generator=generator), {}]]
+    streams = [torch.randn(shape, generator=generator) for shape in (VIDEO, RAYS)]
+    masks = [
+        torch.full((1, 1, *x.shape[2:]), float(name != clean))
+        for name, x in zip(("video", "rays"), streams, strict=True)
+    ]
+    latent = {"samples": NestedTensor(streams), "noise_mask": NestedTensor(masks)}
+    (out,) = stock.KSampler().sample(model, 7, steps, 1.0, "euler", "normal", text, text, latent)
+    hook.remove()
+    return torch.cat([x.flatten() for x in out["samples"].unbind()]), len(counted)
+
+
+def check_a_clean_stream_that_reads_nothing_is_computed_once_in_a_run():
+    config = replace(CONFIG, reads="one_way")
+    path = saved(random_weights(config), "one-way", config)
+    model = loading.load_raxel_patcher(str(path))
+    remembered = network._memory
+    for clean in ("video", "rays"):
+        kept, passes = masked_run(model, clean=clean, steps=3)
+        network._memory = lambda options: None
+        whole, all_passes = masked_run(model, clean=clean, steps=3)
+        network._memory = remembered
+        assert torch.equal(kept, whole), float((kept - whole).abs().max())
+        # each step: both streams within themselves and one reading; kept: the clean one at the first step alone
+        assert (passes, all_passes) == (3 + 2 + 2, 9), (passes, all_passes)
+    assert network._MEMORIES.get(None) is None  # nothing is held after a run
 
 
 def check_weights_that_are_not_finite_are_named():
