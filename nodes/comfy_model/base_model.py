@@ -21,7 +21,7 @@ from ...raxel_core.weights.state_dict import expected_shapes
 from .conditioning import SOURCES_KEY, SourceLatents
 from .latent_format import RaxelLatentFormat
 from .network import RaxelNetwork, frame_levels, patch_bare_parameters
-from .packing import Shapes, frame_mask, pack, unpack
+from .packing import Shapes, frame_mask, pack, run_shapes, unpack
 
 IMAGE_MODEL = "raxel"
 # ComfyUI's own measure of Wan: working memory per latent pixel grows with the width, 2.3 for 5120 channels in 2x2
@@ -144,20 +144,22 @@ class RaxelBaseModel(comfy.model_base.BaseModel):
 
     def packed_shapes(self) -> Shapes:
         """The shapes of both streams of the run; ValueError when it has no two streams or ComfyUI does not tell."""
-        if self.latent_shapes is None:
+        shapes = run_shapes() or self.latent_shapes
+        if shapes is None:
             raise ValueError(_SHAPES_UNKNOWN)
-        if len(self.latent_shapes) != 2:
+        if len(shapes) != 2:
             raise ValueError(
                 "a raxel model samples a joint latent (video and rays), got a plain one: connect JoinRaxelLatent"
             )
-        return self.latent_shapes
+        return shapes
 
     def extra_conds(self, **conds: Any) -> dict[str, comfy.conds.CONDRegular]:
         """What the network is called with: text, masks per frame, sources, and the shapes that make ComfyUI unpack."""
         if self.current_patcher is not None:  # one of a stock loader leaves this to us
             patch_bare_parameters(self.current_patcher)
-        self.latent_shapes = conds.get("latent_shapes", self.latent_shapes)
-        shapes = self.latent_format.packed_shapes = self.packed_shapes()
+        if run_shapes() is None:  # a stock loader's model runs without our wrapper: kept where ComfyUI 0.33 keeps it
+            self.latent_shapes = conds.get("latent_shapes", self.latent_shapes)
+        shapes = self.packed_shapes()
         out = {"latent_shapes": comfy.conds.CONDConstant(shapes), **self._text_conds(conds.get("cross_attn"))}
         mask = conds.get("denoise_mask")
         masks = (None, None) if mask is None else [frame_mask(x) for x in unpack(mask, shapes)]

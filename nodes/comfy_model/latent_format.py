@@ -16,7 +16,7 @@ from ...raxel_core.latents.statistics import LatentStatistics
 from ...raxel_core.latents.vae import VideoVAE
 from ...raxel_core.model import RaxelConfig
 from ...raxel_core.recipe import Recipe
-from .packing import Shapes, unpack
+from .packing import run_shapes, unpack
 from .vae import is_patch_vae, vae_file
 
 PreviewColours = tuple[list[list[float]], list[float]]
@@ -33,7 +33,6 @@ class RaxelLatentFormat(comfy.latent_formats.LatentFormat):
         self.recipe = recipe
         self.config = config
         self.latent_channels = config.in_channels
-        self.packed_shapes: Shapes | None = None
         self.latent_rgb_factors_reshape = self.preview_video
 
     @property
@@ -72,9 +71,8 @@ class RaxelLatentFormat(comfy.latent_formats.LatentFormat):
 
     def preview_video(self, x0: Tensor) -> Tensor:
         """The video stream [B, C, T, h, w] of what a previewer is given; ComfyUI before 0.33 gives it the flat pack."""
-        if x0.ndim == 5 or self.packed_shapes is None:
-            return x0
-        return unpack(x0, self.packed_shapes).video
+        shapes = run_shapes()
+        return x0 if x0.ndim == 5 or shapes is None else unpack(x0, shapes).video
 
     def fix_empty_latent(self, latent: Tensor) -> NestedTensor:
         """An empty video latent [B, C, T, h, w] becomes an empty joint latent, so that stock nodes can make one."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import Module
 
 from .network import patch_bare_parameters, remembering_clean_streams
-from .packing import Shapes, unpack
+from .packing import Shapes, run_of, unpack
 
 WRAPPER_KEY = "raxel"
 _OUTER_SAMPLE = comfy.patcher_extension.WrappersMP.OUTER_SAMPLE
@@ -52,17 +52,15 @@ def keep_given_streams(
 
     Raises ValueError naming the stream when latents are NaN or infinite, before or after the run.
     """
-    model = executor.class_obj.model_patcher.model
-    model.latent_shapes = latent_shapes
-    model.latent_format.packed_shapes = latent_shapes
+    network = executor.class_obj.model_patcher.model.diffusion_model  # type: ignore[attr-defined]
     check_finite(latent_image, latent_shapes, "given to the sampler")
     if noise.shape != latent_image.shape and not bool(noise.any()):  # 0.8 makes one stream of empty noise only
         noise = torch.zeros_like(latent_image)
-    with remembering_clean_streams():
+    with remembering_clean_streams(), run_of(latent_shapes):
         out = executor(noise, latent_image, sampler, sigmas, denoise_mask, *args, latent_shapes=latent_shapes, **kwargs)
     if denoise_mask is not None:
         out = torch.where(denoise_mask.to(out.device) == 0, latent_image.to(out), out)
-    check_finite(out, latent_shapes, "made by the sampler", model.diffusion_model)
+    check_finite(out, latent_shapes, "made by the sampler", network)
     return out
 
 

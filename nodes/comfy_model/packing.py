@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import comfy.utils
 from torch import Tensor
@@ -10,6 +12,24 @@ from torch import Tensor
 from ...raxel_core.sampling import Streams
 
 Shapes = Sequence[Sequence[int]]
+
+# The shapes of both streams of the run that this thread is in: the model and its latent format serve many runs.
+_RUN: ContextVar[Shapes | None] = ContextVar("raxel_run_shapes", default=None)
+
+
+@contextmanager
+def run_of(shapes: Shapes | None) -> Iterator[None]:
+    """A run whose packs hold streams of `shapes`."""
+    token = _RUN.set(shapes)
+    try:
+        yield
+    finally:
+        _RUN.reset(token)
+
+
+def run_shapes() -> Shapes | None:
+    """The shapes of the run that this thread is in, None outside one."""
+    return _RUN.get()
 
 
 def unpack(packed: Tensor, shapes: Shapes) -> Streams:
