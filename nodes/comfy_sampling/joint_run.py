@@ -43,6 +43,7 @@ def sample(
     guider = comfy.samplers.CFGGuider(model)
     guider.set_conds(positive, negative)
     guider.set_cfg(cfg)
+    # ComfyUI's schedule is one: it counts the steps and sees the larger level; PairSampler holds the pair.
     samples = latent["samples"]
     out = guider.sample(
         comfy.sample.prepare_noise(samples, seed, latent.get("batch_index")),

@@ -65,6 +65,7 @@ def draw_overlay(
     level = float(camera.center[0, 1]) + ground
     made = video.clone()
     for frame in range(len(camera)):
+        # Far things first: later strokes cover earlier ones.
         canvas = _blank((video.shape[2], video.shape[3]))
         eye = camera[frame]
         if ground:

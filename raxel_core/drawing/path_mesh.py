@@ -70,6 +70,7 @@ def path_mesh(trajectories: Mapping[str, Trajectory]) -> Mesh:
 
 def mesh_glb(mesh: Mesh) -> bytes:
     """`mesh` as a GLB file: one unlit primitive with vertex colours, visible from both sides."""
+    # glTF has y up and looks along -z; vertex colours are linear light.
     points = (mesh.points * (1.0, -1.0, -1.0)).astype("<f4")
     colours = _linear(mesh.colours).astype("<f4")
     indices = mesh.faces.astype("<u4").reshape(-1)

@@ -235,6 +235,7 @@ def pose_metrics(
     """
     _check_name("pairs", pairs, PAIRS)
     _check_name("direction", direction, DIRECTIONS)
+    # Every figure is of paths whose first cameras coincide; pairs and steps do not change by that.
     paths = _anchored(_paths(estimate, truth))
     raw = _frame_errors(paths, se3.geodesic(paths.rotation[0], paths.rotation[1]), "none")
     common, over_truth = (_frame_errors(paths, raw.rotation, name) for name in ("each", "truth"))

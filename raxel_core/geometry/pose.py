@@ -149,6 +149,7 @@ def recover_cameras(
     else:
         found = _procrustes(request)
     _require_cameras(found, request.hw)
+    # The fits ran over all clips in one axis and in float64; now the caller's axes and dtype again.
     leading, frames = raxels.shape[:-4], raxels.shape[-3]
     dtype = torch.float64 if raxels.dtype == torch.float64 else torch.float32
     found = _Found(*(part.to(dtype).reshape(*leading, frames, *part.shape[2:]) for part in found))

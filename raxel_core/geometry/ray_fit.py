@@ -22,6 +22,8 @@ from torch import Tensor
 from . import se3
 from .procrustes import median, rotation_from_covariance
 
+# log of the focal length in half picture widths: log(1 / tan(hfov / 2)) is -2.44 at 170 degrees and 4.05 at 2.
+_LOG_FOCAL_RANGE = (-2.5, 4.05)
 # sigma of a 3-D Gaussian from the median of its length, and Tukey's cut in units of sigma.
 _SIGMA_FROM_MEDIAN = 0.6495
 _TUKEY_CUT = 5.1
@@ -258,6 +260,7 @@ def _solve(problem: RayProblem, normal: Tensor, gradient: Tensor, sigma: Tensor)
     inverse, by_focal, remaining = _eliminated(problem, normal, damping=_DAMPING)
     motion_gradient = torch.where(problem.pinned[..., None], 0.0, gradient[..., :6])
     by_motion = (inverse @ motion_gradient[..., None]).squeeze(-1)
+    # Below 1e-4 a frame's residual is rounding, and would have the focal length to itself.
     information = sigma.clamp(min=1e-4) ** -2
     slope = gradient[..., 6] - (by_focal * motion_gradient).sum(-1)
     curvature = (remaining * information).sum(-1) + 1e-12
@@ -272,7 +275,7 @@ def _updated(fit: RayFit, motion_step: Tensor, focal_step: Tensor) -> RayFit:
     """`fit` after the local update; the focal length stays within what a camera can have (hfov 2 to 170 degrees)."""
     rotation = fit.rotation @ se3.so3_exp(motion_step[..., :3])
     center = fit.center + (fit.rotation @ motion_step[..., 3:, None]).squeeze(-1)
-    return RayFit(rotation, center, (fit.log_focal + focal_step).clamp(-2.5, 4.05))
+    return RayFit(rotation, center, (fit.log_focal + focal_step).clamp(*_LOG_FOCAL_RANGE))
 
 
 def correlation_inflation(weighted: Tensor, grid_hw: tuple[int, int]) -> Tensor:

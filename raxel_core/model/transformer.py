@@ -57,6 +57,8 @@ class RaxelTransformer(nn.Module):
         self.dtype = dtype
         self.gradient_checkpointing = False
         self.sequence_group: ProcessGroup | None = None
+        # Modules of the video stream keep Wan's paths, so that Wan's weights and LoRAs fit; the heads do not, so that no
+        # loader takes the file for plain Wan.
         make = Factory(operations, device, dtype)
         dim, channels = config.dim, config.in_channels
         self.patch_embedding = make.patches(channels, config)
@@ -115,6 +117,7 @@ class RaxelTransformer(nn.Module):
                 raise ValueError("a Plücker model has one stream, but video_time and ray_time differ")
         else:
             run = self._run_two
+        # Without text the cross-attention is left out, which is how the paper's image-conditioned model runs.
         text = None if text is None else self.text_embedding(text.to(dtype))
         stop = on_block or (lambda index: None)
         v_video, v_rays = run(

@@ -156,6 +156,7 @@ def flow_loss(
         spread = torch.tensor(recipe.video_statistics.std, device=video_sigma.device)
         visible = (spread / spread.mean())[:, None, None, None]
         target = noise[0] - example.video
+        # data = x - sigma v, so that an error of v by e is one of the picture by sigma e.
         if config.video_error == "denoised":
             visible = visible * video_sigma[:, None, None, None, None]
         parts["video"] = _stream_loss(visible * velocity[0][:, :, :frames], visible * target, config.cosine_weight)

@@ -72,10 +72,12 @@ def warp(
     if image.ndim != 3 or image.shape[0] != 3:
         raise ValueError(f"a picture to warp is [3, height, width], got {list(image.shape)}")
     device = image.device if device is None else torch.device(device)
+    # Unit before size: the 25th percentile that a near depth is measured by is that of the whole picture.
     depth = depth.in_unit(trajectory.unit).matched((image.shape[1], image.shape[2])).fitted(trajectory.camera.hw)
     path = rendered_trajectory(trajectory, depth)
     picture = fit_video(image, path.camera.hw)[0].to(device, depth.depth.dtype)
     points = _points(picture, depth.depth.to(device), edge_threshold)
+    # A pixel of the first camera with depth z comes to H (u, v, 1) + parallax / z, so that a frame is one product.
     homographies, parallaxes = _projections(path)
     frames, (height, width) = len(path), path.camera.hw
     video = torch.empty(frames, height, width, 3, dtype=image.dtype, device=image.device)

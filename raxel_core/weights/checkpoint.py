@@ -142,6 +142,7 @@ def load_checkpoint(
         _check_tensors(held, {key: shape for key, (_, _, shape) in places.items()}, files[0])
         _check_dtypes(held, files[0])
         tensors = dict(_read_tensors(headers))
+        # Quantised weights come back in the dtype of the layers that were left as they are.
         plain = next((tensor.dtype for key, tensor in tensors.items() if key in places and key not in scales), None)
         for key, (module, name, _) in places.items():
             tensor = tensors[key].to(device)

@@ -109,6 +109,7 @@ def convert_wan(
     shapes = expected_shapes(layout.config)
     free = {**_checked(metadata), CONFIG_KEY: layout.config.to_json(), FORMAT_KEY: FORMAT}
 
+    # A tensor of the ray branch is a copy of its video counterpart's pieces; gates and modality vectors have none.
     def values(key: str, dtype: torch.dtype) -> Iterator[Tensor]:
         stored = _start(key, layout)
         if stored is not None:
@@ -144,6 +145,7 @@ def quantize_checkpoint(
     files = source_files(Path(source))
     header = merged_header(files)
     reader = TensorSource(files)
+    # A checkpoint of ours carries its own configuration, so that nothing is recognised by shapes here.
     config, stored = _stored(header, files[0])
     dtype = checked_dtype(dtype, stored["patch_embedding.weight"].dtype)
     shapes = {key: torch.Size(tensor.shape) for key, tensor in stored.items()}

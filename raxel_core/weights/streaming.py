@@ -75,6 +75,7 @@ def write_streamed(
                 _write_file(file, pieces, _report_from(done, len(tensors), progress))
                 done += len(file.tensors)
             return _put_all_in_place(path, files)
+        # Values that are wrong stay wrong: nothing of them is taken up again. A full disk may have room later.
         except ValueError:
             _remove_partials(path, except_for=set())
             raise
