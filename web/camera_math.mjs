@@ -56,7 +56,9 @@ export function transpose(r) {
 
 /** r @ v */
 export function rotate(r, v) {
-  return [dot([r[0], r[1], r[2]], v), dot([r[3], r[4], r[5]], v), dot([r[6], r[7], r[8]], v)];
+  return [
+    r[0] * v[0] + r[1] * v[1] + r[2] * v[2], r[3] * v[0] + r[4] * v[1] + r[5] * v[2], r[6] * v[0] + r[7] * v[1] + r[8] * v[2],
+  ];
 }
 
 /** A camera turned so, by an angle in radians, looks up. */
@@ -110,41 +112,44 @@ export function lookRotation(forward) {
 export function rotationExp(omega) {
   const half = 0.5 * norm(omega);
   const factor = half < 1e-8 ? 0.5 : Math.sin(half) / (2 * half);
-  return rotationFromQuaternion([Math.cos(half), ...scale(omega, factor)]);
+  return rotationFromQuaternion([Math.cos(half), omega[0] * factor, omega[1] * factor, omega[2] * factor]);
 }
 
 /**
  * The rotation vector, of length at most pi; a half turn goes the way in which its largest component is positive; in radians.
  */
 export function rotationLog(r) {
-  const [w, ...v] = quaternionFromRotation(r);
-  const length = norm(v);
-  const omega = scale(v, length < 1e-8 ? 2 / w : (2 * Math.atan2(length, w)) / length);
+  const [w, x, y, z] = quaternionFromRotation(r);
+  const length = Math.sqrt(x * x + y * y + z * z);
+  const factor = length < 1e-8 ? 2 / w : (2 * Math.atan2(length, w)) / length;
+  const omega = [x * factor, y * factor, z * factor];
+  if (length * factor <= Math.PI - 1e-9) return omega;
   const largest = omega.reduce((a, b) => (Math.abs(b) > Math.abs(a) ? b : a));
-  return norm(omega) > Math.PI - 1e-9 && largest < 0 ? scale(omega, -1) : omega;
+  return largest < 0 ? scale(omega, -1) : omega;
+}
+
+/** The rotation vector from rotation `a` to `b`. */
+export function rotationBetween(a, b) {
+  return rotationLog(multiplyRotations(transpose(a), b));
 }
 
 /** A share of the way from `a` to `b`, the short way around. */
 export function slerp(a, b, share) {
-  return multiplyRotations(a, rotationExp(scale(rotationLog(multiplyRotations(transpose(a), b)), share)));
+  return multiplyRotations(a, rotationExp(scale(rotationBetween(a, b), share)));
 }
 
 /** The unit quaternion [w, x, y, z] with w >= 0 of a rotation (Shepperd 1978). */
 export function quaternionFromRotation(r) {
-  const [xx, yy, zz] = [r[0], r[4], r[8]];
-  const [turnX, turnY, turnZ] = [r[7] - r[5], r[2] - r[6], r[3] - r[1]];
-  const [sumXY, sumXZ, sumYZ] = [r[1] + r[3], r[2] + r[6], r[5] + r[7]];
-  const rows = [
-    [1 + xx + yy + zz, turnX, turnY, turnZ],
-    [turnX, 1 + xx - yy - zz, sumXY, sumXZ],
-    [turnY, sumXY, 1 - xx + yy - zz, sumYZ],
-    [turnZ, sumXZ, sumYZ, 1 - xx - yy + zz],
-  ];
+  const [x, y, z] = [r[7] - r[5], r[2] - r[6], r[3] - r[1]];
+  const [xy, xz, yz] = [r[1] + r[3], r[2] + r[6], r[5] + r[7]];
+  const squares = [1 + r[0] + r[4] + r[8], 1 + r[0] - r[4] - r[8], 1 - r[0] + r[4] - r[8], 1 - r[0] - r[4] + r[8]];
   let best = 0;
-  for (let i = 1; i < 4; i += 1) if (rows[i][i] > rows[best][best]) best = i;
-  const sign = rows[best][0] < 0 ? -1 : 1;
-  const length = Math.hypot(...rows[best]);
-  return rows[best].map((value) => (sign * value) / length);
+  for (let i = 1; i < 4; i += 1) if (squares[i] > squares[best]) best = i;
+  const square = squares[best];
+  const row = best === 0 ? [square, x, y, z] : best === 1 ? [x, square, xy, xz] : best === 2 ? [y, xy, square, yz] : [z, xz, yz, square];
+  const length = Math.sqrt(row[0] * row[0] + row[1] * row[1] + row[2] * row[2] + row[3] * row[3]) * (row[0] < 0 ? -1 : 1);
+  for (let i = 0; i < 4; i += 1) row[i] /= length;
+  return row;
 }
 
 /** The rotation of a quaternion [w, x, y, z] of length 1. */
@@ -158,7 +163,13 @@ export function rotationFromQuaternion([w, x, y, z]) {
 
 /** The rigid motion x -> r x + t, as a Float64Array. */
 export function fromRotationTranslation(r, t) {
-  return Float64Array.of(r[0], r[1], r[2], t[0], r[3], r[4], r[5], t[1], r[6], r[7], r[8], t[2], 0, 0, 0, 1);
+  const m = new Float64Array(16);
+  for (let row = 0; row < 3; row += 1) {
+    for (let column = 0; column < 3; column += 1) m[4 * row + column] = r[3 * row + column];
+    m[4 * row + 3] = t[row];
+  }
+  m[15] = 1;
+  return m;
 }
 
 export function identityMotion() {
@@ -177,7 +188,15 @@ export function translationOf(m) {
 
 /** a @ b, of motions. */
 export function multiplyMotions(a, b) {
-  return fromRotationTranslation(multiplyRotations(rotationOf(a), rotationOf(b)), transformPoint(a, translationOf(b)));
+  const m = new Float64Array(16);
+  for (let row = 0; row < 12; row += 4) {
+    for (let column = 0; column < 4; column += 1) {
+      m[row + column] = a[row] * b[column] + a[row + 1] * b[column + 4] + a[row + 2] * b[column + 8];
+    }
+    m[row + 3] += a[row + 3];
+  }
+  m[15] = 1;
+  return m;
 }
 
 export function inverseMotion(m) {

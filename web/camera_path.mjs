@@ -718,10 +718,11 @@ function faceLock(plan, frame, motion) {
   return math.fromRotationTranslation(math.lookRotation(forward), center);
 }
 
+const [NARROWEST, WIDEST] = FOV_RANGE_DEGREES.map(radians);
+
 function checkFocal(frame, focal) {
   const fov = 2 * Math.atan(0.5 / focal);
-  const [low, high] = FOV_RANGE_DEGREES.map(radians);
-  if (!(fov > low - 1e-9 && fov < high + 1e-9)) {
+  if (!(fov > NARROWEST - 1e-9 && fov < WIDEST + 1e-9)) {
     const got = degrees(fov).toPrecision(4);
     throw new Error(`fov_degrees stays between 0.1 and 179 in every frame, got ${got} in frame ${frame}`);
   }
@@ -918,14 +919,19 @@ function vectorCurve(vectors, segments, handles = []) {
 function rotationCurve(rotations, segments) {
   if (!segments.span.length) return () => rotations[0];
   const ends = segments.closed ? [...rotations, rotations[0]] : rotations;
-  const between = (i) => math.rotationLog(math.multiplyRotations(math.transpose(ends[i]), ends[i + 1]));
-  const velocities = tangents(segments, segments.span.map((span, i) => math.scale(between(i), 1 / span)));
+  const ways = segments.span.map((_, i) => math.rotationBetween(ends[i], ends[i + 1]));
+  const velocities = tangents(segments, segments.span.map((span, i) => math.scale(ways[i], 1 / span)));
   const ahead = (i, time) => math.multiplyRotations(ends[i], math.rotationExp(math.scale(velocities[i], time)));
+  // The first level's ways are the same for the whole of a segment.
+  const levels = segments.span.map((span, i) => {
+    const points = [ends[i], ahead(i, span / 3), ahead(i + 1, -span / 3), ends[i + 1]];
+    return { points, ways: points.slice(1).map((next, n) => math.rotationBetween(points[n], next)) };
+  });
   return (progress) => {
     const [i, share] = segmentAt(segments, progress);
-    const third = segments.span[i] / 3;
-    let level = [ends[i], ahead(i, third), ahead(i + 1, -third), ends[i + 1]];
-    while (level.length > 1) level = level.slice(1).map((next, j) => math.slerp(level[j], next, share));
+    const { points, ways: first } = levels[i];
+    let level = first.map((way, n) => math.multiplyRotations(points[n], math.rotationExp(math.scale(way, share))));
+    while (level.length > 1) level = level.slice(1).map((next, n) => math.slerp(level[n], next, share));
     return level[0];
   };
 }

@@ -8,6 +8,7 @@ import { Editor } from "./editor.mjs";
 import { CLIP_WIDGETS, clipOf, clipWidgetsOf, isLinked, modelOf, originOf, viewPath, viewPathOf } from "./node_clip.mjs";
 
 const PICTURE_PIXELS = 448;
+const NOTICE_MS = 150;
 
 /** The name of one of a node's methods that ComfyUI calls, which goes on doing what it did and then calls `after`. */
 function chain(object, name, after) {
@@ -49,6 +50,7 @@ class NodeView {
   #fallback;
   #loaded = { key: null, canvas: null, cloud: null };
   #overlay = null;
+  #notice = 0;
 
   constructor({ app, api, node, widget, root, clips }) {
     Object.assign(this, { app, api, node, widget, root, clips });
@@ -64,6 +66,7 @@ class NodeView {
   }
 
   close() {
+    clearTimeout(this.#notice);
     this.editor.dispose();
     this.editor = null;
   }
@@ -109,9 +112,13 @@ class NodeView {
     return this.#loaded.cloud;
   }
 
+  /** A drag changes the path many times a second; the page hears of it a few times. */
   changed() {
-    this.widget.callback?.(this.widget.value);
-    this.node.setDirtyCanvas?.(true, false);
+    this.#notice ||= setTimeout(() => {
+      this.#notice = 0;
+      this.widget.callback?.(this.widget.value);
+      this.node.setDirtyCanvas?.(true, false);
+    }, NOTICE_MS);
   }
 
   /** In the classic mode nothing but the graph's own canvas hears the wheel; in Nodes 2.0 the event finds its way. */
@@ -123,7 +130,10 @@ class NodeView {
 
   /** Take the editor out of the node over the whole window, or back. */
   enlarge(on) {
+    // Behind the editor there is nothing to draw.
+    this.app.canvas.pause_rendering = on;
     if (!on) {
+      this.node.setDirtyCanvas?.(true, true);
       this.#overlay?.remove();
       this.#overlay = null;
       this.root.replaceChildren(this.editor.root);

@@ -14,6 +14,15 @@ export function element(tag, properties = {}, ...children) {
   return node;
 }
 
+/** Properties and attributes of a node, written where they are others: the page works out its styles anew for each. */
+export function put(node, values) {
+  for (const [name, value] of Object.entries(values)) {
+    if (name.startsWith("aria-")) {
+      if (node.getAttribute(name) !== String(value)) node.setAttribute(name, String(value));
+    } else if (node[name] !== value) node[name] = value;
+  }
+}
+
 /** A button of one icon whose name is spoken and shown as a tooltip. */
 export function iconButton(name, label, onclick, properties = {}) {
   return element("button", { type: "button", title: label, "aria-label": label, onclick, ...properties }, icon(name));
@@ -42,8 +51,8 @@ export function numberField({ label, read, write, done, step = 0.1, min, max, op
   const sync = (always = false) => {
     if (!always && document.activeElement === input) return;
     const value = read();
-    input.value = value === undefined ? "" : String(Math.round(value * 1e3) / 1e3);
-    input.title = value === undefined ? label : `${label}: ${value}`;
+    const title = value === undefined ? label : `${label}: ${value}`;
+    put(input, { value: value === undefined ? "" : String(Math.round(value * 1e3) / 1e3), title });
   };
   return { input, sync };
 }
@@ -68,12 +77,12 @@ export function cell(name, { input }, className = "raxel-cell") {
 export function choiceField({ label, options, read, write, ...properties }) {
   const input = element("select", { title: label, "aria-label": label, onchange: () => write(input.value), ...properties });
   for (const option of options) input.append(element("option", { value: option, textContent: option.replaceAll("_", " ") }));
-  return { input, sync: () => (input.value = read()) };
+  return { input, sync: () => put(input, { value: read() }) };
 }
 
 /** A tick with words beside it. */
 export function tickField({ label, title = label, read, write }) {
   const input = element("input", { type: "checkbox", onchange: () => write(input.checked) });
-  const box = element("label", { title }, input, label);
-  return { input: box, sync: () => (input.checked = read()) };
+  const box = element("label", { title, className: "raxel-tick" }, input, label);
+  return { input: box, sync: () => put(input, { checked: read() }) };
 }

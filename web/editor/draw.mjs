@@ -8,12 +8,12 @@ import { speedColor, speedsOf, spread } from "./speeds.mjs";
 import { fitWindow, intoWindow, pathCamera, project, projectSegment, roundStep, toCamera, toPixels } from "./view.mjs";
 
 const FRUSTA = 9;
-const MOST_SEGMENTS = 360;
-const PICTURE_CELLS = 8;
+const MOST_SEGMENTS = 240;
 const FONT = "11px Inter, system-ui, sans-serif";
 
 /**
- * The lasting parts of a picture of a shot: its cameras, where the ground lies, how large a frustum is drawn. `around`:
+ * The lasting parts of a picture of a shot of `clip`: its cameras (all of them, or during a drag fewer, evenly spread:
+ * `at` finds that of a frame), where the ground lies, how large a frustum is drawn. `around`:
  * where the clip's first camera stands ({motion, K}), which sees the picture, and the centres of the other shots.
  */
 export function sceneOf(plan, cameras, clip, around = {}) {
@@ -24,9 +24,11 @@ export function sceneOf(plan, cameras, clip, around = {}) {
   const cameraAt = plan.keys.length ? steadyCamera(plan) : null;
   const keyMotions = plan.keys.map(({ time }) => cameraAt(time)[0]);
   const timeAt = timeAlong(plan.speed);
+  const share = (centers.length - 1) / Math.max(clip.frameCount - 1, 1);
   return {
     plan, clip, cameras, centers, depth, reach, keyMotions,
-    speeds: speedsOf(cameras.world_from_cam, clip.fps),
+    speeds: speedsOf(cameras.world_from_cam, clip.fps * share),
+    at: (frame) => Math.round(frame * share),
     ground: Math.max(0.5 * depth, lowest + 0.15 * depth),
     frustum: 0.14 * reach,
     subject: transformPoint(cameras.world_from_cam[0], [0, 0, depth]),
@@ -208,15 +210,15 @@ function drawFrustum(ctx, eye, scene, frame, size, color, width) {
 
 function drawPathLine(ctx, eye, scene, palette) {
   const { travel } = scene.speeds;
-  const fastest = Math.max(...travel, 1e-12);
+  const fastest = travel.reduce((most, speed) => Math.max(most, speed), 1e-12);
   const stops = spread(scene.centers.length, MOST_SEGMENTS);
-  ctx.lineCap = "round";
-  for (let number = 1; number < stops.length; number += 1) {
-    const [from, to] = [stops[number - 1], stops[number]];
-    const color = speedColor(travel[from] / fastest, palette.speed);
-    strokeLines(ctx, color, 2.5, () => line(ctx, eye, scene.centers[from], scene.centers[to]));
+  const colors = stops.slice(1).map((_, i) => speedColor(travel[stops[i]] / fastest, palette.speed));
+  for (let i = 0, next = 0; i < colors.length; i = next) {
+    for (next = i; colors[next] === colors[i];) next += 1;
+    strokeLines(ctx, colors[i], 2.5, () => {
+      for (let part = i; part < next; part += 1) line(ctx, eye, scene.centers[stops[part]], scene.centers[stops[part + 1]]);
+    });
   }
-  ctx.lineCap = "butt";
 }
 
 function drawEnds(ctx, eye, scene, palette) {
@@ -291,7 +293,9 @@ function drawArm(ctx, from, { kind, axis, pixel }, palette) {
 function drawPicture(ctx, eye, scene, picture) {
   const [a, b, c, d] = originCorners(scene);
   const mix = (p, q, share) => add(p, scale(subtract(q, p), share));
-  const n = eye.flat ? 1 : PICTURE_CELLS;
+  const depths = [a, b, c, d].map((corner) => toCamera(eye, corner)[2]);
+  const steep = eye.flat ? 1 : Math.max(...depths) / Math.max(Math.min(...depths), eye.near);
+  const n = steep < 1.02 ? 1 : steep < 1.5 ? 4 : 8;
   const at = (row, column) => {
     const p = toCamera(eye, mix(mix(a, b, column / n), mix(d, c, column / n), row / n));
     const source = [(column / n) * picture.width, (row / n) * picture.height];

@@ -2,7 +2,7 @@
 
 import { defaultPath, defaultPlan, evaluatePath, evaluatePlan, firstFrames, nearestFrameCount } from "../camera_path.mjs";
 import * as math from "../camera_math.mjs";
-import { element, iconButton } from "./dom.mjs";
+import { element, iconButton, put } from "./dom.mjs";
 import { middleDepth } from "./cloud.mjs";
 import { sceneOf } from "./draw.mjs";
 import {
@@ -22,6 +22,7 @@ import { Viewport } from "./viewport.mjs";
 
 const KINDS = ["free", "camera", "top", "side"];
 const KEY_TAB = 2;
+const DRAFT_FRAMES = 241;
 const BAKED = "This path is a list of cameras, without moves or keys: it can be played, not edited.";
 const AIMS = { subject: "always face the subject", path: "look where it goes", keep: "keep the direction" };
 
@@ -90,7 +91,7 @@ export class Editor {
 
   /** What is drawn besides the scene. */
   get now() {
-    return { frame: this.local, key: this.key, picture: this.host.picture(), cloud: this.host.cloud(), palette: this.palette };
+    return { frame: this.scene?.at(this.local), key: this.key, picture: this.host.picture(), cloud: this.host.cloud(), palette: this.palette };
   }
 
   /** What the widget stores: the path with the clip of the node, which takes its own widgets before the path's words. */
@@ -368,7 +369,7 @@ export class Editor {
     const firsts = firstFrames(shots, clip.frameCount);
     this.#firsts = firsts;
     const clips = shots.map((_, i) => ({ ...clip, frameCount: firsts[i + 1] - firsts[i] }));
-    const cameras = shots.map(({ plan }, i) => evaluatePlan(plan, clips[i]));
+    const cameras = shots.map(({ plan }, i) => evaluatePlan(plan, this.store.inGesture ? draftOf(clips[i]) : clips[i]));
     const origin = { motion: cameras[0].world_from_cam[0], K: cameras[0].K[0], clip };
     const others = cameras.filter((_, i) => i !== this.shot).map((one) => one.world_from_cam.map(math.translationOf));
     return sceneOf(shots[this.shot].plan, cameras[this.shot], clips[this.shot], { origin, others });
@@ -391,8 +392,8 @@ export class Editor {
     this.views = element("div", { className: "raxel-views" }, ...this.viewports.map(({ root }) => root), this.drawBar);
     const timeBar = element("div", { className: "raxel-bar raxel-time" }, this.buttons.play, scrub, readout);
     const panels = this.panels.map(({ root }) => root);
-    const side = element("div", { className: "raxel-side" }, this.tabBar, ...panels);
-    this.live = element("div", { className: "raxel-live" }, this.views, this.strip.root, timeBar, side);
+    this.side = element("div", { className: "raxel-side" }, this.tabBar, ...panels);
+    this.live = element("div", { className: "raxel-live" }, this.views, this.strip.root, timeBar, this.side);
     this.faultLine = element("div", { className: "raxel-fault", role: "alert" });
     this.#buildJson();
     this.root = element("div", { className: "raxel-editor", "data-capture-wheel": "true" });
@@ -458,38 +459,34 @@ export class Editor {
 
   /** Everything on the screen from the state; the scene is as `refresh` left it. */
   #show() {
-    const broken = !this.scene && !this.path;
-    const jsonShown = broken || this.jsonOpen;
-    this.live.hidden = jsonShown;
-    this.json.hidden = !jsonShown;
-    if (jsonShown && document.activeElement !== this.text) this.text.value = textOf(this.value);
+    const jsonShown = (!this.scene && !this.path) || this.jsonOpen;
     const baked = Boolean(this.path?.frames);
-    this.faultLine.textContent = this.fault || (baked ? BAKED : "");
-    this.faultLine.classList.toggle("raxel-note", !this.fault);
-    this.root.classList.toggle("raxel-large", this.enlarged);
-    this.root.classList.toggle("raxel-light", this.palette.light);
-    this.drawBar.hidden = this.tool !== "draw";
+    put(this.live, { hidden: jsonShown });
+    put(this.json, { hidden: !jsonShown });
+    if (jsonShown && document.activeElement !== this.text) this.text.value = textOf(this.value);
+    put(this.faultLine, { textContent: this.fault || (baked ? BAKED : "") });
+    const classes = ["raxel-editor", this.enlarged && "raxel-large", this.palette.light && "raxel-light"];
+    put(this.root, { className: classes.filter(Boolean).join(" ") });
+    put(this.faultLine, { className: this.fault ? "raxel-fault" : "raxel-fault raxel-note" });
+    put(this.drawBar, { hidden: this.tool !== "draw" });
+    put(this.side, { hidden: baked });
     this.#showViews();
     if (!jsonShown) this.#showPanels();
-    for (const root of [this.tabBar, ...this.panels.map((panel) => panel.root)]) root.hidden ||= baked;
     this.#drawNow();
   }
 
   #showViews() {
     const single = this.enlarged ? this.only : this.lens ? "camera" : "free";
-    for (const { kind, root } of this.viewports) root.hidden = single !== null && kind !== single;
-    this.views.classList.toggle("raxel-single", single !== null);
+    for (const { kind, root } of this.viewports) put(root, { hidden: single !== null && kind !== single });
+    put(this.views, { className: single === null ? "raxel-views" : "raxel-views raxel-single" });
   }
 
   #showPanels() {
-    this.tabBar.hidden = false;
     this.panels.forEach((panel, index) => {
-      panel.root.hidden = index !== this.tab;
-      if (index === this.tab) panel.sync();
-      panel.root.setAttribute("aria-label", panel.title(this));
-      this.tabs[index].textContent = panel.title(this);
-      this.tabs[index].setAttribute("aria-selected", String(index === this.tab));
-      this.tabs[index].tabIndex = index === this.tab ? 0 : -1;
+      const [title, chosen] = [panel.title(this), index === this.tab];
+      put(panel.root, { hidden: !chosen, "aria-label": title });
+      put(this.tabs[index], { textContent: title, "aria-selected": chosen, tabIndex: chosen ? 0 : -1 });
+      if (chosen) panel.sync();
     });
   }
 
@@ -501,24 +498,24 @@ export class Editor {
   }
 
   #syncBar() {
-    const { buttons, clip, scrub, editable } = this;
-    [buttons.undo.disabled, buttons.redo.disabled] = [!this.store.canUndo, !this.store.canRedo];
-    [buttons.add.disabled, buttons.remove.disabled] = [!editable, this.keyInHand < 0];
-    [buttons.draw.disabled, buttons.cut.disabled] = [!editable, !editable || this.local === 0];
-    if (buttons.play.dataset.shows !== String(this.playing)) {
-      buttons.play.dataset.shows = String(this.playing);
-      buttons.play.replaceChildren(icon(this.playing ? "pause" : "play"));
+    const { buttons, clip, scrub, editable, playing } = this;
+    put(buttons.undo, { disabled: !this.store.canUndo });
+    put(buttons.redo, { disabled: !this.store.canRedo });
+    put(buttons.add, { disabled: !editable });
+    put(buttons.remove, { disabled: this.keyInHand < 0 });
+    put(buttons.draw, { disabled: !editable, "aria-pressed": this.tool === "draw" });
+    put(buttons.cut, { disabled: !editable || this.local === 0 });
+    if (buttons.play.dataset.shows !== String(playing)) {
+      buttons.play.dataset.shows = String(playing);
+      buttons.play.replaceChildren(icon(playing ? "pause" : "play"));
     }
-    const pressed = { lens: this.lens, lock: this.lock, json: this.jsonOpen, draw: this.tool === "draw", enlarge: this.enlarged };
-    for (const [name, on] of Object.entries(pressed)) buttons[name].setAttribute("aria-pressed", String(on));
-    buttons.lens.hidden = this.enlarged;
-    scrub.max = String(clip.frameCount - 1);
-    scrub.value = String(this.frame);
+    put(buttons.lens, { "aria-pressed": this.lens, hidden: this.enlarged });
+    for (const [name, on] of [["lock", this.lock], ["json", this.jsonOpen], ["enlarge", this.enlarged]]) put(buttons[name], { "aria-pressed": on });
     const seconds = `${(this.frame / clip.fps).toFixed(2)} s`;
-    this.readout.textContent = `${this.frame + 1} / ${clip.frameCount}   ${seconds}`;
-    scrub.setAttribute("aria-valuetext", `frame ${this.frame + 1} of ${clip.frameCount}, ${seconds}`);
-    this.summary.textContent = this.#summaryText(clip);
-    this.summary.title = this.summary.textContent;
+    put(scrub, { max: String(clip.frameCount - 1), value: String(this.frame), "aria-valuetext": `frame ${this.frame + 1} of ${clip.frameCount}, ${seconds}` });
+    put(this.readout, { textContent: `${this.frame + 1} / ${clip.frameCount}   ${seconds}` });
+    const summary = this.#summaryText(clip);
+    put(this.summary, { textContent: summary, title: summary });
   }
 
   #summaryText({ frameCount, width, height }) {
@@ -538,6 +535,12 @@ export class Editor {
     this.strip.dispose();
     this.root.remove();
   }
+}
+
+/** The same clip in fewer frames, as many as a drag needs to be followed. */
+function draftOf(clip) {
+  const frameCount = Math.min(clip.frameCount, DRAFT_FRAMES);
+  return { ...clip, frameCount, fps: (clip.fps * (frameCount - 1)) / Math.max(clip.frameCount - 1, 1) || clip.fps };
 }
 
 function textOf(value) {

@@ -94,7 +94,14 @@ export class Store {
 
   /** The end of a drag or of typing: the next edit is a step of its own. */
   endGesture() {
+    if (this.#gesture === null) return;
     this.#gesture = null;
+    this.#become(this.state);
+  }
+
+  /** Whether a drag or typing goes on. */
+  get inGesture() {
+    return this.#gesture !== null;
   }
 
   undo() {

@@ -1,7 +1,7 @@
 // The time line's canvas: scrubbing, dragging keys in time, and cuts.
 
 import { progressAlong } from "../camera_path.mjs";
-import { element } from "./dom.mjs";
+import { element, put } from "./dom.mjs";
 import { withKeyTime } from "./edits.mjs";
 import { Surface } from "./surface.mjs";
 import { cutAtPixel, drawTimeline, keyAtPixel, speedWords, timeOfX } from "./timeline.mjs";
@@ -12,8 +12,8 @@ export class Strip {
   constructor(editor) {
     this.editor = editor;
     this.surface = new Surface((ctx, size) => this.#paint(ctx, size), { "aria-hidden": "true" });
-    this.travel = element("span", { title: "How fast the camera travels here" });
-    this.turn = element("span", { title: "How fast the camera turns here" });
+    this.travel = element("span", { title: "How fast the camera travels here", className: "raxel-travel" });
+    this.turn = element("span", { title: "How fast the camera turns here", className: "raxel-turn" });
     const words = element("div", { className: "raxel-speeds" }, this.travel, this.turn);
     this.root = element("div", { className: "raxel-strip" }, this.surface.canvas, words);
     const { canvas } = this.surface;
@@ -31,8 +31,9 @@ export class Strip {
 
   #paint(ctx, size) {
     const { scene, frame, local, shot, firsts, key, palette, clip } = this.editor;
-    [this.travel.textContent, this.turn.textContent] = scene ? speedWords(scene, local, clip.unit) : ["", ""];
-    [this.travel.style.color, this.turn.style.color] = [palette.travel, palette.turn];
+    const [travel, turn] = scene ? speedWords(scene, scene.at(local), clip.unit) : ["", ""];
+    put(this.travel, { textContent: travel });
+    put(this.turn, { textContent: turn });
     if (scene) drawTimeline(ctx, size, scene, { frame, shot, firsts, key, palette, times: this.#times });
   }
 

@@ -46,6 +46,8 @@ const CSS = `
 .raxel-strip canvas { cursor: ew-resize; }
 .raxel-speeds { position: absolute; left: 16px; top: 21px; pointer-events: none; display: flex; gap: 8px; font-weight: 600;
   font-variant-numeric: tabular-nums; }
+.raxel-travel { color: #3d94f6; }
+.raxel-turn { color: #ee7d2b; }
 .raxel-side { display: flex; flex-direction: column; gap: 4px; flex: none; min-height: 0; }
 .raxel-tabs { display: flex; gap: 3px; flex: none; }
 .raxel-tabs [role="tab"] { flex: 1 1 auto; min-width: 0; height: 22px; }
@@ -62,7 +64,7 @@ const CSS = `
 .raxel-cell > span { color: var(--quiet); font-size: 10px; line-height: 12px; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 .raxel-cell > :is(input, select) { width: 100%; }
 .raxel-line .raxel-cell { width: 96px; }
-.raxel-editor label:has(> input[type="checkbox"]) { display: inline-flex; gap: 5px; align-items: center; height: 22px; white-space: nowrap; }
+.raxel-editor label.raxel-tick { display: inline-flex; gap: 5px; align-items: center; height: 22px; white-space: nowrap; }
 .raxel-layer { display: grid; gap: 4px; align-items: end; margin-bottom: 4px; padding: 1px 3px; border-radius: 5px;
   grid-template-columns: minmax(70px, 1fr) repeat(4, minmax(0, 62px)) auto; }
 .raxel-layer > .raxel-name { display: flex; gap: 5px; align-items: center; height: 22px; min-width: 0; cursor: pointer; }
@@ -87,11 +89,15 @@ const CSS = `
 .raxel-large .raxel-views { grid-area: 1 / 1; }
 .raxel-large .raxel-strip { grid-area: 2 / 1; height: auto; }
 .raxel-large .raxel-time { grid-area: 3 / 1; }
-.raxel-large .raxel-side { grid-area: 1 / 2 / 4 / 3; }
+.raxel-large .raxel-travel { color: #3d94f6; }
+.raxel-turn { color: #ee7d2b; }
+.raxel-side { grid-area: 1 / 2 / 4 / 3; }
 .raxel-large .raxel-panel { flex: 1; height: auto; }
 .raxel-large .raxel-graph { height: 220px; }
 .raxel-large .raxel-presets { grid-template-columns: repeat(auto-fill, minmax(118px, 1fr)); gap: 4px; }
-@container (max-height: 400px) { .raxel-editor:not(.raxel-large) .raxel-side { display: none; } }
+@container (max-height: 400px) { .raxel-editor:not(.raxel-large) .raxel-travel { color: #3d94f6; }
+.raxel-turn { color: #ee7d2b; }
+.raxel-side { display: none; } }
 @container (max-height: 270px) { .raxel-editor:not(.raxel-large) .raxel-strip { display: none; } }
 @container (max-width: 380px) { .raxel-editor .raxel-bar > .raxel-readout.raxel-space { visibility: hidden; } }
 `;

@@ -1,10 +1,12 @@
 // The strip below the view: how fast the path moves and turns over time, its shots and keys, and where the playhead stands.
 
 import { drawKeyMark } from "./draw.mjs";
+import { spread } from "./speeds.mjs";
 import { nearestPixel } from "./view.mjs";
 
 const MARGIN = 10;
 const KEY_ROW = 12;
+const MOST_STEPS = 300;
 const FONT = "10px Inter, system-ui, sans-serif";
 
 /** The x of a share of the clip in a strip of `width` pixels. */
@@ -35,11 +37,12 @@ export function drawTimeline(ctx, [width, height], scene, now) {
   const { palette, firsts } = now;
   const last = Math.max(firsts.at(-1) - 1, 1);
   const base = height - 5;
+  const share = scene.speeds.travel.length / Math.max(firsts[now.shot + 1] - firsts[now.shot] - 1, 1);
   ctx.strokeStyle = palette.grid;
   ctx.lineWidth = 1;
   ctx.strokeRect(MARGIN + 0.5, 4.5, width - 2 * MARGIN - 1, height - 9);
   drawShots(ctx, [width, height], last, now);
-  const box = { top: KEY_ROW + 24, base, x: (index) => xOfTime((firsts[now.shot] + index + 0.5) / last, width) };
+  const box = { top: KEY_ROW + 24, base, x: (index) => xOfTime((firsts[now.shot] + (index + 0.5) / share) / last, width) };
   drawCurve(ctx, scene.speeds.travel, { ...box, least: 1e-3 * scene.depth }, palette.travel, true);
   drawCurve(ctx, scene.speeds.turn, { ...box, least: 0.1 }, palette.turn, false);
   ctx.fillStyle = palette.text;
@@ -75,7 +78,7 @@ function drawCurve(ctx, values, { x, top, base, least }, color, filled) {
   if (!values.length) return;
   const highest = values.reduce((most, value) => Math.max(most, value), least);
   ctx.beginPath();
-  values.forEach((value, index) => ctx.lineTo(x(index), base - (value / highest) * (base - top)));
+  for (const index of spread(values.length, MOST_STEPS)) ctx.lineTo(x(index), base - (values[index] / highest) * (base - top));
   ctx.strokeStyle = color;
   ctx.lineWidth = 1.5;
   ctx.stroke();

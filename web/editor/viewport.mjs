@@ -13,6 +13,7 @@ const INSET_SHARE = 0.32;
 const MARGIN = 6;
 const STILL = 3;
 const WHEEL_STEP = 0.0012;
+const WHEEL_MS = 300;
 const WORDS = {
   free: ["3D", "Drag turns the view, right drag or Shift moves it, the wheel zooms it."],
   camera: ["camera", "Drag turns the camera, right drag or Shift slides it, the wheel drives it; a key is set where it stands."],
@@ -26,6 +27,7 @@ export class Viewport {
   #unframed = true;
   #turned = false;
   #paint = new CloudPainter();
+  #wheeled = 0;
 
   constructor(editor, kind) {
     Object.assign(this, { editor, kind, view: { ...DEFAULT_VIEW } });
@@ -68,7 +70,7 @@ export class Viewport {
   }
 
   get #eye() {
-    return this.kind === "camera" ? lensCamera(this.editor.scene, this.editor.local, this.#window) : cameraOf(this.kind, this.view, this.surface.size);
+    return this.kind === "camera" ? lensCamera(this.editor.scene, this.editor.now.frame, this.#window) : cameraOf(this.kind, this.view, this.surface.size);
   }
 
   get #window() {
@@ -189,9 +191,9 @@ export class Viewport {
     const { scene, editable } = this.editor;
     if (!scene || this.kind === "camera") return;
     const eye = this.#eye;
-    const frame = nearestPixel(scene.centers.map((center) => project(eye, center)), this.surface.pixelOf(event), 8);
-    if (frame < 0 || !editable) this.frameAll();
-    else this.editor.addKey(frame);
+    const found = nearestPixel(scene.centers.map((center) => project(eye, center)), this.surface.pixelOf(event), 8);
+    if (found < 0 || !editable) this.frameAll();
+    else this.editor.addKey(found);
   }
 
   /** As ComfyUI's own widgets: the wheel belongs to the view once it has been clicked, and to the graph before. */
@@ -207,18 +209,22 @@ export class Viewport {
       return;
     }
     const { scene, editable } = this.editor;
-    const way = -event.deltaY * WHEEL_STEP * (scene?.depth ?? 0);
-    if (scene && editable) this.#moveCamera(this.#start(), math.fromRotationTranslation(math.identityRotation(), [0, 0, way]));
+    if (!scene || !editable) return;
+    const way = -event.deltaY * WHEEL_STEP * scene.depth;
+    this.#moveCamera(this.#start(), math.fromRotationTranslation(math.identityRotation(), [0, 0, way]));
+    clearTimeout(this.#wheeled);
+    this.#wheeled = setTimeout(() => this.editor.store.endGesture(), WHEEL_MS);
   }
 
   dispose() {
+    clearTimeout(this.#wheeled);
     this.surface.dispose();
   }
 }
 
 /** What a drag in the camera's own view does to it, in its own frame: what is seen follows the pointer. */
 function cameraDrag(act, { eye, scene, frame }, [dx, dy], lock) {
-  const motion = scene.cameras.world_from_cam[frame];
+  const motion = scene.cameras.world_from_cam[scene.at(frame)];
   const subject = scene.plan.look_at ?? scene.subject;
   if (act === "slide") {
     const offset = math.rotate(math.transpose(math.rotationOf(motion)), inScreenPlane(eye, subject, -dx, -dy));
