@@ -207,12 +207,3 @@ export function inverseMotion(m) {
 export function transformPoint(m, point) {
   return add(rotate(rotationOf(m), point), translationOf(m));
 }
-
-/**
- * Where a camera with K = [fx, fy, cx, cy] in pixels sees a point of the world: [x, y] in pixels, and the depth along
- * the line of sight (not positive: behind the camera).
- */
-export function project(worldFromCam, K, point) {
-  const [x, y, z] = rotate(transpose(rotationOf(worldFromCam)), subtract(point, translationOf(worldFromCam)));
-  return [(K[0] * x) / z + K[2], (K[1] * y) / z + K[3], z];
-}

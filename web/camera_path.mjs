@@ -1,75 +1,24 @@
 /**
  * Camera path v1 in the browser: the plan of a path (moves, keys, lens), its checks, and its cameras frame by frame.
  *
- * The twin of raxel_core/geometry/{plan,moves,keyframes,easing,shake}.py: tests/golden/camera_paths.json holds both to
- * the same numbers. Pure: no DOM, nothing imported but camera_math.mjs.
+ * The twin of raxel_core/paths: tests/golden/camera_paths.json holds both to the same numbers. Pure: no DOM, nothing imported but camera_math.mjs.
  */
 
 import * as math from "./camera_math.mjs";
 
 /**
- * @typedef {Object} Move one row of MOVES
- * @property {string} meaning one line that a user reads
- * @property {"amount_degrees"|"amount"|"factor"|null} amountKey which field of a planned move holds how far it goes:
- *   degrees, a length in unit, or a ratio of focal lengths; null for static
- * @property {boolean} angular whether the amount is in degrees
- * @property {number} default the amount where a plan gives none; lengths count in the plan's depth
- * @property {string} arrow glyph of the editor's button
+ * A move of MOVES: amountKey names the field of a planned move that holds how far it goes (null: none), default is what
+ * it is where none is given, a length in the plan's depth. A plan, as validatePlan returns it: {fov_degrees, depth, moves,
+ * keys, look_at, loop, speed: [time, speed] of the graph's points}. A planned move: {move, an amount, start, end, easing},
+ * of handheld {move, amount_degrees, seed}. A key: {time (a share of the path), position, rotation_degrees [pan, tilt,
+ * roll] or look_at with roll_degrees, fov_degrees, handle_in and handle_out (control points from the position; absent:
+ * automatic), easing {position, rotation, lens} of the segment after it}. A shot: {start, plan}.
+ *
+ * A path, the document that the builder's widget stores: {format, version, fps, unit, name, width, height}, and
+ * frame_count with plan or shots, or frames, a list of {world_from_cam (16 numbers by rows), K [fx, fy, cx, cy]}; how it
+ * was estimated from footage may stand beside them as `estimate`, which is passed over here. Cameras: {world_from_cam,
+ * K}, a list each, an entry a frame.
  */
-
-/**
- * @typedef {Object} PlannedMove as validatePlan returns it
- * @property {string} move a name of MOVES
- * @property {number} [amount_degrees] / amount / factor: the one that MOVES[move].amountKey names; absent: the default
- * @property {number} [start] share of the clip, default 0 (not of handheld)
- * @property {number} [end] share of the clip, default 1 (not of handheld)
- * @property {string} [easing] one of EASINGS, default "linear" (not of handheld)
- * @property {number} [seed] whole number below 2^32, default 0 (of handheld only)
- */
-
-/**
- * @typedef {Object} Keyframe as validatePlan returns it
- * @property {number} time share of the clip, 0 to 1
- * @property {number[]} position in unit
- * @property {number[]} [rotation_degrees] [pan, tilt, roll]; not together with look_at
- * @property {number[]} [look_at] the point to face
- * @property {number} [roll_degrees] with look_at only, default 0
- * @property {number} [fov_degrees] horizontal angle of view
- * @property {number[]} [handle_in] / handle_out: control points of the Bezier curves to and from the key, from its
- *   position; absent: the automatic tangent
- * @property {{position: string, rotation: string, lens: string}} easing of the segment after the key
- */
-
-/**
- * @typedef {Object} Plan as validatePlan returns it: all fields present
- * @property {number} fov_degrees
- * @property {number} depth
- * @property {PlannedMove[]} moves
- * @property {Keyframe[]} keys
- * @property {number[]|null} look_at
- * @property {boolean} loop
- * @property {number[][]} speed [time, speed] of the speed graph's points; none: even
- */
-
-/** @typedef {{start: number, plan: Plan}} Shot a plan that begins at a share of the clip */
-
-/**
- * @typedef {Object} CameraPath a planned path: the document that the builder's widget stores
- * @property {"raxel.camera_path"} format
- * @property {1} version
- * @property {number} fps
- * @property {string} unit one of UNITS
- * @property {string} name
- * @property {number} width
- * @property {number} height
- * @property {number} [frame_count] with plan
- * @property {Plan} [plan]
- * @property {Shot[]} [shots] several plans, one after the other, instead of plan
- * @property {{world_from_cam: number[], K: number[]}[]} [frames] the baked form instead of frame_count and plan; a path
- *   that was estimated from footage says how in a key `estimate` beside it, which is passed over here
- */
-
-/** @typedef {{world_from_cam: Float64Array[], K: number[][]}} Cameras one entry per frame; K = [fx, fy, cx, cy] px */
 
 export const UNITS = Object.freeze(["metre", "near_depth", "arbitrary"]);
 
@@ -78,30 +27,30 @@ const END_SPEEDS = { linear: [1, 1], smooth: [0, 0], ease_in: [0, 1], ease_out: 
 
 export const EASINGS = Object.freeze(Object.keys(END_SPEEDS));
 
-function move(meaning, amountKey, amount, arrow) {
-  return Object.freeze({ meaning, amountKey, angular: amountKey === "amount_degrees", default: amount, arrow });
+function move(meaning, amountKey, amount) {
+  return Object.freeze({ meaning, amountKey, angular: amountKey === "amount_degrees", default: amount });
 }
 
 export const MOVES = Object.freeze({
-  static: move("the camera stands still", null, 0, "•"),
-  pan: move("turns on the spot, to the right when positive", "amount_degrees", 30, "↪"),
-  tilt: move("turns on the spot, upwards when positive", "amount_degrees", 20, "⤴"),
-  roll: move("turns about its line of sight, clockwise seen from behind when positive", "amount_degrees", 20, "↻"),
-  dolly: move("drives along its line of sight, forward when positive", "amount", 0.5, "⇈"),
-  truck: move("drives sideways, to the right when positive", "amount", 0.5, "→"),
-  pedestal: move("drives straight up when positive, down when negative", "amount", 0.3, "↑"),
-  orbit: move("circles the point at `depth` and faces it, to the right when positive", "amount_degrees", 30, "↺"),
-  arc: move("circles the point at `depth` to the right and rises by half the angle meanwhile, facing it, when positive; to the left and down when negative", "amount_degrees", 30, "⤾"),
-  crane: move("rises straight up when positive, down when negative, and tilts to keep facing the point at `depth`", "amount", 0.5, "⇧"),
-  boom: move("swings up and forward on an arm of length `depth`, its gaze level, when positive; down when negative", "amount_degrees", 30, "↱"),
-  push_in: move("drives towards the point at `depth` and stops short of it, starting and stopping softly; away when negative", "amount", 0.3, "⇥"),
-  pull_back_rise: move("drives back and rises by half as much, facing the point at `depth`, when positive", "amount", 0.5, "↖"),
-  spiral: move("circles the point at `depth`, to the right when positive, and closes in to half the distance, facing it", "amount_degrees", 90, "⟲"),
-  figure_8: move("flies a lying eight as wide as the amount to either side, first to the right and up when positive, facing the point at `depth`", "amount", 0.2, "∞"),
-  flyover: move("flies forward and rises by 0.4 as much, tilting down meanwhile, by 25 degrees when it flies as far as `depth`, when positive", "amount", 1, "⇗"),
-  dolly_zoom: move("drives forward when positive while the lens keeps the size of what is at `depth`", "amount", 0.4, "⇕"),
-  zoom: move("changes the focal length by the factor; the camera stands still", "factor", 1.5, "⤢"),
-  handheld: move("shakes like a hand for the whole clip; the amount is the root mean square about each axis", "amount_degrees", 0.5, "↭"),
+  static: move("the camera stands still", null, 0),
+  pan: move("turns on the spot, to the right when positive", "amount_degrees", 30),
+  tilt: move("turns on the spot, upwards when positive", "amount_degrees", 20),
+  roll: move("turns about its line of sight, clockwise seen from behind when positive", "amount_degrees", 20),
+  dolly: move("drives along its line of sight, forward when positive", "amount", 0.5),
+  truck: move("drives sideways, to the right when positive", "amount", 0.5),
+  pedestal: move("drives straight up when positive, down when negative", "amount", 0.3),
+  orbit: move("circles the point at `depth` and faces it, to the right when positive", "amount_degrees", 30),
+  arc: move("circles the point at `depth` to the right and rises by half the angle meanwhile, facing it, when positive; to the left and down when negative", "amount_degrees", 30),
+  crane: move("rises straight up when positive, down when negative, and tilts to keep facing the point at `depth`", "amount", 0.5),
+  boom: move("swings up and forward on an arm of length `depth`, its gaze level, when positive; down when negative", "amount_degrees", 30),
+  push_in: move("drives towards the point at `depth` and stops short of it, starting and stopping softly; away when negative", "amount", 0.3),
+  pull_back_rise: move("drives back and rises by half as much, facing the point at `depth`, when positive", "amount", 0.5),
+  spiral: move("circles the point at `depth`, to the right when positive, and closes in to half the distance, facing it", "amount_degrees", 90),
+  figure_8: move("flies a lying eight as wide as the amount to either side, first to the right and up when positive, facing the point at `depth`", "amount", 0.2),
+  flyover: move("flies forward and rises by 0.4 as much, tilting down meanwhile, by 25 degrees when it flies as far as `depth`, when positive", "amount", 1),
+  dolly_zoom: move("drives forward when positive while the lens keeps the size of what is at `depth`", "amount", 0.4),
+  zoom: move("changes the focal length by the factor; the camera stands still", "factor", 1.5),
+  handheld: move("shakes like a hand for the whole clip; the amount is the root mean square about each axis", "amount_degrees", 0.5),
 });
 
 const FORMAT = "raxel.camera_path";
@@ -218,14 +167,14 @@ export function ease(easing, share) {
   return warp(share, ...END_SPEEDS[easing]);
 }
 
-// ---- checks -------------------------------------------------------------------------------------------------------
+// ---- checks
 
 /**
  * A deep copy with every optional field of the plan, its moves and its keys filled in; amounts that are absent stay
  * absent, since their default depends on the depth. Throws one sentence that names the key.
  */
 export function validatePlan(value, where = "plan") {
-  checkKeys(where, checkObject(where, value), [], Object.keys(defaultPlan()));
+  checkKeys(where, value, [], Object.keys(defaultPlan()));
   const given = { ...defaultPlan(), ...value };
   const plan = {
     fov_degrees: checkNumber(`${where}: fov_degrees`, given.fov_degrees, ...FOV_RANGE_DEGREES),
@@ -283,20 +232,10 @@ export function firstFrames(shots, frameCount) {
   return firsts;
 }
 
-export function parsePath(text) {
-  let value;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw new Error(`the camera path is not JSON: ${error.message.replace(/\s+/g, " ").slice(0, 200)}`, { cause: error });
-  }
-  return validatePath(value);
-}
-
 function checkShots(value) {
   const shots = checkList("shots", value, MOST_SHOTS).map((shot, number) => {
     const where = `shots[${number}]`;
-    checkKeys(`${where}: the shot`, checkObject(`${where}: the shot`, shot), ["start", "plan"], []);
+    checkKeys(`${where}: the shot`, shot, ["start", "plan"], []);
     const start = checkNumber(`${where}: start`, shot.start, 0, 1);
     return { start, plan: validatePlan(shot.plan, `${where}: plan`) };
   });
@@ -330,7 +269,7 @@ function checkSpeed(noun, value) {
 
 function checkMove(where, value) {
   const fields = ["amount_degrees", "amount", "factor", "start", "end", "easing", "seed"];
-  checkKeys(`${where}: the move`, checkObject(`${where}: the move`, value), ["move"], fields);
+  checkKeys(`${where}: the move`, value, ["move"], fields);
   const name = checkChoice(`${where}: move`, value.move, Object.keys(MOVES));
   const own = name === "handheld" ? ["seed"] : ["start", "end", "easing"];
   for (const key of ["seed", "start", "end", "easing"]) {
@@ -360,7 +299,7 @@ function checkAmount(where, name, key, value) {
 
 function checkKeyframe(where, value) {
   const fields = ["rotation_degrees", "look_at", "roll_degrees", "fov_degrees", "handle_in", "handle_out", "easing"];
-  checkKeys(`${where}: the key`, checkObject(`${where}: the key`, value), ["time", "position"], fields);
+  checkKeys(`${where}: the key`, value, ["time", "position"], fields);
   const key = {
     time: checkNumber(`${where}: time`, value.time, 0, 1),
     position: checkPoint(`${where}: position`, value.position, LARGEST_LENGTH),
@@ -402,7 +341,7 @@ function checkEasing(where, value) {
     checkChoice(`${where}: easing`, value, EASINGS);
     return { position: value, rotation: value, lens: value };
   }
-  checkKeys(`${where}: easing`, checkObject(`${where}: easing`, value), [], CHANNELS);
+  checkKeys(`${where}: easing`, value, [], CHANNELS);
   const easing = {};
   for (const channel of CHANNELS) {
     easing[channel] = checkChoice(`${where}: easing.${channel}`, withDefault(value[channel], "linear"), EASINGS);
@@ -456,7 +395,7 @@ function checkFrames(frames) {
   }
   return frames.map((frame, number) => {
     const noun = `frame ${number} of the camera path`;
-    checkKeys(noun, checkObject(noun, frame), ["world_from_cam", "K"], []);
+    checkKeys(noun, frame, ["world_from_cam", "K"], []);
     return {
       world_from_cam: checkMotion(number, checkNumbers(`world_from_cam of frame ${number}`, frame.world_from_cam, 16)),
       K: checkLens(number, checkNumbers(`K of frame ${number}`, frame.K, 4)),
@@ -483,6 +422,7 @@ function checkLens(number, K) {
 }
 
 function checkKeys(noun, value, required, optional) {
+  checkObject(noun, value);
   const missing = required.filter((key) => !Object.hasOwn(value, key));
   if (missing.length) throw new Error(`${noun} lacks ${missing.slice(0, 5).join(", ")}`);
   const surplus = Object.keys(value).filter((key) => !required.includes(key) && !optional.includes(key)).sort();
@@ -572,7 +512,7 @@ function shown(value) {
   return value !== null && typeof value === "object" ? "an object" : String(JSON.stringify(value) ?? value).slice(0, 40);
 }
 
-// ---- evaluation ---------------------------------------------------------------------------------------------------
+// ---- evaluation
 
 /** The cameras of a plan. Throws one sentence. */
 export function evaluatePlan(plan, { frameCount, fps, width, height }) {
@@ -800,7 +740,7 @@ const MOTIONS = {
   zoom: travel([0, 0, 0]),
 };
 
-// ---- keys ---------------------------------------------------------------------------------------------------------
+// ---- keys
 
 /** progress -> motion on the path through the plan's keys. */
 function baseMotion(plan) {
@@ -936,7 +876,7 @@ function rotationCurve(rotations, segments) {
   };
 }
 
-// ---- shake --------------------------------------------------------------------------------------------------------
+// ---- shake
 
 /** frame -> the motion of a handheld layer. */
 function shake(planned, { depth, loop }, frameCount, fps) {
@@ -995,7 +935,7 @@ function hash(value) {
   return (x ^ (x >>> 16)) >>> 0;
 }
 
-// ---- numbers ------------------------------------------------------------------------------------------------------
+// ---- numbers
 
 /** The cubic of s with w(0) = 0, w(1) = 1 and these speeds at its ends. */
 function warp(s, speedBefore, speedAfter) {

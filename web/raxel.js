@@ -4,8 +4,8 @@ import { app } from "../../scripts/app.js";
 
 const TYPE = "RAXEL_CAMERA_PATH";
 const [MIN_WIDTH, MIN_HEIGHT] = [300, 200];
-const NEW_NODE_SIZE = [460, 640];
-// ComfyUI lets the browser keep .mjs files: asking for each anew keeps an updated pack from running with old parts.
+const NEW_NODE_SIZE = [460, 680];
+// Asked for anew each, so that an updated pack never runs with old parts.
 const MODULES = [
   "camera_math", "camera_path", "editor/attach", "editor/clip_presets", "editor/cloud", "editor/depth_picture", "editor/dom",
   "editor/draw", "editor/edits", "editor/editor", "editor/freehand", "editor/grips", "editor/icons", "editor/keyboard",
@@ -17,7 +17,8 @@ const MODULES = [
 let fresh;
 
 function load(module) {
-  fresh ??= Promise.all(MODULES.map((name) => fetch(new URL(`./${name}.mjs`, import.meta.url), { cache: "no-cache" })));
+  const files = [...MODULES.map((name) => `./${name}.mjs`), "./editor/style.css", "./editor/icons.svg"];
+  fresh ??= Promise.all(files.map((file) => fetch(new URL(file, import.meta.url), { cache: "no-cache" })));
   return fresh.then(() => import(`./editor/${module}.mjs`));
 }
 
@@ -42,6 +43,11 @@ function cameraPathWidget(node, name, inputData) {
 
 app.registerExtension({
   name: "raxel.camera_path",
+  // What the help says of the path is no tip to hang over the editor.
+  beforeRegisterNodeDef(nodeType, nodeData) {
+    const path = nodeData.input?.required?.path;
+    if (path?.[0] === TYPE) delete path[1].tooltip;
+  },
   getCustomWidgets: () => ({ [TYPE]: cameraPathWidget }),
   nodeCreated(node) {
     if (!node.widgets?.some(({ type }) => type === TYPE)) return;

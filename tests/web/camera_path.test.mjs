@@ -9,6 +9,15 @@ import * as camera from "../../web/camera_path.mjs";
 
 const golden = JSON.parse(readFileSync(new URL("../golden/camera_paths.json", import.meta.url), "utf8"));
 const plansOf = (path) => (path.shots ? path.shots.map(({ plan }) => plan) : [path.plan]);
+/** The path in a text, as far as the browser's own JSON goes. */
+function parsed(text) {
+  try {
+    return camera.validatePath(JSON.parse(text));
+  } catch (error) {
+    throw error instanceof SyntaxError ? new Error(`the camera path is not JSON: ${error.message.slice(0, 99)}`) : error;
+  }
+}
+
 const CLIP = { frameCount: 9, fps: 8, width: 832, height: 480 };
 
 function close(actual, expected, tolerance, what) {
@@ -27,11 +36,7 @@ test("the tables are Python's", () => {
   assert.deepEqual(moves, Object.entries(golden.moves));
   assert.deepEqual(camera.EASINGS, golden.easings);
   assert.deepEqual(camera.UNITS, golden.units);
-  for (const [name, { arrow, angular, amountKey }] of Object.entries(camera.MOVES)) {
-    assert.equal([...arrow].length, 1, `the arrow of ${name}`);
-    assert.equal(angular, amountKey === "amount_degrees");
-  }
-  assert.equal(new Set(Object.values(camera.MOVES).map(({ arrow }) => arrow)).size, Object.keys(golden.moves).length);
+  for (const { angular, amountKey } of Object.values(camera.MOVES)) assert.equal(angular, amountKey === "amount_degrees");
 });
 
 test("the nearest frame count is Python's", () => {
@@ -48,7 +53,7 @@ test("the cases use every move and every easing", () => {
 for (const [name, { path, values, frames }] of Object.entries(golden.cases)) {
   test(`case: ${name}`, () => {
     assert.deepEqual(plansOf(path).map((plan) => camera.validatePlan(plan)), values);
-    const made = camera.evaluatePath(camera.parsePath(JSON.stringify(path)));
+    const made = camera.evaluatePath(parsed(JSON.stringify(path)));
     assert.equal(made.world_from_cam.length, frames.length);
     frames.forEach((frame, number) => {
       close(made.world_from_cam[number], frame.world_from_cam, 1e-9, `world_from_cam of frame ${number}`);
@@ -59,7 +64,7 @@ for (const [name, { path, values, frames }] of Object.entries(golden.cases)) {
 
 for (const [name, { text, names }] of Object.entries(golden.refused)) {
   test(`refused: ${name}`, () => {
-    const build = () => camera.evaluatePath(camera.parsePath(text));
+    const build = () => camera.evaluatePath(parsed(text));
     assert.throws(build, (error) => {
       assert.equal(error.constructor, Error, String(error));
       for (const word of names) assert.ok(error.message.includes(word), `${word} is not in: ${error.message}`);
@@ -88,7 +93,7 @@ test("a plan is checked into a deep copy that is checked into itself", () => {
 test("a baked path comes back as it is", () => {
   const { path, frames } = golden.cases.keys;
   const { plan, frame_count, ...rest } = path;
-  const baked = camera.parsePath(JSON.stringify({ ...rest, frames }));
+  const baked = parsed(JSON.stringify({ ...rest, frames }));
   const cameras = camera.evaluatePath(baked);
   assert.deepEqual([...cameras.world_from_cam[3]], frames[3].world_from_cam);
   assert.deepEqual(cameras.K, frames.map(({ K }) => K));
@@ -129,10 +134,7 @@ test("the time of a share of the path is the inverse of the share of a time", ()
   assert.equal(camera.timeAlong([])(0.3), 0.3);
 });
 
-test("projection by hand", () => {
-  // From (1, 0, 0) the point (2, 1, 2) lies 1 to the right, 1 down and 2 ahead: half a focal length off the middle.
-  const motion = math.fromRotationTranslation(math.identityRotation(), [1, 0, 0]);
-  assert.deepEqual(math.project(motion, [100, 80, 50, 40], [2, 1, 2]), [100, 80, 2]);
-  const inverse = math.multiplyMotions(math.inverseMotion(motion), motion);
-  assert.deepEqual([...inverse].map((value) => value + 0), [...math.identityMotion()]);
+test("a motion and its inverse are nothing", () => {
+  const motion = math.fromRotationTranslation(math.rotationFromPanTiltRoll([0.3, -0.2, 1]), [1, -2, 3]);
+  close(math.multiplyMotions(math.inverseMotion(motion), motion), math.identityMotion(), 1e-12, "motion");
 });

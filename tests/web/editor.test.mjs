@@ -177,12 +177,12 @@ test("a key that faces a point faces where it looked before, and angles bring it
   const turned = { keys: [{ time: 0, position: [1, 0, 0], rotation_degrees: [30, 10, 5] }], depth: 2 };
   const motion = (one) => evaluatePlan(one, { ...CLIP, frameCount: 1 }).world_from_cam[0];
   const start = plan(turned);
-  const facing = edits.withKeyFacing(start, 0, true, motion(start));
+  const facing = edits.withKeyFacing(start, 0, true);
   // Two units ahead, at a pan of 30 and a tilt of 10 degrees: (sin 30 cos 10, -sin 10, cos 30 cos 10).
   near(facing.keys[0].look_at, [1 + 2 * 0.492404, -2 * 0.173648, 2 * 0.852869], 1e-5);
   assert.equal("rotation_degrees" in facing.keys[0], false);
   near(Array.from(motion(plan(facing))), Array.from(motion(start)), 1e-5);
-  const back = edits.withKeyFacing(plan(facing), 0, false, motion(plan(facing)));
+  const back = edits.withKeyFacing(plan(facing), 0, false);
   near(back.keys[0].rotation_degrees, [30, 10, 5], 1e-4);
 });
 
@@ -455,6 +455,20 @@ test("raxel.js asks anew for every module that there is, and is the one .js file
   const modules = files.filter((name) => name.endsWith(".mjs")).map((name) => name.slice(0, -4));
   assert.deepEqual(listed.map(([, name]) => name).sort(), modules.sort());
   assert.deepEqual(files.filter((name) => name.endsWith(".js")), ["raxel.js"]);
+});
+
+test("every move and every button has its icon", async () => {
+  const web = new URL("../../web/editor/", import.meta.url);
+  const icons = await readFile(new URL("icons.svg", web), "utf8");
+  const used = [...(await readFile(new URL("editor.mjs", web), "utf8")).matchAll(/iconButton\("(\w+)"/g)].map(([, name]) => name);
+  for (const name of [...Object.keys(MOVES), ...used, "up", "down", "remove", "pause"]) assert.ok(icons.includes(`id="${name}"`), name);
+});
+
+test("the scripts stay small", async () => {
+  const web = new URL("../../web/", import.meta.url);
+  const files = (await readdir(web, { recursive: true })).filter((name) => /\.m?js$/.test(name));
+  const sizes = await Promise.all(files.map(async (name) => (await readFile(new URL(name, web))).length));
+  assert.ok(sizes.reduce((sum, size) => sum + size, 0) < 200 * 1024, `${sizes}`);
 });
 
 test("no module writes HTML", async () => {

@@ -2,7 +2,7 @@
 
 import { defaultPath } from "../camera_path.mjs";
 import { CLIP_PRESETS } from "./clip_presets.mjs";
-import { decodedCloud } from "./depth_picture.mjs";
+import { croppedPicture, decodedCloud } from "./depth_picture.mjs";
 import { element } from "./dom.mjs";
 import { Editor } from "./editor.mjs";
 import { CLIP_WIDGETS, clipOf, clipWidgetsOf, isLinked, modelOf, originOf, viewPath, viewPathOf } from "./node_clip.mjs";
@@ -48,7 +48,7 @@ class NodeView {
   #lastPicture = null;
   #lastDepth = null;
   #fallback;
-  #loaded = { key: null, canvas: null, cloud: null };
+  #loaded = { key: null, picture: null, cloud: null };
   #overlay = null;
   #notice = 0;
 
@@ -105,7 +105,7 @@ class NodeView {
   }
 
   picture() {
-    return this.#loaded.canvas;
+    return this.#loaded.picture;
   }
 
   cloud() {
@@ -172,10 +172,10 @@ class NodeView {
     const [url, depthUrl, aspect] = [this.#pictureUrl(), this.#depthUrl(), width / height];
     const key = JSON.stringify([url, depthUrl, aspect]);
     if (key === this.#loaded.key) return;
-    const wanted = { key, canvas: null, cloud: null };
+    const wanted = { key, picture: null, cloud: null };
     this.#loaded = wanted;
     const [image, depth] = await Promise.all([loadedImage(url), loadedImage(depthUrl)]);
-    wanted.canvas = image && cropped(image, aspect, PICTURE_PIXELS);
+    wanted.picture = image && croppedPicture(image, aspect, PICTURE_PIXELS);
     wanted.cloud = depth && decodedCloud(depth, image, aspect, this.#lastDepth);
     if (image || depth) this.editor?.pictureCame();
   }
@@ -187,16 +187,4 @@ async function loadedImage(url) {
   const image = new Image();
   image.src = url;
   return image.decode().then(() => image, () => null);
-}
-
-/** The middle of a picture in the clip's aspect, as the video models take it, small enough to be drawn in pieces. */
-function cropped(image, aspect, pixels) {
-  const canvas = document.createElement("canvas");
-  const longest = Math.max(aspect, 1);
-  [canvas.width, canvas.height] = [Math.round((pixels * aspect) / longest), Math.round(pixels / longest)];
-  const width = Math.min(image.naturalWidth, image.naturalHeight * aspect);
-  const height = width / aspect;
-  const [left, top] = [(image.naturalWidth - width) / 2, (image.naturalHeight - height) / 2];
-  canvas.getContext("2d").drawImage(image, left, top, width, height, 0, 0, canvas.width, canvas.height);
-  return canvas;
 }

@@ -1,30 +1,65 @@
-// The picture's depth as points: drawn pixel by pixel, so that ten thousand of them keep up with a drag.
+// The picture in the scene, as points where its depth is known and as a plane where it is not: drawn pixel by pixel, so
+// that it keeps up with a drag.
 
-import { rotate, rotationOf, subtract, translationOf } from "../camera_math.mjs";
+import { cross, dot, rotate, rotationOf, subtract, translationOf } from "../camera_math.mjs";
 
 const LARGEST_DOT = 7;
 
-/**
- * The points of a picture: `depth` in the path's unit row by row (0: unknown), and `colours` as the browser's bytes.
- * @param {{width: number, height: number, depth: Float32Array, colours: Uint32Array}} picture
- */
+/** Draws pictures {width, height, colours (the browser's bytes), depth (in the path's unit, 0: unknown)}. */
 export class CloudPainter {
   #canvas = document.createElement("canvas");
   #image = null;
   #pixels = null;
   #nearest = null;
 
-  /** Draws into `ctx`, which shows a picture of `size` of the camera `eye`; `lens` is the K of a picture of the clip's size. */
-  draw(ctx, eye, size, picture, { motion, K, clip }) {
+  /** Draws points into `ctx`, which shows a picture of `size` of the camera `eye`; `origin` is the camera that saw them. */
+  drawCloud(ctx, eye, size, picture, { motion, K, clip }) {
     const ratio = ctx.getTransform().a;
-    const [width, height] = size.map((length) => Math.max(1, Math.round(length * ratio)));
-    this.#clear(width, height);
+    this.#clear(size.map((length) => Math.max(1, Math.round(length * ratio))));
     this.#splat(eye, ratio, picture, intoEye(eye, motion), picture.K ?? pictureLens(K, clip, picture));
+    this.#show(ctx, size);
+  }
+
+  /** Draws a picture {width, height, colours} that hangs at `distance` before the camera that saw it. */
+  drawPicture(ctx, eye, size, picture, { motion, K, clip }, distance) {
+    const ratio = ctx.getTransform().a;
+    this.#clear(size.map((length) => Math.max(1, Math.round(length * ratio))));
+    const [fx, fy, cx, cy] = pictureLens(K, clip, picture);
+    const rows = intoEye(eye, motion);
+    // A row of the map from the picture's (u, v, 1) to the eye's frame.
+    const row = (i) => {
+      const [x, y] = [(rows[4 * i] / fx) * distance, (rows[4 * i + 1] / fy) * distance];
+      return [x, y, rows[4 * i + 2] * distance + rows[4 * i + 3] - x * cx - y * cy];
+    };
+    const divisor = eye.flat ? [0, 0, 1] : row(2);
+    const pixels = [0, 1].map((axis) => {
+      const [focal, middle] = [eye.focal[axis] * ratio, eye.principal[axis] * ratio];
+      return row(axis).map((value, i) => focal * value + middle * divisor[i]);
+    });
+    this.#fill(inverted([...pixels, divisor]), picture);
+    this.#show(ctx, size);
+  }
+
+  /** Every pixel's colour of the picture's place that `back` (rows of its three coordinates) leads to. */
+  #fill(back, { width, height, colours }) {
+    const [u, v, w] = back ?? [];
+    for (let y = 0, at = 0; back && y < this.#image.height; y += 1) {
+      for (let x = 0; x < this.#image.width; x += 1, at += 1) {
+        const ahead = w[0] * x + w[1] * y + w[2];
+        const column = Math.floor((u[0] * x + u[1] * y + u[2]) / ahead);
+        const row = Math.floor((v[0] * x + v[1] * y + v[2]) / ahead);
+        if (ahead > 0 && column >= 0 && row >= 0 && column < width && row < height) this.#pixels[at] = colours[row * width + column];
+      }
+    }
+  }
+
+  #show(ctx, size) {
+    const { width, height } = this.#image;
     this.#canvas.getContext("2d").putImageData(this.#image, 0, 0);
     ctx.drawImage(this.#canvas, 0, 0, width, height, 0, 0, size[0], size[1]);
   }
 
-  #clear(width, height) {
+  #clear([width, height]) {
     if (this.#image?.width !== width || this.#image.height !== height) {
       [this.#canvas.width, this.#canvas.height] = [width, height];
       this.#image = new ImageData(width, height);
@@ -73,6 +108,14 @@ function intoEye(eye, motion) {
   const turned = rows.map((row) => rotate([r[0], r[3], r[6], r[1], r[4], r[7], r[2], r[5], r[8]], row));
   const moved = rotate([...eye.right, ...eye.down, ...eye.forward], subtract(translationOf(motion), eye.center));
   return turned.flatMap((row, i) => [...row, moved[i]]);
+}
+
+/** The inverse of a 3 x 3 matrix, in rows, null where it has none. */
+function inverted([a, b, c]) {
+  const columns = [cross(b, c), cross(c, a), cross(a, b)];
+  const determinant = dot(a, columns[0]);
+  if (Math.abs(determinant) < 1e-12) return null;
+  return [0, 1, 2].map((i) => columns.map((column) => column[i] / determinant));
 }
 
 /** K of the small picture, of the K of one of the clip's size. */

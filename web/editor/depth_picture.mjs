@@ -1,4 +1,5 @@
-// The depth that the node writes as a picture, read back: red and green hold 16 bits of nearness, 0 is unknown.
+// The linked picture as colours, and the depth that the node writes as a picture, read back: red and green hold 16 bits
+// of nearness, 0 is unknown.
 
 const CODES = 65534;
 
@@ -21,6 +22,13 @@ export function decodedCloud(depthImage, image, aspect, { near, far, K }) {
   for (let i = 0; i < depth.length; i += 1) depth[i] = depthOfCode(256 * codes[4 * i] + codes[4 * i + 1], near, far);
   const lens = K ? [K[0], K[1], K[2] - left, K[3] - top] : null;
   return { width, height, depth, K: lens, colours: image ? coloursOf(image, aspect, width, height) : greys(depth, near, far) };
+}
+
+/** The middle of a picture in the clip's aspect, as the video models take it: {width, height, colours}. */
+export function croppedPicture(image, aspect, pixels) {
+  const longest = Math.max(aspect, 1);
+  const [width, height] = [Math.round((pixels * aspect) / longest), Math.round(pixels / longest)];
+  return { width, height, colours: coloursOf(image, aspect, width, height) };
 }
 
 function coloursOf(image, aspect, width, height) {

@@ -14,7 +14,7 @@ export function element(tag, properties = {}, ...children) {
   return node;
 }
 
-/** Properties and attributes of a node, written where they are others: the page works out its styles anew for each. */
+/** Properties and attributes of a node, written only where they differ. */
 export function put(node, values) {
   for (const [name, value] of Object.entries(values)) {
     if (name.startsWith("aria-")) {
@@ -28,10 +28,7 @@ export function iconButton(name, label, onclick, properties = {}) {
   return element("button", { type: "button", title: label, "aria-label": label, onclick, ...properties }, icon(name));
 }
 
-/**
- * A number's field. `read` gives its number (undefined: left empty), `write` takes what is typed, `done` ends an edit.
- * Its `sync` shows the number again wherever nobody is typing.
- */
+/** A number's field. `read` gives its number (undefined: empty), `write` takes what is typed, `done` ends an edit. */
 export function numberField({ label, read, write, done, step = 0.1, min, max, optional = false, ...properties }) {
   const type = () => {
     if (input.value === "" ? optional : Number.isFinite(input.valueAsNumber)) {

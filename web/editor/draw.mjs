@@ -98,8 +98,8 @@ export function lensCamera(scene, frame, window) {
 }
 
 function drawSeen(ctx, eye, scene, now, size) {
-  if (now.cloud) now.paint.draw(ctx, eye, size, now.cloud, scene.origin);
-  else if (now.picture) drawPicture(ctx, eye, scene, now.picture);
+  if (now.cloud) now.paint.drawCloud(ctx, eye, size, now.cloud, scene.origin);
+  else if (now.picture) now.paint.drawPicture(ctx, eye, size, now.picture, scene.origin, scene.depth);
 }
 
 function line(ctx, eye, a, b) {
@@ -287,56 +287,4 @@ function drawArm(ctx, from, { kind, axis, pixel }, palette) {
   ctx.fillStyle = color;
   ctx.fill();
   if (kind === "aim" || kind === "roll") label(ctx, [pixel[0] + 9, pixel[1]], kind, color, palette);
-}
-
-/** The picture as the first camera's picture plane, at the subject's depth, in small pieces that perspective bends. */
-function drawPicture(ctx, eye, scene, picture) {
-  const [a, b, c, d] = originCorners(scene);
-  const mix = (p, q, share) => add(p, scale(subtract(q, p), share));
-  const depths = [a, b, c, d].map((corner) => toCamera(eye, corner)[2]);
-  const steep = eye.flat ? 1 : Math.max(...depths) / Math.max(Math.min(...depths), eye.near);
-  const n = steep < 1.02 ? 1 : steep < 1.5 ? 4 : 8;
-  const at = (row, column) => {
-    const p = toCamera(eye, mix(mix(a, b, column / n), mix(d, c, column / n), row / n));
-    const source = [(column / n) * picture.width, (row / n) * picture.height];
-    return { source, pixel: p[2] > eye.near ? toPixels(eye, p) : null };
-  };
-  for (let row = 0; row < n; row += 1) {
-    for (let column = 0; column < n; column += 1) {
-      const [p, q, r, s] = [at(row, column), at(row, column + 1), at(row + 1, column + 1), at(row + 1, column)];
-      drawTriangle(ctx, picture, [p, q, r]);
-      drawTriangle(ctx, picture, [p, r, s]);
-    }
-  }
-}
-
-function drawTriangle(ctx, picture, corners) {
-  if (corners.some(({ pixel }) => pixel === null)) return;
-  const [[u0, v0], [u1, v1], [u2, v2]] = corners.map(({ source }) => source);
-  const pixels = corners.map(({ pixel }) => pixel);
-  const [[x0, y0], [x1, y1], [x2, y2]] = pixels;
-  const determinant = (u1 - u0) * (v2 - v0) - (u2 - u0) * (v1 - v0);
-  const along = (p0, p1, p2) => [
-    ((p1 - p0) * (v2 - v0) - (p2 - p0) * (v1 - v0)) / determinant,
-    ((p2 - p0) * (u1 - u0) - (p1 - p0) * (u2 - u0)) / determinant,
-  ];
-  const [a, c] = along(x0, x1, x2);
-  const [b, d] = along(y0, y1, y2);
-  ctx.save();
-  traceSwollen(ctx, pixels);
-  ctx.clip();
-  ctx.transform(a, b, c, d, x0 - a * u0 - c * v0, y0 - b * u0 - d * v0);
-  ctx.drawImage(picture, 0, 0);
-  ctx.restore();
-}
-
-/** A triangle a pixel larger than given, so that no seam shows between neighbours. */
-function traceSwollen(ctx, pixels) {
-  const middle = [0, 1].map((axis) => (pixels[0][axis] + pixels[1][axis] + pixels[2][axis]) / 3);
-  ctx.beginPath();
-  for (const [x, y] of pixels) {
-    const distance = Math.hypot(x - middle[0], y - middle[1]) || 1;
-    ctx.lineTo(x + (1.2 * (x - middle[0])) / distance, y + (1.2 * (y - middle[1])) / distance);
-  }
-  ctx.closePath();
 }

@@ -26,16 +26,12 @@ const DRAFT_FRAMES = 241;
 const BAKED = "This path is a list of cameras, without moves or keys: it can be played, not edited.";
 const AIMS = { subject: "always face the subject", path: "look where it goes", keep: "keep the direction" };
 
-/**
- * `host` is the world around: clip() -> {frameCount, fps, width, height, unit}, setClip(values), presets() -> [{name,
- * clip}], picture() -> a canvas or null, cloud() -> the picture's points or null, changed() after every edit,
- * passWheel(event) for a wheel that is not ours, enlarge(on) to take the editor's root out of the node and back.
- */
+/** `host` is the world around: what attach.mjs's NodeView answers and is told. */
 export class Editor {
   #unsubscribe;
   #request = 0;
   #firsts = [0, 1];
-  // The page's colours are known once the editor stands in it.
+  // The page's colours are known once it stands in it.
   #observer = new ResizeObserver(() => this.#adapt());
 
   constructor(host, value) {
@@ -82,7 +78,7 @@ export class Editor {
     return this.frame - this.#firsts[this.shot];
   }
 
-  /** The clip: what the node's other widgets say, or for a list of cameras what it says itself. */
+  /** The clip: what the node's other widgets say, or a list of cameras itself. */
   get clip() {
     const clip = this.host.clip();
     if (!this.path?.frames) return clip;
@@ -94,7 +90,7 @@ export class Editor {
     return { frame: this.scene?.at(this.local), key: this.key, picture: this.host.picture(), cloud: this.host.cloud(), palette: this.palette };
   }
 
-  /** What the widget stores: the path with the clip of the node, which takes its own widgets before the path's words. */
+  /** What the widget stores: the path with the clip of the node. */
   get value() {
     return withClip(writeValue(this.store.state), this.clip);
   }
@@ -153,7 +149,7 @@ export class Editor {
     return this.scene ? Math.round(this.scene.keyTimes[index] * (this.scene.clip.frameCount - 1)) : 0;
   }
 
-  /** Set a key at a frame of the shot, the playhead's by default, and select it. */
+  /** Set a key at a frame of the shot and select it. */
   addKey(frame = this.local) {
     if (!this.scene || !this.editable) return;
     const [plan, index] = withKeyAt(this.plan, frame, this.scene.clip);
@@ -162,7 +158,7 @@ export class Editor {
     this.selectKey(index);
   }
 
-  /** The selected key, or else the one at the playhead; -1 where there is neither. */
+  /** The selected key, or the one at the playhead, or -1. */
   get keyInHand() {
     if (this.plan.keys[this.key]) return this.key;
     if (!this.scene || !this.editable) return -1;
@@ -186,12 +182,6 @@ export class Editor {
     [this.key, this.layer] = [-1, -1];
     this.edit(withStroke(this.plan, points, { aim: this.aim, subject, turns }));
     for (const other of this.viewports) if (other !== viewport) other.frameAll();
-  }
-
-  /** world_from_cam of a key alone, without moves and look-at lock. */
-  baseMotionOfKey(index) {
-    const plan = { ...this.plan, keys: [{ ...this.plan.keys[index], time: 0 }], moves: [], look_at: null, loop: false };
-    return evaluatePlan(plan, { ...this.clip, frameCount: 1 }).world_from_cam[0];
   }
 
   undo() {
@@ -290,7 +280,7 @@ export class Editor {
     this.#show();
   }
 
-  /** What millimetres are told for; the path itself keeps angles. */
+  /** What millimetres are told for. */
   chooseSensor(name) {
     this.sensor = name;
     this.#show();
@@ -308,7 +298,6 @@ export class Editor {
     this.#show();
   }
 
-  /** Enlarged, one view alone, or all four again; in the node, the other of the two views. */
   showOnly(kind) {
     if (this.enlarged) this.only = this.only === kind ? null : kind;
     else this.lens = kind !== "camera";
@@ -441,7 +430,6 @@ export class Editor {
     const buttons = [
       act("Apply", "Use this text as the path", () => this.#applyJson(this.text.value)),
       act("New path", "Start afresh; undo brings the old one back", () => this.#applyJson(defaultPath())),
-      act("Copy", "Copy the text", () => navigator.clipboard?.writeText(this.text.value)),
     ];
     this.json = element("div", { className: "raxel-json" }, this.text, element("div", { className: "raxel-bar" }, ...buttons));
   }

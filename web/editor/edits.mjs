@@ -8,7 +8,7 @@ import {
 // Keys nearer than this share of the clip to one another are one key.
 const SAME_TIME = 1e-4;
 
-/** The layer a preset button makes, with the amount spelled out so that its field shows it. */
+/** The layer a preset button makes, its amount spelled out. */
 export function newMove(move, depth) {
   const { amountKey, angular, default: amount } = MOVES[move];
   const layer = { move };
@@ -16,14 +16,14 @@ export function newMove(move, depth) {
   return move === "handheld" ? { ...layer, seed: 0 } : { ...layer, start: 0, end: 1, easing: "smooth" };
 }
 
-/** The plan with a preset: instead of layer `index` (where there is one) or on top of all layers. */
+/** The plan with a preset instead of layer `index`, or on top. */
 export function withPreset(plan, move, index) {
   const layer = newMove(move, plan.depth);
   if (index < 0 || index >= plan.moves.length) return { ...plan, moves: [...plan.moves, layer] };
   return { ...plan, moves: plan.moves.with(index, layer) };
 }
 
-/** The plan with `change` laid over layer `index`. */
+/** The plan with layer `index` changed. */
 export function withMove(plan, index, change) {
   return { ...plan, moves: plan.moves.with(index, { ...plan.moves[index], ...change }) };
 }
@@ -60,7 +60,7 @@ export function withKeyAt(plan, frame, clip) {
   return [{ ...plan, keys: sorted }, sorted.indexOf(key)];
 }
 
-/** The keys with the handles beside a new key at `time` cut to what keeps a curve of handles as it is, and its own. */
+/** The keys with the handles beside a new key at `time` cut so that the curve stays as it is, and the key's own. */
 function splitCurve(plan, time) {
   const curves = keyCurves(plan);
   const index = curves.index(time);
@@ -107,7 +107,7 @@ export function withoutKey(plan, index) {
   return { ...plan, keys: plan.keys.toSpliced(index, 1) };
 }
 
-/** The plan with `change` laid over key `index`; a field that is undefined goes away. */
+/** The plan with key `index` changed; what is undefined goes away. */
 export function withKey(plan, index, change) {
   const entries = Object.entries({ ...plan.keys[index], ...change }).filter(([, value]) => value !== undefined);
   return { ...plan, keys: plan.keys.with(index, Object.fromEntries(entries)) };
@@ -125,15 +125,14 @@ export function withKeyTime(plan, index, time) {
   return withKey(plan, index, { time: round(Math.min(Math.max(time, low), high)) });
 }
 
-/** The plan with key `index` facing a point (`lookAt`) or turned by angles, the camera of that moment staying as it is. */
-export function withKeyFacing(plan, index, lookAt, camera) {
-  const key = tidyKey(keyFromCamera(camera, { time: plan.keys[index].time }));
-  if (!lookAt) {
-    return withKey(plan, index, { rotation_degrees: key.rotation_degrees, look_at: undefined, roll_degrees: undefined });
-  }
-  const forward = [camera[2], camera[6], camera[10]];
-  const point = plan.keys[index].position.map((value, axis) => round(value + plan.depth * forward[axis]));
-  return withKey(plan, index, { look_at: point, roll_degrees: key.rotation_degrees[2], rotation_degrees: undefined });
+/** The plan with key `index` facing a point (`lookAt`) or turned by angles; its camera stays as it is. */
+export function withKeyFacing(plan, index, lookAt) {
+  const key = plan.keys[index];
+  const motion = steadyCamera(validatePlan({ keys: [{ ...key, time: 0 }] }))(0)[0];
+  const turned = withKey(plan, index, { look_at: undefined, roll_degrees: undefined, rotation_degrees: undefined });
+  if (!lookAt) return withKeyCamera(turned, index, motion);
+  const point = math.transformPoint(motion, [0, 0, plan.depth]);
+  return withKeyCamera(withKey(turned, index, { look_at: point }), index, motion);
 }
 
 /** The plan with key `index` standing where a camera (world_from_cam of the key alone) does, facing as it does. */
@@ -188,7 +187,7 @@ export function withShotPlan(path, index, plan) {
   return withShots(path, shots.with(index, { ...shots[index], plan }));
 }
 
-/** The path cut before `frame`: the shot there ends, and a new one goes on from its camera, without moves. */
+/** The path with a new shot from `frame` on, which stands where the camera stood. */
 export function withCut(path, frame, clip) {
   const shots = shotsOf(path);
   const firsts = firstFrames(shots, clip.frameCount);
@@ -204,7 +203,7 @@ export function withCut(path, frame, clip) {
   return withShots(path, shots.toSpliced(index + 1, 0, made));
 }
 
-/** The path without shot `index`, whose time goes to the one before it, or after the first. */
+/** The path without shot `index`; its time goes to the one before. */
 export function withoutShot(path, index) {
   const shots = shotsOf(path).toSpliced(index, 1);
   return shots.length ? withShots(path, shots.with(0, { ...shots[0], start: 0 })) : path;

@@ -94,15 +94,10 @@ export function fit(points, first, last, error) {
     const third = norm(subtract(end, start)) / 3;
     return [[start, add(start, scale(first, third)), add(end, scale(last, third)), end]];
   }
-  let shares = chordShares(points);
-  for (let round_ = 0; round_ < 5; round_ += 1) {
-    const curve = leastSquares(points, shares, first, last);
-    const [worst, at] = farthest(points, curve, shares);
-    if (worst <= error) return [curve];
-    if (worst > 6 * error || round_ === 4) return split(points, at, first, last, error);
-    shares = points.map((point, i) => nearer(curve, point, shares[i]));
-  }
-  return [];
+  const shares = chordShares(points);
+  const curve = leastSquares(points, shares, first, last);
+  const [worst, at] = farthest(points, curve, shares);
+  return worst <= error ? [curve] : split(points, at, first, last, error);
 }
 
 function split(points, at, first, last, error) {
@@ -148,13 +143,3 @@ function farthest(points, curve, shares) {
   });
   return [worst, at];
 }
-
-/** One step of Newton towards the share at which the curve is nearest to a point. */
-function nearer(curve, point, share) {
-  const edges = (list) => list.slice(1).map((next, i) => scale(subtract(next, list[i]), list.length - 1));
-  const velocities = edges(curve);
-  const [off, velocity, bend] = [subtract(bezier(curve, share), point), bezier(velocities, share), bezier(edges(velocities), share)];
-  const slope = dot(velocity, velocity) + dot(off, bend);
-  return Math.abs(slope) < 1e-12 ? share : Math.min(Math.max(share - dot(off, velocity) / slope, 0), 1);
-}
-

@@ -3,10 +3,7 @@
 const NUMBERS = { frames: "frameCount", width: "width", height: "height", fps: "fps" };
 export const CLIP_WIDGETS = [...Object.keys(NUMBERS), "unit"];
 
-/**
- * {frameCount, fps, width, height, unit} of a node: of its widgets, of the last run where a widget is fed by a link, and
- * of `fallback` (a clip) where neither says anything that can be one.
- */
+/** The clip of a node: of its widgets, of the last run where one is fed by a link, and of `fallback` otherwise. */
 export function clipOf(node, lastRun, fallback) {
   const clip = { ...fallback };
   for (const name of CLIP_WIDGETS) {
@@ -55,7 +52,7 @@ function targetsOf(node) {
   return (node.outputs ?? []).flatMap((_, slot) => node.getOutputNodes?.(slot) ?? []);
 }
 
-/** The path as the widget stores it: with the clip of the node's widgets, which the node takes before the path's own. */
+/** The path as the widget stores it, with the clip of the node's widgets. */
 export function withClip(value, clip) {
   if (value === null || typeof value !== "object" || !("plan" in value || "shots" in value)) return value;
   const { frameCount, fps, width, height, unit } = clip;

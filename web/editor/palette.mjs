@@ -17,5 +17,3 @@ export function paletteOf(element) {
   const [red, green, blue] = getComputedStyle(element).color.match(/[\d.]+/g)?.map(Number) ?? [255, 255, 255];
   return 0.3 * red + 0.59 * green + 0.11 * blue < 128 ? LIGHT : DARK;
 }
-
-export const COLOURS = DARK;

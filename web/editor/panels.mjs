@@ -9,7 +9,7 @@ import { SpeedGraph } from "./speed_graph.mjs";
 
 const CHANNELS = ["position", "rotation", "lens"];
 // The file's y points down, as cameras have it; a field shows how far up.
-const AXES = [["right", "x of the file", 1], ["up", "minus y of the file", -1], ["forward", "z of the file", 1]];
+const AXES = [["right", "To the right: x of the file"], ["up", "Up: minus y of the file", -1], ["forward", "Forward: z of the file"]];
 const TURNS = [["pan °", "Degrees to the right"], ["tilt °", "Degrees up"], ["roll °", "Degrees clockwise"]];
 const CLIP_CHOICE = "choose a size ...";
 const wordsOf = (name) => name.replaceAll("_", " ");
@@ -154,20 +154,23 @@ function buildKey(editor) {
   return { rows: groups.map(({ row }) => row), fields: groups.flatMap(({ fields }) => fields) };
 }
 
-/** A field of one number of a key's list of three. */
-function keyListField(editor, name, axis, { sign = 1, ...options }) {
-  const { key } = editor;
-  const list = () => editor.plan.keys[key]?.[name] ?? [0, 0, 0];
-  const read = () => sign * list()[axis] + 0;
-  const edit = (value) => withKey(editor.plan, key, { [name]: list().with(axis, sign * value + 0) });
-  return numberOf(editor, `${name} ${axis} of key ${key}`, edit, { ...options, read });
-}
-
-const pointCells = (editor, name, what) =>
-  AXES.map(([word, file, sign], axis) => {
-    const field = keyListField(editor, name, axis, { label: `${what}: ${word} (${file})`, step: 0.05, sign });
+/** The cells of three numbers: `read` and `edit` a list of three, each cell with its [word, label, sign]. */
+function tripleCells(editor, gesture, names, step, { read, edit }) {
+  return names.map(([word, label, sign = 1], axis) => {
+    const field = numberOf(editor, `${gesture} ${axis}`, (value) => edit((read() ?? [0, 0, 0]).with(axis, sign * value + 0)), {
+      label, step, read: () => sign * (read()?.[axis] ?? 0) + 0,
+    });
     return { field, cell: cell(word, field) };
   });
+}
+
+/** The cells of a key's list of three. */
+function keyCells(editor, name, names, step) {
+  const { key } = editor;
+  return tripleCells(editor, `${name} of key ${key}`, names, step, {
+    read: () => editor.plan.keys[key]?.[name], edit: (value) => withKey(editor.plan, key, { [name]: value }),
+  });
+}
 
 function rowOf(list) {
   return { row: cells(...list.map((entry) => entry.cell)), fields: list.map((entry) => entry.field) };
@@ -178,7 +181,7 @@ function keyPlace(editor) {
   const time = numberOf(editor, `time of key ${key}`, (value) => withKeyTime(editor.plan, key, value), {
     label: "Share of the path at which the key stands", step: 0.01, min: 0, max: 1, read: () => editor.plan.keys[key]?.time,
   });
-  return rowOf([...pointCells(editor, "position", "Place"), { field: time, cell: cell("time", time) }]);
+  return rowOf([...keyCells(editor, "position", AXES, 0.05), { field: time, cell: cell("time", time) }]);
 }
 
 function keyFacing(editor) {
@@ -187,17 +190,12 @@ function keyFacing(editor) {
     label: "How the key's direction is given",
     options: ["angles", "look at"],
     read: () => (editor.plan.keys[key]?.look_at ? "look at" : "angles"),
-    write: (value) => editor.edit(withKeyFacing(editor.plan, key, value === "look at", editor.baseMotionOfKey(key))),
+    write: (value) => editor.edit(withKeyFacing(editor.plan, key, value === "look at")),
   });
   const choice = { field: facing, cell: cell("faces by", facing) };
-  if (editor.plan.keys[key].look_at === undefined) {
-    const turns = TURNS.map(([word, label], axis) => {
-      const field = keyListField(editor, "rotation_degrees", axis, { label, step: 1 });
-      return { field, cell: cell(word, field) };
-    });
-    return rowOf([...turns, choice]);
-  }
-  return rowOf([...pointCells(editor, "look_at", "Looks at"), choice]);
+  const looks = editor.plan.keys[key].look_at !== undefined;
+  const numbers = looks ? keyCells(editor, "look_at", AXES, 0.05) : keyCells(editor, "rotation_degrees", TURNS, 1);
+  return rowOf([...numbers, choice]);
 }
 
 /** Roll where the key looks at a point, the lens, and how the path bends through the key. */
@@ -305,12 +303,11 @@ function pathLock(editor) {
     write: (on) => editor.edit({ ...editor.plan, look_at: on ? [...editor.scene?.subject ?? [0, 0, editor.plan.depth]] : null }),
   });
   if (editor.plan.look_at === null) return { row: line(lock.input), fields: [lock] };
-  const fields = AXES.map(([word, file, sign], number) => {
-    const edit = (value) => ({ ...editor.plan, look_at: editor.plan.look_at.with(number, sign * value + 0) });
-    const read = () => (editor.plan.look_at ? sign * editor.plan.look_at[number] + 0 : undefined);
-    return { word, field: numberOf(editor, `look at ${number}`, edit, { label: `Faces: ${word} (${file})`, step: 0.05, read }) };
-  });
-  return { row: cells(...fields.map(({ word, field }) => cell(word, field)), lock.input), fields: [lock, ...fields.map(({ field }) => field)] };
+  const made = rowOf(tripleCells(editor, "the lock", AXES, 0.05, {
+    read: () => editor.plan.look_at, edit: (value) => ({ ...editor.plan, look_at: value }),
+  }));
+  made.row.append(lock.input);
+  return { row: made.row, fields: [lock, ...made.fields] };
 }
 
 function pathShots(editor) {

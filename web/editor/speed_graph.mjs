@@ -52,9 +52,7 @@ export class SpeedGraph {
     const label = "Speed over the clip. Pull the line up where the camera is to be faster; a double click or Delete removes a point.";
     this.surface = new Surface((ctx, size) => this.#paint(ctx, size), { tabIndex: 0, role: "application", "aria-label": label, title: label });
     const { canvas } = this.surface;
-    canvas.addEventListener("pointerdown", (event) => this.#press(event));
-    canvas.addEventListener("pointermove", (event) => this.#move(event));
-    for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, () => this.#release());
+    this.surface.listen((_, pixel) => this.#press(pixel), (_, pixel) => this.#move(pixel), () => this.#release());
     canvas.addEventListener("dblclick", (event) => this.#remove(this.#pointAt(this.surface.pixelOf(event))));
     canvas.addEventListener("keydown", (event) => this.#key(event));
     this.root = element("div", { className: "raxel-graph" }, canvas);
@@ -97,13 +95,10 @@ export class SpeedGraph {
     return nearestPixel(this.#graph.map(([time, speed]) => [xOfTime(time, width), this.#yOf(speed, height)]), pixel, REACH);
   }
 
-  #press(event) {
-    event.preventDefault();
-    if (!this.editor.editable) return;
+  #press(pixel) {
+    if (!this.editor.editable) return undefined;
     const { canvas, size } = this.surface;
     canvas.focus({ preventScroll: true });
-    canvas.setPointerCapture(event.pointerId);
-    const pixel = this.surface.pixelOf(event);
     this.#point = this.#pointAt(pixel);
     this.#drag = { highest: this.#highest };
     if (this.#point >= 0) return this.sync();
@@ -113,9 +108,8 @@ export class SpeedGraph {
     return this.#edit(graph);
   }
 
-  #move(event) {
+  #move([x, y]) {
     if (!this.#drag) return;
-    const [x, y] = this.surface.pixelOf(event);
     const [width, height] = this.surface.size;
     if (this.#graph[this.#point]) this.#edit(withPointMoved(this.#graph, this.#point, timeOfX(x, width), this.#speedOf(y, height)));
   }

@@ -33,10 +33,7 @@ export function writeValue(state) {
   return state.path ?? state.text;
 }
 
-/**
- * The state with undo. `subscribe` calls back after every change; `edit` replaces the path (edits with one and
- * the same `gesture`, such as the steps of a drag, are undone at once); `load` replaces everything and forgets the past.
- */
+/** The state with undo. Edits with one and the same `gesture`, such as the steps of a drag, are undone at once. */
 export class Store {
   #past = [];
   #future = [];

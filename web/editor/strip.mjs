@@ -16,10 +16,7 @@ export class Strip {
     this.turn = element("span", { title: "How fast the camera turns here", className: "raxel-turn" });
     const words = element("div", { className: "raxel-speeds" }, this.travel, this.turn);
     this.root = element("div", { className: "raxel-strip" }, this.surface.canvas, words);
-    const { canvas } = this.surface;
-    canvas.addEventListener("pointerdown", (event) => this.#press(event));
-    canvas.addEventListener("pointermove", (event) => this.#drag && this.#follow(event));
-    for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, () => this.#release());
+    this.surface.listen((...at) => this.#press(...at), (...at) => this.#drag && this.#follow(...at), () => this.#release());
   }
 
   /** The keys' shares of the whole clip. */
@@ -37,24 +34,22 @@ export class Strip {
     if (scene) drawTimeline(ctx, size, scene, { frame, shot, firsts, key, palette, times: this.#times });
   }
 
-  #press(event) {
-    event.preventDefault();
+  #press(event, pixel) {
     if (!this.editor.scene) return;
     this.editor.focus();
-    this.surface.canvas.setPointerCapture(event.pointerId);
-    const [pixel, width] = [this.surface.pixelOf(event), this.surface.size[0]];
+    const [width] = this.surface.size;
     const key = keyAtPixel(this.#times, pixel, width);
     const cut = key < 0 ? cutAtPixel(this.editor.firsts, pixel, width) : -1;
     if (key >= 0) this.editor.selectKey(key);
     this.#drag = { key, cut, from: event.clientX, moved: false };
-    if (key < 0 && cut < 0) this.#follow(event);
+    if (key < 0 && cut < 0) this.#follow(event, pixel);
   }
 
-  #follow(event) {
+  #follow(event, pixel) {
     this.#drag.moved ||= Math.abs(event.clientX - this.#drag.from) > 3;
     const { key, cut, moved } = this.#drag;
     const { clip, firsts, shot } = this.editor;
-    const frame = timeOfX(this.surface.pixelOf(event)[0], this.surface.size[0]) * (clip.frameCount - 1);
+    const frame = timeOfX(pixel[0], this.surface.size[0]) * (clip.frameCount - 1);
     if ((key >= 0 || cut >= 0) && !moved) return;
     if (cut >= 0) this.editor.moveCut(cut, Math.round(frame));
     else if (key >= 0) this.#moveKey(key, frame - firsts[shot]);

@@ -29,6 +29,18 @@ export class Surface {
     this.#observer.disconnect();
   }
 
+  /** Calls back with (event, pixel) of a pointer that is pressed on the canvas, moves (captured while it is down), is let go. */
+  listen(press, move, release) {
+    const { canvas } = this;
+    canvas.addEventListener("pointerdown", (event) => {
+      event.preventDefault();
+      canvas.setPointerCapture(event.pointerId);
+      press(event, this.pixelOf(event));
+    });
+    canvas.addEventListener("pointermove", (event) => move(event, this.pixelOf(event)));
+    for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, release);
+  }
+
   /** A pointer's place in CSS pixels of the canvas, however much the graph is zoomed. */
   pixelOf(event) {
     const box = this.canvas.getBoundingClientRect();

@@ -12,7 +12,7 @@ const FRAME_PIXELS = 28;
 /** A view: an eye at `distance` from `target`, seen from `yaw` (about the vertical) and `pitch` (above it), radians. */
 export const DEFAULT_VIEW = Object.freeze({ target: [0, 0, 0.5], yaw: -0.75, pitch: 0.5, distance: 4 });
 
-/** The view as a camera: its eye and axes in the world, and its focal length in pixels of a picture of `size` [w, h]. */
+/** The view as a camera in the world, for a picture of `size` [w, h] in pixels. */
 export function viewCamera(view, size) {
   const [sy, cy, sp, cp] = [Math.sin(view.yaw), Math.cos(view.yaw), Math.sin(view.pitch), Math.cos(view.pitch)];
   const forward = [-sy * cp, sp, cy * cp];
@@ -30,13 +30,13 @@ export function viewCamera(view, size) {
   };
 }
 
-/** The directions of the views without perspective: where the picture's right, its down and the gaze point. */
+// The views without perspective.
 const PLANS = {
   top: { right: [1, 0, 0], down: [0, 0, -1], forward: [0, 1, 0] },
   side: { right: [0, 0, 1], down: [0, 1, 0], forward: [-1, 0, 0] },
 };
 
-/** The view from above (forward goes up) or from the side (forward goes right), as long as the view is far away. */
+/** The view from above (forward goes up) or from the side (forward goes right). */
 export function planCamera(kind, view, size) {
   const focal = Math.min(size[0], size[1]) / (2 * Math.tan(0.5 * VIEW_FOV) * view.distance);
   const principal = [0.5 * size[0], 0.5 * size[1]];
@@ -48,7 +48,7 @@ export function cameraOf(kind, view, size) {
   return kind === "free" ? viewCamera(view, size) : planCamera(kind, view, size);
 }
 
-/** A frame of a path {world_from_cam: 16 numbers by rows, K: [fx, fy, cx, cy]} as such a camera, in its own pixels. */
+/** A frame {world_from_cam, K} of a path as such a camera, in its own pixels. */
 export function pathCamera(frame) {
   const m = frame.world_from_cam;
   const [fx, fy, cx, cy] = frame.K;
@@ -63,7 +63,7 @@ export function pathCamera(frame) {
   };
 }
 
-/** A path's camera drawn into the window [x, y, w, h] of a picture, its own size being `hw`. */
+/** The same drawn into the window [x, y, w, h] of a picture, its own size being `hw`. */
 export function intoWindow(camera, hw, [x, y, w, h]) {
   const [sx, sy] = [w / hw[1], h / hw[0]];
   const principal = [x + camera.principal[0] * sx, y + camera.principal[1] * sy];
@@ -127,13 +127,13 @@ export function projectSegment(camera, a, b) {
   return [toPixels(camera, p), toPixels(camera, q)];
 }
 
-/** The view after a drag by (dx, dy) pixels that turns the scene under the pointer. */
+/** The view after a drag that turns the scene under the pointer. */
 export function orbited(view, dx, dy) {
   const pitch = Math.max(-PITCH_LIMIT, Math.min(PITCH_LIMIT, view.pitch + dy * TURN_PER_PIXEL));
   return { ...view, yaw: view.yaw - dx * TURN_PER_PIXEL, pitch };
 }
 
-/** The view after a drag by (dx, dy) pixels that moves the scene with the pointer, in a picture of `size`. */
+/** The view after a drag that moves the scene with the pointer. */
 export function panned(view, dx, dy, size, kind = "free") {
   const camera = cameraOf(kind, view, size);
   return { ...view, target: subtract(view.target, inScreenPlane(camera, view.target, dx, dy)) };
@@ -145,10 +145,7 @@ export function zoomed(view, delta) {
   return { ...view, distance: Math.max(1e-3, Math.min(1e5, view.distance * factor)) };
 }
 
-/**
- * The view in the same direction that shows all of `points` in a picture of `size`, with a little air around them, in
- * the larger one of the parts that a window [x, y, w, h] at the picture's right upper corner leaves free.
- */
+/** The view that shows all of `points`, in the larger one of the parts that an `inset` in the right upper corner leaves. */
 export function framed(view, points, size, { kind = "free", inset = null } = {}) {
   const parts = freeParts(size, inset).map((box) => framedIn(view, points, size, kind, box));
   return parts.reduce((best, one) => (one.distance < best.distance ? one : best));
@@ -195,14 +192,14 @@ function centered(view, points, size, kind, middle, room) {
   return [found, fits];
 }
 
-/** How far a world point moves when its picture moves by (dx, dy) pixels and its distance from the camera stays. */
+/** How far a point moves when its picture does by (dx, dy) pixels, at the same depth. */
 export function inScreenPlane(camera, point, dx, dy) {
   const depth = camera.flat ? 1 : Math.max(toCamera(camera, point)[2], camera.near);
   const [right, down] = [(dx * depth) / camera.focal[0], (dy * depth) / camera.focal[1]];
   return add(scale(camera.right, right), scale(camera.down, down));
 }
 
-/** How far a world point moves along the unit vector `axis` when its picture moves by (dx, dy) pixels along it. */
+/** How far a point moves along the unit vector `axis` when its picture moves by (dx, dy) pixels along it. */
 export function alongAxis(camera, point, axis, dx, dy) {
   const p = toCamera(camera, point);
   if (p[2] <= camera.near) return [0, 0, 0];
@@ -216,7 +213,7 @@ export function alongAxis(camera, point, axis, dx, dy) {
   return square * reach * reach < 1e-3 * camera.focal[0] ** 2 ? [0, 0, 0] : scale(axis, (dx * ux + dy * uy) / square);
 }
 
-/** The index of the pixel of `pixels` (null where hidden) within `radius` of `at` and nearest to it, or -1. */
+/** The index of the pixel (null: hidden) nearest to `at` and within `radius` of it, or -1. */
 export function nearestPixel(pixels, at, radius) {
   let [best, index] = [radius, -1];
   pixels.forEach((pixel, number) => {

@@ -41,9 +41,7 @@ export class Viewport {
   #listen() {
     const { canvas } = this.surface;
     const listen = (name, act, options) => canvas.addEventListener(name, act, options);
-    listen("pointerdown", (event) => this.#press(event));
-    listen("pointermove", (event) => this.#move(event));
-    for (const name of ["pointerup", "pointercancel"]) listen(name, (event) => this.#release(event));
+    this.surface.listen((...at) => this.#press(...at), (...at) => this.#move(...at), () => this.#release());
     listen("dblclick", (event) => this.#double(event));
     listen("contextmenu", (event) => {
       event.preventDefault();
@@ -102,11 +100,8 @@ export class Viewport {
     if (this.#drag?.stroke) drawStroke(ctx, this.#drag.stroke, now.palette);
   }
 
-  #press(event) {
+  #press(event, pixel) {
     this.surface.canvas.focus({ preventScroll: true });
-    this.surface.canvas.setPointerCapture(event.pointerId);
-    event.preventDefault();
-    const pixel = this.surface.pixelOf(event);
     if (!this.editor.scene) return;
     this.#drag = { pixel, from: pixel, ...this.#grab(event, pixel) };
     this.surface.canvas.style.cursor = "grabbing";
@@ -130,8 +125,7 @@ export class Viewport {
     return { plan, scene, eye: this.#eye, frame: local };
   }
 
-  #move(event) {
-    const pixel = this.surface.pixelOf(event);
+  #move(event, pixel) {
     if (!this.#drag) return this.#hover(pixel);
     const { act, from } = this.#drag;
     const [dx, dy] = [pixel[0] - this.#drag.pixel[0], pixel[1] - this.#drag.pixel[1]];
@@ -166,9 +160,8 @@ export class Viewport {
     this.surface.canvas.style.cursor = tool === "draw" ? "crosshair" : over ? "move" : "grab";
   }
 
-  #release(event) {
+  #release() {
     if (!this.#drag) return;
-    if (this.surface.canvas.hasPointerCapture(event.pointerId)) this.surface.canvas.releasePointerCapture(event.pointerId);
     const { stroke } = this.#drag;
     this.#drag = null;
     this.surface.canvas.style.cursor = "grab";
