@@ -57,8 +57,8 @@ class RaxelTransformer(nn.Module):
         self.dtype = dtype
         self.gradient_checkpointing = False
         self.sequence_group: ProcessGroup | None = None
-        # Modules of the video stream keep Wan's paths, so that Wan's weights and LoRAs fit; the heads do not, so that no
-        # loader takes the file for plain Wan.
+        # Modules of the video stream keep Wan's paths, so that Wan's weights and LoRAs fit; the heads do not, so that
+        # no loader takes the file for plain Wan.
         make = Factory(operations, device, dtype)
         dim, channels = config.dim, config.in_channels
         self.patch_embedding = make.patches(channels, config)
