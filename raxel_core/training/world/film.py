@@ -52,7 +52,7 @@ def develop(light: Tensor, film: Film) -> Tensor:
 
     luminance = (light * light.new_tensor([0.25, 0.6, 0.15])[:, None, None, None]).sum(1)
     meter = (torch.log(luminance + 1e-3).mean((1, 2, 3)).exp() * luminance.mean((1, 2, 3))).sqrt()
-    drift = torch.exp(film.drift[:, None] * torch.linspace(-0.5, 0.5, frames, device=light.device))
+    drift = torch.exp(film.drift[:, None] * (torch.arange(frames, device=light.device) / max(frames - 1, 1) - 0.5))
     exposed = light * of(film.balance) * of(0.32 * film.gain / meter) * drift[:, None, :, None, None]
     exposed = exposed * _vignette(film.vignette, h, w)[:, None, None]
     grey = (exposed * light.new_tensor([0.25, 0.6, 0.15])[:, None, None, None]).sum(1, keepdim=True)
@@ -83,13 +83,29 @@ def _grain(seed: Tensor, shape: torch.Size, device: torch.device | str) -> Tenso
     return ((total.float() - 510) / 147.8).reshape(shape)
 
 
-def gathered(centres: Tensor, corners: Tensor) -> Tensor:
-    """One value a pixel from those at centres and at lower right corners [..., h, w]: the centre counts half, its four
-    corners an eighth each."""
-    up = torch.cat([corners[..., :1, :], corners[..., :-1, :]], -2)
-    both = corners + up
-    left = torch.cat([both[..., :1], both[..., :-1]], -1)
-    return 0.5 * centres + 0.125 * (both + left)
+def antialiased(colour: Tensor, centre: Tensor, corner: Tensor) -> Tensor:
+    """Pixels [N, 3, h, w] that show at their edges what lies to both sides: of colours at pixel centres, and the solids
+    seen at centres and at lower right corners [N, h, w].
+
+    A corner has the mean colour of those of the four centres around it that see the same solid (of all four where none
+    does); a pixel is half its centre and an eighth each of its corners.
+    """
+    total, weight = torch.zeros_like(colour), torch.zeros_like(colour[:, 0])
+    for down, right in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        same = (_next(centre, down, right) == corner).to(colour.dtype) + 1e-3
+        total, weight = total + same[:, None] * _next(colour, down, right), weight + same
+    corners = total / weight[:, None]
+    both = corners + torch.cat([corners[..., :1, :], corners[..., :-1, :]], -2)
+    return 0.5 * colour + 0.125 * (both + torch.cat([both[..., :1], both[..., :-1]], -1))
+
+
+def _next(values: Tensor, down: int, right: int) -> Tensor:
+    """The values of the pixel so many rows below and columns to the right; at the border the last."""
+    if down:
+        values = torch.cat([values[..., 1:, :], values[..., -1:, :]], -2)
+    if right:
+        values = torch.cat([values[..., 1:], values[..., -1:]], -1)
+    return values
 
 
 def screen_motion(depth: Tensor, world_from_cam: Tensor, K: Tensor) -> Tensor:

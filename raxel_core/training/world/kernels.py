@@ -1,4 +1,4 @@
-"""The two parts of a clip's making that take most of its time, as they are or compiled."""
+"""The parts of a clip's making that take the time, as they are or compiled."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .film import antialiased, develop
 from .shading import shade
 from .tracer import meet
 
@@ -18,9 +19,11 @@ class Kernels(NamedTuple):
 
     meet: Callable[..., tuple[Tensor, Tensor]]
     shade: Callable[..., Tensor]
+    antialiased: Callable[..., Tensor]
+    develop: Callable[..., Tensor]
 
 
-PLAIN = Kernels(meet, shade)
+PLAIN = Kernels(meet, shade, antialiased, develop)
 
 
 @functools.cache

@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_map
 from ...geometry.camera import Camera, K_from_fov
 from ..synthetic import NEAR_QUANTILE, SyntheticBatch, split_of
 from .draws import Draws
-from .film import Film, blurred, develop, draw_film, gathered, screen_motion, sharpened
+from .film import Film, blurred, draw_film, screen_motion, sharpened
 from .kernels import PLAIN, Kernels, compiled
 from .light import ABOVE_SIZE, SHADOW_SIZE, Light, draw_light
 from .materials import MaterialBank, material_bank
@@ -25,7 +25,7 @@ from .setting import Kit, Place
 from .shading import Shadows, rays_of, scene_tables
 from .solids import Solids, compact, distances, without
 from .surfaces import Finish
-from .tracer import TILE, Views, picture, trace
+from .tracer import TILE, Hits, Views, picture, trace
 
 TEXTURES = {"train": 28, "validation": 8, "test": 8}  # of each material
 OBJECTS = {"train": 40, "validation": 10, "test": 10}  # of each kind
@@ -158,7 +158,7 @@ def _near_depth(depth: Tensor) -> Tensor:
 def _filmed(shot: _Shot, texels: Tensor, hw: tuple[int, int], kernels: Kernels) -> tuple[Tensor, Tensor]:
     """Video [B, 3, F, h, w] in [-1, 1] and depth [B, F, h, w]."""
     light, depth = _expose(shot, texels, hw, kernels)
-    return sharpened(develop(light, shot.film), shot.film.sharpen) * 2 - 1, depth
+    return sharpened(kernels.develop(light, shot.film), shot.film.sharpen) * 2 - 1, depth
 
 
 def _depths(place: Place, view: Views, size: int, samples: Tensor, kernels: Kernels) -> Tensor:
@@ -179,8 +179,10 @@ def _expose(shot: _Shot, texels: Tensor, hw: tuple[int, int], kernels: Kernels) 
     views = Views(shot.world_from_cam[..., :3, :3], shot.world_from_cam[..., :3, 3], shot.K)
     hits = trace(place.solids, place.ground, views, hw, samples, kernels.meet)
     scenes = scene_tables(place.solids, place.ground, place.floor, light)
-    seen = kernels.shade(hits, rays_of(hits, views), scenes, light, shadows, texels)
-    pixels = torch.stack([picture(channel, hw, 2) for channel in seen], 1)  # [B F, 3, 2, h, w]
-    pixels = gathered(pixels[:, :, 0], pixels[:, :, 1]).reshape(b, frames, 3, *hw).transpose(1, 2)
-    depth = picture(hits.depth, hw, 2)[:, 0].reshape(b, frames, *hw)
+    centres = Hits(*(part[:, : TILE**2].contiguous() for part in hits))
+    colour = kernels.shade(centres, rays_of(hits, views), scenes, light, shadows, texels)
+    colour = torch.cat([picture(channel, hw, 1) for channel in colour], 1)  # [B F, 3, h, w]
+    centre, corner = picture(hits.solid, hw, 2).unbind(1)
+    pixels = kernels.antialiased(colour, centre, corner).reshape(b, frames, 3, *hw).transpose(1, 2)
+    depth = picture(centres.depth, hw, 1).reshape(b, frames, *hw)
     return blurred(pixels, screen_motion(depth, shot.world_from_cam, shot.K), shot.film.shutter), depth

@@ -35,11 +35,11 @@ class Shadows(NamedTuple):
 
 
 class Rays(NamedTuple):
-    """Rays of all tiles in the world."""
+    """Whose rays those of each tile are."""
 
     clip: Tensor  # [G] of which scene
     center: Tensor  # [G, 3]
-    way: Tensor  # [3, G, R] directions as long as their depth is 1
+    rotation: Tensor  # [G, 3, 3] world from camera
     focal: Tensor  # [G] pixels
 
 
@@ -62,23 +62,17 @@ def scene_tables(solids: Solids, ground: Tensor, floor: Tensor, light: Light) ->
 
 
 def rays_of(hits: Hits, views: Views) -> Rays:
-    """The rays of `hits` in the world."""
+    """Whose rays those of `hits` are."""
     per_view = len(hits.depth) // (views.center.shape[0] * views.center.shape[1])
-    clip = torch.arange(len(views.center), device=hits.x.device)
+    clip = torch.arange(len(views.center), device=hits.x.device).repeat_interleave(per_view * views.center.shape[1])
     rotation, center = (part.flatten(0, 1).repeat_interleave(per_view, 0) for part in (views.rotation, views.center))
-    way = torch.stack(
-        [
-            rotation[:, i, 0, None] * hits.x + rotation[:, i, 1, None] * hits.y + rotation[:, i, 2, None]
-            for i in range(3)
-        ]
-    )
-    focal = views.K[..., 0, 0].flatten().repeat_interleave(per_view)
-    return Rays(clip.repeat_interleave(per_view * views.center.shape[1]), center, way, focal)
+    return Rays(clip, center, rotation, views.K[..., 0, 0].flatten().repeat_interleave(per_view))
 
 
 def shade(hits: Hits, rays: Rays, scenes: Scenes, light: Light, shadows: Shadows, texels: Tensor) -> Tensor:
     """Radiance [3, G, R] along all rays."""
-    clip, ray = rays.clip, rays.way.unbind(0)
+    clip, turn = rays.clip, rays.rotation
+    ray = tuple(turn[:, i, 0, None] * hits.x + turn[:, i, 1, None] * hits.y + turn[:, i, 2, None] for i in range(3))
     point = tuple(rays.center[:, i, None] + hits.depth * ray[i] for i in range(3))
     row = clip[:, None] * scenes.center.shape[1] + hits.solid
     local, normal, axis = _surface_point(scenes, row, point)
@@ -151,7 +145,7 @@ def _texture_place(
 
 def _texture(texels: Tensor, texture: Tensor, u: Tensor, v: Tensor, wide: Tensor) -> Axes:
     """Bilinear, wrapping lookups in the mip level whose texels are nearest to `wide` texels of the finest."""
-    level = (torch.log2(wide.clamp_min(1e-6)) + 0.4).clamp(0, LEVELS - 1).long()
+    level = (torch.log2(wide.clamp_min(1e-6)) + 0.2).clamp(0, LEVELS - 1).long()
     size = torch.bitwise_right_shift(torch.full_like(level, RESOLUTION), level)
     # the levels before this one hold 4/3 (R^2 - size^2) texels
     offset = (RESOLUTION**2 - size * size) * 4 // 3 + texture.long() * TEXELS
