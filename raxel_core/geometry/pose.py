@@ -30,6 +30,8 @@ SMALLEST_INLIER_FRACTION = 0.25
 _SAMPLES = 1560
 # A frame is told from a constant at about this many pixels.
 _GLANCE_SAMPLES = 180
+# The variances that doubt adds: a radian about each axis and a raxel unit along it, which is to say anywhere.
+_DOUBT = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0)
 # The fewest rows and columns that determine a camera with something to spare.
 _SMALLEST_GRID = 4
 # A bundle whose samples lie this close together holds no rays.
@@ -138,8 +140,10 @@ def recover_cameras(
     float64; cameras are float64 when the raxels are, else float32.
 
     "procrustes" with "per_frame" is the paper to the letter (fx and fy apart); "shared" takes the median over frames.
-    Raises PoseRecoveryError with the frame's number for rays that are not finite, do not vary, span less than 15
-    degrees, or fit at less than a quarter of the samples; ValueError for arguments that do not go together.
+    A frame that fits at less than a quarter of its samples is read as uncertain: its camera is the best fit, with a
+    covariance that says how little it is worth. Raises PoseRecoveryError with the frame's number for rays that are not
+    finite, do not vary, span less than 15 degrees, or where more than half of the frames fit so badly; ValueError for
+    arguments that do not go together.
     """
     request = _checked(raxels, hw, focal, K, _reference_of(method, reference), reference_frame)
     _require_rays(request)
@@ -148,7 +152,8 @@ def recover_cameras(
         found = _robust(request, request.stride(_SAMPLES) if stride is None else _checked_stride(stride, grid_hw))
     else:
         found = _procrustes(request)
-    _require_cameras(found, request.hw)
+    _require_fov(found.K, request.hw)
+    found = _with_doubt(found, request.pinned())
     # The fits ran over all clips in one axis and in float64; now the caller's axes and dtype again.
     leading, frames = raxels.shape[:-4], raxels.shape[-3]
     dtype = torch.float64 if raxels.dtype == torch.float64 else torch.float32
@@ -361,11 +366,15 @@ def _require_fov(K: Tensor, hw: tuple[int, int]) -> None:
     _require(wide, f"its rays span less than {SMALLEST_FOV_DEGREES:.0f} degrees, which does not tell turns from shifts")
 
 
-def _require_cameras(found: _Found, hw: tuple[int, int]) -> None:
-    """PoseRecoveryError for the first frame whose camera is too narrow or fits too few of its samples."""
-    _require_fov(found.K, hw)
+def _with_doubt(found: _Found, pinned: Tensor) -> _Found:
+    """`found` with a wide covariance where a camera fits too few of its samples; PoseRecoveryError for the first such
+    frame when more than half of a clip's are. The `pinned` reference [B, F] is where it is by definition.
+    """
     fits = found.inlier_fraction >= SMALLEST_INLIER_FRACTION
-    _require(fits, f"less than {SMALLEST_INLIER_FRACTION:.0%} of its rays fit any camera")
+    mostly = fits.double().mean(1, keepdim=True) >= 0.5
+    _require(fits | mostly, f"less than {SMALLEST_INLIER_FRACTION:.0%} of its rays fit any camera")
+    doubted = (~fits & ~pinned)[..., None]
+    return found._replace(covariance=found.covariance + torch.diag_embed(doubted * found.covariance.new_tensor(_DOUBT)))
 
 
 def _require(good: Tensor, fault: str) -> None:
