@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,6 +47,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--weights", type=Path, help="ray_*: a Ray Diffusion checkpoint (the embedded one)")
     parser.add_argument("--samples", type=int, default=4, help="ray_diffusion: answers a scene (4)")
+    parser.add_argument("--opencv", action="store_true", help="also measure SIFT and the essential matrix")
+    for name, what in (("lpips", "an LPIPS"), ("fid", "NVIDIA's Inception"), ("fvd", "StyleGAN-V's I3D")):
+        parser.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"{what} network as a local TorchScript file")
     parser.add_argument("--out", type=Path, help="also write the report into this JSON file")
     shared.add_model(parser)
     parser.set_defaults(run=run)
@@ -56,6 +60,7 @@ def run(options: argparse.Namespace) -> None:
     from ..atomic_file import write_text
     from ..evaluation.benchmark_scenes import SceneSettings, evaluate_scenes
     from ..evaluation.scene_model import PipelineScenes, scene_batches
+    from ..evaluation.set_distances import Networks
 
     if options.method in RAY_METHODS:
         _run_photographs(options)
@@ -64,8 +69,12 @@ def run(options: argparse.Namespace) -> None:
         raise ValueError(f"at least 2 scenes are needed, 2 at a time, got {options.scenes} and {options.batch}")
     if options.out:
         shared.check_output(options.out, ".json")
-    settings = SceneSettings(tuple(options.ray_steps), options.loop_steps, tuple(sorted(options.sources)))
+    settings = SceneSettings(
+        tuple(options.ray_steps), options.loop_steps, tuple(sorted(options.sources)), opencv=options.opencv
+    )
     model = shared.load(options)
+    settings = replace(settings, patch=max(model.sizes.multiple))
+    networks = Networks.load(lpips=options.lpips, fid=options.fid, fvd=options.fvd, frames=model.recipe.frames)
     frames = range(model.recipe.frames)
     if not set(settings.source_frames) < set(frames):
         shown = list(settings.source_frames)
@@ -91,7 +100,7 @@ def run(options: argparse.Namespace) -> None:
         "unit": model.recipe.unit,
     }
     batches = scene_batches(model, options.first, options.scenes, batch=options.batch, kind=options.set)
-    report = evaluate_scenes(scenes, batches, settings, seed=options.seed, facts=facts)
+    report = evaluate_scenes(scenes, batches, settings, seed=options.seed, networks=networks, facts=facts)
     if options.out:
         write_text(options.out, report.to_json())
         say(f"wrote {options.out}")

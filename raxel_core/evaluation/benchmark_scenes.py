@@ -14,17 +14,23 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from ..geometry import se3
-from ..geometry.camera import Camera
-from .image_metrics import psnr, ssim
+from ..geometry.camera import Camera, stack
+from .image_metrics import FrechetDistance, psnr, ssim
+from .opencv_pose import essential_cameras
 from .pose_metrics import area_accuracy, focal_error, frame_errors, pair_errors
 from .report import Check, Summary, summarize, text_table, to_json
+from .set_distances import NO_NETWORKS, Networks, SetDistances
+from .visibility import Correspondence, correspondence, masked_psnr, seams, warped_first_frame
 
 FORMAT = "raxel.scene_evaluation"
 VERSION = 1
-POSE_FIGURES = ("rotation_error_degrees", "translation_error", "mrra_30", "focal_error")
-VIDEO_FIGURES = ("psnr", "ssim")
+# How far seen pixels have moved, in pixels, for the figures by motion.
+MOTIONS = {"under 0.5 px": (0.0, 0.5), "0.5 to 2 px": (0.5, 2.0), "2 to 8 px": (2.0, 8.0), "over 8 px": (8.0, math.inf)}
+# With fewer clips than this the bars say more of the clips than of the model.
+CLIPS_FOR_BARS = 64
 COMPONENTS = ("pitch", "yaw", "roll", "tx", "ty", "tz")
 BARS = {
     "pose rotation / identity": ("at most", 0.75),
@@ -37,10 +43,12 @@ BARS = {
 
 @dataclass(frozen=True, eq=False)
 class SceneBatch:
-    """Clips [B, 3, F, H, W] in [-1, 1] with their true cameras [B, F], frame 0 the identity, in the model's unit."""
+    """Clips [B, 3, F, H, W] in [-1, 1] with their true cameras [B, F], frame 0 the identity, in the model's unit, and
+    their true `depth` [B, F, H, W] along the view axis, where it is known."""
 
     video: Tensor
     camera: Camera
+    depth: Tensor | None = None
 
 
 class SceneModel(Protocol):
@@ -66,11 +74,14 @@ class SceneModel(Protocol):
 @dataclass(frozen=True)
 class SceneSettings:
     """What is measured: pose at each number of steps, the loop at `loop_steps`; frames that are shown are no feat
-    to repeat, so video figures leave out `source_frames`."""
+    to repeat, so video figures leave out `source_frames`. `patch` is the side of a token in pixels, on whose borders
+    seams are looked for; with `opencv` the textbook's cameras are measured too."""
 
     ray_steps: tuple[int, ...] = (1, 2, 5, 20)
     loop_steps: int = 2
     source_frames: tuple[int, ...] = (0,)
+    patch: int = 8
+    opencv: bool = False
 
     def __post_init__(self) -> None:
         if not self.ray_steps or min(self.ray_steps) < 1 or self.loop_steps not in self.ray_steps:
@@ -96,6 +107,7 @@ class SceneReport:
     frames: int
     hw: tuple[int, int]
     facts: Mapping[str, object] = field(default_factory=dict)
+    distances: Mapping[str, Mapping[str, FrechetDistance]] = field(default_factory=dict)
 
     @property
     def clips(self) -> int:
@@ -138,7 +150,9 @@ class SceneReport:
         return {summary.name: summary for summary in summarize(differences)}
 
     def checks(self) -> tuple[Check, ...]:
-        """The bars a model of this kind is held to."""
+        """The bars a model of this kind is held to; none where there are too few clips to tell."""
+        if self.clips < CLIPS_FOR_BARS:
+            return ()
         gains, means = self.gains(), {name: _means(row) for name, row in self.rows.items()}
         rotation = gains["rotation gain over identity"]
         identity = means["identity pose"]["rotation_error_degrees"]
@@ -167,6 +181,13 @@ class SceneReport:
             **self.facts,
             "rows": {name: {s.name: _numbers(s) for s in row} for name, row in self.summaries().items()},
             "correlations": self.correlations(),
+            "distances": {
+                measure: {
+                    name: vars(distance) | {"rank_deficient": distance.rank_deficient}
+                    for name, distance in sets.items()
+                }
+                for measure, sets in self.distances.items()
+            },
             "gains": {name: _numbers(summary) for name, summary in self.gains().items()},
             "bars": [{**vars(check), "passed": check.passed} for check in self.checks()],
         }
@@ -184,12 +205,26 @@ class SceneReport:
         told = [(row, *(f"{values[name]:.2f}" for name in names)) for row, values in correlations.items()]
         gains = [(s.name, f"{s.mean:.3f}", f"{s.standard_error:.3f}") for s in self.gains().values()]
         bars = [(c.name, f"{c.value:.3f}", f"{c.relation} {c.bound}", _verdict(c)) for c in self.checks()]
+        sets = [
+            (
+                measure.upper(),
+                name,
+                f"{d.distance:.3f}",
+                f"{d.samples}/{d.dimension}{' (too few)' if d.rank_deficient else ''}",
+            )
+            for measure, by in self.distances.items()
+            for name, d in by.items()
+        ]
+        told_of_bars = text_table(("bar", "value", "must be", "result"), bars)
+        if not bars:
+            told_of_bars = f"The bars need {CLIPS_FOR_BARS} clips, these are {self.clips}."
         return "\n\n".join(
             (
                 text_table(("row", "figure", "mean", "median", "+-", "clips"), rows),
                 text_table(("correlation", *names), told),
                 text_table(("paired gain", "mean", "+-"), gains),
-                text_table(("bar", "value", "must be", "result"), bars),
+                *([text_table(("distance", "set", "value", "samples/dimensions"), sets)] if sets else []),
+                told_of_bars,
             )
         )
 
@@ -204,21 +239,24 @@ def evaluate_scenes(
     settings: SceneSettings,
     *,
     seed: int = 0,
+    networks: Networks = NO_NETWORKS,
     facts: Mapping[str, object] | None = None,
 ) -> SceneReport:
     """Measure a model on all clips of the batches, clip i with seed `seed` + i.
 
-    `facts` go into the report's JSON. Raises ValueError when there is no clip, or a batch has a single one (its
-    cameras could not be shuffled).
+    With `networks` LPIPS, FID and FVD too, of the clips along true cameras, in the loop and through the VAE, over all
+    their frames. `facts` go into the report's JSON. Raises ValueError when there is no clip, or a batch has a single
+    one (its cameras could not be shuffled).
     """
     collected: dict[str, list[Row]] = defaultdict(list)
     done, shape = 0, None
+    sets = SetDistances(networks)
     for batch in batches:
         count, shape = len(batch.video), batch.video.shape
         if count < 2:
             raise ValueError("a batch of scenes needs at least two clips, to give one the cameras of another")
         seeds = range(seed + done, seed + done + count)
-        for name, row in _measure(model, batch, settings, seeds):
+        for name, row in _measure(model, batch, settings, seeds, sets):
             collected[name].append(row)
         done += count
     if shape is None:
@@ -227,11 +265,12 @@ def evaluate_scenes(
         name: {figure: torch.cat([part[figure] for part in parts]) for figure in parts[0]}
         for name, parts in collected.items()
     }
-    return SceneReport(settings, rows, frames=shape[2], hw=(shape[3], shape[4]), facts=dict(facts or {}))
+    hw = (shape[3], shape[4])
+    return SceneReport(settings, rows, frames=shape[2], hw=hw, facts=dict(facts or {}), distances=sets.distances())
 
 
 def _measure(
-    model: SceneModel, batch: SceneBatch, settings: SceneSettings, seeds: Sequence[int]
+    model: SceneModel, batch: SceneBatch, settings: SceneSettings, seeds: Sequence[int], sets: SetDistances
 ) -> Iterator[tuple[str, Row]]:
     """Yield (row name, figures) of one batch: poses, videos along cameras, the loop, the ceiling."""
     video, truth = batch.video, batch.camera
@@ -240,48 +279,62 @@ def _measure(
     yield "identity pose", _pose_row(identity, truth) | {"true_components": _components(truth)}
     found: dict[int, Camera] = {}
     for steps in settings.ray_steps:
-        found[steps] = model.estimate(video, steps=steps, seeds=seeds)
-        yield _pose_name(steps), _pose_row(found[steps], truth) | {"components": _components(found[steps])}
-    yield "copied source", _video_row(_copied(video, settings.source_frames), video, settings)
+        read = model.estimate(video, steps=steps, seeds=seeds)
+        found[steps] = _or_still(read, identity)
+        yield _pose_name(steps), _pose_row(found[steps], truth) | _told(read)
+    if settings.opencv:
+        read = stack([essential_cameras(clip, path) for clip, path in zip(video, truth, strict=True)])
+        yield "OpenCV, true focal and distance", _pose_row(_or_still(read, identity), truth) | _told(read)
+    places = None if batch.depth is None else correspondence(batch.depth, truth)
+
+    def row(made: Tensor) -> Row:
+        return _video_row(made, video, settings, places)
+
+    def row_of_set(name: str, made: Tensor) -> Row:
+        sets.add(name, made)
+        return row(made) | sets.perceptual(made, video)
+
+    sets.add("true", video)
+    yield "copied source", row(_copied(video, settings.source_frames))
+    yield "true patch means", row(_patch_means(video, settings.patch))
+    if places is not None:
+        yield "first frame warped by true depth", row(warped_first_frame(video, places.pixel))
     shuffled = replace(truth, world_from_cam=truth.world_from_cam.roll(1, dims=0))
     for name, camera in (("true", truth), ("static", still), ("shuffled", shuffled)):
         made = model.generate(video, camera, seeds=seeds)
-        yield f"{name} cameras", _video_row(made, video, settings)
-    yield "loop", _loop_row(model, video, found[settings.loop_steps], settings, seeds)
-    yield "VAE alone, video", _video_row(model.reconstruct_video(video), video, settings)
+        yield f"{name} cameras", row_of_set("true cameras", made) if name == "true" else row(made)
+    first = found[settings.loop_steps]
+    made = model.generate(video, first, seeds=seeds)
+    second = _or_still(model.estimate(made, steps=settings.loop_steps, seeds=seeds), identity)
+    # Agreement of the loop with itself, and beside it how far its second cameras are from the true ones.
+    against_truth = {f"{name}_against_truth": value for name, value in _pose_row(second, truth).items()}
+    yield "loop", _pose_row(second, first) | against_truth | row_of_set("loop", made)
+    yield "VAE alone, video", row_of_set("VAE alone", model.reconstruct_video(video))
     yield "VAE alone, cameras", _pose_row(model.reconstruct_camera(truth), truth)
 
 
-def _loop_row(model: SceneModel, video: Tensor, first: Camera, settings: SceneSettings, seeds: Sequence[int]) -> Row:
-    """The loop's figures [B]: the second cameras against the first, the video against the given; NaN where the first
-    could not be read.
-    """
-    read = _readable(first)
-    row = {name: torch.full(read.shape, math.nan, dtype=torch.float64) for name in (*POSE_FIGURES, *VIDEO_FIGURES)}
-    if bool(read.any()):
-        kept = [seed for seed, one in zip(seeds, read.tolist(), strict=True) if one]
-        made = model.generate(video[read], first[read], seeds=kept)
-        second = model.estimate(made, steps=settings.loop_steps, seeds=kept)
-        figures = _pose_row(second, first[read]) | _video_row(made, video[read], settings)
-        for name, values in row.items():
-            values[read] = figures[name]
-    return row
-
-
 def _pose_row(estimate: Camera, truth: Camera) -> Row:
-    """Camera figures [B] of paths [B, F], over the frames after the first, which is the identity by definition; NaN
-    where the estimate could not be read.
-    """
-    read = _readable(estimate)
-    row = {name: torch.full(read.shape, math.nan, dtype=torch.float64) for name in POSE_FIGURES}
-    if bool(read.any()):
-        found, true = estimate[read], truth[read]
-        errors = frame_errors(found, true)
-        row["rotation_error_degrees"][read] = errors.rotation[:, 1:].rad2deg().mean(1)
-        row["translation_error"][read] = errors.translation[:, 1:].mean(1)
-        row["mrra_30"][read] = area_accuracy(pair_errors(found, true, pairs="reference").rotation)
-        row["focal_error"][read] = focal_error(found, true).mean((1, 2))
-    return row
+    """Camera figures [B] of paths [B, F], over the frames after the first, which is the identity by definition."""
+    errors = frame_errors(estimate, truth)
+    return {
+        "rotation_error_degrees": errors.rotation[:, 1:].rad2deg().mean(1),
+        "translation_error": errors.translation[:, 1:].mean(1),
+        "mrra_30": area_accuracy(pair_errors(estimate, truth, pairs="reference").rotation),
+        "focal_error": focal_error(estimate, truth).mean((1, 2)),
+    }
+
+
+def _or_still(read: Camera, still: Camera) -> Camera:
+    """Paths [B, F], and the still camera of typical focal length in place of those that could not be read: leaving
+    them out would flatter, since the clips that are left out are the hardest."""
+    known = _readable(read)[:, None, None, None]
+    motions = torch.where(known, read.world_from_cam, still.world_from_cam.to(read.world_from_cam))
+    return replace(read, world_from_cam=motions, K=torch.where(known, read.K, still.K.to(read.K).expand_as(read.K)))
+
+
+def _told(read: Camera) -> Row:
+    """What is known of paths [B, F] beside their errors: which were read, and their motion, NaN where not."""
+    return {"read": _readable(read).double(), "components": _components(read)}
 
 
 def _readable(camera: Camera) -> Tensor:
@@ -289,11 +342,26 @@ def _readable(camera: Camera) -> Tensor:
     return camera.world_from_cam.isfinite().flatten(1).all(1) & camera.K.isfinite().flatten(1).all(1)
 
 
-def _video_row(video: Tensor, truth: Tensor, settings: SceneSettings) -> Row:
-    """PSNR and SSIM [B] of clips, over the frames that were not shown."""
+def _video_row(video: Tensor, truth: Tensor, settings: SceneSettings, places: Correspondence | None) -> Row:
+    """Figures [B] of clips, over the frames that were not shown; where the `places` of their pixels in frame 0 are
+    known, also of what frame 0 shows, of what it does not, and by how far the pixels moved."""
     hidden = [frame for frame in range(truth.shape[2]) if frame not in settings.source_frames]
     video, truth = video[:, :, hidden].clamp(-1, 1), truth[:, :, hidden].clamp(-1, 1)
-    return {"psnr": psnr(video, truth).mean(1), "ssim": ssim(video, truth).mean(1)}
+    row = {"psnr": psnr(video, truth).mean(1), "ssim": ssim(video, truth).mean(1)}
+    row["seams"] = seams(video, settings.patch) / seams(truth, settings.patch)
+    if places is not None:
+        seen, motion = places.seen[:, hidden], places.motion[:, hidden]
+        row["psnr_seen"], row["psnr_unseen"] = (masked_psnr(video, truth, mask) for mask in (seen, ~seen))
+        for name, (low, high) in MOTIONS.items():
+            row[f"psnr_seen, {name}"] = masked_psnr(video, truth, seen & (motion >= low) & (motion < high))
+    return row
+
+
+def _patch_means(video: Tensor, patch: int) -> Tensor:
+    """Clips [B, 3, F, H, W] of which each patch has its mean colour: what a model reaches that draws no detail."""
+    frames = video.transpose(1, 2).flatten(0, 1)
+    means = avg_pool2d(frames, patch).repeat_interleave(patch, -1).repeat_interleave(patch, -2)
+    return means.unflatten(0, (len(video), -1)).transpose(1, 2)
 
 
 def _with_typical_focal(camera: Camera) -> Camera:

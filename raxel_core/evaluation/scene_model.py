@@ -15,7 +15,7 @@ from ..geometry.pose import PoseRecoveryError
 from ..raxel_model import RaxelModel
 from ..raxels import decode_raxels
 from ..sampling import camera_schedule, pose_schedule
-from ..training.loss import canonical_cameras
+from ..training.loss import NEAREST_DEPTH, canonical_cameras
 from ..training.scene_sets import SCENE_SETS, check_shares
 from ..training.synthetic import SPLITS
 from .benchmark_scenes import SceneBatch
@@ -42,7 +42,9 @@ def scene_batches(
         seeds = [numbers[int(number)] for number in part]
         scenes = SCENE_SETS[kind](seeds, frames=recipe.frames, hw=recipe.hw)
         reference = torch.zeros(len(seeds), dtype=torch.long)
-        yield SceneBatch(scenes.video, canonical_cameras(scenes.camera, scenes.near_depth, reference))
+        camera = canonical_cameras(scenes.camera, scenes.near_depth, reference)
+        unit = scenes.near_depth[:, 0, None, None, None].clamp_min(NEAREST_DEPTH)
+        yield SceneBatch(scenes.video, camera, scenes.depth / unit)
 
 
 @dataclass(frozen=True, eq=False)
