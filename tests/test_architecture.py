@@ -68,14 +68,15 @@ FILE_LADDERS = {
 # What each room of the nodes may import from the nodes, besides itself; only `nodes/__init__.py` imports all.
 NODE_LADDER = {
     "sockets": set(),
+    "catalogue": set(),
     "comfy_io": set(),
     "comfy_model": set(),
     "comfy_sampling": {"comfy_model"},
-    "paths": {"sockets", "comfy_io", "comfy_model"},
-    "exchange": {"sockets", "comfy_io"},
-    "joint": {"sockets", "comfy_io", "comfy_model", "comfy_sampling"},
-    "raype": {"sockets", "comfy_io", "comfy_model"},
-    "ray_diffusion": {"sockets", "comfy_io"},
+    "paths": {"sockets", "catalogue", "comfy_io", "comfy_model"},
+    "exchange": {"sockets", "catalogue", "comfy_io"},
+    "joint": {"sockets", "catalogue", "comfy_io", "comfy_model", "comfy_sampling"},
+    "raype": {"sockets", "catalogue", "comfy_io", "comfy_model"},
+    "ray_diffusion": {"sockets", "catalogue", "comfy_io"},
 }
 PACKAGES = {
     "geometry": {"torch", "einops"},

@@ -9,6 +9,7 @@ from comfy_api.latest import io, ui
 from ...raxel_core.camera_io import FORMATS, format_named, read_cameras, write_cameras
 from ...raxel_core.camera_io.reading import Assumed
 from ...raxel_core.geometry.trajectory import Trajectory
+from ..catalogue import schema
 from ..comfy_io.input_files import fingerprint, readable_path
 from ..comfy_io.output_files import next_output_path
 from ..sockets import EXCHANGE_CATEGORY, TrajectorySocket
@@ -23,7 +24,7 @@ class RaxelLoadCamera(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="RaxelLoadCamera",
             display_name="Raxel Load Camera",
             category=EXCHANGE_CATEGORY,
@@ -85,7 +86,7 @@ class RaxelSaveCamera(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="RaxelSaveCamera",
             display_name="Raxel Save Camera",
             category=EXCHANGE_CATEGORY,

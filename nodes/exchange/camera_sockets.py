@@ -14,6 +14,7 @@ from ...raxel_core.camera_sockets.recammaster import recammaster_poses
 from ...raxel_core.camera_sockets.recognition import AUTO, PAYLOADS, read_camera
 from ...raxel_core.camera_sockets.wan_embedding import wan_camera_embedding
 from ...raxel_core.geometry.trajectory import Trajectory
+from ..catalogue import schema
 from ..sockets import EXCHANGE_CATEGORY, TrajectorySocket
 from .assumed import assumed_inputs
 
@@ -26,7 +27,7 @@ class RaxelToWanCamera(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="RaxelToWanCamera",
             display_name="Raxel to Wan Camera",
             category=EXCHANGE_CATEGORY,
@@ -73,7 +74,7 @@ class RaxelToCameraCtrl(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="RaxelToCameraCtrl",
             display_name="Raxel to CameraCtrl",
             category=EXCHANGE_CATEGORY,
@@ -127,7 +128,7 @@ class RaxelToReCamMaster(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="RaxelToReCamMaster",
             display_name="Raxel to ReCamMaster",
             category=EXCHANGE_CATEGORY,
@@ -163,7 +164,7 @@ class RaxelToMatrices(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="RaxelToMatrices",
             display_name="Raxel to Matrices",
             category=EXCHANGE_CATEGORY,
@@ -189,7 +190,7 @@ class RaxelToLoad3DCamera(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="RaxelToLoad3DCamera",
             display_name="Raxel to Load3D Camera",
             category=EXCHANGE_CATEGORY,
@@ -227,7 +228,7 @@ class RaxelFromCamera(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="RaxelFromCamera",
             display_name="Raxel from Camera",
             category=EXCHANGE_CATEGORY,

@@ -14,6 +14,7 @@ from ...raxel_core.geometry.ray_cameras import LENSES, METHODS, assessed_cameras
 from ...raxel_core.geometry.ray_map import AXES, LAYOUTS, ray_map_from_cameras
 from ...raxel_core.geometry.trajectory import UNITS, Trajectory
 from ...raxel_core.raxels import RAXEL_SCALE
+from ..catalogue import schema
 from ..sockets import EXCHANGE_CATEGORY, RayMapSocket, TrajectorySocket
 
 _LAYOUT_TOOLTIP = "What the channels hold, in the order of its name; the help page has the table."
@@ -25,7 +26,7 @@ class RaxelCamerasFromRayMap(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="RaxelCamerasFromRayMap",
             display_name="Cameras from Ray Map",
             category=EXCHANGE_CATEGORY,
@@ -128,7 +129,7 @@ class RaxelRayMapFromCameras(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="RaxelRayMapFromCameras",
             display_name="Ray Map from Cameras",
             category=EXCHANGE_CATEGORY,

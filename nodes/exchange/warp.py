@@ -10,6 +10,7 @@ from torch import Tensor
 from ...raxel_core.geometry.trajectory import Trajectory
 from ...raxel_core.warp.depth_map import DEPTH_KINDS
 from ...raxel_core.warp.point_splat import HOLE_COLOURS
+from ..catalogue import schema
 from ..comfy_io.notice import show_on_node
 from ..sockets import TRAJECTORY_CATEGORY, TrajectorySocket
 from .depth import depth_map_of, depth_report, fov_degrees, warp_on_device, warp_report
@@ -63,7 +64,7 @@ class RaxelWarp(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="RaxelWarp",
             display_name="Raxel Point-Splat Warp",
             category=TRAJECTORY_CATEGORY,
@@ -135,7 +136,7 @@ class RaxelNearDepth(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="RaxelNearDepth",
             display_name="Raxel Near Depth",
             category=TRAJECTORY_CATEGORY,

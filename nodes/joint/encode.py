@@ -11,6 +11,7 @@ from comfy_api.latest import io
 from ...raxel_core.geometry.trajectory import Trajectory
 from ...raxel_core.pipeline import trajectory_warnings
 from ...raxel_core.sampling import Streams
+from ..catalogue import schema
 from ..comfy_io.images import image_from_video
 from ..comfy_io.notice import show_on_node
 from ..comfy_model.latent_format import format_of
@@ -24,7 +25,7 @@ class RaxelEncode(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="RaxelEncode",
             display_name="Raxel Encode",
             category=CATEGORY,

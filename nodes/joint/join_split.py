@@ -6,6 +6,7 @@ from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
 from ...raxel_core.sampling import Streams
+from ..catalogue import schema
 from ..comfy_model.latent_format import format_of
 from ..comfy_sampling.joint_latent import (
     TASK_MASKS,
@@ -25,7 +26,7 @@ class JoinRaxelLatent(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="JoinRaxelLatent",
             display_name="Join Raxel Latent",
             category=CATEGORY,
@@ -61,7 +62,7 @@ class SplitRaxelLatent(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="SplitRaxelLatent",
             display_name="Split Raxel Latent",
             category=CATEGORY,

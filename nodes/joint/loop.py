@@ -8,6 +8,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ...raxel_core.evaluation.report import loop_report
+from ..catalogue import schema
 from ..comfy_io.images import image_from_video, video_from_image
 from ..comfy_io.notice import show_on_node
 from ..sockets import CATEGORY, MODEL_TOOLTIP, SEED_TOOLTIP, STEPS_TOOLTIP, VAE_TOOLTIP, TrajectorySocket
@@ -19,7 +20,7 @@ class SelfConsistencyLoop(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="SelfConsistencyLoop",
             display_name="Self-Consistency Loop",
             category=CATEGORY,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import folder_paths
 from comfy_api.latest import io
 
+from ..catalogue import schema
 from ..comfy_model.latent_format import format_of
 from ..comfy_model.loading import WEIGHT_DTYPES, checkpoint_names, checkpoint_path, load_raxel_patcher, load_vae_of
 from ..comfy_model.vae import VAE_FOLDER
@@ -18,7 +19,7 @@ class LoadRaxelModel(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="LoadRaxelModel",
             display_name="Load Raxel Model",
             category=CATEGORY,

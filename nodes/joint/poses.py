@@ -8,6 +8,7 @@ from comfy_api.latest import io
 
 from ...raxel_core.geometry.trajectory import Trajectory
 from ...raxel_core.pipeline import Reading
+from ..catalogue import schema
 from ..comfy_io.images import image_from_video
 from ..comfy_io.notice import show_on_node
 from ..comfy_sampling.joint_latent import Latent
@@ -20,7 +21,7 @@ class RaxelsToPoses(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="RaxelsToPoses",
             display_name="Raxels to Poses",
             category=CATEGORY,

@@ -6,6 +6,7 @@ from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
 from ...raxel_core.sampling import shifted_sigmas
+from ..catalogue import schema
 from ..comfy_model.conditioning import Conditioning
 from ..comfy_model.latent_format import format_of
 from ..comfy_sampling.joint_latent import TASK_MASKS, Latent
@@ -24,7 +25,7 @@ class JointSampler(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="JointSampler",
             display_name="Joint Sampler",
             category=CATEGORY,
@@ -105,7 +106,7 @@ class RaxelSampler(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="RaxelSampler",
             display_name="Raxel Sampler",
             category=CATEGORY,
@@ -134,7 +135,7 @@ class RaxelSchedule(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="RaxelSchedule",
             display_name="Raxel Schedule",
             category=CATEGORY,

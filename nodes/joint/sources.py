@@ -13,6 +13,7 @@ from ...raxel_core.geometry.camera import Camera
 from ...raxel_core.geometry.trajectory import Trajectory
 from ...raxel_core.latents.frames import latent_time
 from ...raxel_core.latents.vae import encode_images
+from ..catalogue import schema
 from ..comfy_io.images import video_from_image
 from ..comfy_model.conditioning import Conditioning, SourceLatents, no_text, with_sources
 from ..sockets import CATEGORY, MODEL_TOOLTIP, VAE_TOOLTIP, TrajectorySocket
@@ -24,7 +25,7 @@ class RaxelSources(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="RaxelSources",
             display_name="Raxel Sources",
             category=CATEGORY,

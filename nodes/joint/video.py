@@ -6,6 +6,7 @@ from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 from torch import Tensor
 
+from ..catalogue import schema
 from ..comfy_io.images import image_from_video
 from ..comfy_model.latent_format import format_of
 from ..sockets import CATEGORY, MODEL_TOOLTIP, TrajectorySocket
@@ -19,7 +20,7 @@ class RaxelFitVideo(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="RaxelFitVideo",
             display_name="Raxel Fit Video",
             category=CATEGORY,
@@ -89,7 +90,7 @@ class RaxelExampleScene(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="RaxelExampleScene",
             display_name="Raxel Example Scene",
             category=CATEGORY,

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ...raxel_core.geometry.trajectory import UNITS, Trajectory
 from ...raxel_core.warp.depth_map import DEPTH_KINDS
+from ..catalogue import schema
 from ..comfy_io.images import image_of_picture
 from ..comfy_model.loading import model_clips
 from ..sockets import TRAJECTORY_CATEGORY, CameraPathWidget, TrajectorySocket
@@ -22,7 +23,7 @@ class CameraTrajectoryBuilder(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         clip = START_CLIP
-        return io.Schema(
+        return schema(
             node_id="CameraTrajectoryBuilder",
             display_name="Camera Trajectory Builder",
             category=TRAJECTORY_CATEGORY,
@@ -127,7 +128,7 @@ class RaxelTrajectoryPreview(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="RaxelTrajectoryPreview",
             display_name="Raxel Trajectory Preview",
             category=TRAJECTORY_CATEGORY,

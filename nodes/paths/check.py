@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ...raxel_core.geometry.trajectory import Trajectory
 from ...raxel_core.paths.diagnostics import check_trajectory
+from ..catalogue import schema
 from ..comfy_io.notice import show_on_node
 from ..comfy_model.trained_range import trained_range
 from ..sockets import TRAJECTORY_CATEGORY, TrajectorySocket
@@ -18,7 +19,7 @@ class RaxelCheckTrajectory(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="RaxelCheckTrajectory",
             display_name="Raxel Check Trajectory",
             category=TRAJECTORY_CATEGORY,

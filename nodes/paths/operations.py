@@ -11,6 +11,7 @@ from ...raxel_core.geometry.trajectory import UNITS, Trajectory
 from ...raxel_core.paths import operations
 from ...raxel_core.paths.lens import FITS, change_intrinsics
 from ...raxel_core.paths.smoothing import smooth
+from ..catalogue import schema
 from ..sockets import TRAJECTORY_CATEGORY, TrajectorySocket
 
 _KEPT = "as it is"
@@ -22,7 +23,7 @@ def _trajectory(name: str = "trajectory", tooltip: str = "The camera path.") -> 
 
 def _schema(node_id: str, display_name: str, description: str, *inputs: io.Input) -> io.Schema:
     """What all operations share: one path comes out, in their inputs' unit."""
-    return io.Schema(
+    return schema(
         node_id=node_id,
         display_name=f"Raxel {display_name}",
         category=TRAJECTORY_CATEGORY,

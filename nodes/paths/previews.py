@@ -8,6 +8,7 @@ from torch import Tensor
 from ...raxel_core.geometry.trajectory import Trajectory
 from ...raxel_core.paths.motion_words import motion_in_words
 from ...raxel_core.paths.path_figures import path_figures
+from ..catalogue import schema
 from ..comfy_io.images import image_from_video, image_of_picture, video_from_image
 from ..comfy_io.notice import show_on_node
 from ..comfy_io.output_files import save_output_file
@@ -19,7 +20,7 @@ class RaxelTrajectoryInfo(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="RaxelTrajectoryInfo",
             display_name="Raxel Trajectory Info",
             category=TRAJECTORY_CATEGORY,
@@ -65,7 +66,7 @@ class RaxelOverlayAxes(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="RaxelOverlayAxes",
             display_name="Raxel Overlay Axes",
             category=TRAJECTORY_CATEGORY,
@@ -131,7 +132,7 @@ class RaxelTrajectoryGLB(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="RaxelTrajectoryGLB",
             display_name="Raxel Trajectory GLB",
             category=TRAJECTORY_CATEGORY,

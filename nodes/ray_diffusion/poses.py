@@ -23,6 +23,7 @@ from ...raxel_core.ray_diffusion.photographs import (
     verdict,
 )
 from ...raxel_core.ray_diffusion.sampler import ALL_STEPS, METHODS, SamplerSettings
+from ..catalogue import schema
 from ..comfy_io.images import video_from_image
 from ..sockets import RAY_DIFFUSION_CATEGORY, SEED_TOOLTIP, RayDiffusionSocket, RayMapSocket, TrajectorySocket
 from .loading import RayDiffusionModel, load_network, network_names, on_device
@@ -33,7 +34,7 @@ class LoadRayDiffusion(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="LoadRayDiffusion",
             display_name="Load Ray Diffusion",
             category=RAY_DIFFUSION_CATEGORY,
@@ -60,7 +61,7 @@ class RayDiffusionPoses(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="RayDiffusionPoses",
             display_name="Ray Diffusion Poses",
             category=RAY_DIFFUSION_CATEGORY,

@@ -8,6 +8,7 @@ from comfy_api.latest import io
 from ...raxel_core.geometry.trajectory import Trajectory
 from ...raxel_core.raype.checkpoint import LoadedRayPE, load_raype
 from ...raxel_core.raype.ray_tokens import check_path, in_near_depth, range_warnings
+from ..catalogue import schema
 from ..comfy_io.notice import show_on_node
 from ..comfy_model.loading import WEIGHT_DTYPES
 from ..sockets import RAYPE_CATEGORY, RayPESocket, TrajectorySocket
@@ -24,7 +25,7 @@ class LoadRayPE(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="LoadRayPE",
             display_name="Load RayPE",
             category=RAYPE_CATEGORY,
@@ -57,7 +58,7 @@ class LoadRayPEExpert(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="LoadRayPEExpert",
             display_name="Load RayPE Expert",
             category=RAYPE_CATEGORY,
@@ -87,7 +88,7 @@ class ApplyRayPE(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="ApplyRayPE",
             display_name="Apply RayPE",
             category=RAYPE_CATEGORY,

@@ -14,6 +14,11 @@ const CHROMIUM_FLAGS = [
 const HOSTILE = '<img src=x onerror="window.hacked = true">';
 const KEY_COLOR = [240, 180, 41];
 const PICTURE_COLOR = [255, 0, 255];
+const WORDS = [
+  "dolly", "orbit", "crane", "handheld", "camera path", "camera trajectory", "camera control", "camera shake", "camera solve",
+  "matchmove", "extrinsics", "intrinsics", "pluecker", "plucker", "colmap", "nuke", "after effects", "usd", "focal length",
+  "novel view", "ray map", "speed ramp",
+];
 const workflow = JSON.parse(await readFile(workflowFile, "utf8"));
 const builderId = workflow.nodes.find(({ type }) => type === "CameraTrajectoryBuilder").id;
 const report = { faults: [] };
@@ -79,6 +84,15 @@ async function pixelsOf(page, color) {
     for (let i = 0; i < data.length; i += 4) count += wanted.every((value, channel) => data[i + channel] === value) ? 1 : 0;
     return count;
   }, color);
+}
+
+/** What ComfyUI's own search answers first to words that artists use. */
+async function search(page) {
+  report.found = await page.evaluate((words) => {
+    const { $pinia } = document.querySelector("#vue-app").__vue_app__.config.globalProperties;
+    const service = $pinia._s.get("nodeDef").nodeSearchService;
+    return Object.fromEntries(words.map((word) => [word, service.searchNode(word).slice(0, 3).map(({ python_module: module }) => module)]));
+  }, WORDS);
 }
 
 async function queue(page) {
@@ -249,6 +263,7 @@ async function broken(page, text) {
 const [context, page] = await openPage();
 try {
   await load(page, workflow);
+  await search(page);
   report.before = await pathOf(page);
   report.picturePixels = await pixelsOf(page, PICTURE_COLOR);
   report.first = await queue(page);

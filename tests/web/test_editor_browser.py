@@ -214,5 +214,13 @@ def test_text_that_is_no_path_is_kept_and_named(report):
     assert "not JSON" in report["fault"]
 
 
+def test_the_search_answers_an_artists_words_with_a_node_of_ours(comfy, report):
+    if comfy.version < (0, 33):
+        pytest.skip("this ComfyUI's search knows no aliases")
+    assert len(report["found"]) >= 20
+    missed = [word for word, found in report["found"].items() if not any("raxel" in module for module in found)]
+    assert missed == []
+
+
 def test_the_page_saw_no_error(report):
     assert report["faults"] == []
