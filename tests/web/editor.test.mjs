@@ -253,12 +253,16 @@ test("a key on a curve with handles leaves the curve where it is", () => {
   }
 });
 
-test("a handle turns its opposite with it, which keeps its length", () => {
+test("a handle turns its opposite with it, at the same speed on both sides", () => {
   const start = plan({ keys: keys([0, 0, 0], [1, 0, 0], [2, 0, 0]) });
   near(edits.handlesOf(start, 1)[1], [1 / 3, 0, 0]);
   assert.equal(edits.handlesOf(start, 0)[0], null);
   const turned = edits.withHandle(start, 1, 1, [0, 0, 0.5]);
-  near(turned.keys[1].handle_in, [0, 0, -1 / 3], 1e-6);
+  near(turned.keys[1].handle_in, [0, 0, -0.5], 1e-6);
+  const uneven = plan({ loop: true, keys: [0, 0.2, 0.5].map((time) => ({ time, position: [time, 0, 0] })) });
+  near(edits.withHandle(uneven, 1, 1, [0, 0, 0.3]).keys[1].handle_in, [0, 0, -0.2], 1e-6);
+  // The way back to the first key takes half of the clip.
+  near(edits.withHandle(uneven, 0, 1, [0, 0, 0.1]).keys[0].handle_in, [0, 0, -0.25], 1e-6);
   const broken = edits.withHandle(start, 1, 1, [0, 0, 0.5], false);
   assert.equal("handle_in" in broken.keys[1], false);
   near(edits.handlesOf(validatePlan(turned), 1)[1], [0, 0, 0.5]);

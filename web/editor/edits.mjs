@@ -80,7 +80,7 @@ function splitCurve(plan, time) {
   return [keys, { handle_in: math.subtract(left, middle), handle_out: math.subtract(right, middle) }];
 }
 
-/** Where the control points beside key `index` are, from its position: [in, out], null at an open end. */
+/** The control points beside key `index`, from its position: [in, out], null at an open end. */
 export function handlesOf(plan, index) {
   const { points } = keyCurves(plan);
   const count = points.length;
@@ -90,14 +90,14 @@ export function handlesOf(plan, index) {
   return [from(points[before]?.[2]) ?? null, from(points[index]?.[1]) ?? null];
 }
 
-/** The plan with the handle on one side of key `index` (0 in, 1 out) at `offset`; the other turns with it if `smooth`. */
+/** The plan with the handle on one side of key `index` (0 in, 1 out) at `offset`; `smooth`: at one speed on both sides. */
 export function withHandle(plan, index, side, offset, smooth = true) {
   const [own, other] = side ? ["handle_out", "handle_in"] : ["handle_in", "handle_out"];
-  const opposite = handlesOf(plan, index)[1 - side];
-  const length = math.norm(offset);
   const change = { [own]: offset.map(round) };
-  if (smooth && opposite && length > 1e-9) {
-    change[other] = math.scale(offset, -math.norm(opposite) / length).map(round);
+  if (smooth && handlesOf(plan, index)[1 - side]) {
+    const { keys } = plan;
+    const span = (step) => (step * (keys.at((index + step) % keys.length).time - keys[index].time) + 1) % 1 || 1;
+    change[other] = math.scale(offset, side ? -span(-1) / span(1) : -span(1) / span(-1)).map(round);
   }
   return withKey(plan, index, change);
 }
@@ -135,7 +135,7 @@ export function withKeyFacing(plan, index, lookAt) {
   return withKeyCamera(withKey(turned, index, { look_at: point }), index, motion);
 }
 
-/** The plan with key `index` standing where a camera (world_from_cam of the key alone) does, facing as it does. */
+/** The plan with key `index` standing and facing as a camera (without moves) does. */
 export function withKeyCamera(plan, index, motion) {
   const key = plan.keys[index];
   const made = keyFromCamera(motion, { time: key.time });
@@ -152,7 +152,7 @@ function nearTurns(before, angles) {
   return angles.map((angle, axis) => round(angle + 360 * Math.round(((before?.[axis] ?? 0) - angle) / 360)));
 }
 
-/** The plan with the camera at key `index`, moves included, as `change` (a motion in its own frame) makes it. */
+/** The plan with the camera at key `index`, moves included, changed by a motion in its own frame. */
 export function withKeyChanged(plan, index, change) {
   const checked = validatePlan(plan);
   const { time } = checked.keys[index];
@@ -162,7 +162,7 @@ export function withKeyChanged(plan, index, change) {
   return withKeyCamera(plan, index, math.multiplyMotions(math.multiplyMotions(moved, change), undo));
 }
 
-/** The same for the camera at `frame`, where a key is set if there is none: [plan, index of the key]. */
+/** The same at `frame`, where a key is set if there is none: [plan, index]. */
 export function withCameraChanged(plan, frame, clip, change) {
   const [keyed, index] = withKeyAt(plan, frame, clip);
   return [withKeyChanged(keyed, index, change), index];
