@@ -8,9 +8,12 @@ import pytest
 import torch
 
 from raxel_core.training.synthetic import SPLITS
-from raxel_core.training.world.motion import MOTIONS, TRIPOD
+from raxel_core.training.world.draws import Draws
+from raxel_core.training.world.film import draw_film
+from raxel_core.training.world.light import draw_light
+from raxel_core.training.world.motion import MOTIONS, TRIPOD, draw_fov, draw_motion
 from raxel_core.training.world.places import PLACES
-from raxel_core.training.world.scenes import WORLD, WorldConfig, _banks, render_world
+from raxel_core.training.world.scenes import WORLD, WorldConfig, _banks, _clear, _on, render_world
 
 TEST = SPLITS["test"].start
 SEEDS = list(range(TEST, TEST + 8))
@@ -188,3 +191,20 @@ def test_the_compiled_way_makes_the_same_pictures():
     assert (fast.video - plain.video).abs().max() < 1e-3
     assert (fast.depth / plain.depth - 1).abs().max() < 1e-4
     assert other.video.shape == (2, 3, 5, 24, 16)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_all_that_a_shot_is_made_of_is_made_on_its_device(place):
+    """On a device where nothing is computed, tensors of another one are refused."""
+    meta = torch.device("meta")
+    kit = _on(_banks("test"), meta).kit
+    with meta:
+        draws, building = Draws.of_seeds(SEEDS[:2], 2, meta)
+        focus = torch.ones(2)
+        motion = draw_motion(draws, focus, 9, 8.0)
+        fov = draw_fov(draws, motion.kind, 9, (40.0, 100.0))
+        made = PLACES[place].make(kit, building, fov[:, 0])
+        made, poses = _clear(made, motion, focus)
+        light = draw_light(draws, made.ground, made.ceiling, _banks("test").materials)
+        made_of = [*made.solids, *made[1:], *light.view, *light[2:], *draw_film(draws), poses]
+    assert all(part.device == meta for part in made_of)

@@ -19,11 +19,11 @@ class Draws:
         self.used = 0
 
     @classmethod
-    def of_seeds(cls, seeds: Sequence[int], tables: int) -> list[Draws]:
-        """So many tables of B seeds."""
-        generator = torch.Generator()
-        rows = [torch.rand(tables, COUNT, generator=generator.manual_seed(int(s))) for s in seeds]
-        return [cls(table) for table in torch.stack(rows, 1)]
+    def of_seeds(cls, seeds: Sequence[int], tables: int, device: torch.device | str = "cpu") -> list[Draws]:
+        """So many tables of B seeds, the same on every device."""
+        generator = torch.Generator("cpu")
+        rows = [torch.rand(tables, COUNT, generator=generator.manual_seed(int(s)), device="cpu") for s in seeds]
+        return [cls(table) for table in torch.stack(rows, 1).to(device)]
 
     def __len__(self) -> int:
         return len(self.table)

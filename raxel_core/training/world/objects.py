@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from random import Random
 
 import torch
@@ -531,6 +531,11 @@ class ObjectBank:
     radius: Tensor  # [M] of a circle on the ground around it
     kinds: dict[str, range]
 
+    def to(self, device: torch.device | str) -> ObjectBank:
+        """The same on a device."""
+        moved = {f.name: getattr(self, f.name).to(device) for f in fields(self) if f.name != "kinds"}
+        return replace(self, **moved)
+
 
 MATERIAL_LISTS: list[tuple[str, ...]] = sorted({names for kind in KINDS.values() for names in kind.slots})
 
@@ -553,7 +558,7 @@ def object_bank(each_kind: int, seed: int) -> ObjectBank:
     present = torch.tensor([[i < len(parts) for i in range(PARTS)] for parts in made])
     reach = (center[..., (0, 2)].norm(dim=-1) + axes[..., (0, 2), :].norm(dim=-1).norm(dim=-1)) * present
     return ObjectBank(
-        center, axes, PROFILES[torch.tensor([[p.profile for p in parts] for parts in padded])],
+        center, axes, torch.tensor([[PROFILES[p.profile] for p in parts] for parts in padded]),
         torch.tensor([[p.slot for p in parts] for parts in padded]), present, torch.tensor(sizes),
         torch.tensor(choices), reach.amax(1), kinds,
     )  # fmt: skip

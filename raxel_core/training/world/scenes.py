@@ -30,7 +30,8 @@ from .tracer import TILE, Hits, Views, picture, trace
 TEXTURES = {"train": 28, "validation": 8, "test": 8}  # of each material
 OBJECTS = {"train": 40, "validation": 10, "test": 10}  # of each kind
 BANK_SEEDS = {"train": 1, "validation": 2, "test": 3}
-AT_ONCE = 8  # clips traced together
+AT_ONCE, AT_ONCE_ON_GPU = 8, 64  # clips traced together
+CPU = torch.device("cpu")
 SAMPLES = torch.tensor([[0.0, 0.0], [0.5, 0.5]])  # of a pixel, from its centre
 
 
@@ -83,22 +84,32 @@ def render_world(
     """
     if hw[0] % TILE or hw[1] % TILE:
         raise ValueError(f"scenes of the world need sides that are multiples of {TILE}, got {hw}")
-    bank, kernels = _banks(split_of(seeds)), compiled() if fast else PLAIN
-    texels, shot = bank.materials.texels.to(device), _moved(_shot(seeds, bank, frames, hw, config), device)
-    parts = [_filmed(_some(shot, slice(i, i + AT_ONCE)), texels, hw, kernels) for i in range(0, len(seeds), AT_ONCE)]
+    device, kernels = torch.device(device), compiled() if fast else PLAIN
+    bank = _banks(split_of(seeds), device)
+    with device:  # everything that a shot is made of is made there
+        shot = _shot(Draws.of_seeds(seeds, 2, device), bank, frames, hw, config)
+    at_once = AT_ONCE if device.type == "cpu" else AT_ONCE_ON_GPU
+    parts = [_filmed(_some(shot, slice(i, i + at_once)), bank, hw, kernels) for i in range(0, len(seeds), at_once)]
     video, depth = (torch.cat(part) for part in zip(*parts, strict=True))
     return SyntheticBatch(video, Camera(shot.world_from_cam, shot.K, hw), depth, _near_depth(depth))
 
 
 @functools.cache
-def _banks(split: str) -> _Banks:
-    """The textures and objects of a split; no other split has any of them."""
+def _banks(split: str, device: torch.device = CPU) -> _Banks:
+    """The textures and objects of a split on a device; no other split has any of them."""
+    if device != CPU:
+        return _on(_banks(split), device)
     materials = material_bank(TEXTURES[split], BANK_SEEDS[split])
-    return _Banks(Kit(object_bank(OBJECTS[split], BANK_SEEDS[split]), Finish(materials)), materials)
+    return _Banks(Kit(object_bank(OBJECTS[split], BANK_SEEDS[split]), Finish.of_bank(materials)), materials)
 
 
-def _shot(seeds: Sequence[int], bank: _Banks, frames: int, hw: tuple[int, int], config: WorldConfig) -> _Shot:
-    draws, building = Draws.of_seeds(seeds, 2)
+def _on(bank: _Banks, device: torch.device) -> _Banks:
+    objects, finish = bank.kit
+    return _Banks(Kit(objects.to(device), finish.to(device)), bank.materials.to(device))
+
+
+def _shot(tables: list[Draws], bank: _Banks, frames: int, hw: tuple[int, int], config: WorldConfig) -> _Shot:
+    draws, building = tables
     kind = draws.choice(config.place_shares)
     focus = torch.tensor([place.focus for place in PLACES.values()])[kind] * draws.uniform(low=0.7, high=1.3)
     motion = draw_motion(draws, focus, frames, config.fps, config.motion_shares)
@@ -136,11 +147,6 @@ def _clear(place: Place, motion: Motion, focus: Tensor) -> tuple[Place, Tensor]:
     return place._replace(solids=solids), world_from_cam
 
 
-def _moved(value: _Shot, device: torch.device | str) -> _Shot:
-    """The same on a device, whatever it is nested of."""
-    return tree_map(lambda part: part.to(device), value)
-
-
 def _some(value: _Shot, clips: slice) -> _Shot:
     """Some of the clips, in tables no longer than they need."""
     some = tree_map(lambda part: part[clips].clone(), value)
@@ -155,9 +161,9 @@ def _near_depth(depth: Tensor) -> Tensor:
     return torch.lerp(nearest[..., -2], nearest[..., -1], place - int(place))
 
 
-def _filmed(shot: _Shot, texels: Tensor, hw: tuple[int, int], kernels: Kernels) -> tuple[Tensor, Tensor]:
+def _filmed(shot: _Shot, bank: _Banks, hw: tuple[int, int], kernels: Kernels) -> tuple[Tensor, Tensor]:
     """Video [B, 3, F, h, w] in [-1, 1] and depth [B, F, h, w]."""
-    light, depth = _expose(shot, texels, hw, kernels)
+    light, depth = _expose(shot, bank.materials.texels, hw, kernels)
     return sharpened(kernels.develop(light, shot.film), shot.film.sharpen) * 2 - 1, depth
 
 

@@ -30,7 +30,7 @@ class Place(NamedTuple):
 
 
 class Kit(NamedTuple):
-    """What places of one split are made of."""
+    """What places of one split are made of, on one device."""
 
     objects: ObjectBank
     finish: Finish
@@ -87,7 +87,7 @@ def structure(
     axes = turn * half.clamp_min(1e-3)[:, :, None]
     surface = kit.finish.rows(look, half.clamp_min(1e-3), draws)
     item = torch.full(look.shape, -1)
-    solids = Solids(center, axes, PROFILES[profile].expand(*half.shape), surface, item)
+    solids = Solids(center, axes, torch.tensor(PROFILES[profile]).expand(*half.shape), surface, item)
     return without(solids, (half <= 0).any(-1))
 
 
@@ -97,8 +97,9 @@ def filled(solids: list[Solids], count: int = STRUCTURE + OBJECTS * PARTS) -> So
     b, n = joined.item.shape
     missing = count - n
     nothing = Solids(
-        torch.zeros(b, missing, 3), torch.eye(3).expand(b, missing, 3, 3), PROFILES[BOX].expand(b, missing, 3),
-        torch.zeros(b, missing, joined.surface.shape[-1]), torch.full((b, missing), -1),
+        torch.zeros(b, missing, 3), torch.eye(3).expand(b, missing, 3, 3),
+        torch.tensor(PROFILES[BOX]).expand(b, missing, 3), torch.zeros(b, missing, joined.surface.shape[-1]),
+        torch.full((b, missing), -1),
     )  # fmt: skip
     return join([joined, without(nothing, torch.ones(b, missing, dtype=torch.bool))])
 

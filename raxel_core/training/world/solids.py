@@ -13,15 +13,13 @@ import torch
 from torch import Tensor
 
 BOX, BALL, CYLINDER, CONE, FRUSTUM, PEBBLE = range(6)
-PROFILES = torch.tensor(
-    [
-        [4.0, 0.0, 0.0],  # the disc holds the whole square: a box
-        [1.0, 0.0, -1.0],
-        [1.0, 0.0, 0.0],
-        [0.25, 0.5, 0.25],  # radius (1 + y) / 2
-        [0.64, 0.32, 0.04],  # radius 0.8 + 0.2 y
-        [1.55, 0.0, -1.0],  # a cube whose corners a ball has ground off
-    ]
+PROFILES = (
+    (4.0, 0.0, 0.0),  # the disc holds the whole square: a box
+    (1.0, 0.0, -1.0),
+    (1.0, 0.0, 0.0),
+    (0.25, 0.5, 0.25),  # radius (1 + y) / 2
+    (0.64, 0.32, 0.04),  # radius 0.8 + 0.2 y
+    (1.55, 0.0, -1.0),  # a cube whose corners a ball has ground off
 )
 ABSENT = 1e4  # where solids go that a scene does not use, and how small they become there
 

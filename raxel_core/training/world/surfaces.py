@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -50,16 +50,31 @@ LOOKS: dict[str, Look] = {
 NAMES = list(LOOKS)
 
 
+@dataclass(frozen=True)
 class Finish:
     """The looks of a bank as tables, to give many solids theirs at once."""
 
-    def __init__(self, bank: MaterialBank) -> None:
+    first: Tensor  # [looks] number of the first texture
+    number: Tensor  # [looks] of textures
+    scale: Tensor  # [looks, 2] repeats per metre, from, to; 0 for once over the whole face
+    tint: Tensor  # [looks, 3]
+    glow: Tensor  # [looks]
+
+    @classmethod
+    def of_bank(cls, bank: MaterialBank) -> Finish:
+        """The tables of LOOKS."""
         looks = LOOKS.values()
-        self.first = torch.tensor([bank.materials[look.material].start for look in looks])
-        self.number = torch.tensor([len(bank.materials[look.material]) for look in looks])
-        self.scale = torch.tensor([look.repeats or (0.0, 0.0) for look in looks])
-        self.tint = torch.tensor([look.tint for look in looks])
-        self.glow = torch.tensor([look.glow for look in looks])
+        return cls(
+            torch.tensor([bank.materials[look.material].start for look in looks]),
+            torch.tensor([len(bank.materials[look.material]) for look in looks]),
+            torch.tensor([look.repeats or (0.0, 0.0) for look in looks]),
+            torch.tensor([look.tint for look in looks]),
+            torch.tensor([look.glow for look in looks]),
+        )
+
+    def to(self, device: torch.device | str) -> Finish:
+        """The same on a device."""
+        return Finish(*(getattr(self, field.name).to(device) for field in fields(self)))
 
     def rows(self, look: Tensor, half: Tensor, draws: Draws) -> Tensor:
         """Surfaces [B, N, COLUMNS] of solids with half axes of lengths `half` [B, N, 3], numbers of looks [B, N]."""
