@@ -80,9 +80,11 @@ Range = tuple[float, float]
 
 
 def _shell(draws: Draws, *, aside: Range, back: Range, front: Range, height: Range, roofed: float) -> _Shell:
-    sides = [draws.uniform(low=low, high=high) for low, high in (aside, aside, back, front, height)]
-    ground = torch.minimum(draws.uniform(low=0.9, high=1.75), 0.7 * sides[-1])
-    return _Shell(*sides, ground, draws.chance(of=roofed))
+    left, right, behind, ahead, high = (
+        draws.uniform(low=low, high=high) for low, high in (aside, aside, back, front, height)
+    )
+    ground = torch.minimum(draws.uniform(low=0.9, high=1.75), 0.7 * high)
+    return _Shell(left, right, behind, ahead, high, ground, draws.chance(of=roofed))
 
 
 def _place(kit: Kit, draws: Draws, shell: _Shell, solids: list[Solids]) -> Place:

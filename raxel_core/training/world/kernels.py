@@ -29,4 +29,9 @@ PLAIN = Kernels(meet, shade, antialiased, develop)
 @functools.cache
 def compiled() -> Kernels:
     """The same compiled by PyTorch (a C++ compiler is needed on a CPU); about a minute, once a process."""
-    return Kernels(*(torch.compile(kernel, dynamic=True) for kernel in PLAIN))
+    return Kernels(
+        meet=torch.compile(meet, dynamic=True),
+        shade=torch.compile(shade, dynamic=True),
+        antialiased=torch.compile(antialiased, dynamic=True),
+        develop=torch.compile(develop, dynamic=True),
+    )

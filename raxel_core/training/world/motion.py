@@ -132,7 +132,7 @@ def _moves(draws: Draws, kind: Tensor, ramp: Tensor, focus: Tensor, duration: fl
         "orbit": shift * torch.tensor([1.2, 0.3, 0.15]), "crane": shift * torch.tensor([0.15, 0.7, 0.2]),
         "free": shift * torch.tensor([0.7, 0.3, 0.8]), "handheld": shift * 0.1,
     }  # fmt: skip
-    aim = sum(is_kind(kind, name)[:, None] * value for name, value in aims.items())
+    aim = torch.stack([is_kind(kind, name)[:, None] * value for name, value in aims.items()]).sum(0)
     bend = torch.sin(math.pi * ramp)[..., None] * (0.15 * draws.signed(3) * aim.norm(dim=1, keepdim=True))[:, None]
     return ramp[..., None] * aim[:, None] + bend
 

@@ -542,7 +542,8 @@ MATERIAL_LISTS: list[tuple[str, ...]] = sorted({names for kind in KINDS.values()
 
 def object_bank(each_kind: int, seed: int) -> ObjectBank:
     """`each_kind` objects of every kind, deterministic by `seed`."""
-    made, kinds, sizes, choices = [], {}, [], []
+    made: list[list[Part]] = []
+    kinds, sizes, choices = {}, [], []
     for number, (name, kind) in enumerate(KINDS.items()):
         kinds[name] = range(len(made), len(made) + each_kind)
         r = Random(seed * 1013 + number)
