@@ -27,6 +27,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="where the VAE is written (.safetensors)")
     parser.add_argument("--start", help="a VAE whose code is kept, so that latents stay as they are (fit a new one)")
     parser.add_argument("--clips", type=int, default=768, help="scenes that a new code is fitted to (768)")
+    parser.add_argument(
+        "--sets", nargs="+", default=["room"], metavar="SET", help="the kinds of scene it is fitted to, in turn (room)"
+    )
     parser.add_argument("--channels", type=int, default=64, help="latent channels of a new code (64)")
     parser.add_argument("--frames", type=int, default=17, help="frames of a clip, 4n+1 (17)")
     parser.add_argument("--size", type=int, nargs=2, default=(64, 64), metavar=("H", "W"), help="its size (64 64)")
@@ -125,6 +128,6 @@ def _clips(options: argparse.Namespace, scenes: range, label: str) -> Iterator[t
 
     config = TrainConfig(name="vae", steps=1, frames=options.frames, hw=tuple(options.size))
     draw = progress_bar(label)
-    for done, clips in enumerate(raxel_and_video_clips(config, scenes), start=1):
+    for done, clips in enumerate(raxel_and_video_clips(config, scenes, sets=options.sets), start=1):
         yield clips
         draw(min(done * BATCH, len(scenes)), len(scenes))

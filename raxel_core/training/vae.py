@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,17 +12,22 @@ from ..latents.patch_vae import GROUP, GROUP_VALUES, IMAGE_VALUES, PatchVAE, gro
 from .config import TrainConfig
 from .data import RENDER_BATCH
 from .loss import canonical_cameras, raxels_of
-from .synthetic import render_scenes
+from .scene_sets import SCENE_SETS, check_shares
 
 RAXEL_WEIGHT = 16.0  # in the covariance of the code
 REFINER_RAXEL_WEIGHT = 300.0  # in the loss of the refiner, where a picture's error weighs 1
 REFINER_MADE_WEIGHT = 0.7
 
 
-def raxel_and_video_clips(config: TrainConfig, seeds: range) -> Iterator[tuple[Tensor, Tensor]]:
-    """Pairs (video, raxels) [B, 3, F, H, W] for the VAE: scenes of `seeds` and the raxels of their cameras."""
-    for start in range(0, len(seeds), RENDER_BATCH):
-        batch = render_scenes(seeds[start : start + RENDER_BATCH], frames=config.frames, hw=config.hw)
+def raxel_and_video_clips(
+    config: TrainConfig, seeds: range, *, sets: Sequence[str] = ("room",)
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Pairs (video, raxels) [B, 3, F, H, W] for the VAE: scenes of `seeds`, a batch of each of `sets` in turn, and the
+    raxels of their cameras. ValueError where there is no such set."""
+    check_shares(dict.fromkeys(sets, 1 / len(sets)))
+    for number, start in enumerate(range(0, len(seeds), RENDER_BATCH)):
+        render = SCENE_SETS[sets[number % len(sets)]]
+        batch = render(seeds[start : start + RENDER_BATCH], frames=config.frames, hw=config.hw)
         reference = torch.arange(len(batch.near_depth)) % config.frames
         yield batch.video, raxels_of(canonical_cameras(batch.camera, batch.near_depth, reference), config.hw)
 

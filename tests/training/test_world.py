@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from raxel_core.training.synthetic import SPLITS
+from raxel_core.training.config import TrainConfig
+from raxel_core.training.synthetic import SPLITS, render_scenes
+from raxel_core.training.vae import raxel_and_video_clips
 from raxel_core.training.world.draws import Draws
 from raxel_core.training.world.film import draw_film
 from raxel_core.training.world.light import draw_light
@@ -208,3 +210,14 @@ def test_all_that_a_shot_is_made_of_is_made_on_its_device(place):
         light = draw_light(draws, made.ground, made.ceiling, _banks("test").materials)
         made_of = [*made.solids, *made[1:], *light.view, *light[2:], *draw_film(draws), poses]
     assert all(part.device == meta for part in made_of)
+
+
+def test_a_vae_is_fitted_to_sets_of_scenes_in_turn():
+    config = TrainConfig(name="vae", steps=1, frames=5, hw=(16, 16))
+    seeds = range(TEST, TEST + 16)
+    (rooms, _), (world, raxels) = raxel_and_video_clips(config, seeds, sets=("room", "world"))
+    assert torch.equal(rooms, render_scenes(seeds[:8], frames=5, hw=(16, 16)).video)
+    assert torch.equal(world, render_world(seeds[8:], frames=5, hw=(16, 16)).video)
+    assert raxels.shape[:3] == (8, 3, 5)
+    with pytest.raises(ValueError, match="no scenes called cave"):
+        next(raxel_and_video_clips(config, seeds, sets=("cave",)))
