@@ -45,7 +45,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--vae", default="raxel-tiny-vae", help="embedded VAE or VAE file (raxel-tiny-vae)")
     parser.add_argument("--until", type=int, metavar="STEP", help="stop after this step (the end of the run)")
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop after this time, whatever the step is")
-    parser.add_argument("--compile", action="store_true", help="raxel: let PyTorch compile the network's blocks")
+    parser.add_argument(
+        "--compile", choices=("scenes", "network", "both"),
+        help="raxel: let PyTorch compile first, a minute or two, for less time a clip: what makes the scenes (on a CPU "
+        "by a C++ compiler), the network (worth it on a GPU), or both",
+    )  # fmt: skip
     parser.add_argument(
         "--render-ahead", action="store_true", help="a second process renders the next clips while this one trains"
     )
@@ -82,7 +86,7 @@ def _check_method(options: argparse.Namespace) -> None:
         options.method, ("start", "compile", "backbone", "null_prompt", "cache")
     )
     for name in others:
-        if getattr(options, name) not in (None, False):
+        if getattr(options, name) is not None:
             raise ValueError(f"--{name.replace('_', '-')} is not an argument of --method {options.method}")
     if options.method == "raype" and options.backbone is None:
         raise ValueError("--method raype tunes a Wan model: give its folder in diffusers' layout with --backbone")
@@ -100,8 +104,11 @@ def _raxel(options: argparse.Namespace) -> tuple[Objective, str]:
     cache = options.cache or options.folder / "clips"
     own = options.folder / WEIGHTS_FILE  # of a run that goes on: its latent statistics hold, whatever clips come now
     start = options.start or (own if own.exists() and not config.lora_rank else None)
-    objective = RaxelObjective(config, vae, cache=cache, start=start, vae_name=name, draw_samples=_sample_grid(vae))
-    if options.compile:
+    objective = RaxelObjective(
+        config, vae, cache=cache, start=start, vae_name=name, draw_samples=_sample_grid(vae),
+        fast_scenes=options.compile in ("scenes", "both"),
+    )  # fmt: skip
+    if options.compile in ("network", "both"):
         objective.model.compile_blocks()
     return objective, LORA_FILE if config.lora_rank else WEIGHTS_FILE
 

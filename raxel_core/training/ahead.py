@@ -31,7 +31,7 @@ def rendering_ahead(pool: ClipPool, *, first_step: int) -> Iterator[None]:
         raise ValueError("clips are rendered on the GPU that trains on them here: leave --render-ahead out")
     context = multiprocessing.get_context("spawn")
     pool.reached = context.Value("q", first_step // pool.steps_of_visit)
-    given = (pool.config, pool.vae, pool.folder, pool.reached, os.getpid())
+    given = (pool.config, pool.vae, pool.folder, pool.fast, pool.reached, os.getpid())
     process = context.Process(target=_render_ahead, args=given, daemon=True)
     process.start()
     try:
@@ -42,10 +42,12 @@ def rendering_ahead(pool: ClipPool, *, first_step: int) -> Iterator[None]:
         pool.reached = None
 
 
-def _render_ahead(config: RunConfig, vae: VideoVAE, folder: Path, reached: Synchronized[int], parent: int) -> None:
+def _render_ahead(
+    config: RunConfig, vae: VideoVAE, folder: Path, fast: bool, reached: Synchronized[int], parent: int
+) -> None:
     """Render shard after shard, at most AHEAD visits before the run's, as long as the process `parent` lives."""
     torch.set_num_threads(1)
-    pool = ClipPool(config, vae, folder)
+    pool = ClipPool(config, vae, folder, fast=fast)
     visit = reached.value + 1  # the run makes the one that it needs at once
     while os.getppid() == parent:
         visit = max(visit, reached.value + 1)

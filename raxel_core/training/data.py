@@ -55,17 +55,18 @@ class LatentClips:
 
 def render_clips(
     config: RunConfig, vae: VideoVAE, seeds: range, *, scenes: Mapping[str, float], clock: Clock | None = None,
-    batch: int = RENDER_BATCH, device: torch.device | str = "cpu",
+    batch: int = RENDER_BATCH, device: torch.device | str = "cpu", fast: bool = False,
 ) -> LatentClips:  # fmt: skip
     """The latents of the scenes of `seeds`, shares of them by set; every second clip runs backwards in time. `clock`
-    is told what "render" and "encode" cost. `batch` scenes at a time are made on the `device`, which is the VAE's."""
+    is told what "render" and "encode" cost. `batch` scenes at a time are made on the `device`, which is the VAE's, by a
+    compiled tracer if `fast`."""
     clock = clock or Clock()
     parts = []
     for name, part in split_seeds(seeds, scenes, batch=batch):
         for start in range(0, len(part), batch):
             with clock.part("render"):
                 seen = part[start : start + batch]
-                rendered = SCENE_SETS[name](seen, frames=config.frames, hw=config.hw, device=device)
+                rendered = SCENE_SETS[name](seen, frames=config.frames, hw=config.hw, device=device, fast=fast)
             with clock.part("encode"):
                 parts.append(_encode(_reverse_odd(rendered), vae, part[start]))
     return _join(parts)
@@ -105,11 +106,12 @@ class ClipPool:
     """`config.clips` training clips in shards of a folder, each rendered when first asked for and then kept in fp16.
 
     After `config.clip_uses` rounds of the pool the next one begins, of new scenes, and the files of the last are
-    removed; what a step reads is a function of its number all the same.
+    removed; what a step reads is a function of its number all the same. `fast` has PyTorch compile the tracer first, on
+    a CPU by a C++ compiler; the pictures then differ by some parts in 10^5.
     """
 
-    def __init__(self, config: RunConfig, vae: VideoVAE, folder: Path) -> None:
-        self.config, self.vae, self.folder = config, vae, folder
+    def __init__(self, config: RunConfig, vae: VideoVAE, folder: Path, *, fast: bool = False) -> None:
+        self.config, self.vae, self.folder, self.fast = config, vae, folder, fast
         folder.mkdir(parents=True, exist_ok=True)
         self.reached: Synchronized[int] | None = None  # the visit that the run is at, for who renders ahead of it
         self._held: tuple[int, LatentClips] | None = None
@@ -162,7 +164,7 @@ class ClipPool:
         config, path = self.config, self.folder / f"{name}.safetensors"
         content = f"{config.frames} frames {config.hw} seeds {seeds} scenes {dict(scenes)}"
         if not (path.exists() and _content(path) == content):
-            _save(path, render_clips(config, self.vae, seeds, scenes=scenes), content)
+            _save(path, render_clips(config, self.vae, seeds, scenes=scenes, fast=self.fast), content)
         return path
 
     def _scenes(self, shard: int) -> tuple[str, range]:
@@ -187,7 +189,7 @@ class DeviceClips(ClipPool):
     """
 
     def __init__(self, config: RunConfig, vae: VideoVAE, device: torch.device) -> None:
-        self.config, self.vae, self.device = config, vae, device
+        self.config, self.vae, self.device, self.fast = config, vae, device, False
         self.reached = None
         self._kept: dict[int, LatentClips] = {}
 

@@ -39,14 +39,15 @@ class RaxelObjective:
 
     def __init__(
         self, config: TrainConfig, vae: VideoVAE, *, cache: Path, start: Path | None = None,
-        vae_name: str = "raxel-tiny-vae", draw_samples: DrawSamples | None = None,
+        vae_name: str = "raxel-tiny-vae", draw_samples: DrawSamples | None = None, fast_scenes: bool = False,
     ) -> None:  # fmt: skip
         """`cache` holds rendered clips and may be shared by runs of the same clips; `start` is a checkpoint to begin
-        from (its recipe's statistics are kept); `draw_samples` is called with the averaged network at each validation.
+        from (its recipe's statistics are kept); `draw_samples` is called with the averaged network at each validation;
+        `fast_scenes` has the tracer of the scenes compiled.
         """
         self.config, self.vae, self.draw_samples = config, vae, draw_samples
         self.device, self.device_vae = torch.device("cpu"), vae
-        self.pool = ClipPool(config, vae, cache)
+        self.pool = ClipPool(config, vae, cache, fast=fast_scenes)
         self.start = start
         if config.lora_rank:
             self.model, statistics = self._adapted()

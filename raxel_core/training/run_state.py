@@ -11,11 +11,12 @@ from ..strict_json import shown
 from ..weights.checkpoint import file_header
 from .config import RunConfig
 
-# What may differ between a run and its state: how long it goes on, what it tells on the way, and which clips it is
-# shown from now on.
+# What may differ between a run and its state: how long it goes on, what it tells on the way, and what it is shown and
+# how fast it learns from now on, as the stages of a curriculum do.
 FREE_FIELDS = (
     "name", "steps", "log_every", "validate_every", "validation_clips", "validation_scenes", "save_every",
-    "scenes", "frames", "clip_uses",
+    "scenes", "frames", "clip_uses", "clips", "shard_clips", "batch", "task_shares", "learning_rate", "warmup",
+    "decay_from", "ema",
 )  # fmt: skip
 
 

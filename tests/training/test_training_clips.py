@@ -114,6 +114,14 @@ def test_a_second_process_renders_ahead_the_very_clips(tmp_path, vae):
         assert all(torch.equal(again[name], tensor) for name, tensor in made[path.name].items())
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SCENE_SETS)
+def test_a_compiled_tracer_makes_the_same_clips(tmp_path, vae, name):
+    config = replace(CONFIG, scenes=((name, 1.0),))
+    plain, fast = (ClipPool(config, vae, tmp_path / str(i), fast=bool(i)).shard(0) for i in range(2))
+    assert (plain.video.float() - fast.video.float()).abs().max() < 2e-3 * plain.video.float().std()
+
+
 def test_clips_made_on_a_device_are_those_of_the_files(tmp_path, vae):
     """On the CPU as the device: the same scenes and latents, kept in fp16 and let go with their pool."""
     files, device = ClipPool(CONFIG, vae, tmp_path), DeviceClips(CONFIG, vae, torch.device("cpu"))
@@ -139,15 +147,19 @@ def test_another_mixture_of_scenes_goes_on_from_the_same_state_and_statistics(tm
     Trainer(RaxelObjective(CONFIG, vae, cache=tmp_path / "clips"), tmp_path / "run").train(until=2)
     start = tmp_path / "run" / WEIGHTS_FILE
     before = RaxelObjective(CONFIG, vae, cache=tmp_path / "clips", start=start).recipe
-    other = replace(CONFIG, scenes=(("easy", 1.0),), frames=9)
+    other = replace(CONFIG, scenes=(("easy", 1.0),), frames=9, batch=4, learning_rate=1e-3, task_shares=(1.0, 0.0, 0.0))
     objective = RaxelObjective(other, vae, cache=tmp_path / "clips", start=start)
     assert objective.recipe.video_statistics == before.video_statistics and objective.recipe.frames == 9
     trainer = Trainer(objective, tmp_path / "run")
     assert trainer.step == 2
+    with pytest.raises(ValueError, match="another configuration: seed was 0 and is 1"):
+        Trainer(RaxelObjective(replace(CONFIG, seed=1), vae, cache=tmp_path / "clips"), tmp_path / "run")
     trainer.train()
     lines = log_of(tmp_path / "run")
     assert [line["step"] for line in lines] == [1, 2, 2, 2, 3, 4, 4]
-    assert lines[3]["changed"].keys() == {"scenes", "frames"} and lines[3]["changed"]["frames"] == "was 5 and is 9"
+    changed = lines[3]["changed"]
+    assert changed.keys() == {"scenes", "frames", "batch", "learning_rate", "task_shares"}
+    assert changed["frames"] == "was 5 and is 9"
 
 
 def test_a_ray_grid_as_fine_as_the_video_is_what_the_recipe_says(tmp_path, vae):
