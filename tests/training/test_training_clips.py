@@ -255,10 +255,10 @@ def test_the_new_fields_survive_json_and_are_checked():
         ({"scenes": {"pan": "all"}}, "scenes pan of the training configuration is a number from 0 to 1, got 'all'"),
         ({"scenes": [1]}, "scenes of the training configuration is an object, got a list of 1"),
         ({"validation_scenes": "cave"}, "no scenes called cave"),
-        ({"clip_uses": -1}, "clip_uses is 0"),
-        ({"raxel_downscale": 0}, "raxel_downscale is at least 1, got 0"),
-        ({"attention_prior": -1.0}, "attention_prior is 0"),
-        ({"video_error": "pixels"}, "video_error is one of velocity, denoised, got 'pixels'"),
+        ({"clip_uses": -1}, "clip_uses of the training configuration is a whole number from 0"),
+        ({"raxel_downscale": 0}, "raxel_downscale of the training configuration is a whole number from 1"),
+        ({"attention_prior": -1.0}, "attention_prior of the training configuration is a number from 0"),
+        ({"video_error": "pixels"}, "video_error of the training configuration is one of velocity, denoised, got 'pixels'"),
     ):  # fmt: skip
         with pytest.raises(ValueError, match=message):
             TrainConfig.from_json(json.dumps({"name": "x", "steps": 1, "frames": 5, **field}))
