@@ -72,9 +72,13 @@ def printable(text: object, most: int | None = None) -> str:
     Control characters, marks that turn the direction of writing and halves of characters become escapes (\\x1b).
     """
     given = str(text)
-    line = " ".join(given[: None if most is None else 4 * most].split())
-    shown_text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in line)
-    return shown_text if most is None or len(shown_text) <= most else shown_text[:most] + "..."
+    line = escaped(" ".join(given[: None if most is None else 4 * most].split()))
+    return line if most is None or len(line) <= most else line[:most] + "..."
+
+
+def escaped(text: str) -> str:
+    """`text` of several lines with escapes in place of what is not printable, as in `printable`."""
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def check_keys(noun: str, values: dict[str, Any], required: Sequence[str], optional: Sequence[str] = ()) -> None:

@@ -2,32 +2,64 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 
 import folder_paths
 
+from ...raxel_core.strict_json import printable
+
 # Folders that ComfyUI lists among its models and that hold none.
 _NO_MODELS = {"custom_nodes", "configs"}
+_MOST_OFFERED = 1000
 
 
 def readable_path(name: str) -> Path:
-    """The file or folder `name`, taken from the input folder, or from the one that "[output]" or "[temp]" after it
-    names; an absolute path stands for itself.
+    """The file or folder `name`, taken from the input folder or else from the output folder, or from the one that
+    "[output]" or "[temp]" after it names; an absolute path stands for itself.
 
     Raises ValueError unless it lies, links followed, in ComfyUI's input, output, temp or model folders and is there.
     """
-    cleaned = name.strip().strip('"')
-    if not cleaned or "\0" in cleaned:
-        raise ValueError(f"a path names a file or folder in ComfyUI's input folder, got {name[:80]!r}")
+    cleaned = name.strip().strip('"').strip()
+    if not cleaned or not cleaned.isprintable() or names_a_share(cleaned):
+        raise ValueError(f"a path names a file or folder in ComfyUI's input folder, got {printable(name, 80)!r}")
     bare, folder = folder_paths.annotated_filepath(cleaned)
-    path = (Path(folder or folder_paths.get_input_directory()) / bare.strip()).resolve()
-    if not any(path.is_relative_to(root) for root in _readable_roots()):
-        raise ValueError(f"a path lies in ComfyUI's input, output, temp or model folders, {name[:80]!r} does not")
-    if not path.exists():
+    own = (folder_paths.get_input_directory(), folder_paths.get_output_directory())
+    if names_a_share(bare.strip()):
+        raise ValueError(f"a path names a file or folder in ComfyUI's input folder, got {cleaned[:80]!r}")
+    try:
+        places = [(Path(place) / bare.strip()).resolve() for place in ((folder,) if folder else own)]
+        inside = [place for place in places if any(place.is_relative_to(root) for root in _readable_roots())]
+        found = [place for place in inside if place.exists()]
+    except (OSError, RuntimeError, ValueError) as error:  # too long a name, a link to itself
+        why = getattr(error, "strerror", None) or "it is a link that leads to itself"
+        raise ValueError(f"{cleaned[:80]!r} can not be read: {why}") from error
+    if not inside:
+        raise ValueError(f"a path lies in ComfyUI's input, output, temp or model folders, {cleaned[:80]!r} does not")
+    if not found:
         raise ValueError(
-            f"there is no file or folder {name[:80]!r} in ComfyUI's folders; expected one below {path.parent}"
+            f"there is no file or folder {cleaned[:80]!r} in ComfyUI's input or output folder{_near(bare)}"
         )
-    return path
+    return found[0]
+
+
+def names_a_share(name: str) -> bool:
+    """Whether a path names another machine's files (//host/share): Windows would log on there to look."""
+    return name.replace("\\", "/").startswith("//")
+
+
+def _near(name: str) -> str:
+    """What the folder of `name` in the input and output folders holds, as the end of a sentence; the likeliest first."""
+    offered = []
+    for kind, folder in (("", folder_paths.get_input_directory()), (" [output]", folder_paths.get_output_directory())):
+        place = (Path(folder) / name.strip()).parent
+        if place.is_dir() and place.resolve().is_relative_to(Path(folder).resolve()):
+            below = place.relative_to(folder).as_posix()
+            names = (entry.name for entry in islice(place.iterdir(), _MOST_OFFERED))
+            offered += [f"{'' if below == '.' else below + '/'}{entry}{kind}" for entry in names if entry[:1] != "."]
+    likely = get_close_matches(name.strip(), offered, n=3, cutoff=0.3)
+    return f"; there is {', '.join(printable(entry, 60) for entry in likely)}" if likely else ""
 
 
 def fingerprint(path: Path) -> tuple[tuple[str, int, int], ...]:

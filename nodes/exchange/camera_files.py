@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from comfy_api.latest import io, ui
+from comfy_api.latest import io
 
 from ...raxel_core.camera_io import FORMATS, format_named, read_cameras, write_cameras
 from ...raxel_core.camera_io.reading import Assumed
 from ...raxel_core.geometry.trajectory import Trajectory
 from ..catalogue import schema
 from ..comfy_io.input_files import fingerprint, readable_path
+from ..comfy_io.notice import preview
 from ..comfy_io.output_files import next_output_path
 from ..sockets import EXCHANGE_CATEGORY, TrajectorySocket
 from .assumed import assumed_inputs
@@ -78,7 +79,7 @@ class RaxelLoadCamera(io.ComfyNode):
     ) -> io.NodeOutput:
         assumed = Assumed(hw=(height, width), fov_degrees=fov_degrees, fps=fps, unit=unit, track=track)
         reading = read_cameras(readable_path(path), format=None if format == _AUTO else format, assumed=assumed)
-        return io.NodeOutput(reading.trajectory, reading.text, ui=ui.PreviewText(reading.text))
+        return io.NodeOutput(reading.trajectory, reading.text, ui=preview(reading.text))
 
 
 class RaxelSaveCamera(io.ComfyNode):
@@ -112,4 +113,4 @@ class RaxelSaveCamera(io.ComfyNode):
     def execute(cls, trajectory: Trajectory, filename_prefix: str, format: str) -> io.NodeOutput:
         path, _ = next_output_path(filename_prefix, format_named(format).suffix)
         write_cameras(trajectory, path, format=format)
-        return io.NodeOutput(str(path), ui=ui.PreviewText(str(path)))
+        return io.NodeOutput(str(path), ui=preview(str(path)))

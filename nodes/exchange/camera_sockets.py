@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from comfy_api.latest import io, ui
+from comfy_api.latest import io
 
 from ...raxel_core.camera_io.reading import Assumed
 from ...raxel_core.camera_sockets.cameractrl import camera_pose, cameractrl_poses, cameractrl_text
@@ -15,6 +15,7 @@ from ...raxel_core.camera_sockets.recognition import AUTO, PAYLOADS, read_camera
 from ...raxel_core.camera_sockets.wan_embedding import wan_camera_embedding
 from ...raxel_core.geometry.trajectory import Trajectory
 from ..catalogue import schema
+from ..comfy_io.notice import preview
 from ..sockets import EXCHANGE_CATEGORY, TrajectorySocket
 from .assumed import assumed_inputs
 
@@ -270,4 +271,4 @@ class RaxelFromCamera(io.ComfyNode):
     ) -> io.NodeOutput:
         assumed = Assumed(hw=(height, width), fov_degrees=fov_degrees, fps=fps, unit=unit)
         reading = read_camera(camera, assumed, read_as=read_as, given=intrinsics)
-        return io.NodeOutput(reading.trajectory, reading.text, ui=ui.PreviewText(reading.text))
+        return io.NodeOutput(reading.trajectory, reading.text, ui=preview(reading.text))

@@ -29,7 +29,9 @@ from . import (
     vllm_omni,
 )
 from .format import CameraFormat
+from .plausibility import doubts
 from .reading import Assumed, CameraFormatError, Reading
+from .source import reading_from
 
 # In the order in which a file is held against them: what is told for sure stands before bare tables of numbers.
 FORMATS: tuple[CameraFormat, ...] = (
@@ -58,7 +60,9 @@ def format_named(name: str) -> CameraFormat:
     for known in FORMATS:
         if known.name == name:
             return known
-    raise ValueError(f"there is no camera format {name!r}; there are: {', '.join(known.name for known in FORMATS)}")
+    raise ValueError(
+        f"there is no camera format {name[:40]!r}; there are: {', '.join(known.name for known in FORMATS)}"
+    )
 
 
 def read_cameras(path: str | Path, *, format: str | None = None, assumed: Assumed | None = None) -> Reading:
@@ -68,7 +72,9 @@ def read_cameras(path: str | Path, *, format: str | None = None, assumed: Assume
     CameraFormatError in one sentence when the content is no cameras, ValueError for an unknown format.
     """
     path = Path(path)
-    return (format_of(path) if format is None else format_named(format)).read(path, assumed or Assumed())
+    with reading_from(path):
+        reading = (format_of(path) if format is None else format_named(format)).read(path, assumed or Assumed())
+    return replace(reading, warnings=(*reading.warnings, *doubts(reading.trajectory)))
 
 
 def write_cameras(trajectory: Trajectory, path: str | Path, *, format: str | None = None) -> tuple[Path, ...]:
@@ -100,8 +106,12 @@ def write_estimate(estimate: Estimate, path: str | Path, *, format: str | None =
 
 def format_of(path: Path) -> CameraFormat:
     """The first format that recognises the content of `path`; CameraFormatError when none does."""
-    if not path.exists():
-        raise CameraFormatError(f"{path.name}: expected a file or folder of cameras, found nothing there")
+    try:
+        there = path.exists()
+    except (OSError, ValueError) as error:  # no name that a file can have
+        raise CameraFormatError(f"{path.name[:80]}: expected a file or folder of cameras, {error}") from error
+    if not there:
+        raise CameraFormatError(f"{path.name[:80]}: expected a file or folder of cameras, found nothing there")
     for known in FORMATS:
         if known.recognise(path):
             return known

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from .colmap_model import MODELS, MOST_PIXELS, ColmapCamera, ColmapImage, ColmapPoint, model_named
 from .reading import CameraFormatError
-from .source import MOST_LINE, check_frames, number, whole
+from .source import MOST_LINE, check_frames, number, open_file, whole
 
 _COUNT, _CAMERA, _IMAGE = struct.Struct("<Q"), struct.Struct("<IiQQ"), struct.Struct("<I7dI")
 _SEEN, _POINT, _TRACK = struct.Struct("<ddq"), struct.Struct("<Q3d3BdQ"), struct.Struct("<II")
@@ -56,7 +56,7 @@ class _File:
 def parse_cameras(path: Path) -> dict[int, ColmapCamera]:
     """The cameras of cameras.bin by number; CameraFormatError with the camera otherwise."""
     cameras: dict[int, ColmapCamera] = {}
-    with path.open("rb") as handle:
+    with open_file(path) as handle:
         file = _File(handle, path.name)
         for index in range(file.count("cameras", _CAMERA.size + 24)):
             where = f"{path.name} camera {index}"
@@ -73,7 +73,7 @@ def parse_cameras(path: Path) -> dict[int, ColmapCamera]:
 def parse_images(path: Path) -> list[ColmapImage]:
     """The images of images.bin in the file's order, without their points."""
     images: list[ColmapImage] = []
-    with path.open("rb") as handle:
+    with open_file(path) as handle:
         file = _File(handle, path.name)
         for index in range(check_frames(file.count("images", _IMAGE.size + 1 + _COUNT.size), path.name)):
             where = f"{path.name} image {index}"

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from .colmap_model import MODELS, MOST_PIXELS, ColmapCamera, ColmapImage, ColmapPoint, model_named
 from .reading import CameraFormatError
-from .source import MOST_LINE, check_frames, parse_number, read_text, whole
+from .source import MOST_LINE, check_frames, open_file, parse_number, read_text, whole
 
 _CAMERAS = "# Camera list with one line of data per camera:\n#   CAMERA_ID, MODEL, WIDTH, HEIGHT, PARAMS[]\n"
 _IMAGES = (
@@ -44,7 +44,7 @@ def parse_cameras(path: Path) -> dict[int, ColmapCamera]:
 def parse_images(path: Path) -> list[ColmapImage]:
     """The images of images.txt in the file's order; every second line, an image's points, is passed over unread."""
     images: list[ColmapImage] = []
-    with path.open("rb") as file:
+    with open_file(path) as file:
         lines = _lines(file)
         for line_number, line in lines:
             stripped = line.strip()

@@ -115,11 +115,14 @@ class GltfFile:
     def _beside(self, name: str, where: str) -> Path:
         """The file `name` in the folder of the .gltf or below it."""
         folder = self.path.resolve().parent
+        if name.startswith(("//", "\\\\", "/\\", "\\/")):  # a share of another machine, not even to be asked for
+            raise CameraFormatError(f"{where} uri: expected a file beside {self.path.name}, found {name[:40]!r}")
         try:
             target = (folder / name).resolve()
+            there = target.is_file()
         except (OSError, ValueError, RuntimeError) as error:
             raise CameraFormatError(f"{where} uri: expected a file's name, found {name[:40]!r}") from error
-        if not target.is_relative_to(folder):
+        if not target.is_relative_to(folder) or not there:
             raise CameraFormatError(f"{where} uri: expected a file beside {self.path.name}, found {name[:40]!r}")
         return target
 

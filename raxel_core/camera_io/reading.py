@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..geometry.trajectory import Trajectory
 from ..paths.motion_words import motion_in_words
+from ..strict_json import printable
+
+_LONGEST_NAME = 80
 
 
 class CameraFormatError(ValueError):
     """Cameras that cannot be read or written, in one sentence: where (file, line or key), what was found, what was
-    expected."""
+    expected. What it quotes of a file is made printable."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(printable(sentence))
 
 
 @dataclass(frozen=True)
@@ -42,8 +48,12 @@ class Reading:
     notes: tuple[str, ...]
     warnings: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        name = printable(self.trajectory.name, _LONGEST_NAME)
+        object.__setattr__(self, "trajectory", replace(self.trajectory, name=name))
+
     @property
     def text(self) -> str:
         """The report, one sentence a line; the first after the format says what the camera does."""
         lines = [f"Read as {self.format}.", motion_in_words(self.trajectory), *self.notes]
-        return "\n".join((*lines, *(f"Warning: {warning}" for warning in self.warnings)))
+        return "\n".join(map(printable, (*lines, *(f"Warning: {warning}" for warning in self.warnings))))

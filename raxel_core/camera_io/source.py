@@ -7,13 +7,15 @@ was expected; nothing a file holds makes it raise anything else.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from io import StringIO
 from itertools import islice
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -49,16 +51,51 @@ class Table:
     lines: tuple[int, ...]
 
 
-def read_bytes(path: Path, *, most: int = MOST_BYTES) -> bytes:
-    """The bytes of the file `path`; refused when it is none, is empty, or has more than `most`."""
-    if not path.is_file():
-        found = "a folder" if path.is_dir() else "nothing there"
-        raise CameraFormatError(f"{path.name}: expected a file of cameras, found {found}")
+# The file or folder that is being read.
+_ASKED: ContextVar[Path | None] = ContextVar("raxel_cameras_asked_for", default=None)
+
+
+@contextmanager
+def reading_from(asked: Path) -> Iterator[None]:
+    """While the block runs, `open_file` refuses files that a link leads out of the folder `asked`, or out of the folder
+    of the file `asked`, which may itself be a link."""
+    token = _ASKED.set(asked)
     try:
-        with path.open("rb") as file:
+        yield
+    finally:
+        _ASKED.reset(token)
+
+
+def open_file(path: Path) -> BinaryIO:
+    """The file `path`, opened for reading bytes; CameraFormatError when it is none, or a link that leads outside."""
+    name = printable(path.name, 80)
+    try:
+        _check_link(path, name)
+        if not path.is_file():
+            found = "a folder" if path.is_dir() else "nothing there" if not path.exists() else "no file"
+            raise CameraFormatError(f"{name}: expected a file of cameras, found {found}")
+        return path.open("rb")
+    except (OSError, RuntimeError) as error:  # a name too long, a link to itself, a file that may not be read
+        why = getattr(error, "strerror", None) or "it is a link that leads to itself"
+        raise CameraFormatError(f"{name}: expected a file that can be read, {why}") from error
+
+
+def _check_link(path: Path, name: str) -> None:
+    asked = _ASKED.get()
+    if asked is None or path == asked:
+        return
+    root = asked.resolve() if asked.is_dir() else path.parent.resolve()
+    if not path.resolve().is_relative_to(root):
+        raise CameraFormatError(f"{name}: expected a file in the folder that is read, found a link out of it")
+
+
+def read_bytes(path: Path, *, most: int = MOST_BYTES) -> bytes:
+    """The bytes of the file `path`; refused when it is none (`open_file`), is empty, or has more than `most`."""
+    with open_file(path) as file:
+        try:
             data = file.read(most + 1)
-    except OSError as error:
-        raise CameraFormatError(f"{path.name}: expected a file that can be read, {error.strerror or error}") from error
+        except OSError as error:
+            raise CameraFormatError(f"{path.name}: expected a file that can be read, {error.strerror}") from error
     if len(data) > most:
         raise CameraFormatError(f"{path.name}: a file of cameras has at most {most} bytes, this one has more")
     if not data:
@@ -77,10 +114,10 @@ def read_text(path: Path, *, most: int = MOST_BYTES) -> str:
 
 def beginning(path: Path) -> str:
     """The first 8 KiB of a file as text, for `recognise`: bytes that are no UTF-8 are replaced, no file is ''."""
-    if not path.is_file():
-        return ""
     try:
-        with path.open("rb") as file:
+        if not path.is_file():
+            return ""
+        with open_file(path) as file:
             return file.read(_BEGINNING_BYTES).decode("utf-8-sig", errors="replace")
     except OSError:
         return ""
@@ -229,7 +266,7 @@ def npy_shape(path: Path) -> tuple[int, ...]:
     if not path.is_file():
         return ()
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             return _npy_header(file.read(_BEGINNING_BYTES), path.name)[2]
     except (OSError, CameraFormatError):
         return ()

@@ -20,7 +20,6 @@ from .console import sentence
 
 COMMANDS = (demo, pose, photos, generate, joint, loop, trajectory, convert, evaluate, train, train_vae, benchmark)
 BAD_INPUT = 2
-INTERRUPTED = 130
 
 
 def version() -> str:
@@ -49,7 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit code: 0, 2 on bad input or too little memory, 130 when interrupted."""
+    """Run one command; return its exit code: 0, or 2 on bad input or too little memory."""
     options = build_parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="raxel: %(message)s", stream=sys.stderr)
     try:
@@ -61,7 +60,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"raxel: {' '.join(told.split())}", file=sys.stderr)
         return BAD_INPUT
-    except KeyboardInterrupt:
-        print("raxel: interrupted", file=sys.stderr)
-        return INTERRUPTED
     return 0

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ..geometry.trajectory import Trajectory
 
+from ..strict_json import escaped, printable
+
 WIDTH = 30
 _REDRAW_SECONDS = 0.1
 # What PyTorch says on a GPU and on the CPU; it has an exception of its own for the first only.
@@ -41,21 +43,21 @@ def show(body: Mapping[str, object], text: str, *, as_json: bool) -> None:
     from ..evaluation.report import to_json
 
     if _speaks():
-        print(to_json(body) if as_json else text)
+        print(to_json(body) if as_json else escaped(text))
 
 
 def say(message: str) -> None:
     """Tell the user something that is no result, on stderr, once for all processes."""
     if _speaks():
-        print(f"raxel: {message}", file=sys.stderr)
+        print(f"raxel: {escaped(message)}", file=sys.stderr)
 
 
 def sentence(error: Exception) -> str | None:
     """What to tell the user of an error of theirs or of their machine; None of one of ours."""
     if isinstance(error, OSError) and error.filename and error.strerror:
-        return f"{error.filename}: {error.strerror}"
+        return f"{printable(error.filename, 200)}: {error.strerror}"
     if isinstance(error, (ValueError, OSError)):
-        return str(error)
+        return printable(error)
     if isinstance(error, MemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY):
         return "the memory does not suffice: take fewer frames, smaller pictures, a smaller batch or another --device"
     return None

@@ -9,6 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
+from ..atomic_file import writable_target
+
 if TYPE_CHECKING:
     import torch
 
@@ -166,8 +168,7 @@ def check_output(path: Path, suffix: str, *, inputs: Sequence[Path] = ()) -> Pat
     """
     if path.suffix.lower() != suffix:
         raise ValueError(f"{path} has to end in {suffix}, which is what is written there")
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder, and a file is to be written there")
+    writable_target(path)
     for given in inputs:
         if path.exists() and given.exists() and path.samefile(given):
             raise ValueError(f"{path} is read, and so cannot be where the result is written")

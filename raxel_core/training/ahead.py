@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,6 +47,7 @@ def _render_ahead(
     config: RunConfig, vae: VideoVAE, folder: Path, fast: bool, reached: Synchronized[int], parent: int
 ) -> None:
     """Render shard after shard, at most AHEAD visits before the run's, as long as the process `parent` lives."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run itself is told, and ends this process
     torch.set_num_threads(1)
     pool = ClipPool(config, vae, folder, fast=fast)
     visit = reached.value + 1  # the run makes the one that it needs at once

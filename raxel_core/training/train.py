@@ -131,7 +131,7 @@ class Trainer:
             if validates or self.step % config.save_every == 0:
                 self.save()
             if validates:
-                self._log({"step": self.step, **self.validate()}, report)
+                self._log({"step": self.step, **self._validation()}, report)
 
     def take_step(self) -> dict[str, float]:
         """Train one step; the loss and its parts, and the norm of the gradients."""
@@ -164,11 +164,15 @@ class Trainer:
                 self.average[name].lerp_(parameter, 1 - decay)
         return float(norm)
 
-    def validate(self) -> dict[str, Any]:
-        """`validation`: the objective's figures of the averaged weights; `samples`: why they could not be drawn."""
+    def validate(self) -> dict[str, float]:
+        """The objective's figures of the averaged weights, and their samples."""
         samples = self.folder / SAMPLES_FILE.format(step=self.step) if self.accelerator.is_main_process else None
+        return self.objective.validate(self.average, self.accelerator, samples)
+
+    def _validation(self) -> dict[str, Any]:
+        """What the log says of a validation: its figures, and why there are no samples where they were not written."""
         try:
-            return {"validation": self.objective.validate(self.average, self.accelerator, samples)}
+            return {"validation": self.validate()}
         except OSError as error:  # a full disk, which the figures do not need
             figures = self.objective.validate(self.average, self.accelerator, None)
             return {"validation": figures, "samples": str(error)}
