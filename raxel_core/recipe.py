@@ -12,6 +12,8 @@ from .latents.statistics import LatentStatistics
 from .strict_json import check_keys, check_list, check_number, check_object, check_whole, parse_object, shown
 
 METADATA_KEY = "raxel_recipe"
+# A clip is far from the trained ones when it has so many times their frames, or a side so many times longer or shorter.
+_FAR_FRAMES, _FAR_SIZE = 1.5, 2.0
 TRAINED_UNITS = ("metre", "near_depth")
 
 
@@ -47,6 +49,22 @@ class Recipe:
             raise ValueError(f"a recipe's raxel_scale lies in (0, 1], got {self.raxel_scale}")
         if self.raxel_downscale < 1:
             raise ValueError(f"a recipe's raxel_downscale is at least 1, got {self.raxel_downscale}")
+
+    def doubts(self, frames: int, hw: tuple[int, int]) -> tuple[str, ...]:
+        """Where a clip of `frames` of `hw` lies far from what the checkpoint was trained on, a sentence each."""
+        found = []
+        if frames > _FAR_FRAMES * self.frames:
+            found.append(
+                f"the clip has {frames} frames and the model was trained on {self.frames}: expect it to fall apart"
+            )
+        ratios = [size / trained for size, trained in zip(hw, self.hw, strict=True)]
+        if max(ratios) > _FAR_SIZE or min(ratios) < 1 / _FAR_SIZE:
+            (height, width), (trained_height, trained_width) = hw, self.hw
+            found.append(
+                f"the clip is {width}x{height} and the model was trained on {trained_width}x{trained_height}: "
+                "resize it, or expect little"
+            )
+        return tuple(found)
 
     def to_json(self) -> str:
         """The recipe as a JSON object, the value of the header's `raxel_recipe`."""

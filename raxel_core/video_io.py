@@ -12,12 +12,12 @@ from pathlib import Path
 
 import av
 import numpy as np
-import psutil  # comes with accelerate
 import torch
 from torch import Tensor
 
 from .atomic_file import replacing
 from .framing import Framing, fit_video, framing_for
+from .runtime.memory import free_memory
 
 DECODED_BYTES_CAP = 4 * 2**30
 """The most memory that decoded frames may take, however much is free."""
@@ -162,7 +162,7 @@ def check_frame_rate(fps: float) -> float:
 
 def decoded_bytes_budget(bytes_cap: int = DECODED_BYTES_CAP) -> int:
     """Return how many bytes decoded frames may take now: half of the available memory, at most `bytes_cap`."""
-    return min(bytes_cap, psutil.virtual_memory().available // 2)
+    return min(bytes_cap, free_memory() // 2)
 
 
 @contextmanager

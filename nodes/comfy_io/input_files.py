@@ -50,7 +50,7 @@ def names_a_share(name: str) -> bool:
 
 
 def _near(name: str) -> str:
-    """What the folder of `name` in the input and output folders holds, as the end of a sentence; the likeliest first."""
+    """What the folder of `name` in the input and output folders holds, the likeliest first, to end a sentence."""
     offered = []
     for kind, folder in (("", folder_paths.get_input_directory()), (" [output]", folder_paths.get_output_directory())):
         place = (Path(folder) / name.strip()).parent

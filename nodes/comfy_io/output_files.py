@@ -66,7 +66,7 @@ def next_output_path(prefix: str, suffix: str) -> tuple[Path, str]:
 
 
 def _filled(prefix: str) -> str:
-    """`prefix` with ComfyUI's variables filled in, as `folder_paths.get_save_image_path` does; a picture has no size."""
+    """`prefix` with ComfyUI's variables filled in, as `get_save_image_path` does; there is no picture's size."""
     now = time.localtime()
     values = {
         "width": "0",

@@ -47,7 +47,7 @@ def with_sources(conditioning: Conditioning, sources: SourceLatents) -> Conditio
     """`conditioning` with `sources` in each of its entries; ValueError when it has some already."""
     if sources_of(conditioning) is not None:
         raise ValueError(
-            "this conditioning has source images already: give all of them to one RaxelSources node, as one batch"
+            "this conditioning has source images already: give all of them to one Raxel Sources node, as one batch"
         )
     return [[entry[0], {**entry[1], SOURCES_KEY: sources}] for entry in conditioning]
 

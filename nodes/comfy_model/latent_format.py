@@ -102,6 +102,6 @@ def format_of(model: ModelPatcher) -> RaxelLatentFormat:
     latent_format = model.get_model_object("latent_format")
     if not isinstance(latent_format, RaxelLatentFormat):
         raise ValueError(
-            f"this node takes a raxel model, got {type(model.model).__name__}: load one with LoadRaxelModel"
+            f"this node takes a raxel model, got {type(model.model).__name__}: load one with Load Raxel Model"
         )
     return latent_format

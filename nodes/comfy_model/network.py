@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -17,10 +18,12 @@ from torch import Tensor
 from torch.nn import Module
 
 from ...raxel_core.model import RaxelTransformer
+from ...raxel_core.model.attention import attend_in_pieces
 from ...raxel_core.model.given_frames import StreamFrames, append_given
 from ...raxel_core.model.reading import StreamMemory
 from ...raxel_core.sampling import Sigmas
 from ...raxel_core.weights.checkpoint import config_from_json
+from ..comfy_io.interruption import stop_when_interrupted
 from .packing import Shapes
 
 try:
@@ -57,9 +60,14 @@ def _memory(transformer_options: dict[str, Any]) -> StreamMemory | None:
 
 def attend_as_comfyui(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """ComfyUI's attention, with its overrides, for q, k, v [B, heads, L, head_dim]."""
-    return optimized_attention(
-        q, k, v, q.shape[1], skip_reshape=True, skip_output_reshape=True, transformer_options=_OPTIONS.get({})
+    attention = partial(
+        optimized_attention,
+        heads=q.shape[1],
+        skip_reshape=True,
+        skip_output_reshape=True,
+        transformer_options=_OPTIONS.get({}),
     )
+    return attend_in_pieces(attention, q, k, v, stop_when_interrupted)
 
 
 class RaxelNetwork(RaxelTransformer):
@@ -116,7 +124,7 @@ class RaxelNetwork(RaxelTransformer):
         prefetch = block_prefetch(self.blocks, x[0].device, transformer_options)
 
         def before_block(index: int) -> None:
-            stop_if_interrupted()
+            stop_when_interrupted()
             prefetch(self.blocks[index])
 
         token = _OPTIONS.set(transformer_options)
@@ -204,8 +212,3 @@ def patch_bare_parameters(patcher: ModelPatcher) -> None:
             key = f"{path}.{name}"
             if key in patcher.patches and key not in patcher.backup:
                 patcher.patch_weight_to_device(key, device_to=parameter.device)
-
-
-def stop_if_interrupted() -> None:
-    """End the run between two blocks when the user asked for it."""
-    comfy.model_management.throw_exception_if_processing_interrupted()

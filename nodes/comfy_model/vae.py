@@ -71,11 +71,11 @@ class ComfyVideoVAE:
         if self.vae.latent_dim != 3 or self.temporal_stride != TEMPORAL_STRIDE:
             raise ValueError(
                 f"this node takes a video VAE with {TEMPORAL_STRIDE} frames to a latent frame, got "
-                f"{type(self.vae.first_stage_model).__name__}: connect the VAE of LoadRaxelModel"
+                f"{type(self.vae.first_stage_model).__name__}: connect the VAE of Load Raxel Model"
             )
         if self.vae.vae_dtype != torch.float32:
             logging.warning(
-                "Raxel: this VAE runs in %s, which costs raxels accuracy; LoadRaxelModel loads one in float32",
+                "Raxel: this VAE runs in %s, which costs raxels accuracy; Load Raxel Model loads one in float32",
                 self.vae.vae_dtype,
             )
 
@@ -93,6 +93,12 @@ class ComfyVideoVAE:
     def temporal_stride(self) -> int:
         """Frames to a latent frame, after the first."""
         return self.vae.temporal_compression_decode() or 1
+
+    def memory_to_encode(self, shape: tuple[int, ...]) -> float:
+        """Bytes of RAM that `encode` takes for a video of `shape` [B, 3, F, H, W]; none where a GPU encodes."""
+        if not comfy.model_management.is_device_cpu(self.vae.device):
+            return 0.0
+        return float(self.vae.memory_used_encode(shape, self.vae.vae_dtype))
 
     def encode(self, video: Tensor) -> Tensor:
         """Raw latents [B, C, T, h, w] of `video` [B, 3, F, H, W] about [-1, 1], float32, on ComfyUI's output device."""

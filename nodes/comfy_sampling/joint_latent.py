@@ -30,7 +30,7 @@ def streams_of(latent: Mapping[str, Any], needed_by: str) -> Streams:
     if not is_joint(latent):
         raise ValueError(
             f"{needed_by} takes a joint latent (video and rays), got one of {list(latent['samples'].shape)}: "
-            "connect JointSampler, RaxelEncode or JoinRaxelLatent"
+            "connect Joint Sampler, Raxel Encode or Join Raxel Latent"
         )
     return Streams(*latent["samples"].unbind())
 
@@ -42,7 +42,7 @@ def video_of(latent: Mapping[str, Any], channels: int) -> Tensor:
     if video.ndim != 5 or video.shape[1] != channels:
         raise ValueError(
             f"a video latent of this checkpoint is [B, {channels}, T, h, w], got {list(video.shape)}: "
-            "encode the video with the VAE from LoadRaxelModel"
+            "encode the video with the VAE of Load Raxel Model"
         )
     return video
 

@@ -17,6 +17,7 @@ from ...raxel_core.sampling import PairSchedule, Streams, camera_schedule, joint
 from ..comfy_model.conditioning import Conditioning, SourceLatents, no_text, sources_of, with_sources
 from ..comfy_model.latent_format import RaxelLatentFormat
 from ..comfy_model.outer_sample import with_raxel_sampling
+from .before_run import ask_run_memory, check_given
 from .joint_latent import Latent, is_joint, joint_latent, plain_mask, reference_of, streams_of, video_of
 from .sampler import PairSampler
 
@@ -39,6 +40,7 @@ def sample(
 
     `stage` = (steps done before, steps of all stages) when the run is a part of a longer one.
     """
+    ask_run_memory(model, Streams(*latent["samples"].unbind()), sources_of(positive))
     model = with_raxel_sampling(model)
     guider = comfy.samplers.CFGGuider(model)
     guider.set_conds(positive, negative)
@@ -81,20 +83,21 @@ def task_latent(
     Without a latent a joint clip has `frames` frames and the size of the sources, else the recipe's.
     """
     if latent is None and task != "joint":
-        needed = "the video, from VAEEncode" if task == "pose" else "the cameras, from RaxelEncode"
+        needed = "the video, from VAE Encode" if task == "pose" else "the cameras, from Raxel Encode"
         raise ValueError(f"the task {task} needs a latent: connect {needed}")
     if latent is not None and is_joint(latent):
-        streams = streams_of(latent, "JointSampler")
+        streams = streams_of(latent, "Joint Sampler")
     elif task == "camera":
-        raise ValueError("the task camera needs the cameras' latent: connect RaxelEncode, not a video")
+        raise ValueError("the task camera needs the cameras' latent: connect Raxel Encode, not a video")
     else:
         video = _video(latent, latent_format, frames=frames, sources=sources)
         streams = Streams(video, latent_format.empty_rays(video))
+    check_given(task, streams, sources)
     reference = sources.reference_frame if sources else 0
     if task == "camera" and reference != reference_of(latent or {}):
         raise ValueError(
             f"the earliest source image is frame {reference}, but the rays are relative to frame "
-            f"{reference_of(latent or {})}: set reference_frame of RaxelEncode to {reference}"
+            f"{reference_of(latent or {})}: set reference_frame of Raxel Encode to {reference}"
         )
     given = latent or {}
     kept = {name: given[name] for name in ("batch_index",) if name in given}

@@ -11,10 +11,8 @@ from torch import Tensor
 
 from ...raxel_core.geometry.trajectory import Trajectory
 from ...raxel_core.warp.depth_map import DepthMap, depth_from_geometry, depth_from_picture
-from ...raxel_core.warp.point_splat import Warp, warp
+from ...raxel_core.warp.point_splat import BYTES_AT_WORK, Warp, warp
 
-# What a frame's computation holds at once: 300 bytes a pixel were measured, surfaces seen at a slant take more.
-_BYTES_PER_PIXEL = 600
 # How far the channels of a grey picture may differ in the mean, as they do after a lossy file.
 _GREY_TOLERANCE = 0.02
 
@@ -38,7 +36,7 @@ def warp_on_device(
     """The IMAGE's one picture along `trajectory`, each frame counted by ComfyUI's progress bar and interruptible."""
     device, bar = comfy.model_management.get_torch_device(), comfy.utils.ProgressBar(len(trajectory))
     height, width = trajectory.camera.hw
-    comfy.model_management.free_memory(_BYTES_PER_PIXEL * height * width, device)
+    comfy.model_management.free_memory(BYTES_AT_WORK * height * width, device)
 
     def progress(done: int, total: int) -> None:
         bar.update_absolute(done, total)

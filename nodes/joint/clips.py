@@ -25,9 +25,12 @@ def frame_numbers(given: int, recipe: Recipe, fps: float, start: float, frames: 
     step = speed * fps / recipe.fps
     numbers = [round(start * fps + index * step) for index in range(check_frame_count(frames))]
     if numbers[-1] >= given:
+        fitting = sum(number < given for number in numbers)
+        ways = [f"take {(fitting - 1) // 4 * 4 + 1} frames"] if fitting else []
+        ways += ["start earlier"] if start > 0.0 else []
         raise ValueError(
             f"{frames} frames at {recipe.fps / speed:g} a second from {start:g} s on need "
-            f"{(numbers[-1] + 1) / fps:.2f} s of video, got {given / fps:.2f} s: start earlier or lower speed"
+            f"{(numbers[-1] + 1) / fps:.2f} s of video, got {given / fps:.2f} s: {', '.join(ways)} or lower speed"
         )
     return numbers
 

@@ -88,7 +88,7 @@ def _generate(
         seed=settings.seed,
         stage=stage,
     )
-    return core.vae.decode(streams_of(made, "SelfConsistencyLoop").video)[0].clamp(-1.0, 1.0)
+    return core.vae.decode(streams_of(made, "Self-Consistency Loop").video)[0].clamp(-1.0, 1.0)
 
 
 def loop_summary(report: LoopReport) -> str:

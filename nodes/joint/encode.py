@@ -17,7 +17,7 @@ from ..comfy_io.notice import show_on_node
 from ..comfy_model.latent_format import format_of
 from ..comfy_sampling.joint_latent import joint_latent
 from ..sockets import CATEGORY, MODEL_TOOLTIP, VAE_TOOLTIP, TrajectorySocket
-from .estimates import core_model, encode_rays
+from .estimates import ask_encode_memory, core_model, encode_rays
 
 
 class RaxelEncode(io.ComfyNode):
@@ -57,10 +57,12 @@ class RaxelEncode(io.ComfyNode):
         trajectory.camera.validate()
         if reference_frame >= len(trajectory):
             raise ValueError(f"reference_frame is {reference_frame}, but the path has {len(trajectory)} frames, from 0")
+        ask_encode_memory(core, len(trajectory), hw)
         video = format_of(model).empty_video(len(trajectory), hw)
-        warnings = trajectory_warnings(core, trajectory, hw, reference=reference_frame)
+        unlike = format_of(model).recipe.doubts(len(trajectory), hw)
+        warnings = (*unlike, *trajectory_warnings(core, trajectory, hw, reference=reference_frame))
         for warning in warnings:
-            logging.warning("RaxelEncode: %s", warning)
+            logging.warning("Raxel Encode: %s", warning)
         rays, raxels = encode_rays(core, trajectory.camera, hw, reference=reference_frame)
         latent = joint_latent(Streams(video.to(rays), rays), "camera", reference_frame=reference_frame)
         show_on_node(cls, "\n".join(warnings))

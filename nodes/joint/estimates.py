@@ -13,6 +13,7 @@ from ...raxel_core.geometry.camera import Camera
 from ...raxel_core.geometry.trajectory import Trajectory
 from ...raxel_core.pipeline import CameraEstimate, Reading, read_cameras
 from ...raxel_core.raxel_model import RaxelModel
+from ...raxel_core.runtime.memory import ask_memory
 from ..comfy_model.latent_format import format_of
 from ..comfy_model.vae import ComfyVideoVAE
 from ..comfy_sampling.joint_latent import Latent, reference_of, streams_of
@@ -20,8 +21,17 @@ from ..comfy_sampling.joint_latent import Latent, reference_of, streams_of
 
 def core_model(model: ModelPatcher, vae: VAE) -> RaxelModel:
     """MODEL and VAE as the core's model, for everything but running the network: that is ComfyUI's business."""
-    latent_format = format_of(model)
-    return RaxelModel(model.model.diffusion_model, ComfyVideoVAE(vae), latent_format.recipe)
+    latent_format, coder = format_of(model), ComfyVideoVAE(vae)
+    found, expected = (
+        (coder.latent_channels, coder.spatial_stride),
+        (latent_format.latent_channels, latent_format.sizes.stride),
+    )
+    if found != expected:
+        raise ValueError(
+            f"this VAE makes latents of {found[0]} channels, {found[1]} times smaller, and the model takes "
+            f"{expected[0]} channels, {expected[1]} times smaller: connect the VAE of Load Raxel Model"
+        )
+    return RaxelModel(model.model.diffusion_model, coder, latent_format.recipe)
 
 
 def latent_cameras(
@@ -37,7 +47,7 @@ def latent_cameras(
 
     With a `known` path they stand in its world instead, at its camera of that frame, whose K "known" focal takes.
     """
-    core, latent_format, streams = core_model(model, vae), format_of(model), streams_of(latent, "RaxelsToPoses")
+    core, latent_format, streams = core_model(model, vae), format_of(model), streams_of(latent, "Raxels to Poses")
     if not 0 <= index < streams.rays.shape[0]:
         raise ValueError(f"the latent holds {streams.rays.shape[0]} clips, numbered from 0; there is no clip {index}")
     frame = reference_of(latent)
@@ -56,6 +66,18 @@ def known_camera(known: Trajectory, frame: int) -> Camera:
     if frame >= len(known):
         raise ValueError(f"the known path has {len(known)} frames, but the rays are relative to frame {frame}")
     return known[frame]
+
+
+# Raxels that are held at once while a path is drawn, judged, shown and coded.
+_RAXEL_COPIES = 6
+
+
+def ask_encode_memory(core: RaxelModel, frames: int, hw: tuple[int, int]) -> None:
+    """ValueError in one sentence where the raxels of `frames` of `hw` would need more memory than there is."""
+    height, width = core.sizes.raxel_hw(hw)
+    raxels = 3 * 4.0 * frames * height * width
+    coding = core.vae.memory_to_encode((1, 3, frames, height, width))
+    ask_memory(f"{frames} frames of {hw[1]}x{hw[0]} as raxels", _RAXEL_COPIES * raxels + coding)
 
 
 def encode_rays(core: RaxelModel, camera: Camera, hw: tuple[int, int], *, reference: int) -> tuple[Tensor, Tensor]:

@@ -50,7 +50,7 @@ class JoinRaxelLatent(io.ComfyNode):
         latent_format = format_of(model)
         clip = video_of(video, latent_format.latent_channels)
         if rays is None and task == "camera":
-            raise ValueError("the task camera needs rays: connect RaxelEncode")
+            raise ValueError("the task camera needs rays: connect Raxel Encode")
         empty = latent_format.empty_rays(clip)
         given = empty if rays is None else rays_of(rays, like=empty)
         streams, reference = Streams(clip, given), reference_of(rays or {})
@@ -76,6 +76,6 @@ class SplitRaxelLatent(io.ComfyNode):
 
     @classmethod
     def execute(cls, latent: Latent) -> io.NodeOutput:
-        streams = streams_of(latent, "SplitRaxelLatent")
+        streams = streams_of(latent, "Split Raxel Latent")
         kept = {name: value for name, value in latent.items() if name not in ("samples", "noise_mask")}
         return io.NodeOutput(*({**kept, "samples": samples} for samples in streams))

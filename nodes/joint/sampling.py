@@ -5,10 +5,12 @@ from __future__ import annotations
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
-from ...raxel_core.sampling import shifted_sigmas
+from ...raxel_core.sampling import Streams, shifted_sigmas
 from ..catalogue import schema
+from ..comfy_io.notice import show_on_node
 from ..comfy_model.conditioning import Conditioning
 from ..comfy_model.latent_format import format_of
+from ..comfy_sampling.before_run import run_notices
 from ..comfy_sampling.joint_latent import TASK_MASKS, Latent
 from ..comfy_sampling.joint_run import conditions, sample, task_latent, task_schedule
 from ..comfy_sampling.sampler import SOLVERS, PairSampler, rays_follow
@@ -71,6 +73,7 @@ class JointSampler(io.ComfyNode):
                     "solver", options=list(SOLVERS), default="euler", optional=True, tooltip=_SOLVER_TOOLTIP
                 ),
             ],
+            hidden=[io.Hidden.unique_id],
             outputs=[io.Latent.Output(display_name="latent", tooltip="Joint latent: VAEDecode takes its video.")],
         )
 
@@ -95,6 +98,7 @@ class JointSampler(io.ComfyNode):
         positive, negative, sources = conditions(positive, negative)
         count = frames or latent_format.recipe.frames
         start = task_latent(task, latent, latent_format, frames=count, sources=sources)
+        show_on_node(cls, "\n".join(run_notices(task, Streams(*start["samples"].unbind()), latent_format, sources)))
         schedule = task_schedule(task, steps=steps, ray_steps=ray_steps, mode=mode, shift=shift)
         return io.NodeOutput(
             sample(model, start, schedule, positive=positive, negative=negative, cfg=cfg, seed=seed, solver=solver)

@@ -12,6 +12,7 @@ from ...raxel_core.paths import operations
 from ...raxel_core.paths.lens import FITS, change_intrinsics
 from ...raxel_core.paths.smoothing import smooth
 from ..catalogue import schema
+from ..comfy_io.interruption import stop_when_interrupted
 from ..sockets import TRAJECTORY_CATEGORY, TrajectorySocket
 
 _KEPT = "as it is"
@@ -243,7 +244,7 @@ class RaxelSmoothTrajectory(io.ComfyNode):
 
     @classmethod
     def execute(cls, trajectory: Trajectory, seconds: float) -> io.NodeOutput:
-        return io.NodeOutput(smooth(trajectory, seconds))
+        return io.NodeOutput(smooth(trajectory, seconds, progress=stop_when_interrupted))
 
 
 class RaxelScaleTrajectory(io.ComfyNode):

@@ -19,6 +19,7 @@ from ..geometry import se3
 from ..geometry.rays import mapped_rays, unit_directions
 from ..geometry.trajectory import Trajectory
 from ..latents.frames import TEMPORAL_STRIDE, check_frame_count
+from ..runtime.memory import ask_memory
 from .payload import Lens, check_motions, fitted, reading
 
 NAME = "WAN_CAMERA_EMBEDDING"
@@ -41,6 +42,8 @@ def wan_camera_embedding(trajectory: Trajectory, hw: tuple[int, int] | None = No
     camera = fitted(trajectory, hw)
     camera = camera.relative_to(camera[:1])
     height, width = camera.hw
+    floats = _CHANNELS * (len(trajectory) + TEMPORAL_STRIDE - 1) // TEMPORAL_STRIDE + _LINE
+    ask_memory(f"{len(trajectory)} frames of {width}x{height} as Wan's rays", 4.0 * floats * height * width)
     moment = torch.linalg.cross(camera.center[:, :, None].expand(-1, 3, 3), camera.rotation, dim=1)
     line_from_ray = torch.cat((moment, camera.rotation), dim=1).to(torch.float32)  # [F, 6, 3]
     order = torch.arange(-TEMPORAL_STRIDE + 1, len(trajectory)).clamp(min=0)  # 0 0 0 0 1 2 3 4 ...

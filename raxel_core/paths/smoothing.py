@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from math import ceil, pi
 
@@ -21,7 +22,7 @@ _CONVERGED = 1e-9
 _LARGEST_TURN = 0.75 * pi
 
 
-def smooth(trajectory: Trajectory, seconds: float) -> Trajectory:
+def smooth(trajectory: Trajectory, seconds: float, *, progress: Callable[[int, int], None] | None = None) -> Trajectory:
     """The path with each camera replaced by the mean of its neighbours, weighed by a Gaussian of `seconds` of time.
 
     `seconds` is its standard deviation. The mean is the group's own: the camera M for which the weighted twists
@@ -29,7 +30,9 @@ def smooth(trajectory: Trajectory, seconds: float) -> Trajectory:
     geometric mean. Beyond its ends the path is continued by its reflection through the end camera,
     X_0 X_k^-1 X_0, so that both ends stay exactly and a motion of constant twist (a straight drive, a pan, an orbit)
     is not changed at all. Raises ValueError when `seconds` is negative or the camera turns by more than 135 degrees
-    within the Gaussian's reach of three standard deviations. Source: X. Pennec, V. Arsigny, "Exponential barycenters of
+    within the Gaussian's reach of three standard deviations.
+    The work grows with the frames times the frames within that reach; `progress(done, total)` is called on the way and
+    may raise to end it. Source: X. Pennec, V. Arsigny, "Exponential barycenters of
     the canonical Cartan connection and invariant means on Lie groups", in Matrix Information Geometry (2013).
     """
     if not 0.0 <= seconds < float("inf"):
@@ -41,7 +44,7 @@ def smooth(trajectory: Trajectory, seconds: float) -> Trajectory:
     offsets = torch.arange(-reach, reach + 1, dtype=torch.float64, device=camera.K.device)
     weights = torch.exp(-0.5 * (offsets / sigma) ** 2)
     weights = weights / weights.sum()
-    motions = _mean_motions(_extended_motions(camera.world_from_cam, reach), weights)
+    motions = _mean_motions(_extended_motions(camera.world_from_cam, reach), weights, progress)
     K = _mean_intrinsics(camera.K, weights, reach)
     smoothed = Camera(motions, K, camera.hw).to(dtype=trajectory.camera.K.dtype)
     return replace(trajectory, camera=smoothed)
@@ -54,7 +57,7 @@ def _extended_motions(motions: Tensor, reach: int) -> Tensor:
     return torch.cat((before, motions, after))
 
 
-def _mean_motions(extended: Tensor, weights: Tensor) -> Tensor:
+def _mean_motions(extended: Tensor, weights: Tensor, progress: Callable[[int, int], None] | None) -> Tensor:
     """The mean motions [F, 4, 4] over windows of `extended` [F + 2 r, 4, 4], with weights [2 r + 1]."""
     reach = (len(weights) - 1) // 2
     frames = len(extended) - 2 * reach
@@ -67,6 +70,8 @@ def _mean_motions(extended: Tensor, weights: Tensor) -> Tensor:
             twist = se3.log(se3.relative(mean, extended[place : place + frames]))
             _check_turn(twist)
             step += weight * twist
+            if progress is not None:
+                progress(place + 1, len(weights))
         mean = mean @ se3.exp(step)
         if float((step / scale).abs().max()) < _CONVERGED:
             return mean

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import psutil  # comes with accelerate
 import torch
 from torch import nn
 
 from ..model.transformer import RaxelTransformer
+from .memory import free_memory
 
 # The most that one step holds besides weights, over the size of its tokens (tokens * dim * bytes): counted at 480x832
 # and 704x1280, 14B and 1.3B wide, with and without text, in bfloat16: 16.1 to 16.4.
@@ -54,8 +54,13 @@ def demand(transformer: RaxelTransformer, *, tokens: int, vae: int = 0, vae_work
         layers=len(transformer.blocks),
         block=nbytes(transformer.blocks[0]),
         rest=whole - blocks + vae,
-        working=max(int(ACTIVATIONS * tokens * transformer.config.dim * size), vae_working),
+        working=max(working_memory(tokens, transformer.config.dim, size), vae_working),
     )
+
+
+def working_memory(tokens: int, dim: int, size: int) -> int:
+    """Bytes that one step holds besides weights, for `tokens` of both streams of width `dim`, `size` bytes a value."""
+    return int(ACTIVATIONS * tokens * dim * size)
 
 
 def check_bounded(device: torch.device, vram: int) -> None:
@@ -103,7 +108,7 @@ def stream_blocks(transformer: RaxelTransformer, device: torch.device, *, reside
             onload_device=device,
             num_blocks_per_group=1,
             use_stream=device.type == "cuda",
-            low_cpu_mem_usage=psutil.virtual_memory().available < 1.5 * nbytes(streamed),
+            low_cpu_mem_usage=free_memory() < 1.5 * nbytes(streamed),
         )
 
 

@@ -21,6 +21,7 @@ from torch.nn import functional
 from ..framing import fit_video
 from ..geometry import se3
 from ..geometry.trajectory import Trajectory
+from ..runtime.memory import ask_memory
 from .depth_map import DepthMap
 
 HOLE_COLOURS = {"black": (0.0, 0.0, 0.0), "grey": (0.5, 0.5, 0.5), "magenta": (1.0, 0.0, 1.0), "white": (1.0, 1.0, 1.0)}
@@ -38,6 +39,9 @@ WIDEST, STRETCH = 8.0, 3.0
 _BESIDE, _ABOVE = ((0, 1), (1, 0)), ((0, 0, 0, 1), (0, 0, 1, 0))
 # A point is drawn into the n x n pixels about it, n one of these: few sizes, so that few passes draw them all.
 WINDOWS = (2, 3, 4, 6, 8, 12, 16)
+# Bytes a pixel: of a frame that is kept (colours and holes in float32), and of the one that is computed, where 300 were
+# measured and surfaces seen at a slant take more.
+_BYTES_OF_FRAME, BYTES_AT_WORK = 16, 600
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +76,9 @@ def warp(
     if image.ndim != 3 or image.shape[0] != 3:
         raise ValueError(f"a picture to warp is [3, height, width], got {list(image.shape)}")
     device = image.device if device is None else torch.device(device)
+    height, width = trajectory.camera.hw
+    needed = (len(trajectory) * _BYTES_OF_FRAME + BYTES_AT_WORK) * height * width
+    ask_memory(f"{len(trajectory)} frames of {width}x{height} as a warped video", needed)
     # Unit before size: the 25th percentile that a near depth is measured by is that of the whole picture.
     depth = depth.in_unit(trajectory.unit).matched((image.shape[1], image.shape[2])).fitted(trajectory.camera.hw)
     path = rendered_trajectory(trajectory, depth)
