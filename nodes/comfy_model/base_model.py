@@ -30,8 +30,10 @@ _MEMORY_PER_CHANNEL = 1 / 2222
 _WAN_PATCH_AREA = 4
 # Up to this width a network gains nothing from half precision, and its cameras lose accuracy.
 _FLOAT32_DIM = 512
-_SHAPES_UNKNOWN = "this ComfyUI's own samplers run raxel models from Load Raxel Model only, not from its own loaders; "
+_SHAPES_UNKNOWN = (
+    "this ComfyUI's own samplers run raxel models from Load Raxel Model only, not from its own loaders; "
     "Joint Sampler does"
+)
 # The names of tensors in a state dict that carry what a checkpoint's header says, where a saver drops the header.
 HEADER_TENSORS = ("raxel_config", "raxel_recipe")
 
