@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, fields
 from math import isfinite
+from pathlib import Path
 from typing import Any
 
 from .latents.frames import check_frame_count
@@ -12,6 +13,7 @@ from .latents.statistics import LatentStatistics
 from .strict_json import check_keys, check_list, check_number, check_object, check_whole, parse_object, shown
 
 METADATA_KEY = "raxel_recipe"
+_LONGEST_NAME = 200
 # A clip is far from the trained ones when it has so many times their frames, or a side so many times longer or shorter.
 _FAR_FRAMES, _FAR_SIZE = 1.5, 2.0
 TRAINED_UNITS = ("metre", "near_depth")
@@ -44,7 +46,10 @@ class Recipe:
         if not (isfinite(self.fps) and self.fps > 0.0):
             raise ValueError(f"a recipe's fps is positive, got {self.fps}")
         if self.unit not in TRAINED_UNITS:
-            raise ValueError(f"a recipe's unit is one of {', '.join(TRAINED_UNITS)}, got {self.unit!r}")
+            raise ValueError(f"a recipe's unit is one of {', '.join(TRAINED_UNITS)}, got {shown(self.unit)}")
+        name = Path(self.vae).name
+        if name != self.vae or not name.isprintable() or "\\" in name or not 0 < len(name) <= _LONGEST_NAME:
+            raise ValueError(f"a recipe's vae is a VAE's file name without its suffix, got {shown(self.vae)}")
         if not 0.0 < self.raxel_scale <= 1.0:
             raise ValueError(f"a recipe's raxel_scale lies in (0, 1], got {self.raxel_scale}")
         if self.raxel_downscale < 1:

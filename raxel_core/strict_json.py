@@ -35,11 +35,11 @@ def parse_value(noun: str, text: str | bytes) -> Any:
         values = dict(pairs)
         if len(values) < len(pairs):
             ((name, _),) = Counter(name for name, _ in pairs).most_common(1)
-            raise _StrictError(f"{noun} gives {shown(name)} more than once")
+            raise ValueError(f"{noun} gives {shown(name)} more than once")
         return values
 
     def refuse_constant(constant: str) -> float:
-        raise _StrictError(f"{noun} holds {constant}, which is no number")
+        raise ValueError(f"{noun} holds {constant}, which is no number")
 
     try:
         decoded = text if isinstance(text, str) else text.decode("utf-8")
@@ -50,10 +50,6 @@ def parse_value(noun: str, text: str | bytes) -> Any:
         raise ValueError(f"{noun} is not JSON: byte {error.start} is no UTF-8") from error
     except json.JSONDecodeError as error:
         raise ValueError(f"{noun} is not JSON: {error}") from error
-
-
-class _StrictError(ValueError):
-    """What a hook refuses, in words for the user."""
 
 
 def _indefinite(noun: str) -> str:

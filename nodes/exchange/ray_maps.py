@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from comfy_api.latest import io, ui
+from comfy_api.latest import io
 from torch import Tensor
 
 from ...raxel_core.camera_sockets.ray_maps import AUTO, read_ray_map
@@ -15,6 +15,7 @@ from ...raxel_core.geometry.ray_map import AXES, LAYOUTS, ray_map_from_cameras
 from ...raxel_core.geometry.trajectory import UNITS, Trajectory
 from ...raxel_core.raxels import RAXEL_SCALE
 from ..catalogue import schema
+from ..comfy_io.notice import preview
 from ..sockets import EXCHANGE_CATEGORY, RayMapSocket, TrajectorySocket
 
 _LAYOUT_TOOLTIP = "What the channels hold, in the order of its name; the help page has the table."
@@ -121,7 +122,7 @@ class RaxelCamerasFromRayMap(io.ComfyNode):
         found = assessed_cameras(read.ray_map, hw, method=method, lens=lens, K=K)
         text = ray_report(found, read.text)
         path = Trajectory(found.camera, fps=fps, unit=unit, name="ray map")
-        return io.NodeOutput(path, text, ui=ui.PreviewText(text))
+        return io.NodeOutput(path, text, ui=preview(text))
 
 
 class RaxelRayMapFromCameras(io.ComfyNode):

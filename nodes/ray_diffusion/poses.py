@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from math import radians
 
 import comfy.model_management
 import comfy.utils
-from comfy_api.latest import io, ui
+from comfy_api.latest import io
 from torch import Tensor
 
 from ...raxel_core.drawing.ray_picture import ray_map_image
@@ -23,8 +22,10 @@ from ...raxel_core.ray_diffusion.photographs import (
     verdict,
 )
 from ...raxel_core.ray_diffusion.sampler import ALL_STEPS, METHODS, SamplerSettings
+from ...raxel_core.strict_json import parse_value
 from ..catalogue import schema
 from ..comfy_io.images import video_from_image
+from ..comfy_io.notice import preview
 from ..sockets import RAY_DIFFUSION_CATEGORY, SEED_TOOLTIP, RayDiffusionSocket, RayMapSocket, TrajectorySocket
 from .loading import RayDiffusionModel, load_network, network_names, on_device
 
@@ -145,7 +146,7 @@ class RayDiffusionPoses(io.ComfyNode):
         found = find(ray_diffusion, pictures, settings, lens_of(pictures, fov_degrees, known))
         text = to_json({"verdict": verdict(found, ray_diffusion.loaded), **figures(found)})
         path = Trajectory(found.camera, fps=1.0, unit="arbitrary", name="ray diffusion")
-        return io.NodeOutput(path, text, found.rays, ray_map_image(found.rays), ui=ui.PreviewText(text))
+        return io.NodeOutput(path, text, found.rays, ray_map_image(found.rays), ui=preview(text))
 
 
 def boxes_of(text: str) -> list[list[float]] | None:
@@ -153,8 +154,8 @@ def boxes_of(text: str) -> list[list[float]] | None:
     if not text.strip():
         return None
     try:
-        boxes = json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
+        boxes = parse_value("boxes", text)
+    except ValueError:
         raise ValueError(f"boxes are JSON like [[10, 20, 200, 240], ...], got {text.strip()[:40]!r}") from None
     if not isinstance(boxes, list) or not all(isinstance(box, list) for box in boxes):
         raise ValueError(f"boxes are a list of [left, top, right, bottom], got {text.strip()[:40]!r}")

@@ -45,7 +45,7 @@ def numbers(name: str, value: Any, last_axes: tuple[int, ...], *, axes: int | No
         raise CameraFormatError(f"{name} is made of numbers in equal rows ({str(error)[:80]})") from error
     if found.dtype.kind not in "iuf":
         raise CameraFormatError(f"{name} is made of real numbers in equal rows, got {found.dtype}")
-    tensor = torch.tensor(found, dtype=torch.float64)
+    tensor = torch.from_numpy(np.array(found, dtype=np.float64))  # NumPy has kinds of numbers that PyTorch has not
     while axes is not None and tensor.ndim > axes and tensor.shape[0] == 1:
         tensor = tensor[0]
     tensor = tensor[None] if axes == tensor.ndim + 1 else tensor

@@ -72,11 +72,11 @@ class RaxelConfig:
         if self.freq_dim % 2:
             raise ValueError(f"freq_dim {self.freq_dim} must be even")
         if not isinstance(self.eps, float) or not 0 < self.eps < 1:
-            raise ValueError(f"eps {self.eps!r} must be a number between 0 and 1")
+            raise ValueError(f"eps {_shown(self.eps)} must be a number between 0 and 1")
 
     def _check_patch(self) -> None:
         if not isinstance(self.patch, tuple) or len(self.patch) != 3:
-            raise ValueError(f"patch {self.patch!r} must be 3 sizes (time, rows, columns)")
+            raise ValueError(f"patch {_shown(self.patch)} must be 3 sizes (time, rows, columns)")
         for size in self.patch:
             _check_positive("patch", size)
         if self.patch[0] != 1:
@@ -91,7 +91,7 @@ class RaxelConfig:
             ("ray_entry", RAY_ENTRIES),
         ):
             if getattr(self, name) not in choices:
-                raise ValueError(f"{name} {getattr(self, name)!r} is not one of {', '.join(choices)}")
+                raise ValueError(f"{name} {_shown(getattr(self, name))} is not one of {', '.join(choices)}")
         if self.inter == "text" and self.text_dim is None:
             raise ValueError("inter 'text' needs the text projections, but text_dim is None")
         if self.reads == "one_way" and (self.attention, self.ray_representation) != ("dsca", "raxel"):
@@ -106,7 +106,7 @@ class RaxelConfig:
         for name, least in (("rope_base", 1.0), ("rope_scale", 0.0)):
             value = getattr(self, name)
             if not isinstance(value, int | float) or isinstance(value, bool) or not least < value < math.inf:
-                raise ValueError(f"{name} must be a number above {least:g}, not {value!r}")
+                raise ValueError(f"{name} must be a number above {least:g}, not {_shown(value)}")
 
     @property
     def head_dim(self) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, fields
 
+from ..strict_json import check_keys, parse_object, shown
+
 FEATURES = ("dinov2_vits14", "convolution")
 RAY_CHANNELS = 6
 NDC_CHANNELS = 2
@@ -68,14 +70,12 @@ class RayDiffusionConfig:
     @classmethod
     def from_json(cls, text: str) -> RayDiffusionConfig:
         """The configuration that `to_json` wrote; ValueError names an unknown field or a wrong type."""
-        values = json.loads(text)
-        types = {field.name: type(field.default) for field in fields(cls)}
-        if not isinstance(values, dict) or set(values) - set(types):
-            unknown = sorted(set(values) - set(types)) if isinstance(values, dict) else [type(values).__name__]
-            raise ValueError(f"the configuration of a Ray Diffusion network has no {', '.join(unknown)}")
+        noun = "the configuration of a Ray Diffusion network"
+        values, types = parse_object(noun, text), {field.name: type(field.default) for field in fields(cls)}
+        check_keys(noun, values, (), tuple(types))
         for name, value in values.items():
             if type(value) is not types[name]:
-                raise ValueError(f"{name} of a Ray Diffusion network is {types[name].__name__}, got {value!r}")
+                raise ValueError(f"{name} of a Ray Diffusion network is {types[name].__name__}, got {shown(value)}")
         return cls(**values)
 
 

@@ -9,7 +9,16 @@ from typing import Any, ClassVar, TypeVar
 
 from ..latents.frames import check_frame_count
 from ..model.config import TINY, RaxelConfig
-from ..strict_json import check_choice, check_keys, check_number, check_object, check_whole, parse_object, shown
+from ..strict_json import (
+    check_choice,
+    check_keys,
+    check_number,
+    check_object,
+    check_whole,
+    parse_object,
+    printable,
+    shown,
+)
 from .scene_sets import check_shares
 
 TASKS = ("pose", "camera", "joint")
@@ -25,7 +34,10 @@ SHARE, COUNT, POSITIVE = (0.0, 1.0), (1, _MOST), (_LEAST, _MOST)
 
 def _scene_shares(values: Mapping[str, Any]) -> tuple[tuple[str, float], ...]:
     """The `scenes` of a JSON object of shares by name."""
-    return tuple((name, check_number(f"scenes {name} of {_NOUN}", share, 0.0, 1.0)) for name, share in values.items())
+    return tuple(
+        (name, check_number(f"scenes {printable(name, 40)} of {_NOUN}", share, 0.0, 1.0))
+        for name, share in values.items()
+    )
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 
+from ..strict_json import printable
 from .synthetic import EASY_SCENES, SCENES, SyntheticBatch, render_scenes
 from .world.scenes import render_world
 
@@ -29,9 +30,11 @@ def check_shares(shares: Mapping[str, float]) -> None:
     """ValueError unless `shares` are of scene sets that there are, none negative, and sum to 1."""
     unknown = sorted(set(shares) - set(SCENE_SETS))
     if unknown:
-        raise ValueError(f"there are no scenes called {', '.join(unknown)}: a run has {', '.join(SCENE_SETS)}")
+        names = ", ".join(printable(name, 40) for name in unknown[:5])
+        raise ValueError(f"there are no scenes called {names}: a run has {', '.join(SCENE_SETS)}")
     if any(not 0 <= share <= 1 for share in shares.values()) or abs(sum(shares.values()) - 1) > 1e-6:
-        raise ValueError(f"the shares of scenes are between 0 and 1 and sum to 1, got {dict(shares)}")
+        shares_text = ", ".join(f"{name} {share:g}" for name, share in shares.items())
+        raise ValueError(f"the shares of scenes are between 0 and 1 and sum to 1, got {shares_text}")
 
 
 def split_seeds(seeds: Sequence[int], shares: Mapping[str, float], *, batch: int) -> list[tuple[str, Sequence[int]]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ from ..atomic_file import write_text
 from ..model.attention import Attention, attend
 from ..model.config import RaxelConfig
 from ..model.transformer import RaxelTransformer
-from ..strict_json import parse_object, printable
+from ..strict_json import parse_object, printable, shown
 from .quantization import dequantized, weights_and_scales
 from .tensor_file import write_tensors
 from .tensor_map import TensorInfo, check_places, map_tensors
@@ -35,6 +36,7 @@ CONFIG_KEY, FORMAT_KEY, SET_KEY = "raxel_config", "raxel_format", "raxel_set"
 RESERVED = (CONFIG_KEY, FORMAT_KEY, SET_KEY, "format")
 INDEX_SUFFIX = ".safetensors.index.json"
 _MOST_AXES, _BEYOND_64_BITS = 64, 2**63
+_LONGEST_KEY, _DTYPE = 500, re.compile(r"[A-Z][A-Z0-9_]{0,15}", re.ASCII)  # safetensors names: F32, F8_E4M3
 MAX_HEADER_BYTES = 16_000_000  # a model of 40 layers has 0.2 MB; parsing takes ten times a header's size
 WEIGHT_DTYPES = ("F32", "F16", "BF16", "F64", "F8_E4M3", "F8_E5M2")
 PICKLED = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin")
@@ -230,9 +232,9 @@ def _files_of_index(path: Path) -> list[Path]:
         raise ValueError(f"the index {path.name} has no weight_map")
     for name in weight_map.values():
         if not isinstance(name, str) or not name.endswith(".safetensors") or Path(name).name != name or "\\" in name:
-            raise ValueError(f"the index {path.name} names {name!r}, which is not a .safetensors file beside it")
+            raise ValueError(f"the index {path.name} names {shown(name)}, which is not a .safetensors file beside it")
         if not (path.parent / name).is_file():
-            raise FileNotFoundError(f"the index {path.name} names {name}, which is missing")
+            raise FileNotFoundError(f"the index {path.name} names {printable(name, 80)}, which is missing")
     files = [path.parent / name for name in dict.fromkeys(weight_map.values())]
     held = {key for file in files for key in file_header(file).tensors}
     check_same_keys(set(weight_map), held, f"the shards of {path.name}", {})
@@ -290,7 +292,8 @@ def file_header(path: Path) -> Header:
 def _tensor_info(key: str, entry: object, path: Path, begin: int, size: int) -> TensorInfo:
     fields = entry if isinstance(entry, dict) else {}
     dtype, shape, offsets = (fields.get(name) for name in ("dtype", "shape", "data_offsets"))
-    if not isinstance(dtype, str) or not _is_shape(shape) or not _are_offsets(offsets):
+    named = key.isprintable() and len(key) <= _LONGEST_KEY and isinstance(dtype, str) and _DTYPE.fullmatch(dtype)
+    if not named or not _is_shape(shape) or not _are_offsets(offsets):
         raise ValueError(f"the header of {path.name} does not describe {key[:80]!r} as a tensor")
     if len(offsets) != 2 or offsets[0] > offsets[1]:
         raise ValueError(f"the header of {path.name} gives {key[:80]!r} the offsets {offsets[:3]}")

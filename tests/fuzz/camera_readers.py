@@ -1,19 +1,9 @@
-"""Damaged camera files against one reader, in a process of its own that measures its time and memory.
-
-    python -m tests.fuzz.camera_readers FORMAT COUNT [SEED]
-
-Prints one JSON object. Exits with 1, after the input and the traceback, when anything but CameraFormatError comes out,
-an input takes more than a second of CPU time, or the process grows by more than 64 MB over what it had before.
-"""
+"""Damaged camera files against one reader."""
 
 from __future__ import annotations
 
-import faulthandler
-import json
 import shutil
-import sys
 import tempfile
-import time
 from pathlib import Path
 from random import Random
 
@@ -24,13 +14,8 @@ from raxel_core.camera_io.reading import Assumed, CameraFormatError
 from raxel_core.geometry.camera import Camera
 from raxel_core.geometry.trajectory import Trajectory
 from raxel_core.paths.plan import make_move
+from tests.fuzz.frame import Target
 from tests.fuzz.mutation import mutate
-
-MOST_SECONDS = 1.0
-# So many inputs that do not end in so many seconds hang: the process ends with a traceback.
-HANG_INPUTS, HANG_SECONDS = 200, 300
-MOST_GROWTH_MB = 64.0
-WARM_UP = 20
 
 PLANNED = b"""{"format": "raxel.camera_path", "version": 1, "fps": 16, "unit": "metre", "name": "a", "width": 64, "height": 48,
 "frame_count": 9, "plan": {"fov_degrees": 60, "depth": 2.0, "moves": [{"move": "orbit", "amount_degrees": 30, "start": 0.1,
@@ -38,64 +23,31 @@ PLANNED = b"""{"format": "raxel.camera_path", "version": 1, "fps": 16, "unit": "
 [0, 0, 0], "rotation_degrees": [1, 2, 3], "fov_degrees": 60}, {"time": 1, "position": [1, 0, 0], "look_at": [0, 0, 1]}]}}"""
 
 
-def main() -> int:
-    """Run one reader; the exit status."""
-    name, count, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 0
-    torch.set_num_threads(1)
-    names = [known.name for known in FORMATS] if name == "all" else [name]
-    memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
-        for each in names:
-            print(json.dumps(fuzz(each, count, seed, Path(folder))), flush=True)
-    return 0
+def camera_targets() -> list[Target]:
+    """One target a format."""
+    return [_target(known.name) for known in FORMATS]
 
 
-def fuzz(name: str, count: int, seed: int, folder: Path) -> dict[str, object]:
-    """Give `count` damaged inputs to the reader called `name`; what was measured."""
-    samples, suffix = sample_sets(name, folder), format_named(name).suffix
-    random = Random(f"{name} {seed}")
-    accepted, slowest, used = 0, 0.0, 0.0
-    before = resident_mb()
-    for number in range(count + WARM_UP):
-        if number == WARM_UP:
-            before = reset_peak()
-        if number % HANG_INPUTS == 0:
-            faulthandler.dump_traceback_later(HANG_SECONDS, exit=True)
-        target = damaged(random.choice(samples), samples, random, folder / f"target_{name}", suffix)
-        started = time.process_time()
-        try:
-            accepted += read(name, target, random)
-        except BaseException:
-            print(f"input {number} of {name}, seed {seed}: {keep(target)}", file=sys.stderr)
-            raise
-        seconds = time.process_time() - started
-        used, slowest = used + seconds, max(slowest, seconds)
-        if seconds > MOST_SECONDS:
-            raise SystemExit(f"input {number} of {name}, seed {seed} took {seconds:.2f} s: {keep(target)}")
-        if peak_mb() - before > MOST_GROWTH_MB:
-            raise SystemExit(f"input {number} of {name}, seed {seed} took {peak_mb() - before:.0f} MB: {keep(target)}")
-    faulthandler.cancel_dump_traceback_later()
-    return {
-        "format": name,
-        "inputs": count,
-        "accepted": accepted,
-        "slowest_ms": round(1e3 * slowest, 2),
-        "mean_ms": round(1e3 * used / (count + WARM_UP), 3),
-        "growth_mb": round(peak_mb() - before, 1),
-    }
+def _target(name: str) -> Target:
+    return Target(
+        name=name,
+        prepare=lambda folder: sample_sets(name, folder),
+        damage=lambda samples, random, folder: damaged(
+            random.choice(samples), samples, random, folder / f"target_{name}", format_named(name).suffix
+        ),
+        read=lambda target, random: read(name, target, random),
+        refusals=(CameraFormatError,),
+        keep=keep,
+    )
 
 
 def read(name: str, target: Path, random: Random) -> bool:
     """Whether a damaged input is still cameras; then they are valid ones. Now and then the format is left open."""
-    try:
-        reading = read_cameras(target, format=None if random.random() < 0.1 else name, assumed=Assumed())
-    except CameraFormatError as error:
-        text = str(error)
-        assert "\n" not in text.strip(), text
-        assert 0 < len(text) < 2000, text
-        return False
+    reading = read_cameras(target, format=None if random.random() < 0.1 else name, assumed=Assumed())
     reading.trajectory.camera.validate()
     assert len(reading.text) < 20_000
+    assert all(line.isprintable() for line in reading.text.split("\n")), repr(reading.text)
+    assert reading.trajectory.name.isprintable()
     return True
 
 
@@ -142,30 +94,3 @@ def keep(target: Path) -> str:
     copied = kept / target.name
     shutil.copytree(target, copied) if target.is_dir() else shutil.copy(target, copied)
     return str(copied)
-
-
-def resident_mb() -> float:
-    """The process's resident memory now."""
-    return _status("VmRSS")
-
-
-def peak_mb() -> float:
-    """The most resident memory since `reset_peak`."""
-    return _status("VmHWM")
-
-
-def reset_peak() -> float:
-    """Let the peak begin anew (Linux); the resident memory now."""
-    Path("/proc/self/clear_refs").write_text("5")
-    return resident_mb()
-
-
-def _status(key: str) -> float:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(key):
-            return int(line.split()[1]) / 1024.0
-    raise RuntimeError(f"/proc/self/status has no {key}")
-
-
-if __name__ == "__main__":
-    sys.exit(main())
