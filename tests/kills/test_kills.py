@@ -1,0 +1,42 @@
+"""Killed at any moment, a job loses nothing that was written and leaves no litter after the next run.
+
+A few kills always; 200 with `-m slow`, of the seed RAXEL_KILL_SEED (1).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+JOBS = ("save", "convert", "train", "list", "video")
+FEW, MANY, SEED = 2, 40, os.environ.get("RAXEL_KILL_SEED", "1")
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="jobs are killed in forks")
+
+
+def killed(job: str, kills: int, seed: str, folder: Path, timeout: float) -> dict:
+    """What the kills did; fails with what was lost."""
+    command = [sys.executable, "-m", "tests.kills.killing", job, str(kills), seed, str(folder)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "ACCELERATE_USE_CPU": "true"}
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout, env=environment)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("job", [job for job in JOBS if job != "train"])
+def test_a_few_kills_lose_nothing(job, tmp_path):
+    assert killed(job, FEW, "0", tmp_path, 120)["kills"] == FEW
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("job", JOBS)
+def test_forty_kills_lose_nothing(job, tmp_path):
+    told = killed(job, MANY, SEED, tmp_path, 3600)
+    print(told)
+    assert told["struck"] > MANY // 4
