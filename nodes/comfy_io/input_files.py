@@ -29,19 +29,20 @@ def readable_path(name: str) -> Path:
     if names_a_share(bare.strip()):
         raise ValueError(f"a path names a file or folder in ComfyUI's input folder, got {cleaned[:80]!r}")
     try:
-        places = [(Path(place) / bare.strip()).resolve() for place in ((folder,) if folder else own)]
-        inside = [place for place in places if any(place.is_relative_to(root) for root in _readable_roots())]
-        found = [place for place in inside if place.exists()]
+        named = [Path(place) / bare.strip() for place in ((folder,) if folder else own)]
+        there = [place.resolve() for place in named if place.is_symlink() or place.exists()]
+        places = there or [named[0].resolve()]
+        inside = any(places[0].is_relative_to(root) for root in _readable_roots())
     except (OSError, RuntimeError, ValueError) as error:  # too long a name, a link to itself
         why = getattr(error, "strerror", None) or "it is a link that leads to itself"
         raise ValueError(f"{cleaned[:80]!r} can not be read: {why}") from error
     if not inside:
         raise ValueError(f"a path lies in ComfyUI's input, output, temp or model folders, {cleaned[:80]!r} does not")
-    if not found:
+    if not there or not places[0].exists():
         raise ValueError(
             f"there is no file or folder {cleaned[:80]!r} in ComfyUI's input or output folder{_near(bare)}"
         )
-    return found[0]
+    return places[0]
 
 
 def names_a_share(name: str) -> bool:

@@ -455,11 +455,14 @@ def test_an_empty_stock_latent_becomes_a_joint_one(comfy, graph):
 
 BAD = {
     "a pose run without a video": (lambda g: sampler("pose"), "the task pose needs a latent"),
-    "a camera run with a video": (lambda g: sampler("camera", latent=["video", 0]), "connect RaxelEncode, not a video"),
+    "a camera run with a video": (
+        lambda g: sampler("camera", latent=["video", 0]),
+        "connect Raxel Encode, not a video",
+    ),
     "a joint clip of 8 frames": (lambda g: sampler("joint", frames=8), "the nearest such count is 9"),
     "rays relative to another frame": (
         lambda g: sampler("camera", latent=["rays", 0], positive=["late", 0]),
-        "set reference_frame of RaxelEncode to 4",
+        "set reference_frame of Raxel Encode to 4",
     ),
     "a source of another size": (
         lambda g: sampler("camera", latent=["rays", 0], positive=["small", 0]),
@@ -467,7 +470,7 @@ BAD = {
     ),
     "a source after the end": (
         lambda g: sampler("joint", frames=5, positive=["sources", 0]),
-        "a source image shows frame 8, but the clip ends at frame 4",
+        "a source image shows frame 8, but the clip has 5 frames, numbered from 0",
     ),
     "a plain latent to split": (lambda g: node("SplitRaxelLatent", latent=["video", 0]), "takes a joint latent"),
     "frame numbers that are none": (lambda g: sources(frames="first"), "got 'first'"),
@@ -478,7 +481,7 @@ BAD = {
     ),
     "a path of an odd width": (
         lambda g: node("RaxelEncode", **{**g["rays"]["inputs"], "trajectory": ["odd", 0]}),
-        "resize it to 64 and 96",
+        "resize it to 64x96",
     ),
     "a video that is too short": (
         lambda g: node("RaxelFitVideo", model=["load", 0], images=["clip", 0], fps=30.0),
