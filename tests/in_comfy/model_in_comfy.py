@@ -157,10 +157,10 @@ def check_stock_load_diffusion_model_gives_what_our_loader_gives():
     if STREAMS_TOLD:  # the wrapper keeps given streams to the bit; without it the run is the same
         close(sampled(bare), sampled(ours))
         return
-    refused(lambda: sampled(bare, start=0.5), "raxel models from LoadRaxelModel only", "JointSampler does")
+    refused(lambda: sampled(bare, start=0.5), "raxel models from Load Raxel Model only", "Joint Sampler does")
     close(sampled(bare), sampled(ours))  # of an empty latent it tells the shapes in time
     bare.model.latent_shapes = ((1, 16, 1, 8, 12), RAYS)  # an earlier run of another size
-    refused(lambda: sampled(bare, start=0.5), "raxel models from LoadRaxelModel only")
+    refused(lambda: sampled(bare, start=0.5), "raxel models from Load Raxel Model only")
     assert torch.equal(sampled(with_raxel_sampling(bare), start=0.5), sampled(ours, start=0.5))
 
 
