@@ -113,8 +113,8 @@ export function fovDegreesFromK(K, width) {
   return degrees(Math.atan2(K[2], K[0]) + Math.atan2(width - K[2], K[0]));
 }
 
-/** A key that reproduces a camera: { time, position, rotation_degrees, fov_degrees (when given), easing }. */
-export function keyFromCamera(worldFromCam, { time, fovDegrees }) {
+/** A key that reproduces a camera. */
+export function keyFromCamera(worldFromCam, { time, fovDegrees = undefined }) {
   const key = {
     time,
     position: math.translationOf(worldFromCam),
@@ -349,7 +349,7 @@ function checkEasing(where, value) {
   return easing;
 }
 
-/** Whether the way from the last key of a loop back to the first takes no time but has to lead somewhere. */
+/** Whether a loop's way back to its first key takes no time but leads somewhere. */
 function closesBadly({ keys, loop }) {
   if (meetsItself({ keys, loop })) return !sameCamera(keys[0], keys.at(-1));
   return loop && keys.length > 1 && 1 - keys.at(-1).time + keys[0].time < KEY_SPACING;
@@ -590,7 +590,7 @@ function evaluateShots(shots, clip) {
   return cameras;
 }
 
-/** The share of the path that is done at a share of the clip, as a plan's speed graph has it. */
+/** The share of the path done at a share of the clip, by a speed graph. */
 export function progressAlong(speed) {
   if (!speed.length) return (time) => time;
   const { points, areas } = speedAreas(speed);
@@ -604,7 +604,7 @@ export function progressAlong(speed) {
   };
 }
 
-/** The share of the clip at which a share of the path is done: the first of them where the path stands still. */
+/** The inverse: the first of the shares where the path stands still. */
 export function timeAlong(speed) {
   if (!speed.length) return (progress) => progress;
   const progressAt = progressAlong(speed);
@@ -618,7 +618,7 @@ export function timeAlong(speed) {
   };
 }
 
-/** The points of a speed graph from the beginning of the clip to its end, and the area under it up to each. */
+/** A speed graph's points over the whole clip, and the area under it up to each. */
 function speedAreas(speed) {
   const [first, last] = [speed[0], speed.at(-1)];
   const points = [...(first[0] > 0 ? [[0, first[1]]] : []), ...speed, ...(last[0] < 1 ? [[1, last[1]]] : [])];
@@ -696,7 +696,7 @@ function circle(rise, end) {
   };
 }
 
-/** Over amount * place(share) = (right, up, forward), facing the point at `depth` with a level horizon. */
+/** Over amount * place(share) = (right, up, forward), facing the point at `depth`. */
 function facing(place) {
   return (share, amount, depth) => {
     const [right, up, forward] = place(share);

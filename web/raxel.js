@@ -44,7 +44,7 @@ function cameraPathWidget(node, name, inputData) {
 app.registerExtension({
   name: "raxel.camera_path",
   // What the help says of the path is no tip to hang over the editor.
-  beforeRegisterNodeDef(nodeType, nodeData) {
+  beforeRegisterNodeDef(_, nodeData) {
     const path = nodeData.input?.required?.path;
     if (path?.[0] === TYPE) delete path[1].tooltip;
   },

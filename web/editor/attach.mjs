@@ -44,6 +44,7 @@ export function attach({ app, api, node, widget, root, state, clips }) {
 
 /** One node as the editor's surroundings: its host. */
 class NodeView {
+  app; api; node; widget; root; clips;
   #lastRun = null;
   #lastPicture = null;
   #lastDepth = null;
@@ -123,7 +124,7 @@ class NodeView {
 
   /** In the classic mode nothing but the graph's own canvas hears the wheel; in Nodes 2.0 the event finds its way. */
   passWheel(event) {
-    if (window.LiteGraph?.vueNodesMode) return;
+    if (/** @type {any} */ (window).LiteGraph?.vueNodesMode) return;
     event.preventDefault();
     this.app.canvas.processMouseWheel(event);
   }

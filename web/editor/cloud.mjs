@@ -111,7 +111,9 @@ function intoEye(eye, motion) {
 }
 
 /** The inverse of a 3 x 3 matrix, in rows, null where it has none. */
-function inverted([a, b, c]) {
+/** @param {number[][]} rows */
+function inverted(rows) {
+  const [a, b, c] = rows;
   const columns = [cross(b, c), cross(c, a), cross(a, b)];
   const determinant = dot(a, columns[0]);
   if (Math.abs(determinant) < 1e-12) return null;

@@ -29,7 +29,7 @@ export function iconButton(name, label, onclick, properties = {}) {
 }
 
 /** A number's field. `read` gives its number (undefined: empty), `write` takes what is typed, `done` ends an edit. */
-export function numberField({ label, read, write, done, step = 0.1, min, max, optional = false, ...properties }) {
+export function numberField({ label, read, write, done, step = 0.1, min = undefined, max = undefined, optional = false, ...properties }) {
   const type = () => {
     if (input.value === "" ? optional : Number.isFinite(input.valueAsNumber)) {
       write(input.value === "" ? undefined : input.valueAsNumber);

@@ -5,7 +5,7 @@ import { steadyCamera, timeAlong } from "../camera_path.mjs";
 import { cloudExtent } from "./cloud.mjs";
 import { AXES, gripsOf } from "./grips.mjs";
 import { speedColor, speedsOf, spread } from "./speeds.mjs";
-import { fitWindow, intoWindow, pathCamera, project, projectSegment, roundStep, toCamera, toPixels } from "./view.mjs";
+import { fitWindow, intoWindow, pathCamera, project, projectSegment, roundStep } from "./view.mjs";
 
 const FRUSTA = 9;
 const MOST_SEGMENTS = 240;

@@ -28,6 +28,7 @@ const AIMS = { subject: "always face the subject", path: "look where it goes", k
 
 /** `host` is the world around: what attach.mjs's NodeView answers and is told. */
 export class Editor {
+  host;
   #unsubscribe;
   #request = 0;
   #firsts = [0, 1];
@@ -372,7 +373,7 @@ export class Editor {
   #build() {
     const { bar, scrub, readout } = this.#buildBar();
     this.tabBar = element("div", { className: "raxel-tabs", role: "tablist", "aria-label": "Panels" });
-    this.tabs = this.panels.map((panel, index) => {
+    this.tabs = this.panels.map((_, index) => {
       const tab = element("button", { type: "button", role: "tab", onclick: () => this.openTab(index) });
       this.tabBar.append(tab);
       return tab;

@@ -72,7 +72,8 @@ function nearestOf(grips, pixel) {
  * The plan after the drag of a grip by (dx, dy) pixels from where it was taken hold of; `plan` and `scene` are those of
  * that moment, so that no rounding adds up. `alone` (Alt) keeps a handle's opposite where it is.
  */
-export function dragged(grip, { plan, scene, eye }, [dx, dy], alone) {
+export function dragged(grip, { plan, scene, eye }, way, alone) {
+  const [dx, dy] = way;
   const offset = () => inScreenPlane(eye, grip.at, dx, dy);
   switch (grip.kind) {
     case "key": return withKeyMoved(plan, grip.index, offset());

@@ -19,8 +19,9 @@ const wordsOf = (name) => name.replaceAll("_", " ");
  * key is selected); while the shape stays, a change of the state only brings the fields up to date.
  */
 class Panel {
+  editor; title; shape; build; built; fields; drawNow; dispose;
   constructor(editor, { title, shape, build }) {
-    Object.assign(this, { editor, title, shape, build, built: undefined, fields: [] });
+    Object.assign(this, { editor, title, shape, build, fields: [] });
     this.root = element("div", { className: "raxel-panel", role: "tabpanel", hidden: true });
   }
 

@@ -64,7 +64,8 @@ export function pathCamera(frame) {
 }
 
 /** The same drawn into the window [x, y, w, h] of a picture, its own size being `hw`. */
-export function intoWindow(camera, hw, [x, y, w, h]) {
+export function intoWindow(camera, hw, window) {
+  const [x, y, w, h] = window;
   const [sx, sy] = [w / hw[1], h / hw[0]];
   const principal = [x + camera.principal[0] * sx, y + camera.principal[1] * sy];
   return { ...camera, focal: [camera.focal[0] * sx, camera.focal[1] * sy], principal };
@@ -158,7 +159,8 @@ function freeParts([width, height], inset) {
 }
 
 /** The same in one window: the nearest distance from which all of it is inside, found by halving. */
-function framedIn(view, points, size, kind, [left, top, width, height]) {
+function framedIn(view, points, size, kind, part) {
+  const [left, top, width, height] = part;
   const air = Math.min(FRAME_PIXELS, 0.2 * width, 0.2 * height);
   const room = [width - 2 * air, height - 2 * air];
   const middle = [left + 0.5 * width, top + 0.5 * height];

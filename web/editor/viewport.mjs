@@ -23,6 +23,7 @@ const WORDS = {
 const KEYS = " Space plays, the arrow keys step through frames and keys, K sets a key, Delete removes it.";
 
 export class Viewport {
+  editor; kind; view;
   #drag = null;
   #unframed = true;
   #turned = false;
@@ -216,7 +217,8 @@ export class Viewport {
 }
 
 /** What a drag in the camera's own view does to it, in its own frame: what is seen follows the pointer. */
-function cameraDrag(act, { eye, scene, frame }, [dx, dy], lock) {
+function cameraDrag(act, { eye, scene, frame }, way, lock) {
+  const [dx, dy] = way;
   const motion = scene.cameras.world_from_cam[scene.at(frame)];
   const subject = scene.plan.look_at ?? scene.subject;
   if (act === "slide") {
