@@ -71,8 +71,7 @@ def run(options: argparse.Namespace) -> None:
         text = to_json(line, indent=None) if options.json else "  ".join(_words(line))
         print(text, file=sys.stdout, flush=True)
 
-    pool = getattr(objective, "pool", None)
-    ahead = rendering_ahead(pool, first_step=trainer.step) if options.render_ahead and pool else nullcontext()
+    ahead = rendering_ahead(objective.pool, first_step=trainer.step) if options.render_ahead else nullcontext()
     with ahead:
         trainer.train(until=options.until, seconds=60 * options.minutes, report=report)
     say(f"wrote {options.folder / weights}")

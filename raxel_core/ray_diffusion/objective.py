@@ -113,6 +113,8 @@ def scene_rays(camera: Camera, grid: int) -> Tensor:
 class RayDiffusionObjective:
     """The `Objective` of Ray Diffusion."""
 
+    pool = None  # its scenes are drawn anew for each batch
+
     config: RayDiffusionTrainConfig
     views: ViewSource | None = None
     model: RayDiffuser = field(init=False)

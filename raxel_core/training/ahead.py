@@ -22,12 +22,14 @@ PAUSE = 1.0  # seconds between looks at how far the run is
 
 
 @contextmanager
-def rendering_ahead(pool: ClipPool, *, first_step: int) -> Iterator[None]:
+def rendering_ahead(pool: ClipPool | None, *, first_step: int) -> Iterator[None]:
     """While the block runs, one more process renders the shards that the steps from `first_step` on read of `pool`.
 
     The run renders what it finds missing itself: who does so changes nothing in it. ValueError for clips that are made
-    where they are used, on a GPU.
+    where they are used, on a GPU, and where there is no pool of clips.
     """
+    if pool is None:
+        raise ValueError("this method renders no clips: leave --render-ahead out")
     if isinstance(pool, DeviceClips):
         raise ValueError("clips are rendered on the GPU that trains on them here: leave --render-ahead out")
     context = multiprocessing.get_context("spawn")

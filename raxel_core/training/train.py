@@ -39,8 +39,8 @@ class Objective(Protocol):
         ...
 
     @property
-    def pool(self) -> ClipPool:
-        """The clips it learns from."""
+    def pool(self) -> ClipPool | None:
+        """The clips it learns from, where they come from a pool of rendered ones."""
         ...
 
     @property

@@ -142,6 +142,12 @@ def test_a_run_stops_in_time_saves_and_goes_on(tmp_path, vae):
     assert again.step == 4
 
 
+def test_who_has_no_clips_to_render_ahead_is_told(vae):
+    for pool, message in ((None, "renders no clips"), (DeviceClips(CONFIG, vae, torch.device("cpu")), "on the GPU")):
+        with pytest.raises(ValueError, match=message), rendering_ahead(pool, first_step=0):
+            pass
+
+
 def test_another_mixture_of_scenes_goes_on_from_the_same_state_and_statistics(tmp_path, vae):
     """What a run does when new scenes are to be had: edit the configuration, run again."""
     Trainer(RaxelObjective(CONFIG, vae, cache=tmp_path / "clips"), tmp_path / "run").train(until=2)
