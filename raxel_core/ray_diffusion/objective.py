@@ -15,6 +15,7 @@ from torch import Tensor
 from ..geometry.camera import Camera
 from ..geometry.rays import Rays, plucker_from_rays
 from ..training.config import RunConfig
+from ..training.run_state import step_of_file
 from ..training.sparse_views import SparseViews, render_views
 from ..training.synthetic import SPLITS
 from .bundle import bundle_from_plucker
@@ -200,6 +201,10 @@ class RayDiffusionObjective:
 
             figures[f"regression_{views}"] = math.sqrt(float(self.loss(network, example)["loss"]))
         return figures
+
+    def saved_step(self, folder: Path) -> int | None:
+        """The step of the network in `folder`."""
+        return step_of_file(folder / WEIGHTS_FILE)
 
     def save(self, weights: Mapping[str, Tensor], folder: Path, step: int) -> None:
         """The network in half precision, for use."""
