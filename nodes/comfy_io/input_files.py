@@ -13,6 +13,7 @@ from ...raxel_core.strict_json import printable
 # Folders that ComfyUI lists among its models and that hold none.
 _NO_MODELS = {"custom_nodes", "configs"}
 _MOST_OFFERED = 1000
+_LONGEST_NAME = 4096
 
 
 def readable_path(name: str) -> Path:
@@ -43,6 +44,14 @@ def readable_path(name: str) -> Path:
             f"there is no file or folder {cleaned[:80]!r} in ComfyUI's input or output folder{_near(bare)}"
         )
     return places[0]
+
+
+def model_file(kind: str, name: str) -> Path:
+    """The file `name` among ComfyUI's models of a `kind`, as diffusion_models; ValueError where there is none."""
+    path = folder_paths.get_full_path(kind, name) if name.isprintable() and len(name) <= _LONGEST_NAME else None
+    if path is None:
+        raise ValueError(f"there is no file {printable(name, 80)!r} in ComfyUI's models/{kind}")
+    return Path(path)
 
 
 def names_a_share(name: str) -> bool:

@@ -21,6 +21,7 @@ from torch import Tensor
 from ...raxel_core.raxel_model import CHECKPOINTS, EMBEDDED_MODEL, embedded_models
 from ...raxel_core.recipe import METADATA_KEY, Recipe
 from ...raxel_core.weights.checkpoint import map_checkpoint, read_header
+from ..comfy_io.input_files import model_file
 from .base_model import HEADER_TENSORS, RaxelBaseModel
 from .outer_sample import add_raxel_sampling
 from .vae import VAE_FOLDER, load_float32_vae, vae_file
@@ -63,9 +64,11 @@ def checkpoint_path(name: str) -> Path:
     if name.endswith(EMBEDDED_SUFFIX):
         stem = name.removesuffix(EMBEDDED_SUFFIX)
         if stem not in embedded_models():
-            raise ValueError(f"there is no embedded checkpoint {stem!r}; there are: {', '.join(embedded_models())}")
+            raise ValueError(
+                f"there is no embedded checkpoint {stem[:80]!r}; there are: {', '.join(embedded_models())}"
+            )
         return CHECKPOINTS / f"{stem}{_SUFFIX}"
-    return Path(folder_paths.get_full_path_or_raise(MODEL_FOLDER, name))
+    return model_file(MODEL_FOLDER, name)
 
 
 def is_raxel_file(name: str) -> bool:
@@ -164,7 +167,7 @@ def _files(path: Path) -> list[Path]:
 def load_vae_of(recipe: Recipe, name: str | None) -> VAE:
     """The VAE file `name` among ComfyUI's; without a name the one the recipe names, ValueError when it is not here."""
     if name is not None:
-        return load_float32_vae(Path(folder_paths.get_full_path_or_raise(VAE_FOLDER, name)))
+        return load_float32_vae(model_file(VAE_FOLDER, name))
     path = vae_file(recipe)
     if path is None:
         raise ValueError(f"this checkpoint works on latents of the VAE {recipe.vae}: choose its file as vae_name")

@@ -10,6 +10,7 @@ import folder_paths
 from comfy.model_patcher import ModelPatcher
 
 from ...raxel_core.ray_diffusion.checkpoint import CONFIG_KEY, EMBEDDED, LoadedRayDiffusion, load_ray_diffusion
+from ..comfy_io.input_files import model_file
 
 MODEL_FOLDER = "diffusion_models"
 EMBEDDED_NAME = "ray-diffusion-small (embedded)"
@@ -33,7 +34,7 @@ def network_names() -> list[str]:
 
 def load_network(name: str) -> RayDiffusionModel:
     """The network of a name from `network_names`; ValueError or FileNotFoundError for any other."""
-    path = EMBEDDED if name == EMBEDDED_NAME else Path(folder_paths.get_full_path_or_raise(MODEL_FOLDER, name))
+    path = EMBEDDED if name == EMBEDDED_NAME else model_file(MODEL_FOLDER, name)
     loaded = load_ray_diffusion(path)
     device, offload = comfy.model_management.get_torch_device(), comfy.model_management.unet_offload_device()
     return RayDiffusionModel(ModelPatcher(loaded.network, load_device=device, offload_device=offload), loaded)

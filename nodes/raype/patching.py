@@ -29,6 +29,7 @@ from ...raxel_core.raype.checkpoint import LoadedRayPE, same_expert
 from ...raxel_core.raype.encoding import WEIGHT_KEY, RayEncoding, RayFeatures
 from ...raxel_core.raype.ray_tokens import check_latent_frames, token_rays
 from ...raxel_core.weights.checkpoint import checkpoint_files
+from ..comfy_io.input_files import model_file
 from ..comfy_model.loading import MODEL_FOLDER, WEIGHT_DTYPES
 
 RAYPE_FOLDER = "raype"
@@ -237,7 +238,7 @@ def raype_names() -> list[str]:
 def raype_path(name: str) -> Path:
     """The file of a name from `raype_names`; FileNotFoundError for any other."""
     found = folder_paths.get_full_path(RAYPE_FOLDER, name)
-    return Path(found or folder_paths.get_full_path_or_raise(MODEL_FOLDER, name))
+    return Path(found) if found else model_file(MODEL_FOLDER, name)
 
 
 def load_expert(path: str, weight_dtype: str = "default", disable_dynamic: bool = False) -> ModelPatcher:
