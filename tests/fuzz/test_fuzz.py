@@ -1,4 +1,4 @@
-"""Every reader, header and payload against damaged input: a short run always; with `-m slow` RAXEL_FUZZ_INPUTS inputs
+"""Every reader, header and payload against damaged input: a short run always; with `-m by_hand` RAXEL_FUZZ_INPUTS inputs
 a target (25,000 unless set, a million in all) of the seed RAXEL_FUZZ_SEED (2)."""
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def test_damaged_input_gives_one_error_each():
     assert all(run["accepted"] < SHORT for run in runs)
 
 
-@pytest.mark.slow
+@pytest.mark.by_hand
 @pytest.mark.parametrize("name", list(targets()))
 def test_a_long_run_of_damaged_input(name):
     (run,) = fuzzed(name, LONG, SEED, 36_000)

@@ -455,6 +455,10 @@ def test_an_empty_stock_latent_becomes_a_joint_one(comfy, graph):
 
 BAD = {
     "a pose run without a video": (lambda g: sampler("pose"), "the task pose needs a latent"),
+    "a pose run on an empty video": (
+        lambda g: sampler("pose", latent=["rays", 0]),
+        "the video in this latent is empty",
+    ),
     "a camera run with a video": (
         lambda g: sampler("camera", latent=["video", 0]),
         "connect Raxel Encode, not a video",

@@ -7,6 +7,7 @@ import gc
 import json
 import os
 import struct
+import time
 from pathlib import Path
 
 import pytest
@@ -278,6 +279,34 @@ def test_one_name_twice_in_a_header_is_refused(saved):
     saved.write_bytes(struct.pack("<Q", len(text)) + text + data[8 + size :])
     with pytest.raises(ValueError, match="gives 'video_modality' more than once"):
         load_checkpoint(saved)
+
+
+def test_a_doubled_name_among_many_costs_no_more_than_reading_them(tmp_path):
+    """20,000 names, the last of them twice; each name held against all others took forty times as long as reading."""
+    entry = '{"dtype":"F32","shape":[0],"data_offsets":[0,0]}'
+    names = [f"t{number:06d}" for number in range(20_000)]
+    spent = []
+    for more in ([], names[-1:]):
+        text = "{" + ",".join(f'"{name}":{entry}' for name in [*names, *more]) + "}"
+        path = write(tmp_path / f"{len(more)}.safetensors", text.encode(), b"")
+        started = time.process_time()
+        if more:
+            with pytest.raises(ValueError, match="gives 't019999' more than once"):
+                read_header(path)
+        else:
+            assert len(read_header(path).tensors) == 20_000
+        spent.append(time.process_time() - started)
+    assert spent[1] < 8 * spent[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"), [("a\x1b[2J", "F32"), ("\u202ea", "F32"), ("a" * 501, "F32"), ("a", "F32\n"), ("a", "f" * 500)]
+)
+def test_names_that_are_no_text_never_leave_the_header(tmp_path, name, dtype):
+    header = {name: {"dtype": dtype, "shape": [2], "data_offsets": [0, 8]}}
+    with pytest.raises(ValueError, match="does not describe") as caught:
+        read_header(write(tmp_path / "odd.safetensors", header, bytes(8)))
+    assert str(caught.value).isprintable() and len(str(caught.value)) < 300
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,55 @@
+"""Ctrl-C at whatever moment: one line, exit code 130."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+# The command line with an import of torch that takes its time, so that every moment of a start can be met.
+SLOW_START = """
+import sys, time
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            print("here", flush=True)
+            time.sleep(30)
+sys.meta_path.insert(0, Slow())
+sys.argv = ["raxel", "demo", "--out", {out!r}]
+import runpy
+runpy.run_module("raxel_core", run_name="__main__")
+"""
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals are sent to processes")
+
+
+@pytest.mark.parametrize("module", ["raxel_core.cli", "raxel_core.cli.pose", "torch", "raxel_core.pipeline"])
+def test_an_interrupt_while_it_starts_is_one_line(tmp_path, module):
+    code = SLOW_START.format(module=module, out=str(tmp_path / "out"))
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "here\n"
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert (process.returncode, told) == (130, "raxel: interrupted\n")
+
+
+def test_two_interrupts_in_a_row_are_one_line_too(tmp_path):
+    code = SLOW_START.format(module="torch", out=str(tmp_path / "out"))
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "here\n"
+    process.send_signal(signal.SIGINT)
+    told = process.stderr.readline()
+    while process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.01)
+    assert (process.returncode, told + process.stderr.read()) == (130, "raxel: interrupted\n")
