@@ -33,7 +33,7 @@ LADDER: dict[str, set[str] | None] = {
     "camera_io": {"geometry", "paths", "atomic_file", "strict_json"},
     "camera_sockets": {"geometry", "paths", "camera_io", "framing", "latents", "runtime"},
     "drawing": {"geometry", "paths", "camera_io", "framing"},
-    "warp": {"geometry", "framing", "runtime"},
+    "warp": {"atomic_file", "geometry", "framing", "runtime"},
     "solving": {"geometry"},
     "recipe": {"latents", "strict_json"},
     "raxel_model": {"geometry", "raxels", "latents", "model", "weights", "recipe", "runtime"},

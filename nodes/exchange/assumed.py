@@ -26,12 +26,13 @@ def assumed_inputs(noun: str) -> list[io.Input]:
         ),
         io.Float.Input(
             "fps",
-            default=_DEFAULT.fps,
-            min=0.01,
+            default=0.0,
+            min=0.0,
             max=1000.0,
             step=0.01,
             optional=True,
-            tooltip=f"Frames a second, for {noun} without times.",
+            tooltip=f"Frames a second. 0 takes the rate of the {noun}, or {_DEFAULT.rate:g} where they have none; any "
+            "other wins over theirs.",
         ),
         io.Combo.Input(
             "unit",
@@ -42,6 +43,11 @@ def assumed_inputs(noun: str) -> list[io.Input]:
             "of the scene in the first frame. metre. arbitrary: unknown.",
         ),
     ]
+
+
+def rate_given(fps: float) -> float | None:
+    """The frames a second that the widget names; None for its 0, which leaves the rate to what is read."""
+    return fps or None
 
 
 def _pixels(side: str, default: int, noun: str) -> io.Input:

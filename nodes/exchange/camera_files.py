@@ -6,18 +6,19 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ...raxel_core.camera_io import FORMATS, format_named, read_cameras, write_cameras
-from ...raxel_core.camera_io.reading import Assumed
+from ...raxel_core.camera_io import FORMATS, WRITTEN, format_named, lost_in, read_cameras, write_cameras
+from ...raxel_core.camera_io.reading import DIRECTIONS, GAPS, QUATERNIONS, Assumed, sensor_named
 from ...raxel_core.geometry.trajectory import Trajectory
 from ..catalogue import schema
 from ..comfy_io.input_files import fingerprint, readable_path
 from ..comfy_io.notice import preview
 from ..comfy_io.output_files import next_output_path
 from ..sockets import EXCHANGE_CATEGORY, TrajectorySocket
-from .assumed import assumed_inputs
+from .assumed import assumed_inputs, rate_given
 
 _AUTO = "auto"
 _TITLES = "; ".join(f"{known.name}: {known.title}" for known in FORMATS)
+_WRITTEN_TITLES = "; ".join(f"{known.name}: {known.title}" for known in WRITTEN)
 
 
 class RaxelLoadCamera(io.ComfyNode):
@@ -50,8 +51,47 @@ class RaxelLoadCamera(io.ComfyNode):
                     "track",
                     default="",
                     optional=True,
-                    tooltip="Which path to read of a file that holds several, as cam05 of ReCamMaster's; empty takes "
-                    "the first.",
+                    tooltip="Which camera, folder or size to read of a file that holds several, as cam05, cam1 or "
+                    "1280x720; the report names them. Empty takes the first, or the one with the most frames; all "
+                    "takes every frame.",
+                ),
+                io.Combo.Input(
+                    "gaps",
+                    options=list(GAPS),
+                    default=GAPS[0],
+                    optional=True,
+                    tooltip="Frames without a camera, as pictures that COLMAP did not register: keep them as gaps in "
+                    "time, fill them by interpolation, or close them, so that the others are neighbours. Nodes that "
+                    "change how many frames there are take no gaps.",
+                ),
+                io.Combo.Input(
+                    "direction",
+                    options=list(DIRECTIONS),
+                    default=DIRECTIONS[0],
+                    optional=True,
+                    tooltip="Which way bare matrices go (npy, npz, rows of 12 or 16 numbers): c2w is camera-to-world, "
+                    "w2c world-to-camera. auto goes by names and by how evenly the camera then moves, and says why.",
+                ),
+                io.Combo.Input(
+                    "quaternions",
+                    options=list(QUATERNIONS),
+                    default=QUATERNIONS[0],
+                    optional=True,
+                    tooltip="How quaternions stand in a table of numbers; auto takes the format's own order.",
+                ),
+                io.Boolean.Input(
+                    "undistort",
+                    default=False,
+                    optional=True,
+                    tooltip="For lenses that are no pinholes: take the largest pinhole inside their pictures. The "
+                    "pictures need undistorting too: python -m raxel_core trajectory undistort.",
+                ),
+                io.String.Input(
+                    "sensor",
+                    default="",
+                    optional=True,
+                    tooltip="Width and height in mm, as 36x24, of the sensor whose height the angle of view in a .chan "
+                    "is of: so Blender writes them. Empty: the angle is that of the picture's height.",
                 ),
             ],
             outputs=[
@@ -73,11 +113,17 @@ class RaxelLoadCamera(io.ComfyNode):
         width: int = 832,
         height: int = 480,
         fov_degrees: float = 60.0,
-        fps: float = 24.0,
+        fps: float = 0.0,
         unit: str = "arbitrary",
         track: str = "",
+        gaps: str = GAPS[0],
+        direction: str = DIRECTIONS[0],
+        quaternions: str = QUATERNIONS[0],
+        undistort: bool = False,
+        sensor: str = "",
     ) -> io.NodeOutput:
-        assumed = Assumed(hw=(height, width), fov_degrees=fov_degrees, fps=fps, unit=unit, track=track)
+        hw, rate, mm = (height, width), rate_given(fps), sensor_named(sensor)
+        assumed = Assumed(hw, fov_degrees, rate, unit, track.strip(), gaps, direction, quaternions, undistort, mm)
         reading = read_cameras(readable_path(path), format=None if format == _AUTO else format, assumed=assumed)
         return io.NodeOutput(reading.trajectory, reading.text, ui=preview(reading.text))
 
@@ -100,7 +146,10 @@ class RaxelSaveCamera(io.ComfyNode):
                     tooltip="Folder and beginning of the name in ComfyUI's output folder; a number follows.",
                 ),
                 io.Combo.Input(
-                    "format", options=[known.name for known in FORMATS], default=FORMATS[0].name, tooltip=f"{_TITLES}."
+                    "format",
+                    options=[known.name for known in WRITTEN],
+                    default=WRITTEN[0].name,
+                    tooltip=f"{_WRITTEN_TITLES}.",
                 ),
             ],
             outputs=[
@@ -112,5 +161,6 @@ class RaxelSaveCamera(io.ComfyNode):
     @classmethod
     def execute(cls, trajectory: Trajectory, filename_prefix: str, format: str) -> io.NodeOutput:
         path, _ = next_output_path(filename_prefix, format_named(format).suffix)
+        lost = lost_in(trajectory, path, format=format)
         write_cameras(trajectory, path, format=format)
-        return io.NodeOutput(str(path), ui=preview(str(path)))
+        return io.NodeOutput(str(path), ui=preview("\n".join(filter(None, (str(path), lost)))))

@@ -17,7 +17,7 @@ from ...raxel_core.geometry.trajectory import Trajectory
 from ..catalogue import schema
 from ..comfy_io.notice import preview
 from ..sockets import EXCHANGE_CATEGORY, TrajectorySocket
-from .assumed import assumed_inputs
+from .assumed import assumed_inputs, rate_given
 
 _PATH_TOOLTIP = "The camera path."
 _LENGTH_TOOLTIP = "Frames of the path."
@@ -266,9 +266,9 @@ class RaxelFromCamera(io.ComfyNode):
         width: int = 832,
         height: int = 480,
         fov_degrees: float = 60.0,
-        fps: float = 24.0,
+        fps: float = 0.0,
         unit: str = "arbitrary",
     ) -> io.NodeOutput:
-        assumed = Assumed(hw=(height, width), fov_degrees=fov_degrees, fps=fps, unit=unit)
+        assumed = Assumed(hw=(height, width), fov_degrees=fov_degrees, fps=rate_given(fps), unit=unit)
         reading = read_camera(camera, assumed, read_as=read_as, given=intrinsics)
         return io.NodeOutput(reading.trajectory, reading.text, ui=preview(reading.text))

@@ -12,26 +12,46 @@ from ..geometry.estimate import Estimate
 from ..geometry.trajectory import Trajectory
 from . import (
     after_effects,
+    after_effects_keys,
+    arrays,
     blender_py,
+    bundler,
     camera_path,
     camera_rows,
     colmap,
+    earth_studio,
+    euroc,
     gltf,
-    kitti,
     lingbot,
+    llff,
+    matrix_files,
+    matrix_rows,
+    meshroom,
+    metashape,
     nerfstudio,
+    nerfstudio_path,
     nuke_chan,
+    open3d,
+    openmvg,
+    opensfm,
+    polycam,
     realestate10k,
+    reality_capture,
     recammaster,
+    record3d,
     scope,
+    splat_cameras,
     tum,
     usda,
     vllm_omni,
+    worldplay,
 )
-from .format import CameraFormat
+from .content import Content
+from .foreign import way_out
+from .format import CameraFormat, left_out
 from .plausibility import doubts
 from .reading import Assumed, CameraFormatError, Reading
-from .source import reading_from
+from .source import listed, reading_from
 
 # In the order in which a file is held against them: what is told for sure stands before bare tables of numbers.
 FORMATS: tuple[CameraFormat, ...] = (
@@ -39,20 +59,42 @@ FORMATS: tuple[CameraFormat, ...] = (
     colmap.BINARY,
     colmap.TEXT,
     nerfstudio.FORMAT,
+    nerfstudio_path.FORMAT,
     usda.FORMAT,
     gltf.FORMAT,
     nuke_chan.FORMAT,
     blender_py.FORMAT,
     after_effects.FORMAT,
     recammaster.FORMAT,
+    worldplay.FORMAT,
     vllm_omni.FORMAT,
     camera_rows.FORMAT,
+    splat_cameras.FORMAT,
+    open3d.FORMAT,
+    openmvg.FORMAT,
+    meshroom.FORMAT,
+    opensfm.FORMAT,
+    record3d.FORMAT,
+    polycam.FORMAT,
+    earth_studio.FORMAT,
+    metashape.FORMAT,
+    bundler.FORMAT,
+    reality_capture.FORMAT,
+    after_effects_keys.FORMAT,
     lingbot.FORMAT,
     scope.FORMAT,
+    llff.FORMAT,
+    arrays.FORMAT,
+    matrix_files.FORMAT,
     realestate10k.FORMAT,
-    kitti.FORMAT,
+    euroc.FORMAT,
+    matrix_rows.KITTI,
+    matrix_rows.ROWS,
     tum.FORMAT,
 )
+WRITTEN: tuple[CameraFormat, ...] = tuple(known for known in FORMATS if known.write is not None)
+# A folder of no format of its own is searched for a file that is one, if it holds at most so many.
+_MOST_SEARCHED = 200
 
 
 def format_named(name: str) -> CameraFormat:
@@ -68,27 +110,31 @@ def format_named(name: str) -> CameraFormat:
 def read_cameras(path: str | Path, *, format: str | None = None, assumed: Assumed | None = None) -> Reading:
     """The cameras in the file or folder `path`, and in words how it was read.
 
-    Without a `format` (one name of FORMATS) the content decides. `assumed` holds what a format does not say. Raises
+    Without a `format` (one name of FORMATS) the content decides; in a folder, that of the one file with cameras.
+    `assumed` holds what a format does not say, and what to choose where a file leaves a choice. Raises
     CameraFormatError in one sentence when the content is no cameras, ValueError for an unknown format.
     """
-    path = Path(path)
+    path, assumed = Path(path), assumed or Assumed()
     with reading_from(path):
-        reading = (format_of(path) if format is None else format_named(format)).read(path, assumed or Assumed())
+        chosen, path = located(path) if format is None else (format_named(format), path)
+        reading = _at_rate(chosen.read(path, assumed), assumed)
     return replace(reading, warnings=(*reading.warnings, *doubts(reading.trajectory)))
 
 
 def write_cameras(trajectory: Trajectory, path: str | Path, *, format: str | None = None) -> tuple[Path, ...]:
     """Write `trajectory` as `path`, whole files or none, and return the files; computed in float64.
 
-    Without a `format` the name of `path` decides. Raises CameraFormatError when the format cannot hold the cameras or
-    the name does not decide, ValueError for an unknown format, OSError when nothing can be written there.
+    Without a `format` the name of `path` decides. What the format has no place for (`lost_in`) is left out. Raises
+    CameraFormatError when the format cannot hold the cameras or the name does not decide, ValueError for an unknown
+    format, OSError when nothing can be written there.
     """
     path = Path(path)
-    chosen = _format_for(path) if format is None else format_named(format)
+    chosen = format_for(path, format)
     try:
         camera = trajectory.camera.validate().to("cpu", torch.float64)
     except ValueError as error:
         raise CameraFormatError(f"{path.name} is not written: {error}") from error
+    assert chosen.write is not None
     return chosen.write(replace(trajectory, camera=camera), path)
 
 
@@ -98,34 +144,80 @@ def write_estimate(estimate: Estimate, path: str | Path, *, format: str | None =
     camera_path holds all but the points, COLMAP's models hold the points.
     """
     path = Path(path)
-    chosen = _format_for(path) if format is None else format_named(format)
+    chosen = format_for(path, format)
     if chosen.write_estimate is None:
         return write_cameras(estimate.trajectory, path, format=chosen.name)
     return chosen.write_estimate(estimate, path)
 
 
+def lost_in(trajectory: Trajectory, path: str | Path, *, format: str | None = None) -> str:
+    """One sentence on what of `trajectory` the file `path` has no place for; "" where it holds all."""
+    chosen = format_for(Path(path), format)
+    found = left_out(trajectory, chosen)
+    return f"{chosen.name} has no place for {', '.join(found)}" if found else ""
+
+
 def format_of(path: Path) -> CameraFormat:
     """The first format that recognises the content of `path`; CameraFormatError when none does."""
+    return located(path)[0]
+
+
+def located(path: Path) -> tuple[CameraFormat, Path]:
+    """The format of `path` and where its cameras are: `path` itself, or the one file in a folder that holds some.
+
+    Raises CameraFormatError that says what was found when there are none, or several to choose between.
+    """
     try:
         there = path.exists()
     except (OSError, ValueError) as error:  # no name that a file can have
         raise CameraFormatError(f"{path.name[:80]}: expected a file or folder of cameras, {error}") from error
     if not there:
         raise CameraFormatError(f"{path.name[:80]}: expected a file or folder of cameras, found nothing there")
-    for known in FORMATS:
-        if known.recognise(path):
-            return known
-    names = ", ".join(known.name for known in FORMATS)
-    raise CameraFormatError(f"{path.name}: expected cameras in one of the formats {names}, its content is none of them")
+    content = Content(path)
+    known = _recognised(content)
+    if known is not None:
+        return known, path
+    inside = [] if len(content.files) > _MOST_SEARCHED else [path / name for name in content.files]
+    found = [(known, file) for file in inside if file.is_file() and (known := _recognised(Content(file))) is not None]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = listed(file.name for _, file in found)
+        raise CameraFormatError(f"{path.name}: expected one file of cameras in the folder, found {names}: name one")
+    raise CameraFormatError(
+        f"{path.name}: {way_out(content) or f'expected cameras, found {content.described()}; no format here is that'}"
+    )
 
 
-def _format_for(path: Path) -> CameraFormat:
-    """The format that a file called `path` is written in: the longest of their patterns that fits decides."""
+def _recognised(content: Content) -> CameraFormat | None:
+    return next((known for known in FORMATS if known.recognise(content)), None)
+
+
+def _at_rate(reading: Reading, assumed: Assumed) -> Reading:
+    """The reading at the rate that was asked for, where one was, which is said."""
+    given, found = assumed.fps, reading.trajectory.fps
+    if given is None:
+        return reading
+    note = f"Time: {given:g} frames a second, as given" + ("." if found == given else f"; the file says {found:.6g}.")
+    notes = tuple(line for line in reading.notes if not line.startswith("Time:"))
+    return replace(reading, trajectory=replace(reading.trajectory, fps=given), notes=(*notes, note))
+
+
+def format_for(path: Path, format: str | None = None) -> CameraFormat:
+    """The format that a file called `path` is written in: the one named, or that of the longest pattern that fits.
+
+    Raises CameraFormatError when the name does not tell, or the format is only read; ValueError for an unknown one.
+    """
+    if format is not None:
+        chosen = format_named(format)
+        if chosen.write is None:
+            raise CameraFormatError(f"{path.name} is not written: {chosen.title} is only read here")
+        return chosen
     name = path.name.lower()
-    fits = [(len(pattern), known) for known in FORMATS for pattern in known.patterns if fnmatchcase(name, pattern)]
+    fits = [(len(pattern), known) for known in WRITTEN for pattern in known.patterns if fnmatchcase(name, pattern)]
     longest = max((length for length, _ in fits), default=0)
     fitting = [known for length, known in fits if length == longest]
     if len(fitting) == 1:
         return fitting[0]
-    names = ", ".join(known.name for known in fitting or FORMATS)
+    names = ", ".join(known.name for known in fitting or WRITTEN)
     raise CameraFormatError(f"{path.name}: its name does not tell the format, expected one to be chosen of {names}")

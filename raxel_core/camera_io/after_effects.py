@@ -20,6 +20,7 @@ from ..geometry import se3
 from ..geometry.camera import K_from_focal
 from ..geometry.trajectory import Trajectory
 from .axes import euler_from_rotation, rotation_from_euler
+from .content import Content
 from .format import CameraFormat, trajectory_of
 from .pinhole import centred_square
 from .reading import Assumed, CameraFormatError, Reading
@@ -57,8 +58,8 @@ app.endUndoGroup();
 """
 
 
-def _recognise(path: Path) -> bool:
-    return path.is_file() and path.suffix.lower() == ".jsx"
+def _recognise(content: Content) -> bool:
+    return content.suffix == ".jsx" and not content.is_folder
 
 
 def _read(path: Path, assumed: Assumed) -> Reading:
@@ -135,4 +136,5 @@ FORMAT = CameraFormat(
     recognise=_recognise,
     read=_read,
     write=_write,
+    leaves_out=("gaps",),
 )

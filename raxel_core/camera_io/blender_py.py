@@ -19,6 +19,7 @@ from ..geometry import se3
 from ..geometry.camera import K_from_focal
 from ..geometry.trajectory import Trajectory
 from .axes import from_opengl, to_opengl
+from .content import Content
 from .format import CameraFormat, trajectory_of
 from .pinhole import without_skew
 from .quaternions import continuous
@@ -106,8 +107,8 @@ main()
 """
 
 
-def _recognise(path: Path) -> bool:
-    return path.is_file() and path.suffix.lower() == ".py"
+def _recognise(content: Content) -> bool:
+    return content.suffix == ".py" and not content.is_folder
 
 
 def _read(path: Path, assumed: Assumed) -> Reading:
@@ -197,4 +198,5 @@ FORMAT = CameraFormat(
     recognise=_recognise,
     read=_read,
     write=_write,
+    leaves_out=("gaps",),
 )

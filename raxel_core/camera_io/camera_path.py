@@ -12,16 +12,17 @@ from ..geometry.trajectory import Trajectory
 from ..paths.camera_path import FORMAT as FORMAT_NAME
 from ..paths.camera_path import path_from_json, path_to_json
 from ..paths.estimate_path import estimate_from_json, estimate_to_json
+from .content import Content
 from .format import CameraFormat
 from .reading import Assumed, CameraFormatError, Reading
-from .source import MOST_JSON_BYTES, beginning, first_keys, read_text
+from .source import MOST_JSON_BYTES, read_text
 
 # A sentence that quotes the file is cut here.
 _SENTENCE = 300
 
 
-def _recognise(path: Path) -> bool:
-    return f'"{FORMAT_NAME}"' in beginning(path) and bool(first_keys(path))
+def _recognise(content: Content) -> bool:
+    return content.is_json and f'"{FORMAT_NAME}"' in content.text
 
 
 def _read(path: Path, assumed: Assumed) -> Reading:

@@ -15,17 +15,18 @@ import torch
 from ..atomic_file import write_text
 from ..geometry import se3
 from ..geometry.trajectory import Trajectory
+from .content import Content
+from .direction import inversion_warning
 from .format import CameraFormat, assumed_unit, motions_of, trajectory_of
-from .inversion import inversion_warning
 from .reading import Assumed, Reading
 from .realestate10k import K_from_shares, shares_of_K
-from .source import beginning, check_frames, numbers, read_json, sequence
+from .source import check_frames, numbers, read_json, sequence
 
 _COLUMNS = 18
 
 
-def _recognise(path: Path) -> bool:
-    outer, _, inner = beginning(path).partition("[")
+def _recognise(content: Content) -> bool:
+    outer, _, inner = content.beginning.partition("[")
     row, bracket, _ = inner.lstrip().removeprefix("[").partition("]")
     opened = not outer.strip() and inner.lstrip()[:1] == "["
     return opened and bool(bracket) and row.count(",") + 1 in (_COLUMNS, _COLUMNS + 1)
@@ -40,11 +41,11 @@ def _read(path: Path, assumed: Assumed) -> Reading:
     values = torch.tensor(rows, dtype=torch.float64)[:, int(timed) :]
     world_from_cam = se3.inverse(motions_of(values[:, 6:]))
     K, K_note, warnings = K_from_shares(values[:, :6], assumed.hw)
-    trajectory, mended = trajectory_of(world_from_cam, K, assumed.hw, path.name, fps=assumed.fps, unit=assumed.unit)
+    trajectory, mended = trajectory_of(world_from_cam, K, assumed.hw, path.name, fps=assumed.rate, unit=assumed.unit)
     notes = (
         f"Rows of {width} numbers, world-to-camera (w2c) in OpenCV axes; each was inverted.",
         K_note,
-        f"Time: {assumed.fps:g} frames a second, assumed{'; the first number of a row was not used' * timed}.",
+        f"Time: {assumed.rate:g} frames a second, assumed{'; the first number of a row was not used' * timed}.",
         assumed_unit(assumed),
         *mended,
     )
@@ -66,4 +67,5 @@ FORMAT = CameraFormat(
     recognise=_recognise,
     read=_read,
     write=_write,
+    leaves_out=("size", "rate", "unit", "gaps"),
 )

@@ -13,28 +13,28 @@ from pathlib import Path
 import torch
 
 from ..geometry import se3
-from ..geometry.camera import K_from_focal
 from ..geometry.estimate import Estimate
 from ..geometry.trajectory import Trajectory
 from . import colmap_binary, colmap_text
-from .colmap_model import ColmapCamera, ColmapImage, ColmapPoint, observed, pinhole, world_from_cam
-from .format import CameraFormat, assumed_unit, trajectory_of, write_together
-from .frame_names import frame_name, in_order
+from .clip import Frames, reading_of
+from .colmap_model import ColmapCamera, ColmapImage, ColmapPoint, lens, observed, world_from_cam
+from .content import Content
+from .format import CameraFormat, write_together
+from .frame_names import frame_name
 from .pinhole import without_skew
 from .reading import Assumed, CameraFormatError, Reading
 
 _TEXT, _BINARY = ("cameras.txt", "images.txt"), ("cameras.bin", "images.bin")
 # Where COLMAP and nerfstudio put a model below a project's folder.
 _BELOW = ("", "sparse/0", "sparse", "colmap/sparse/0", "0")
-_SHOWN_WARNINGS = 3
 
 
-def _recognise_text(path: Path) -> bool:
-    return _folder(path, _TEXT) is not None
+def _recognise_text(content: Content) -> bool:
+    return _folder(content.path, _TEXT) is not None
 
 
-def _recognise_binary(path: Path) -> bool:
-    return _folder(path, _BINARY) is not None
+def _recognise_binary(content: Content) -> bool:
+    return _folder(content.path, _BINARY) is not None
 
 
 def _read_text(path: Path, assumed: Assumed) -> Reading:
@@ -90,44 +90,24 @@ def _write_binary_model(
 def _reading(
     cameras: dict[int, ColmapCamera], images: list[ColmapImage], format_name: str, path: Path, assumed: Assumed
 ) -> Reading:
-    """The trajectory of parsed records."""
-    order, warnings = in_order([image.name for image in images])
-    images = [images[index] for index in order]
-    K, hw, lens_warnings = _K(cameras, images, path.name)
-    trajectory, mended = trajectory_of(world_from_cam(images), K, hw, path.name, fps=assumed.fps, unit=assumed.unit)
-    models = sorted({cameras[image.camera].model for image in images})
-    notes = (
-        f"{len(images)} images in the order of their names, from {images[0].name[:80]!r} to {images[-1].name[:80]!r}.",
-        "Poses are world-to-camera with OpenCV axes and were inverted; no axis was flipped.",
-        f"K comes from the model's cameras ({', '.join(models)}), images are {hw[1]} x {hw[0]}; its pixels are ours.",
-        f"Time: {assumed.fps:g} frames a second, assumed; the format has none.",
-        assumed_unit(assumed),
-        *mended,
-    )
-    return Reading(trajectory, format_name, notes, (*warnings, *lens_warnings))
-
-
-def _K(
-    cameras: dict[int, ColmapCamera], images: list[ColmapImage], source: str
-) -> tuple[torch.Tensor, tuple[int, int], tuple[str, ...]]:
-    """K [F, 3, 3], the one size of all images, and warnings of distortions left out."""
+    """The reading of parsed records."""
     if not images:
-        raise CameraFormatError(f"{source}: expected a COLMAP model with images, found none")
+        raise CameraFormatError(f"{path.name}: expected a COLMAP model with images, found none")
     missing = next((image for image in images if image.camera not in cameras), None)
     if missing is not None:
         raise CameraFormatError(f"{missing.where}: expected a camera of the model, found number {missing.camera}")
-    used = {image.camera: cameras[image.camera] for image in images}
-    sizes = sorted({camera.hw for camera in used.values()})
-    if len(sizes) > 1:
-        shown = ", ".join(f"{width} x {height}" for height, width in sizes[:3])
-        raise CameraFormatError(f"{source}: expected images of one size, found {shown}")
-    lenses = {key: pinhole(camera, f"{source} camera {key}") for key, camera in used.items()}
-    warnings = [warning for _, lens in lenses.values() for warning in lens]
-    if len(warnings) > _SHOWN_WARNINGS:
-        more = len(warnings) - _SHOWN_WARNINGS
-        warnings = [*warnings[:_SHOWN_WARNINGS], f"the distortion of {more} more cameras was left out too"]
-    rows = torch.tensor([lenses[image.camera][0] for image in images], dtype=torch.float64)
-    return K_from_focal(rows[:, :2], rows[:, 2:]), sizes[0], tuple(warnings)
+    lenses = {key: lens(cameras[key], f"{path.name} camera {key}") for key in {image.camera for image in images}}
+    frames = Frames(
+        world_from_cam(images),
+        [lenses[image.camera] for image in images],
+        names=[image.name for image in images],
+        cameras=[f"camera {image.camera}" for image in images],
+    )
+    return reading_of(
+        frames, format_name, path.name, assumed,
+        convention="Poses are world-to-camera with OpenCV axes and were inverted; no axis was flipped.",
+        lens_from="the model's cameras",
+    )  # fmt: skip
 
 
 def _records(trajectory: Trajectory, source: str) -> tuple[list[ColmapCamera], list[ColmapImage]]:
@@ -138,8 +118,8 @@ def _records(trajectory: Trajectory, source: str) -> tuple[list[ColmapCamera], l
     quaternion = se3.quaternion_from_rotation(cam_from_world[:, :3, :3])
     poses = torch.cat((quaternion, cam_from_world[:, :3, 3]), dim=-1).tolist()
     images = [
-        ColmapImage(tuple(row), lenses[lens], frame_name(index), "")
-        for index, (row, lens) in enumerate(zip(poses, rows, strict=True))
+        ColmapImage(tuple(row), lenses[lens], frame_name(number), "")
+        for number, row, lens in zip(trajectory.frame_numbers, poses, rows, strict=True)
     ]
     return [ColmapCamera("PINHOLE", trajectory.camera.hw, lens) for lens in lenses], images
 
@@ -184,6 +164,7 @@ TEXT = CameraFormat(
     read=_read_text,
     write=_write_text,
     write_estimate=_write_text_estimate,
+    leaves_out=("rate", "unit"),
 )
 BINARY = CameraFormat(
     name="colmap_binary",
@@ -194,4 +175,5 @@ BINARY = CameraFormat(
     read=_read_binary,
     write=_write_binary,
     write_estimate=_write_binary_estimate,
+    leaves_out=("rate", "unit"),
 )

@@ -9,14 +9,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from .colmap_model import MODELS, MOST_PIXELS, ColmapCamera, ColmapImage, ColmapPoint, model_named
+from ..geometry.distortion import MODELS
+from .colmap_model import MOST_PIXELS, NAMES, ColmapCamera, ColmapImage, ColmapPoint, parameter_count
 from .reading import CameraFormatError
 from .source import MOST_LINE, check_frames, number, open_file, whole
 
 _COUNT, _CAMERA, _IMAGE = struct.Struct("<Q"), struct.Struct("<IiQQ"), struct.Struct("<I7dI")
 _SEEN, _POINT, _TRACK = struct.Struct("<ddq"), struct.Struct("<Q3d3BdQ"), struct.Struct("<II")
 _POINT_BYTES = _SEEN.size
-_NAMES = {number: name for name, (number, _) in MODELS.items()}
+_PANORAMA = 17
 
 
 class _File:
@@ -61,8 +62,9 @@ def parse_cameras(path: Path) -> dict[int, ColmapCamera]:
         for index in range(file.count("cameras", _CAMERA.size + 24)):
             where = f"{path.name} camera {index}"
             key, model, width, height = map(int, file.take(_CAMERA, f"camera {index}"))
-            name = model_named(_NAMES.get(model, f"number {model}"), where)
-            values = file.take(struct.Struct(f"<{MODELS[name][1]}d"), f"the parameters of camera {index}")
+            name = NAMES.get(model, "EQUIRECTANGULAR" if model == _PANORAMA else f"number {model}")
+            count = parameter_count(name, where)
+            values = file.take(struct.Struct(f"<{count}d"), f"the parameters of camera {index}")
             if key in cameras:
                 raise CameraFormatError(f"{where}: expected each camera once, found number {key} again")
             hw = tuple(whole(pixels, where, least=1, most=MOST_PIXELS) for pixels in (height, width))
@@ -89,7 +91,7 @@ def parse_images(path: Path) -> list[ColmapImage]:
 def cameras_bytes(cameras: Sequence[ColmapCamera]) -> bytes:
     """cameras.bin of `cameras`, numbered from 1."""
     rows = [
-        _CAMERA.pack(key, MODELS[camera.model][0], camera.hw[1], camera.hw[0])
+        _CAMERA.pack(key, MODELS[camera.model].number, camera.hw[1], camera.hw[0])
         + struct.pack(f"<{len(camera.parameters)}d", *camera.parameters)
         for key, camera in enumerate(cameras, start=1)
     ]

@@ -1,4 +1,4 @@
-"""The records of a COLMAP model: its cameras and images, and the lens models that are pinholes.
+"""The records of a COLMAP model: its cameras and images.
 
 Source: COLMAP's documentation, "Output Format", and its src/colmap/sensor/models.h.
 """
@@ -12,28 +12,14 @@ import torch
 from torch import Tensor
 
 from ..geometry import se3
+from ..geometry.distortion import MODELS, Lens
 from ..geometry.sparse_points import SparsePoints
-from .pinhole import dropped_distortion
+from .pinhole import lens_of
+from .quaternions import motions_of_quaternions
 from .reading import CameraFormatError
 
-# COLMAP's number and number of parameters of each model; the later ones are known by name to be refused by name.
-MODELS = {
-    "SIMPLE_PINHOLE": (0, 3),
-    "PINHOLE": (1, 4),
-    "SIMPLE_RADIAL": (2, 4),
-    "RADIAL": (3, 5),
-    "OPENCV": (4, 8),
-    "OPENCV_FISHEYE": (5, 8),
-    "FULL_OPENCV": (6, 12),
-    "FOV": (7, 5),
-    "SIMPLE_RADIAL_FISHEYE": (8, 4),
-    "RADIAL_FISHEYE": (9, 5),
-    "THIN_PRISM_FISHEYE": (10, 12),
-    "RAD_TAN_THIN_PRISM_FISHEYE": (11, 16),
-}
 MOST_PIXELS = 1_000_000
-_ONE_FOCAL = ("SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL")
-_PERSPECTIVE = (*_ONE_FOCAL, "PINHOLE", "OPENCV", "FULL_OPENCV")
+NAMES = {model.number: name for name, model in MODELS.items() if model.number is not None}
 
 
 @dataclass(frozen=True)
@@ -84,38 +70,23 @@ def observed(points: SparsePoints, images: Sequence[ColmapImage]) -> tuple[list[
     return [replace(image, seen=tuple(some)) for image, some in zip(images, seen, strict=True)], records
 
 
-def model_named(name: str, where: str) -> str:
-    """`name`, which is one of the lens models of perspective cameras; CameraFormatError otherwise."""
-    if name not in MODELS:
-        raise CameraFormatError(f"{where}: expected a lens model of COLMAP, found {name[:40]!r}")
-    if name not in _PERSPECTIVE:
-        raise CameraFormatError(f"{where}: {name} is no pinhole; undistort the model first (colmap image_undistorter)")
-    return name
+def parameter_count(name: str, where: str) -> int:
+    """How many parameters the lens model called `name` has; CameraFormatError when it is none."""
+    if name not in MODELS or MODELS[name].number is None:
+        panorama = " (a panorama, which no pinhole is inside of)" if name == "EQUIRECTANGULAR" else ""
+        raise CameraFormatError(f"{where}: expected a lens model of COLMAP, found {name[:40]!r}{panorama}")
+    return MODELS[name].focals + 2 + MODELS[name].coefficients
 
 
-def pinhole(camera: ColmapCamera, where: str) -> tuple[tuple[float, ...], tuple[str, ...]]:
-    """(fx, fy, cx, cy) in pixels, and a warning where a distortion is left out; CameraFormatError for a large one."""
-    if camera.model in _ONE_FOCAL:
-        focal, cx, cy, *radial = camera.parameters
-        intrinsics, tangential, divisor = (focal, focal, cx, cy), [0.0, 0.0], []
-    else:
-        fx, fy, cx, cy, *lens = camera.parameters
-        intrinsics, tangential = (fx, fy, cx, cy), lens[2:4] or [0.0, 0.0]
-        radial, divisor = lens[:2] + lens[4:5], lens[5:]
-    if min(intrinsics[:2]) <= 0.0:
-        raise CameraFormatError(f"{where}: expected a focal length above 0, found {min(intrinsics[:2]):g}")
-    return intrinsics, dropped_distortion(
-        intrinsics, camera.hw, where, radial=radial, tangential=tangential, divisor=divisor
-    )
+def lens(camera: ColmapCamera, where: str) -> Lens:
+    """The lens of a camera; CameraFormatError when its numbers are none."""
+    focals = MODELS[camera.model].focals
+    focal, rest = camera.parameters[:focals], camera.parameters[focals:]
+    intrinsics = (focal[0], focal[-1], *rest[:2])
+    return lens_of(camera.hw, intrinsics, where, model=camera.model, coefficients=rest[2:])
 
 
-def world_from_cam(images: list[ColmapImage]) -> Tensor:
+def world_from_cam(images: Sequence[ColmapImage]) -> Tensor:
     """[F, 4, 4] of world-to-camera quaternions and translations; CameraFormatError for a quaternion that is none."""
     values = torch.tensor([image.cam_from_world for image in images], dtype=torch.float64)
-    length = torch.linalg.vector_norm(values[:, :4], dim=-1)
-    wrong = ((length - 1.0).abs() > 1e-2).nonzero().flatten().tolist()
-    if wrong:
-        found = f"{length[wrong[0]]:g}"
-        raise CameraFormatError(f"{images[wrong[0]].where}: expected a quaternion of length 1, found length {found}")
-    rotation = se3.rotation_from_quaternion(values[:, :4])
-    return se3.inverse(se3.from_rotation_translation(rotation, values[:, 4:]))
+    return se3.inverse(motions_of_quaternions(values[:, :4], values[:, 4:], "wxyz", lambda row: images[row].where))

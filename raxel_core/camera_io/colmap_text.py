@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from .colmap_model import MODELS, MOST_PIXELS, ColmapCamera, ColmapImage, ColmapPoint, model_named
+from .colmap_model import MOST_PIXELS, ColmapCamera, ColmapImage, ColmapPoint, parameter_count
 from .reading import CameraFormatError
 from .source import MOST_LINE, check_frames, open_file, parse_number, read_text, whole
 
@@ -16,6 +17,7 @@ _IMAGES = (
     "#   IMAGE_ID, QW, QX, QY, QZ, TX, TY, TZ, CAMERA_ID, NAME\n"
     "#   POINTS2D[] as (X, Y, POINT3D_ID)\n"
 )
+_LETTER = re.compile(rb"[^0-9.eE+\s-]")
 _POINTS = "# 3D point list with one line of data per point:\n#   POINT3D_ID, X, Y, Z, R, G, B, ERROR, TRACK[]\n"
 
 
@@ -30,7 +32,7 @@ def parse_cameras(path: Path) -> dict[int, ColmapCamera]:
             raise CameraFormatError(
                 f"{where}: expected CAMERA_ID MODEL WIDTH HEIGHT PARAMS, found {len(tokens)} columns"
             )
-        model, count = model_named(tokens[1], where), MODELS.get(tokens[1], (0, 0))[1]
+        model, count = tokens[1], parameter_count(tokens[1], where)
         if len(tokens) != 4 + count:
             raise CameraFormatError(f"{where}: expected {count} parameters of {model}, found {len(tokens) - 4}")
         number = _whole(tokens[0], where, 0)
@@ -42,7 +44,10 @@ def parse_cameras(path: Path) -> dict[int, ColmapCamera]:
 
 
 def parse_images(path: Path) -> list[ColmapImage]:
-    """The images of images.txt in the file's order; every second line, an image's points, is passed over unread."""
+    """The images of images.txt in the file's order; lines of points are passed over, where there are any.
+
+    COLMAP writes two lines an image, the second of which may be empty; others leave the second out.
+    """
     images: list[ColmapImage] = []
     with open_file(path) as file:
         lines = _lines(file)
@@ -50,10 +55,26 @@ def parse_images(path: Path) -> list[ColmapImage]:
             stripped = line.strip()
             if not stripped or stripped.startswith(b"#"):
                 continue
+            if images and _are_points(stripped):
+                continue
             images.append(_image(stripped, f"{path.name} line {line_number}"))
             check_frames(len(images), path.name)
-            next(lines, None)
     return images
+
+
+def _are_points(line: bytes) -> bool:
+    """Whether a line after an image is no further one but its points, triples (x, y, point).
+
+    An image has whole numbers first and ninth, and a unit quaternion between or letters in its name.
+    """
+    tokens = line.split(maxsplit=9)
+    if len(tokens) < 10 or not (tokens[0].isdigit() and tokens[8].isdigit()):
+        return True
+    try:
+        length = sum(float(token) ** 2 for token in tokens[1:5])
+    except (ValueError, OverflowError):
+        return False
+    return abs(length - 1.0) > 0.05 and _LETTER.search(tokens[9]) is None
 
 
 def cameras_text(cameras: Sequence[ColmapCamera]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from io import BytesIO
-from math import radians
+from math import degrees, radians
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +17,14 @@ from ..atomic_file import replacing
 from ..geometry.camera import Camera, K_from_fov
 from ..geometry.estimate import Estimate
 from ..geometry.trajectory import Trajectory
+from .content import Content
 from .reading import Assumed, CameraFormatError, Reading
 from .source import check_frames
 
 # How far R^T R may be from the identity before the note that rotations were made exact is worth a reader's time.
 _NOTED_DEVIATION = 1e-6
+# A focal length that changes by less than this share is one.
+_ZOOMED = 1e-4
 
 
 @dataclass(frozen=True)
@@ -32,20 +35,58 @@ class CameraFormat:
     formats that are folders; `patterns` (fnmatch, on the file's name) say for which names a writer takes this format
     unasked.
 
-    `recognise(path)` looks at the content (a file's beginning, a folder's files) and raises nothing;
-    `read(path, assumed)` raises CameraFormatError; `write(trajectory, path)` writes whole files or none
-    (atomic_file), makes the folder where the format is one, and returns the files written. `write_estimate`, where a
-    format has it, does the same with what it can hold of an estimate besides its path.
+    `recognise(content)` looks at what there is and raises nothing; `read(path, assumed)` raises CameraFormatError;
+    `write(trajectory, path)` writes whole files or none (atomic_file), makes the folder where the format is one, and
+    returns the files written; it is None where the format is only read. `leaves_out` are those of LOSSES that the
+    format has no place for; `write_estimate`, where a format has it, writes what it can hold of an estimate besides its
+    path.
     """
 
     name: str
     title: str
     suffix: str
     patterns: tuple[str, ...]
-    recognise: Callable[[Path], bool]
+    recognise: Callable[[Content], bool]
     read: Callable[[Path, Assumed], Reading]
-    write: Callable[[Trajectory, Path], tuple[Path, ...]]
+    write: Callable[[Trajectory, Path], tuple[Path, ...]] | None = None
     write_estimate: Callable[[Estimate, Path], tuple[Path, ...]] | None = None
+    leaves_out: tuple[str, ...] = ()
+
+
+def _zoom(trajectory: Trajectory) -> str:
+    focal = trajectory.camera.focal[:, 0]
+    changes = float(focal.max() / focal.min()) - 1.0 > _ZOOMED
+    return f"the zoom ({float(focal.min()):.4g} to {float(focal.max()):.4g} pixels)" if changes else ""
+
+
+def _gaps(trajectory: Trajectory) -> str:
+    frames = trajectory.frame_numbers
+    missing = frames[-1] + 1 - len(frames)
+    return f"the {missing} gaps in time (the frames are written as neighbours)" if missing else ""
+
+
+def _unit(trajectory: Trajectory) -> str:
+    return "" if trajectory.unit == "arbitrary" else f"the unit of lengths ({trajectory.unit})"
+
+
+# What a format may have no place for, in words for one trajectory, "" where it has nothing of it.
+LOSSES: dict[str, Callable[[Trajectory], str]] = {
+    "K": lambda t: f"the lens (K, {degrees(float(t.camera.fov[0, 0])):.4g} degrees)",
+    "zoom": _zoom,
+    "size": lambda t: f"the picture's size ({t.camera.hw[1]}x{t.camera.hw[0]})",
+    "rate": lambda t: f"the rate ({t.fps:g} frames a second)",
+    "unit": _unit,
+    "metres": lambda t: "" if t.unit == "metre" else f"the unit of lengths ({t.unit}; they are written as metres)",
+    "gaps": _gaps,
+}
+
+
+def left_out(trajectory: Trajectory, format: CameraFormat) -> tuple[str, ...]:
+    """What of `trajectory` a file of this `format` does not hold, each in words."""
+    found = dict.fromkeys(format.leaves_out)
+    if "K" in found:
+        found.pop("zoom", None)
+    return tuple(words for loss in found if (words := LOSSES[loss](trajectory)))
 
 
 def trajectory_of(
@@ -107,10 +148,10 @@ def write_together(files: Mapping[Path, bytes]) -> tuple[Path, ...]:
     return tuple(files)
 
 
-def npy_bytes(values: Tensor) -> bytes:
-    """`values` as a float32 npy file."""
+def npy_bytes(values: Tensor, dtype: torch.dtype = torch.float32) -> bytes:
+    """`values` as an npy file of `dtype`."""
     file = BytesIO()
-    np.save(file, values.to(torch.float32).numpy(), allow_pickle=False)
+    np.save(file, values.to(dtype).numpy(), allow_pickle=False)
     return file.getvalue()
 
 

@@ -1,9 +1,17 @@
-"""Pictures' names as the order of frames."""
+"""Pictures' names: the order of frames, the number or time in each, and the name of a frame that is written."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+# The last number of a name, with its decimals where a time is the name: 1305031102.175304.png.
+_LAST_NUMBER = re.compile(r"([0-9]{1,25}(?:\.[0-9]{1,12})?)(?=[^0-9]*$)")
+# Larger numbers, and those with decimals, are times.
+_MOST_NUMBER = 10**8
 
 
 def frame_name(index: int) -> str:
@@ -18,6 +26,35 @@ def in_order(names: Sequence[str]) -> tuple[list[int], tuple[str, ...]]:
     if order == sorted(order, key=lambda index: names[index]):
         return order, ()
     return order, ("the frames follow the numbers in the pictures' names; alphabetical order would be another",)
+
+
+def numbers_in(names: Sequence[str]) -> tuple[list[int] | None, Tensor | None]:
+    """The frame number in each name, or else the time [F] in it; None where a name has neither, or two have the same.
+
+    The number is the last one of the file's name without its ending.
+    """
+    found = [_LAST_NUMBER.search(_stem(name)) for name in names]
+    texts = [match[1] for match in found if match is not None]
+    if len(texts) < len(names) or len({float(text) for text in texts}) < len(names):
+        return None, None
+    if any("." in text or int(text) > _MOST_NUMBER for text in texts):
+        return None, torch.tensor([float(text) for text in texts], dtype=torch.float64)
+    return [int(text) for text in texts], None
+
+
+def pattern_of(name: str) -> str:
+    """A picture's name without its last number and ending: what the frames of one camera share (cam0/frame_)."""
+    folder, _, file = name.replace("\\", "/").rpartition("/")
+    stem = _stem(file)
+    match = _LAST_NUMBER.search(stem)
+    return f"{folder}/{stem[: match.start()] if match else stem}".lstrip("/")
+
+
+def _stem(name: str) -> str:
+    """The file's name without folder and ending (a time's decimals are no ending)."""
+    file = name.replace("\\", "/").rpartition("/")[2]
+    stem, dot, ending = file.rpartition(".")
+    return stem if dot and not ending.isdigit() else file
 
 
 def _parts(name: str) -> list[str | tuple[int, str]]:

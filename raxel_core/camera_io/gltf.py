@@ -21,13 +21,15 @@ from ..atomic_file import replacing
 from ..geometry import se3
 from ..geometry.trajectory import UNITS, Trajectory
 from .axes import from_opengl, to_opengl
+from .content import Content
 from .format import CameraFormat, trajectory_of
 from .gltf_animation import POINTER, Channel, channels
 from .gltf_file import GltfFile, glb_bytes, read_gltf
 from .pinhole import K_of_lens, centred
 from .quaternions import continuous
 from .reading import Assumed, CameraFormatError, Reading
-from .source import beginning, check_frames, mapping, number, numbers, sequence, whole
+from .source import check_frames, mapping, number, numbers, sequence, whole
+from .tracks import chosen_track
 
 _MOST_DEPTH = 64
 _FLOAT = 5126
@@ -40,13 +42,13 @@ _MOST_RATE = 1000.0
 _ASPECT_TOLERANCE = 1e-3
 
 
-def _recognise(path: Path) -> bool:
-    return beginning(path).startswith("glTF") or (path.is_file() and path.suffix.lower() in (".gltf", ".glb"))
+def _recognise(content: Content) -> bool:
+    return content.head.startswith(b"glTF") or content.suffix in (".gltf", ".glb") and not content.is_folder
 
 
 def _read(path: Path, assumed: Assumed) -> Reading:
     file = read_gltf(path)
-    chain, camera, camera_warnings = _camera(file)
+    chain, camera, camera_warnings = _camera(file, assumed.track)
     moving = channels(file, _pointers(chain, camera))
     extras = file.item("nodes", chain[-1])[0].get("extras", {})
     ours = mapping(extras.get("raxel", {}) if isinstance(extras, dict) else {}, f"{path.name} extras.raxel")
@@ -66,8 +68,8 @@ def _read(path: Path, assumed: Assumed) -> Reading:
     return Reading(trajectory, FORMAT.name, notes, (*camera_warnings, *K_warnings))
 
 
-def _camera(file: GltfFile) -> tuple[list[int], int, tuple[str, ...]]:
-    """The nodes that lead to the first camera, outermost first, the camera's number, and a warning of others."""
+def _camera(file: GltfFile, track: str) -> tuple[list[int], int, tuple[str, ...]]:
+    """The nodes that lead to the camera called `track`, or the first, outermost first; its number; and warnings."""
     source, nodes = file.path.name, sequence(file.values.get("nodes", []), f"{file.path.name} nodes")
     parents: dict[int, int] = {}
     cameras = []
@@ -79,14 +81,21 @@ def _camera(file: GltfFile) -> tuple[list[int], int, tuple[str, ...]]:
             cameras.append(index)
     if not cameras:
         raise CameraFormatError(f"{source} nodes: expected one with a camera, found none")
-    chain = [cameras[0]]
+    names = [_name(file, index) for index in cameras]
+    index, warnings = chosen_track(names, track, source)
+    chain = [cameras[index]]
     while chain[0] in parents:
         if len(chain) > _MOST_DEPTH:
             raise CameraFormatError(f"{source} nodes: expected at most {_MOST_DEPTH} nodes in each other")
         chain.insert(0, parents[chain[0]])
     node, where = file.item("nodes", chain[-1])
-    warning = f"the file has {len(cameras)} nodes with cameras, the first, {chain[-1]}, was read"
-    return chain, whole(node["camera"], f"{where} camera"), (warning,) if len(cameras) > 1 else ()
+    return chain, whole(node["camera"], f"{where} camera"), warnings
+
+
+def _name(file: GltfFile, index: int) -> str:
+    """What a node is called; its number where it has no name."""
+    name = file.item("nodes", index)[0].get("name")
+    return name if isinstance(name, str) and name else f"node {index}"
 
 
 def _pointers(chain: list[int], camera: int) -> set[str]:
@@ -106,7 +115,7 @@ def _times(moving: list[Channel], ours: dict[str, Any], source: str, assumed: As
     if "fps" in ours:
         fps, given = number(ours["fps"], f"{source} fps"), "from the file"
     else:
-        fps, given = _even_rate(keys, assumed.fps)
+        fps, given = _even_rate(keys, assumed.rate)
     if not 1e-6 < fps < 1e6:
         raise CameraFormatError(f"{source} fps: expected a rate between 0 and 1e6, found {fps:g}")
     count = check_frames(int(min(length * fps + 0.5, 1e9)) + 1, source)
@@ -226,7 +235,7 @@ def _tracks(trajectory: Trajectory, source: str) -> dict[str, Tensor]:
     """Times in seconds and each value that changes, by JSON pointer, [F, width]; nothing for a still camera."""
     values = _values(trajectory, source)
     moving = {key: value for key, value in values.items() if bool((value.float() != value[0].float()).any())}
-    times = torch.arange(len(trajectory), dtype=torch.float64)[:, None] / trajectory.fps
+    times = torch.tensor(trajectory.frame_numbers, dtype=torch.float64)[:, None] / trajectory.fps
     if len(trajectory) > 1 and not moving:
         moving = {"/nodes/0/translation": values["/nodes/0/translation"]}
     return {"times": times, **moving} if moving else {}

@@ -23,10 +23,13 @@ from .source import (
     MOST_BYTES,
     MOST_JSON_BYTES,
     MOST_NUMBER,
+    check_file,
     check_frames,
+    decoded,
     mapping,
+    open_file,
     parse_json,
-    read_bytes,
+    read_text,
     sequence,
     whole,
 )
@@ -36,6 +39,24 @@ _HEADER, _CHUNK = struct.Struct("<4sII"), struct.Struct("<II")
 _DTYPES = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5126: "<f4"}
 _WIDTHS = {"SCALAR": 1, "VEC3": 3, "VEC4": 4}
 _DATA_URI = "base64,"
+# Buffers may be large, since only what a camera needs of them is read.
+_MOST_BUFFER = 2**40
+_MOST_CHUNKS = 64
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Bytes that are not read before they are asked for: `size` of them from `start` on in the file `path`."""
+
+    path: Path
+    start: int
+    size: int
+
+    def read(self, start: int, count: int) -> bytes:
+        """`count` bytes from `start` of the stretch on."""
+        with open_file(self.path) as file:
+            file.seek(self.start + start)
+            return file.read(count)
 
 
 @dataclass(frozen=True)
@@ -43,7 +64,7 @@ class GltfFile:
     """The JSON of a glTF file, the bytes that came with it in a .glb, and where it lies."""
 
     values: dict[str, Any]
-    binary: bytes | None
+    binary: Stretch | None
     path: Path
 
     def item(self, kind: str, index: Any) -> tuple[dict[str, Any], str]:
@@ -80,23 +101,29 @@ class GltfFile:
     def _strided(self, given: dict[str, Any], where: str, dtype: np.dtype, width: int, count: int) -> np.ndarray:
         """[count, width] in float64 out of the accessor's bufferView."""
         view, view_where = self.item("bufferViews", given["bufferView"])
-        data = self._buffer(view.get("buffer"))
+        buffer = self._buffer(view.get("buffer"))
         size = dtype.itemsize * width
         start, length = (
-            whole(view.get(key, 0), f"{view_where} {key}", most=MOST_BYTES) for key in ("byteOffset", "byteLength")
+            whole(view.get(key, 0), f"{view_where} {key}", most=_MOST_BUFFER) for key in ("byteOffset", "byteLength")
         )
         stride = whole(view.get("byteStride", size), f"{view_where} byteStride", least=size, most=MOST_BYTES)
-        offset = whole(given.get("byteOffset", 0), f"{where} byteOffset", most=MOST_BYTES)
-        needed = offset + stride * (count - 1) + size
-        if needed > length or start + length > len(data):
+        offset = whole(given.get("byteOffset", 0), f"{where} byteOffset", most=_MOST_BUFFER)
+        span = stride * (count - 1) + size
+        available = len(buffer) if isinstance(buffer, bytes) else buffer.size
+        if offset + span > length or start + length > available or span > MOST_BYTES:
             raise CameraFormatError(
-                f"{where}: expected {needed} bytes in its bufferView of {length} within a buffer of {len(data)} bytes"
+                f"{where}: expected {offset + span} bytes in its bufferView of {length} within a buffer of {available} "
+                "bytes"
             )
-        rows = np.ndarray((count, width), dtype, data, start + offset, (stride, dtype.itemsize))
+        place = start + offset
+        data = buffer[place : place + span] if isinstance(buffer, bytes) else buffer.read(place, span)
+        if len(data) < span:
+            raise CameraFormatError(f"{where}: expected {span} bytes from byte {place} on, found {len(data)}")
+        rows = np.ndarray((count, width), dtype, data, 0, (stride, dtype.itemsize))
         with np.errstate(invalid="ignore"):  # a signalling NaN is refused by the caller, without a warning
             return rows.astype(np.float64)
 
-    def _buffer(self, index: Any) -> bytes:
+    def _buffer(self, index: Any) -> bytes | Stretch:
         given, where = self.item("buffers", index)
         uri = given.get("uri")
         if uri is None:
@@ -106,7 +133,9 @@ class GltfFile:
         if not isinstance(uri, str):
             raise CameraFormatError(f"{where} uri: expected text, found {type(uri).__name__}")
         if not uri.startswith("data:"):
-            return read_bytes(self._beside(unquote(uri), where))
+            beside = self._beside(unquote(uri), where)
+            check_file(beside)
+            return Stretch(beside, 0, beside.stat().st_size)
         try:
             return base64.b64decode(uri.partition(_DATA_URI)[2], validate=True)
         except (binascii.Error, ValueError) as error:
@@ -128,41 +157,46 @@ class GltfFile:
 
 
 def read_gltf(path: Path) -> GltfFile:
-    """The .gltf or .glb file `path`; CameraFormatError otherwise."""
-    data = read_bytes(path)
-    chunks = _chunks(data, path.name) if data[:4] == _MAGIC else {_JSON: data}
-    if len(chunks[_JSON]) > MOST_JSON_BYTES:
-        raise CameraFormatError(f"{path.name}: expected at most {MOST_JSON_BYTES} bytes of JSON")
-    try:
-        text = chunks[_JSON].decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise CameraFormatError(f"{path.name}: expected JSON in UTF-8, byte {error.start} is none") from error
+    """The .gltf or .glb file `path`; CameraFormatError otherwise. Of a .glb only the JSON is read."""
+    check_file(path)
+    with open_file(path) as file:
+        is_binary = file.read(4) == _MAGIC
+    text, binary = _chunks(path) if is_binary else (read_text(path, most=MOST_JSON_BYTES), None)
     values = mapping(parse_json(text, path.name), path.name, needs=("asset",))
     version = mapping(values["asset"], f"{path.name} asset").get("version")
     if not isinstance(version, str) or not version.startswith("2."):
         raise CameraFormatError(f"{path.name} asset.version: expected 2.0, found {repr(version)[:40]}")
-    return GltfFile(values, chunks.get(_BIN), path)
+    return GltfFile(values, binary, path)
 
 
-def _chunks(data: bytes, source: str) -> dict[int, bytes]:
-    """The chunks of a .glb by kind."""
-    if len(data) < _HEADER.size + _CHUNK.size:
-        raise CameraFormatError(f"{source}: expected a .glb with a header of 20 bytes, found {len(data)} bytes")
-    _, version, length = _HEADER.unpack_from(data)
-    if version != 2 or length > len(data):
-        raise CameraFormatError(f"{source}: expected a .glb of version 2 with {length} bytes, found {len(data)}")
-    found: dict[int, bytes] = {}
-    place = _HEADER.size
-    while place + _CHUNK.size <= length:
-        size, kind = _CHUNK.unpack_from(data, place)
-        place += _CHUNK.size
-        if size > length - place:
-            raise CameraFormatError(f"{source} byte {place}: expected a chunk of {size} bytes, found {length - place}")
-        found.setdefault(kind, data[place : place + size])
-        place += size + -size % 4
+def _chunks(path: Path) -> tuple[str, Stretch | None]:
+    """The JSON of a .glb, and where its binary chunk lies."""
+    found: dict[int, Stretch] = {}
+    with open_file(path) as file:
+        size = file.seek(0, 2)
+        file.seek(0)
+        header = file.read(_HEADER.size)
+        if size < _HEADER.size + _CHUNK.size:
+            raise CameraFormatError(f"{path.name}: expected a .glb with a header of 20 bytes, found {size} bytes")
+        _, version, length = _HEADER.unpack(header)
+        if version != 2 or length > size:
+            raise CameraFormatError(f"{path.name}: expected a .glb of version 2 with {length} bytes, found {size}")
+        place = _HEADER.size
+        while place + _CHUNK.size <= length and len(found) < _MOST_CHUNKS:
+            file.seek(place)
+            count, kind = _CHUNK.unpack(file.read(_CHUNK.size))
+            place += _CHUNK.size
+            if count > length - place:
+                raise CameraFormatError(
+                    f"{path.name} byte {place}: expected a chunk of {count} bytes, found {length - place}"
+                )
+            found.setdefault(kind, Stretch(path, place, count))
+            place += count + -count % 4
     if _JSON not in found:
-        raise CameraFormatError(f"{source}: expected a JSON chunk in the .glb, found none")
-    return found
+        raise CameraFormatError(f"{path.name}: expected a JSON chunk in the .glb, found none")
+    if found[_JSON].size > MOST_JSON_BYTES:
+        raise CameraFormatError(f"{path.name}: expected at most {MOST_JSON_BYTES} bytes of JSON")
+    return decoded(found[_JSON].read(0, found[_JSON].size), path.name), found.get(_BIN)
 
 
 def glb_bytes(values: dict[str, Any], binary: bytes) -> bytes:

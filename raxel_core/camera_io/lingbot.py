@@ -13,11 +13,12 @@ from torch import Tensor
 
 from ..geometry.camera import K_from_focal
 from ..geometry.trajectory import Trajectory
+from .content import Content
+from .direction import inversion_warning
 from .format import CameraFormat, assumed_unit, npy_bytes, trajectory_of, write_together
-from .inversion import inversion_warning
 from .pinhole import without_skew
 from .reading import Assumed, CameraFormatError, Reading
-from .source import npy_shape, read_npy
+from .source import read_npy
 
 HW = (480, 832)
 # A principal point further from the middle than this share of the size speaks of another size.
@@ -25,10 +26,11 @@ _CENTRED = 0.1
 _POSES, _INTRINSICS = "poses.npy", "intrinsics.npy"
 
 
-def _recognise(path: Path) -> bool:
-    folder = path if path.is_dir() else path.parent
-    named = path.is_dir() or path.name in (_POSES, _INTRINSICS)
-    return named and bool(npy_shape(folder / _POSES)) and bool(npy_shape(folder / _INTRINSICS))
+def _recognise(content: Content) -> bool:
+    path = content.path
+    folder = path if content.is_folder else path.parent
+    named = content.is_folder or path.name in (_POSES, _INTRINSICS)
+    return named and all(bool(Content(folder / name).shape) for name in (_POSES, _INTRINSICS))
 
 
 def _read(path: Path, assumed: Assumed) -> Reading:
@@ -49,11 +51,11 @@ def reading_of_pair(
             f"{source}: expected intrinsics of shape [{len(motions)}, 4], found {list(intrinsics.shape)}"
         )
     K = K_from_focal(intrinsics[:, :2], intrinsics[:, 2:])
-    trajectory, mended = trajectory_of(motions, K, HW, source, fps=assumed.fps, unit=assumed.unit)
+    trajectory, mended = trajectory_of(motions, K, HW, source, fps=assumed.rate, unit=assumed.unit)
     notes = (
         "Poses are camera-to-world (c2w) in OpenCV axes; nothing was inverted.",
         "K: from the file, pixels of 832x480, the size LingBot-World takes them in.",
-        f"Time: {assumed.fps:g} frames a second, assumed; the format has none.",
+        f"Time: {assumed.rate:g} frames a second, assumed; the format has none.",
         assumed_unit(assumed),
         *mended,
     )
@@ -91,4 +93,5 @@ FORMAT = CameraFormat(
     recognise=_recognise,
     read=_read,
     write=_write,
+    leaves_out=("size", "rate", "unit", "gaps"),
 )

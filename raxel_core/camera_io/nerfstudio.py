@@ -1,13 +1,15 @@
 """nerfstudio transforms.json: c2w in OpenGL axes, one K or one a frame, an applied_transform that is taken back.
 
 Written with nerfstudio's own applied_transform from COLMAP, so that its world has z up. instant-ngp's and NeRF's files
-of the same shape are read as well. Not held: times and units.
+of the same shape are read as well. Not held: units; times unless a frame has a timestamp.
+`ns-export cameras` writes its frames alone, as a list of file_path and transform, without any lens.
 Source: docs.nerf.studio, "Data conventions"; nerfstudio/data/dataparsers/nerfstudio_dataparser.py.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from math import pi, tan
 from pathlib import Path
 from typing import Any
@@ -17,45 +19,78 @@ from torch import Tensor
 
 from ..atomic_file import write_text
 from ..geometry import se3
-from ..geometry.camera import K_from_focal
+from ..geometry.distortion import Lens
 from ..geometry.trajectory import Trajectory
 from .axes import WORLDS, flip_camera, to_opengl
-from .format import CameraFormat, assumed_K, assumed_unit, motions_of, trajectory_of
-from .frame_names import frame_name, in_order
-from .inversion import inversion_warning
-from .pinhole import dropped_distortion, without_skew
+from .clip import Frames, reading_of
+from .content import Content
+from .direction import inversion_warning
+from .format import CameraFormat, motions_of
+from .frame_names import frame_name
+from .pinhole import lens_of, without_skew
 from .reading import Assumed, CameraFormatError, Reading
-from .source import check_frames, first_keys, mapping, matrix, number, read_json, sequence, whole
+from .source import check_frames, mapping, matrix, number, read_json, sequence, whole
 
-_PERSPECTIVE = ("OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "PERSPECTIVE", "RADIAL", "SIMPLE_RADIAL", "FULL_OPENCV")
-_LENS = ("k1", "k2", "k3", "k4", "p1", "p2")
-_SHOWN_WARNINGS = 3
+# nerfstudio's names of lenses, as geometry.distortion calls them; all series of k and p are one, of which 0 are none.
+_LENSES = {
+    "OPENCV": "BROWN",
+    "PINHOLE": "BROWN",
+    "SIMPLE_PINHOLE": "BROWN",
+    "PERSPECTIVE": "BROWN",
+    "RADIAL": "BROWN",
+    "SIMPLE_RADIAL": "BROWN",
+    "FULL_OPENCV": "BROWN",
+    "OPENCV_FISHEYE": "OPENCV_FISHEYE",
+    "FISHEYE": "OPENCV_FISHEYE",
+}
+_COEFFICIENTS = {"BROWN": ("k1", "k2", "p1", "p2", "k3", "k4"), "OPENCV_FISHEYE": ("k1", "k2", "k3", "k4")}
 
 
-def _recognise(path: Path) -> bool:
-    return {"frames", "transform_matrix"} <= first_keys(path)
+def _recognise(content: Content) -> bool:
+    return {"frames", "transform_matrix"} <= content.keys or content.keys == {"file_path", "transform"}
 
 
 def _read(path: Path, assumed: Assumed) -> Reading:
-    values = mapping(read_json(path), path.name, needs=("frames",))
+    values = mapping(_as_object(read_json(path), path.name), path.name, needs=("frames",))
     frames = _frames(values, path.name)
-    order, order_warnings = in_order([str(frame.get("file_path", "")) for frame in frames])
-    numbered = [(frames[index], f"{path.name} frame {index}") for index in order]
+    numbered = [(frame, f"{path.name} frame {index}") for index, frame in enumerate(frames)]
     motions = torch.tensor([_motion(frame, where) for frame, where in numbered], dtype=torch.float64)
     world_from_file, world_note = _world_from_file(values, path.name)
     world_from_cam = world_from_file(flip_camera(motions_of(motions)))
-    K, hw, K_note, K_warnings = _K(values, numbered, assumed)
-    trajectory, mended = trajectory_of(world_from_cam, K, hw, path.name, fps=assumed.fps, unit=assumed.unit)
-    notes = (
-        f"{len(frames)} frames in the order of file_path.",
-        "transform_matrix is camera-to-world (c2w) with OpenGL camera axes; the camera's y and z were flipped.",
-        world_note,
-        K_note,
-        f"Time: {assumed.fps:g} frames a second, assumed; the format has none.",
-        assumed_unit(assumed),
-        *mended,
+    lenses, lens_from, size_warnings = _lenses(values, numbered, assumed)
+    read = Frames(
+        world_from_cam,
+        lenses,
+        names=[str(frame.get("file_path", "")) for frame in frames] if "file_path" in frames[0] else (),
+        times=_times(numbered),
+        fps=number(values["fps"], f"{path.name} fps") if _is_positive(values.get("fps")) else None,
+        scaled=True,
     )
-    return Reading(trajectory, FORMAT.name, notes, (*order_warnings, *K_warnings, *inversion_warning(world_from_cam)))
+    return reading_of(
+        read, FORMAT.name, path.name, assumed,
+        convention="transform_matrix is camera-to-world (c2w) with OpenGL camera axes; the camera's y and z were "
+        "flipped.",
+        lens_from=lens_from, notes=(world_note,), warnings=(*size_warnings, *inversion_warning(world_from_cam)),
+    )  # fmt: skip
+
+
+def _as_object(values: Any, source: str) -> Any:
+    """The list of cameras that `ns-export cameras` writes, as the object that transforms.json is."""
+    if not isinstance(values, list):
+        return values
+    given = [mapping(item, f"{source} {index}", needs=("transform",)) for index, item in enumerate(values)]
+    return {"frames": [{**item, "transform_matrix": item["transform"]} for item in given]}
+
+
+def _is_positive(value: Any) -> bool:
+    return type(value) in (int, float) and value > 0.0
+
+
+def _times(frames: Sequence[tuple[dict[str, Any], str]]) -> Tensor | None:
+    """The frames' timestamps; None unless each has one."""
+    if not all("timestamp" in frame for frame, _ in frames):
+        return None
+    return torch.tensor([number(f["timestamp"], f"{where} timestamp") for f, where in frames], dtype=torch.float64)
 
 
 def _frames(values: dict[str, Any], source: str) -> list[dict[str, Any]]:
@@ -99,32 +134,19 @@ def _shrunk(c2w: Tensor, scale: float) -> Tensor:
     return se3.from_rotation_translation(c2w[:, :3, :3], c2w[:, :3, 3] / scale)
 
 
-def _K(
+def _lenses(
     values: dict[str, Any], frames: list[tuple[dict[str, Any], str]], assumed: Assumed
-) -> tuple[Tensor, tuple[int, int], str, tuple[str, ...]]:
-    """K [F, 3, 3], the frames' one size, where both come from, and warnings."""
-    source = frames[0][1].rpartition(" frame ")[0]
+) -> tuple[list[Lens], str, tuple[str, ...]]:
+    """The frames' lenses, none where the file has no angle of view; where they are from; and warnings."""
     shared = {key: value for key, value in values.items() if key != "frames"}
-    lenses = [({**shared, **frame}, where) for frame, where in frames]
-    sizes = {_hw(lens, where, assumed) for lens, where in lenses}
-    if len(sizes) > 1:
-        shown = ", ".join(f"{width}x{height}" for height, width in sorted(sizes)[:3])
-        raise CameraFormatError(f"{source}: expected frames of one size, found {shown}")
-    hw = sizes.pop()
-    named = all({"w", "h"} <= lens.keys() for lens, _ in lenses)
-    size_note = f"{hw[1]}x{hw[0]}" + ("" if named else ", an assumed size; the file has no w and h")
-    if not any({"fl_x", "camera_angle_x"} & lens.keys() for lens, _ in lenses):
-        K, _ = assumed_K(Assumed(hw, assumed.fov_degrees))
-        note = f"K: assumed, {assumed.fov_degrees:g} degrees horizontal in {size_note}; fl_x and camera_angle_x miss."
-        return K, hw, note, ()
-    rows = [_intrinsics(lens, hw, where) for lens, where in lenses]
-    warnings = dict.fromkeys(
-        w for (lens, _), row in zip(lenses, rows, strict=True) for w in _lens(lens, row, hw, source)
-    )
-    table = torch.tensor(rows, dtype=torch.float64)
-    key = "fl_x" if "fl_x" in lenses[0][0] else "camera_angle_x"
-    note = f"K: from {key}, pixels of {size_note}, counted from the image's corner as ours."
-    return K_from_focal(table[:, :2], table[:, 2:]), hw, note, tuple(warnings)[:_SHOWN_WARNINGS]
+    merged = [({**shared, **frame}, where) for frame, where in frames]
+    if not any({"fl_x", "camera_angle_x"} & lens.keys() for lens, _ in merged):
+        return [], "", ()
+    unsized = not all({"w", "h"} <= lens.keys() for lens, _ in merged)
+    shown = f"{assumed.hw[1]}x{assumed.hw[0]}"
+    warnings = (f"the file has no w and h: its pictures were taken as {shown}",) if unsized else ()
+    key = "fl_x" if "fl_x" in merged[0][0] else "camera_angle_x"
+    return [_lens(lens, _hw(lens, where, assumed), where) for lens, where in merged], key, warnings
 
 
 def _hw(lens: dict[str, Any], where: str, assumed: Assumed) -> tuple[int, int]:
@@ -133,20 +155,24 @@ def _hw(lens: dict[str, Any], where: str, assumed: Assumed) -> tuple[int, int]:
     return height, width
 
 
-def _intrinsics(lens: dict[str, Any], hw: tuple[int, int], where: str) -> tuple[float, float, float, float]:
-    """(fx, fy, cx, cy) of one frame, whose own keys win over the file's."""
-    model = lens.get("camera_model", "OPENCV")
-    if model not in _PERSPECTIVE:
+def _lens(lens: dict[str, Any], hw: tuple[int, int], where: str) -> Lens:
+    """The lens of one frame, whose own keys win over the file's."""
+    model = "OPENCV_FISHEYE" if lens.get("is_fisheye") is True else lens.get("camera_model", "OPENCV")
+    if not isinstance(model, str) or model not in _LENSES:
         found = repr(model)[:40]
-        raise CameraFormatError(
-            f"{where} camera_model: expected a perspective camera, found {found}; undistort it first"
-        )
+        raise CameraFormatError(f"{where} camera_model: expected one of {', '.join(_LENSES)}, found {found}")
     fx = _focal(lens, "x", hw[1], where)
     if fx is None:
         raise CameraFormatError(f"{where}: expected fl_x or camera_angle_x, found neither")
     fy = _focal(lens, "y", hw[0], where)
     cx, cy = (number(lens.get(key, 0.5 * size), f"{where} {key}") for key, size in (("cx", hw[1]), ("cy", hw[0])))
-    return fx, fx if fy is None else fy, cx, cy
+    name = _LENSES[model]
+    coefficients = [number(lens.get(key, 0.0), f"{where} {key}") for key in _COEFFICIENTS[name]]
+    plain = name == "BROWN" and not any(coefficients)
+    intrinsics = (fx, fx if fy is None else fy, cx, cy)
+    return lens_of(
+        hw, intrinsics, where, model="PINHOLE" if plain else name, coefficients=() if plain else coefficients
+    )
 
 
 def _focal(lens: dict[str, Any], axis: str, size: int, where: str) -> float | None:
@@ -164,14 +190,6 @@ def _focal(lens: dict[str, Any], axis: str, size: int, where: str) -> float | No
     return 0.5 * size / tan(0.5 * angle)
 
 
-def _lens(
-    lens: dict[str, Any], intrinsics: tuple[float, float, float, float], hw: tuple[int, int], source: str
-) -> tuple[str, ...]:
-    """A warning where the file has a distortion that a pinhole has not."""
-    k1, k2, k3, k4, p1, p2 = (number(lens.get(key, 0.0), f"{source} {key}") for key in _LENS)
-    return dropped_distortion(intrinsics, hw, source, radial=(k1, k2, k3, k4), tangential=(p1, p2))
-
-
 def _write(trajectory: Trajectory, path: Path) -> tuple[Path, ...]:
     keys = ("fl_x", "fl_y", "cx", "cy")
     rows = without_skew(trajectory, path.name).tolist()
@@ -181,7 +199,7 @@ def _write(trajectory: Trajectory, path: Path) -> tuple[Path, ...]:
     frames = [
         {"file_path": f"images/{frame_name(index)}", **(dict(zip(keys, row, strict=True)) if varying else {}),
          "transform_matrix": motion}
-        for index, (row, motion) in enumerate(zip(rows, motions, strict=True))
+        for index, row, motion in zip(trajectory.frame_numbers, rows, motions, strict=True)
     ]  # fmt: skip
     values = {
         "camera_model": "OPENCV",
@@ -203,4 +221,5 @@ FORMAT = CameraFormat(
     recognise=_recognise,
     read=_read,
     write=_write,
+    leaves_out=("rate", "unit"),
 )

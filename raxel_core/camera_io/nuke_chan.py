@@ -18,42 +18,57 @@ from ..geometry import se3
 from ..geometry.camera import K_from_focal
 from ..geometry.trajectory import Trajectory
 from .axes import euler_from_rotation, from_opengl, rotation_from_euler, to_opengl
-from .format import CameraFormat, assumed_unit, trajectory_of
-from .pinhole import centred_square
+from .clip import Frames, reading_of
+from .content import Content
+from .format import CameraFormat
+from .pinhole import centred_square, lenses_of
 from .reading import Assumed, CameraFormatError, Reading
-from .source import parse_table, read_text
+from .source import Table, parse_table, read_text
 
 _ORDER = "zxy"
+_COLUMNS = (7, 8)
 
 
-def _recognise(path: Path) -> bool:
-    return path.is_file() and path.suffix.lower() == ".chan"  # rows alone could be TUM's
+def _recognise(content: Content) -> bool:
+    return content.suffix == ".chan" and not content.is_folder  # rows alone could be TUM's
 
 
 def _read(path: Path, assumed: Assumed) -> Reading:
-    table = parse_table(read_text(path), path.name, (7, 8))
+    table = parse_table(read_text(path), path.name, _COLUMNS)
     values = table.values
-    if values.shape[1] == 7:
-        raise CameraFormatError(
-            f"{path.name} line {table.lines[0]}: expected the 8 columns frame tx ty tz rx ry rz vfov, found 7, which "
-            "hold no angle of view; in Nuke write the .chan from a Camera (an Axis has 7 columns)"
-        )
-    warnings = _frame_warnings(values[:, 0], table.lines, path.name)
-    trajectory, mended = trajectory_of(
-        _motion(values), _K(values[:, 7], table.lines, path.name, assumed.hw), assumed.hw, path.name,
-        fps=assumed.fps, unit=assumed.unit,
-    )  # fmt: skip
-    height, width = assumed.hw
-    notes = (
-        f"{len(trajectory)} frames of 8 columns, rotation order ZXY (R = Ry Rx Rz), angles in degrees.",
-        "The cameras are camera-to-world with y up, looking along -z; camera and world were flipped to OpenCV axes.",
-        f"K comes from the vertical angle of view, for an assumed image of {width} x {height} with square pixels.",
-        f"Time: {assumed.fps:g} frames a second, assumed; the format has none.",
-        assumed_unit(assumed),
-        *mended,
-    )
+    _check_rising(table, path.name)
+    lenses, lens_warnings = [], ["the file has no angle of view (7 columns, as of an Axis): the assumed one was taken"]
+    if values.shape[1] == 8:
+        K = _K(values[:, 7], table.lines, path.name, assumed)
+        lenses, lens_warnings = lenses_of(K, assumed.hw, path.name), _aspect_warning(assumed)
     order = "the file does not say its rotation order: ZXY is Nuke's default, another order gives other rotations"
-    return Reading(trajectory, FORMAT.name, notes, (order, *warnings))
+    return reading_of(
+        Frames(_motion(values), lenses, numbers=values[:, 0].round().long().tolist()),
+        FORMAT.name, path.name, assumed,
+        convention="Rows are camera-to-world (c2w), y up, looking along -z, rotation order ZXY; turned to OpenCV axes.",
+        lens_from="the vertical angle of view", warnings=(order, *lens_warnings),
+    )  # fmt: skip
+
+
+def _aspect_warning(assumed: Assumed) -> list[str]:
+    """That Blender's add-on writes the angle of the sensor's height, which says nothing of the picture's size."""
+    if assumed.sensor is not None:
+        return []
+    return [
+        f"the angle of view was taken for the height of {assumed.hw[1]}x{assumed.hw[0]}; Blender's add-on writes that "
+        "of the sensor's height: then give the sensor (36x24 mm is Blender's own)"
+    ]
+
+
+def _check_rising(table: Table, source: str) -> None:
+    """CameraFormatError where a frame does not come after the one before."""
+    frames = table.values[:, 0]
+    wrong = (frames.diff() < 1.0).nonzero()
+    if len(wrong):
+        row = int(wrong[0]) + 1
+        raise CameraFormatError(
+            f"{source} line {table.lines[row]}: expected a frame after {frames[row - 1]:g}, found {frames[row]:g}"
+        )
 
 
 def _write(trajectory: Trajectory, path: Path) -> tuple[Path, ...]:
@@ -62,7 +77,8 @@ def _write(trajectory: Trajectory, path: Path) -> tuple[Path, ...]:
     angles = euler_from_rotation(c2w[:, :3, :3], _ORDER)
     vfov = 2.0 * torch.atan2(torch.full_like(focal, 0.5 * trajectory.camera.hw[0]), focal)
     rows = torch.cat((c2w[:, :3, 3], torch.rad2deg(angles), torch.rad2deg(vfov)[:, None]), dim=-1).tolist()
-    lines = [f"{frame}\t" + "\t".join(map(repr, row)) for frame, row in enumerate(rows, start=1)]
+    frames = [number + 1 for number in trajectory.frame_numbers]
+    lines = [f"{frame}\t" + "\t".join(map(repr, row)) for frame, row in zip(frames, rows, strict=True)]
     write_text(path, "\n".join(lines) + "\n")
     return (path,)
 
@@ -73,8 +89,8 @@ def _motion(values: Tensor) -> Tensor:
     return from_opengl(se3.from_rotation_translation(rotation, values[:, 1:4]), up="y")
 
 
-def _K(vfov_degrees: Tensor, lines: tuple[int, ...], source: str, hw: tuple[int, int]) -> Tensor:
-    """K [F, 3, 3] of vertical angles [F]."""
+def _K(vfov_degrees: Tensor, lines: tuple[int, ...], source: str, assumed: Assumed) -> Tensor:
+    """K [F, 3, 3] of vertical angles [F], of the picture's height or of the sensor's where that is given."""
     wrong = ((vfov_degrees <= 0.0) | (vfov_degrees >= 180.0)).nonzero().flatten().tolist()
     if wrong:
         found = vfov_degrees[wrong[0]]
@@ -82,22 +98,11 @@ def _K(vfov_degrees: Tensor, lines: tuple[int, ...], source: str, hw: tuple[int,
             f"{source} line {lines[wrong[0]]}: expected a vertical angle of view between 0 and 180 degrees in column "
             f"8, found {found:g}"
         )
-    focal = 0.5 * hw[0] / torch.tan(0.5 * torch.deg2rad(vfov_degrees))
+    hw = assumed.hw
+    seen = hw[0] if assumed.sensor is None else hw[1] * assumed.sensor[1] / assumed.sensor[0]
+    focal = 0.5 * seen / torch.tan(0.5 * torch.deg2rad(vfov_degrees))
     middle = focal.new_tensor((0.5 * hw[1], 0.5 * hw[0])).expand(len(focal), 2)
     return K_from_focal(torch.stack((focal, focal), dim=-1), middle)
-
-
-def _frame_warnings(frames: Tensor, lines: tuple[int, ...], source: str) -> tuple[str, ...]:
-    """A warning where frames are left out; CameraFormatError where they do not rise."""
-    steps = frames.diff()
-    if bool((steps <= 0.0).any()):
-        row = int((steps <= 0.0).nonzero()[0]) + 1
-        raise CameraFormatError(
-            f"{source} line {lines[row]}: expected a frame after {frames[row - 1]:g}, found {frames[row]:g}"
-        )
-    if bool((steps != 1.0).any()):
-        return ("frame numbers do not rise by one; the rows were taken as neighbouring frames",)
-    return ()
 
 
 FORMAT = CameraFormat(
@@ -108,4 +113,5 @@ FORMAT = CameraFormat(
     recognise=_recognise,
     read=_read,
     write=_write,
+    leaves_out=("size", "rate", "unit"),
 )

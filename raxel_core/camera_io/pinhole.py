@@ -1,21 +1,19 @@
-"""What a pinhole format has room for: K it can not hold is refused, small lens distortion is dropped in words."""
+"""Pinholes in formats: the lenses of matrices that are read, and K that a format has no room for is refused."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import hypot
 
 import torch
 from torch import Tensor
 
 from ..geometry.camera import K_from_focal
+from ..geometry.distortion import Lens
 from ..geometry.trajectory import Trajectory
 from .reading import CameraFormatError
 
 # Relative to the image or the focal length; float32 cameras stay below it.
 _TOLERANCE = 1e-6
-# The share of the image's diagonal by which a distortion may move a corner before a pinhole says something else.
-_MOST_DISTORTION = 0.05
 
 
 def without_skew(trajectory: Trajectory, source: str) -> Tensor:
@@ -63,43 +61,23 @@ def centred_square(trajectory: Trajectory, source: str) -> Tensor:
     return fx
 
 
-def dropped_distortion(
-    intrinsics: Sequence[float],
+def lenses_of(K: Tensor, hw: tuple[int, int], source: str) -> list[Lens]:
+    """The pinholes in pictures of `hw` of matrices K [F, 3, 3] in pixels; CameraFormatError for one that is none."""
+    rows = torch.stack((K[:, 0, 0], K[:, 1, 1], K[:, 0, 2], K[:, 1, 2]), dim=-1).tolist()
+    return [lens_of(hw, row, f"{source} frame {index}") for index, row in enumerate(rows)]
+
+
+def lens_of(
     hw: tuple[int, int],
+    intrinsics: Sequence[float],
     source: str,
     *,
-    radial: Sequence[float],
-    tangential: Sequence[float] = (0.0, 0.0),
-    divisor: Sequence[float] = (),
-) -> tuple[str, ...]:
-    """A warning that a lens distortion was left out, none when it moves no corner of the image.
-
-    `intrinsics` are (fx, fy, cx, cy); a point at radius r is scaled by (1 + sum radial_i r^2i) / (1 + sum divisor_i
-    r^2i) and shifted by the two `tangential` terms, as in OpenCV. Raises CameraFormatError when a corner moves by more
-    than 5% of the diagonal: such a picture has to be undistorted first.
-    """
+    model: str = "PINHOLE",
+    coefficients: Sequence[float] = (),
+) -> Lens:
+    """The lens of (fx, fy, cx, cy) in pixels, the model and its coefficients; CameraFormatError when it is none."""
     fx, fy, cx, cy = intrinsics
-    corners = [((u - cx) / fx, (v - cy) / fy) for u in (0.0, hw[1]) for v in (0.0, hw[0])]
-    shifts = [_shift(x, y, radial, tangential, divisor) for x, y in corners]
-    pixels = max(hypot(fx * dx, fy * dy) for dx, dy in shifts)
-    if not pixels <= _MOST_DISTORTION * hypot(*hw):
-        raise CameraFormatError(
-            f"{source}: its lens distortion moves the image's corners by {pixels:.3g} pixels, too far for a pinhole; "
-            "undistort the pictures first"
-        )
-    if pixels == 0.0:
-        return ()
-    return (f"{source}: its lens distortion was left out, which moves the image's corners by {pixels:.2g} pixels",)
-
-
-def _shift(
-    x: float, y: float, radial: Sequence[float], tangential: Sequence[float], divisor: Sequence[float]
-) -> tuple[float, float]:
-    """How far the distortion moves the normalised point (x, y)."""
-    r2 = x * x + y * y
-    above, below = (1.0 + sum(k * r2 ** (i + 1) for i, k in enumerate(terms)) for terms in (radial, divisor))
-    if not below > 0.0 or r2 > 1e6:
-        return float("inf"), float("inf")
-    scale, (p1, p2) = above / below - 1.0, tangential
-    dx = x * scale + 2.0 * p1 * x * y + p2 * (r2 + 2.0 * x * x)
-    return dx, y * scale + p1 * (r2 + 2.0 * y * y) + 2.0 * p2 * x * y
+    try:
+        return Lens(hw, (fx, fy, cx, cy), model, tuple(coefficients))
+    except ValueError as error:
+        raise CameraFormatError(f"{source}: {error}") from error

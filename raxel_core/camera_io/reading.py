@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from torch import Tensor
+
+from ..geometry.distortion import Lens
 from ..geometry.trajectory import Trajectory
 from ..paths.motion_words import motion_in_words
 from ..strict_json import printable
 
 _LONGEST_NAME = 80
+
+GAPS = ("keep", "fill", "close")
+DIRECTIONS = ("auto", "c2w", "w2c")
+QUATERNIONS = ("auto", "xyzw", "wxyz")
+_RATE = 24.0
 
 
 class CameraFormatError(ValueError):
@@ -21,18 +29,52 @@ class CameraFormatError(ValueError):
 
 @dataclass(frozen=True)
 class Assumed:
-    """What to take where a format does not say it; a format that does say it wins.
+    """What to take where a format does not say it, and what to choose where a file leaves a choice.
 
-    `hw` is the picture's (height, width); `fov_degrees` its horizontal angle of view; `fps` frames a second; `unit`
-    one of geometry.trajectory.UNITS, for formats without units of their own; `track` names the path to take of a file
-    that holds several, the first one when it is empty.
+    Where a format does not say it: `hw` is the picture's (height, width); `fov_degrees` its horizontal angle of view;
+    `unit` one of geometry.trajectory.UNITS; `direction` one of DIRECTIONS, for bare matrices; `quaternions` one of
+    QUATERNIONS. `fps`, frames a second, wins over the file's; None takes the file's, or 24 where it has none.
+    Choices: `track` names the camera, folder or size to take of a file that holds several, "" the first or largest;
+    `gaps` says what becomes of frames that miss: they are kept as gaps, filled by interpolation, or closed; `undistort`
+    takes the largest pinhole inside a distorted lens's picture instead of leaving the distortion out. `sensor` is the
+    (width, height) in mm whose height an angle of view is of, where a file means that and not the picture's.
     """
 
     hw: tuple[int, int] = (480, 832)
     fov_degrees: float = 60.0
-    fps: float = 24.0
+    fps: float | None = None
     unit: str = "arbitrary"
     track: str = ""
+    gaps: str = "keep"
+    direction: str = "auto"
+    quaternions: str = "auto"
+    undistort: bool = False
+    sensor: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        choices = {"gaps": GAPS, "direction": DIRECTIONS, "quaternions": QUATERNIONS}
+        for name, known in choices.items():
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} is one of {', '.join(known)}, got {getattr(self, name)!r}")
+
+    @property
+    def rate(self) -> float:
+        """Frames a second where the file has none."""
+        return _RATE if self.fps is None else self.fps
+
+
+def sensor_named(text: str | None) -> tuple[float, float] | None:
+    """The (width, height) in mm of a text such as "36x24", None for none; ValueError for any other."""
+    if not text:
+        return None
+    width, _, height = text.strip().lower().partition("x")
+    try:
+        sides = float(width), float(height)
+    except ValueError as error:
+        raise ValueError(f"a sensor is a width and a height in mm such as 36x24, got {text[:40]!r}") from error
+    if not (0.0 < sides[0] < 1e6 and 0.0 < sides[1] < 1e6):
+        raise ValueError(f"a sensor has a width and a height above 0 mm, got {text[:40]!r}")
+    return sides
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,13 +82,19 @@ class Reading:
     """A trajectory and how it was read.
 
     `notes` say what was done (convention, units, where K came from, flips and inverses applied), one sentence each;
-    `warnings` where another reading is plausible.
+    `warnings` where another reading is plausible, or something was left out. `numbers` [F] are those that the file
+    gives its frames, `times` [F] their seconds; None where it gives none. `lenses` and `names` are those of the frames'
+    pictures as they stand in the file, empty where it has none.
     """
 
     trajectory: Trajectory
     format: str
     notes: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    numbers: tuple[int, ...] | None = None
+    times: Tensor | None = None
+    lenses: tuple[Lens, ...] = ()
+    names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         name = printable(self.trajectory.name, _LONGEST_NAME)

@@ -2,6 +2,7 @@
 
 The first line names the video; each further one is a frame of 19 columns: time in microseconds, fx fy cx cy divided by
 the picture's width and height, two zeros, and the upper 3x4 of the world-to-camera matrix in OpenCV axes, row by row.
+VideoX-Fun's files have 18, without the time.
 Source: https://google.github.io/realestate10k/download.html. Not held: the picture's size, units, skew.
 """
 
@@ -16,43 +17,42 @@ from ..atomic_file import write_text
 from ..geometry import se3
 from ..geometry.camera import K_from_focal
 from ..geometry.trajectory import Trajectory
-from .format import CameraFormat, assumed_unit, motions_of, row_text, trajectory_of
-from .inversion import inversion_warning
-from .pinhole import without_skew
+from .clip import Frames, reading_of
+from .content import Content
+from .direction import inversion_warning
+from .format import CameraFormat, motions_of, row_text
+from .pinhole import lenses_of, without_skew
 from .reading import Assumed, Reading
-from .source import first_row, parse_table, read_text
-from .timestamps import rate_of
+from .source import parse_table, read_text
 
-_COLUMNS = 19
+_COLUMNS = (18, 19)
 _PER_SECOND = 1e6
 # fx W and fy H within this share of each other are square pixels.
 _SQUARE = 0.01
 
 
-def _recognise(path: Path) -> bool:
-    return first_row(path, skip=1) == _COLUMNS
+def _recognise(content: Content) -> bool:
+    return content.columns in _COLUMNS and not content.is_json
 
 
 def _read(path: Path, assumed: Assumed) -> Reading:
-    text = read_text(path)
-    heading = text.partition("\n")[0].strip()
-    skip = 0 if len(heading.split()) == _COLUMNS else 1
-    rows = parse_table(text, path.name, _COLUMNS, skip=skip).values
-    fps, time_note, warnings = rate_of(rows[:, 0], _PER_SECOND, assumed.fps)
-    world_from_cam = se3.inverse(motions_of(rows[:, 7:]))
-    K, K_note, K_warnings = K_from_shares(rows[:, 1:7], assumed.hw)
-    name = heading if skip else ""
-    trajectory, mended = trajectory_of(
-        world_from_cam, K, assumed.hw, path.name, fps=fps, unit=assumed.unit, name=name[:200]
+    table = parse_table(read_text(path), path.name, _COLUMNS)
+    timed = table.values.shape[1] == 19
+    rows = table.values[:, int(timed) :]
+    world_from_cam = se3.inverse(motions_of(rows[:, 6:]))
+    K, K_note, K_warnings = K_from_shares(rows[:, :6], assumed.hw)
+    frames = Frames(
+        world_from_cam,
+        lenses_of(K, assumed.hw, path.name),
+        times=table.values[:, 0] if timed else None,
+        time_unit="microseconds",
+        title=table.heading[0] if table.heading else "",
     )
-    notes = (
-        "Each row is world-to-camera (w2c) in OpenCV axes; it was inverted.",
-        K_note,
-        time_note,
-        assumed_unit(assumed),
-        *mended,
-    )
-    return Reading(trajectory, FORMAT.name, notes, (*K_warnings, *warnings, *inversion_warning(world_from_cam)))
+    return reading_of(
+        frames, FORMAT.name, path.name, assumed,
+        convention="Each row is world-to-camera (w2c) in OpenCV axes; it was inverted.",
+        notes=(K_note,), warnings=(*K_warnings, *inversion_warning(world_from_cam)),
+    )  # fmt: skip
 
 
 def K_from_shares(shares: Tensor, hw: tuple[int, int]) -> tuple[Tensor, str, tuple[str, ...]]:
@@ -84,7 +84,8 @@ def _write(trajectory: Trajectory, path: Path) -> tuple[Path, ...]:
     cam_from_world = trajectory.camera.cam_from_world[:, :3].flatten(1)
     rows = torch.cat((shares_of_K(trajectory, path.name), cam_from_world), dim=-1)
     heading = " ".join(trajectory.name.split()) or "raxel"
-    lines = [f"{round(number * _PER_SECOND / trajectory.fps)} {row_text(row)}" for number, row in enumerate(rows)]
+    stamps = [round(number * _PER_SECOND / trajectory.fps) for number in trajectory.frame_numbers]
+    lines = [f"{stamp} {row_text(row)}" for stamp, row in zip(stamps, rows, strict=True)]
     write_text(path, "\n".join((heading, *lines)) + "\n")
     return (path,)
 
@@ -97,4 +98,5 @@ FORMAT = CameraFormat(
     recognise=_recognise,
     read=_read,
     write=_write,
+    leaves_out=("size", "unit"),
 )

@@ -21,45 +21,48 @@ from torch import Tensor
 from ..atomic_file import write_text
 from ..geometry import se3
 from ..geometry.trajectory import Trajectory
+from .content import Content
+from .direction import inversion_warning
 from .format import CameraFormat, assumed_K, trajectory_of
-from .inversion import inversion_warning
 from .reading import Assumed, CameraFormatError, Reading
-from .source import MOST_LINE, check_frames, first_keys, listed, mapping, parse_number, read_json
+from .source import MOST_LINE, check_frames, listed, mapping, parse_number, read_json
+from .tracks import chosen_track
 
 _CENTIMETRES = 100.0
 _FRAME = re.compile(r"frame([0-9]{1,6})")
 _CAMERA = "cam01"
 
 
-def _recognise(path: Path) -> bool:
-    keys = first_keys(path)
+def _recognise(content: Content) -> bool:
+    keys = content.keys
     return any(_FRAME.fullmatch(key) for key in keys) and any(key.startswith("cam") for key in keys)
 
 
 def _read(path: Path, assumed: Assumed) -> Reading:
     frames = _frames(read_json(path), path.name)
     names = sorted(mapping(frames[0], f"{path.name} frame0"))
-    track = assumed.track or (names[0] if names else "")
-    if track not in names:
-        raise CameraFormatError(f"{path.name}: expected the track {track[:40]!r}, it has {listed(names) or 'none'}")
+    if not names:
+        raise CameraFormatError(f"{path.name} frame0: expected cameras by name, found none")
+    index, track_warnings = chosen_track(names, assumed.track, path.name)
+    track = names[index]
     texts = [mapping(frame, f"{path.name} frame{number}", needs=(track,))[track] for number, frame in enumerate(frames)]
     rows = [_numbers_in(text, f"{path.name} frame{number} {listed([track])}") for number, text in enumerate(texts)]
     world_from_cam = _from_unreal(torch.tensor(rows, dtype=torch.float64).unflatten(-1, (4, 4)), path.name)
     K, K_note = assumed_K(assumed)
     trajectory, mended = trajectory_of(
-        world_from_cam, K, assumed.hw, path.name, fps=assumed.fps, unit="metre", name=track[:200]
+        world_from_cam, K, assumed.hw, path.name, fps=assumed.rate, unit="metre", name=track[:200]
     )
     notes = (
-        f"Path {listed([track])} of {len(names)} in the file ({listed(names)}).",
+        f"Path {listed([track])} of {len(names)} in the file.",
         "Matrices are transposed camera-to-world in Unreal's axes (forward, right, up; left-handed); they were "
         "transposed and turned to OpenCV axes, world and camera.",
         "Lengths: metres, the file's centimetres divided by 100 as ReCamMaster does.",
         K_note,
-        f"Time: {assumed.fps:g} frames a second, assumed; the format has none.",
+        f"Time: {assumed.rate:g} frames a second, assumed; the format has none.",
         *mended,
     )
     halved = "SynCamMaster divides the same numbers by 200: for it, scale the path by 0.5"
-    return Reading(trajectory, FORMAT.name, notes, (halved, *inversion_warning(world_from_cam)))
+    return Reading(trajectory, FORMAT.name, notes, (halved, *track_warnings, *inversion_warning(world_from_cam)))
 
 
 def _frames(values: Any, source: str) -> list[Any]:
@@ -126,4 +129,5 @@ FORMAT = CameraFormat(
     recognise=_recognise,
     read=_read,
     write=_write,
+    leaves_out=("K", "size", "rate", "metres", "gaps"),
 )

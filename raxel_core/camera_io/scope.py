@@ -20,11 +20,12 @@ import torch
 from ..geometry import se3
 from ..geometry.camera import K_from_fov
 from ..geometry.trajectory import Trajectory
+from .content import Content
+from .direction import inversion_warning
 from .format import CameraFormat, assumed_K, motions_of, npy_bytes, trajectory_of, write_together
-from .inversion import inversion_warning
 from .pinhole import centred_square
 from .reading import Assumed, CameraFormatError, Reading
-from .source import mapping, npy_shape, number, read_json, read_npy
+from .source import mapping, number, read_json, read_npy
 
 # A focal length that changes by less than this share is one.
 _CONSTANT = 1e-3
@@ -33,9 +34,12 @@ _MANIFEST, _POSES = "manifest.json", "poses"
 _TURNED_DEGREES = 0.1
 
 
-def _recognise(path: Path) -> bool:
-    shape = npy_shape(path)
-    return len(shape) == 3 and shape[1:] in ((3, 4), (4, 4))
+def _recognise(content: Content) -> bool:
+    """Poses with an angle of view beside them; bare ones are no format's own."""
+    if len(content.shape) != 3 or content.shape[1:] not in ((3, 4), (4, 4)):
+        return False
+    beside, manifest = _places(content.path)
+    return "x_fov" in Content(beside).keys or (content.path.parent.parent.name == _POSES and manifest.is_file())
 
 
 def _read(path: Path, assumed: Assumed) -> Reading:
@@ -54,13 +58,13 @@ def _read(path: Path, assumed: Assumed) -> Reading:
         if lens.xi:
             warnings.append(f"the lens is distorted (xi = {lens.xi:g}), which was left out")
     trajectory, mended = trajectory_of(
-        world_from_cam, K, assumed.hw, path.name, fps=assumed.fps, unit="near_depth", name=path.stem
+        world_from_cam, K, assumed.hw, path.name, fps=assumed.rate, unit="near_depth", name=path.stem
     )
     notes = (
         "Poses are camera-to-world (c2w) in OpenCV axes; nothing was inverted.",
         K_note,
         "Lengths: near depths, which the format stands for.",
-        f"Time: {assumed.fps:g} frames a second, assumed; the format has none.",
+        f"Time: {assumed.rate:g} frames a second, assumed; the format has none.",
         *_turned_note(trajectory),
         *mended,
     )
@@ -77,7 +81,7 @@ class _Lens(NamedTuple):
 
 def _lens(path: Path) -> _Lens | None:
     """The lens in the JSON beside the poses, or else in the manifest of the published examples; None without either."""
-    beside, manifest = path.with_suffix(".json"), path.parent.parent.parent / _MANIFEST
+    beside, manifest = _places(path)
     if beside.is_file():
         values, source = mapping(read_json(beside), beside.name), beside.name
     elif path.parent.parent.name == _POSES and manifest.is_file():
@@ -90,6 +94,11 @@ def _lens(path: Path) -> _Lens | None:
     if not 0.0 < fov_x < pi:
         raise CameraFormatError(f"{source} x_fov: expected an angle between 0 and pi radians, found {fov_x:g}")
     return _Lens(fov_x, number(values.get("xi", 0.0), f"{source} xi"), source)
+
+
+def _places(path: Path) -> tuple[Path, Path]:
+    """The JSON beside poses, and the manifest of published ones."""
+    return path.with_suffix(".json"), path.parent.parent.parent / _MANIFEST
 
 
 def _case_of(path: Path, manifest: Path) -> dict[str, Any]:
@@ -133,4 +142,5 @@ FORMAT = CameraFormat(
     recognise=_recognise,
     read=_read,
     write=_write,
+    leaves_out=("size", "rate", "unit", "gaps"),
 )

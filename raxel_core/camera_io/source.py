@@ -35,20 +35,29 @@ MOST_NUMBER = 1e30
 # Without two ways to match the same digits, which would take time quadratic in their number.
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _NPY_MAGIC = b"\x93NUMPY"
+_MARKS = (
+    (b"\xff\xfe\0\0", "utf-32"),
+    (b"\0\0\xfe\xff", "utf-32"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+)
+# More lines than this before the first row of numbers are no heading.
+_MOST_HEADING = 64
 # numpy writes its header's keys sorted, so that one pattern reads it and nothing is evaluated.
 _NPY_HEADER = re.compile(
     r"\{'descr': '([<>|=]?[fiu][1248])', 'fortran_order': (True|False), 'shape': \(([0-9, ]*)\),? *\}\s*"
 )
-_BEGINNING_BYTES = 8192
 _SHOWN = 40
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """The rows of numbers of a text file: `values` [rows, columns] in float64, and the line each row stands in."""
+    """The rows of numbers of a text file: `values` [rows, columns] in float64, the line each row stands in, and the
+    lines before them."""
 
     values: Tensor
     lines: tuple[int, ...]
+    heading: tuple[str, ...] = ()
 
 
 # The file or folder that is being read.
@@ -89,6 +98,13 @@ def _check_link(path: Path, name: str) -> None:
         raise CameraFormatError(f"{name}: expected a file in the folder that is read, found a link out of it")
 
 
+def check_file(path: Path) -> None:
+    """CameraFormatError unless `path` is a file (`open_file`) with something in it."""
+    with open_file(path) as file:
+        if not file.read(1):
+            raise CameraFormatError(f"{path.name}: expected cameras, the file is empty")
+
+
 def read_bytes(path: Path, *, most: int = MOST_BYTES) -> bytes:
     """The bytes of the file `path`; refused when it is none (`open_file`), is empty, or has more than `most`."""
     with open_file(path) as file:
@@ -104,38 +120,38 @@ def read_bytes(path: Path, *, most: int = MOST_BYTES) -> bytes:
 
 
 def read_text(path: Path, *, most: int = MOST_BYTES) -> str:
-    """The text of the UTF-8 file `path`, a byte order mark dropped."""
-    data = read_bytes(path, most=most)
+    """The text of the file `path` in UTF-8, or in UTF-16 or UTF-32 where it says so; a byte order mark is dropped."""
+    return decoded(read_bytes(path, most=most), path.name)
+
+
+def decoded(data: bytes, source: str) -> str:
+    """The text that `data` is: UTF-8 unless a byte order mark, or a zero byte beside each letter, says otherwise."""
+    encoding = encoding_of(data)
     try:
-        return data.decode("utf-8-sig")
+        return data.decode(encoding)
     except UnicodeDecodeError as error:
-        raise CameraFormatError(f"{path.name}: expected UTF-8 text, byte {error.start} is none") from error
+        name = encoding.removesuffix("-sig").upper()
+        raise CameraFormatError(f"{source}: expected {name} text, byte {error.start} is none") from error
 
 
-def beginning(path: Path) -> str:
-    """The first 8 KiB of a file as text, for `recognise`: bytes that are no UTF-8 are replaced, no file is ''."""
-    try:
-        if not path.is_file():
-            return ""
-        with open_file(path) as file:
-            return file.read(_BEGINNING_BYTES).decode("utf-8-sig", errors="replace")
-    except OSError:
-        return ""
+def encoding_of(data: bytes) -> str:
+    """The encoding of a text that begins with `data`."""
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            return encoding
+    if len(data) > 3 and 0 in data[:2] and data[0] != data[1]:
+        return "utf-16-le" if data[1] == 0 else "utf-16-be"
+    return "utf-8-sig"
 
 
-def first_keys(path: Path) -> set[str]:
-    """The JSON keys in the beginning of a file, at whatever depth; none when it does not begin as JSON."""
-    text = beginning(path).lstrip()
-    return set(re.findall(r'"([^"\\]{1,64})"\s*:', text)) if text[:1] in ("{", "[") else set()
+def columns_of(line: str) -> list[str]:
+    """The columns of a line, parted by white space, commas or semicolons."""
+    return line.replace(",", " ").replace(";", " ").split()
 
 
-def first_row(path: Path, *, skip: int = 0) -> int:
-    """How many columns the first row of numbers in a file has, after `skip` lines; 0 when that line is no such row."""
-    for line in beginning(path).splitlines()[skip:]:
-        tokens = line.split()
-        if tokens and not tokens[0].startswith("#"):
-            return len(tokens) if all(_NUMBER.fullmatch(token) for token in tokens) else 0
-    return 0
+def is_number(token: str) -> bool:
+    """Whether `token` is a number in digits."""
+    return _NUMBER.fullmatch(token) is not None
 
 
 def parse_number(token: str, where: str) -> float:
@@ -205,22 +221,23 @@ def check_frames(count: int, where: str) -> int:
     return count
 
 
-def parse_table(text: str, source: str, columns: int | tuple[int, ...], *, skip: int = 0) -> Table:
-    """The rows of numbers in `text` after its first `skip` lines; empty lines and those that begin with # are none.
+def parse_table(text: str, source: str, columns: int | tuple[int, ...]) -> Table:
+    """The rows of numbers in `text`; empty lines, those that begin with # and a heading before the first are none.
 
-    Each row has the same number of `columns`, one of those allowed, parted by white space.
+    Each row has the same number of `columns`, one of those allowed, parted by white space, commas or semicolons.
     """
     allowed = (columns,) if isinstance(columns, int) else columns
     rows: list[list[float]] = []
     lines: list[int] = []
+    heading: list[str] = []
     for line_number, line in enumerate(StringIO(text), start=1):
-        stripped = line.strip()
-        if line_number <= skip or not stripped or stripped.startswith("#"):
-            continue
-        where = f"{source} line {line_number}"
+        stripped, where = line.strip(), f"{source} line {line_number}"
         if len(stripped) > MOST_LINE:
             raise CameraFormatError(f"{where}: expected at most {MOST_LINE} characters, found {len(stripped)}")
-        tokens = stripped.split()
+        tokens = columns_of(stripped)
+        if not tokens or stripped.startswith("#") or (not rows and _is_heading(tokens, len(heading))):
+            heading += [stripped] if stripped and not rows else []
+            continue
         expected = (len(rows[0]),) if rows else allowed
         if len(tokens) not in expected:
             wanted = " or ".join(map(str, expected))
@@ -229,7 +246,11 @@ def parse_table(text: str, source: str, columns: int | tuple[int, ...], *, skip:
         lines.append(line_number)
         check_frames(len(rows), source)
     check_frames(len(rows), source)
-    return Table(torch.tensor(rows, dtype=torch.float64), tuple(lines))
+    return Table(torch.tensor(rows, dtype=torch.float64), tuple(lines), tuple(heading))
+
+
+def _is_heading(tokens: list[str], before: int) -> bool:
+    return before < _MOST_HEADING and not is_number(tokens[0])
 
 
 def parse_json(text: str, source: str) -> Any:
@@ -247,32 +268,25 @@ def read_json(path: Path) -> Any:
 
 def read_npy(path: Path) -> Tensor:
     """The array of numbers in the npy file `path` as float64; its header is held against the file's size first."""
-    data = read_bytes(path)
-    dtype, fortran, shape, start = _npy_header(data, path.name)
+    return npy_array(read_bytes(path), path.name)
+
+
+def npy_array(data: bytes, source: str) -> Tensor:
+    """As `read_npy`, of the bytes of such a file."""
+    dtype, fortran, shape, start = npy_header(data, source)
     expected, found = prod(shape) * dtype.itemsize, len(data) - start
     if expected != found:
-        raise CameraFormatError(f"{path.name}: its header promises {expected} bytes of numbers, found {found}")
+        raise CameraFormatError(f"{source}: its header promises {expected} bytes of numbers, found {found}")
     with np.errstate(invalid="ignore"):  # a signalling NaN is refused below, without a warning on the way
         array = (
             np.frombuffer(data, dtype, offset=start).reshape(shape, order="F" if fortran else "C").astype(np.float64)
         )
     if not (np.abs(array) < MOST_NUMBER).all():
-        raise CameraFormatError(f"{path.name}: expected finite numbers, it holds NaN, infinity or one beyond 1e30")
+        raise CameraFormatError(f"{source}: expected finite numbers, it holds NaN, infinity or one beyond 1e30")
     return torch.from_numpy(np.ascontiguousarray(array))
 
 
-def npy_shape(path: Path) -> tuple[int, ...]:
-    """The shape that the header of an npy file promises, for `recognise`; () when it is none."""
-    if not path.is_file():
-        return ()
-    try:
-        with open_file(path) as file:
-            return _npy_header(file.read(_BEGINNING_BYTES), path.name)[2]
-    except (OSError, CameraFormatError):
-        return ()
-
-
-def _npy_header(data: bytes, source: str) -> tuple[np.dtype, bool, tuple[int, ...], int]:
+def npy_header(data: bytes, source: str) -> tuple[np.dtype, bool, tuple[int, ...], int]:
     """dtype, order, shape, and where the numbers begin (numpy.lib.format, versions 1 to 3)."""
     if data[:6] != _NPY_MAGIC or len(data) < 12 or data[6] not in (1, 2, 3):
         raise CameraFormatError(f"{source}: expected a numpy .npy file of version 1 to 3, found {_shown(data[:8])}")

@@ -2,34 +2,114 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
-# Steps that differ by more than this share of the mean step are worth a warning.
+# Steps that differ by more than this share of the usual step are worth a warning.
 _UNEVEN = 0.1
 # Rates are rounded to so many decimals where the times agree: 30 and not 29.99997.
 _DECIMALS = 3
+# Rates that cameras have; others are doubted aloud.
+_RATES = (1.0, 1000.0)
+# A unit that the format does not stand for has to give a rate as plain as this to be taken.
+_PLAIN_RATES = (5.0, 250.0)
+_UNITS = {"seconds": 1.0, "milliseconds": 1e3, "microseconds": 1e6, "nanoseconds": 1e9}
+# Whole numbers that begin and rise by no more than this are frame numbers.
+_MOST_FRAME_NUMBER = 1e7
+_MOST_FRAME_STEP = 10.0
 
 
-def rate_of(times: Tensor, per_second: float, assumed: float) -> tuple[float, str, tuple[str, ...]]:
-    """Frames a second of frames at `times` [F], which count `per_second` to a second; a note; and warnings.
+@dataclass(frozen=True, eq=False)
+class Clock:
+    """What the times of frames say: `fps`, the frames' whole `numbers` [F] in steps of it (None where the times fit no
+    steps), the `seconds` [F] (None where the times were none), a note, and warnings."""
 
-    Times that do not rise leave the `assumed` rate.
+    fps: float
+    numbers: Tensor | None
+    seconds: Tensor | None
+    note: str
+    warnings: tuple[str, ...] = ()
+
+
+def clock_of(times: Tensor, unit: str, assumed: float) -> Clock:
+    """The clock of frames at `times` [F], which should count in `unit`, one of _UNITS.
+
+    Times that do not rise leave the `assumed` rate; frame numbers are told from times, and another unit is taken where
+    only that gives a rate a camera has.
     """
     steps = times.diff()
     if not len(steps) or not bool((steps > 0.0).all()):
-        return assumed, f"Time: {assumed:g} frames a second, assumed; the file's times do not rise.", ()
-    rate = per_second * len(steps) / float(times[-1] - times[0])
+        note = f"Time: {assumed:g} frames a second, assumed; the file's times do not rise."
+        return Clock(assumed, None, None, note)
+    if _are_frame_numbers(times, steps):
+        note = f"Time: {assumed:g} frames a second, assumed; the file's times are frame numbers."
+        doubt = f"the times {_few(times)} were taken as frame numbers, not as {unit}"
+        return Clock(assumed, times.round().long(), None, note, (doubt,))
+    found = _unit_for(steps, unit)
+    fps = _rate(times, steps, _UNITS[found])
+    warnings = _doubts(steps, fps, unit, found)
+    seconds = (times - times[0]) / _UNITS[found]
+    note = f"Time: {fps:.6g} frames a second, from the file's times in {found}."
+    return Clock(fps, _numbers(seconds, fps), times / _UNITS[found], note, warnings)
+
+
+def _are_frame_numbers(times: Tensor, steps: Tensor) -> bool:
+    """Whole numbers that rise by a few: 0 1 2 5 6, and not milliseconds (0 8 17 25), and no clock's date."""
+    whole = bool((times == times.round()).all()) and float(times.abs().max()) < _MOST_FRAME_NUMBER
+    least, most = float(steps.min()), float(steps.max())
+    rounded = least > 1.0 and most == least + 1.0
+    return whole and least <= _MOST_FRAME_STEP and not rounded
+
+
+def _unit_for(steps: Tensor, unit: str) -> str:
+    """`unit` where the rate is one a camera has, else the unit in which it is plainly one, else `unit`."""
+    usual = float(steps.median())
+    if _RATES[0] <= _UNITS[unit] / usual <= _RATES[1]:
+        return unit
+    low, high = _PLAIN_RATES
+    return next((name for name, size in _UNITS.items() if low <= size / usual <= high), unit)
+
+
+def _rate(times: Tensor, steps: Tensor, per_second: float) -> float:
+    """Frames a second: the mean rate, rounded where that agrees; that of the usual step where frames are left out."""
+    usual = float(steps.median())
+    gaps = float(steps.max()) > 1.5 * usual and _numbers((times - times[0]) / usual, 1.0) is not None
+    count = float((steps / usual).round().sum()) if gaps else float(len(steps))
+    rate = per_second * count / float(times[-1] - times[0])
     rounded = round(rate, _DECIMALS)
-    if rounded > 0.0 and _same(times, per_second, rounded):
-        rate = rounded
-    uneven = float((steps / steps.mean() - 1.0).abs().max())
-    warning = f"frames are not evenly spaced in time (up to {uneven:.0%} off); the mean rate was taken, frames kept"
-    return rate, f"Time: {rate:.6g} frames a second, from the file's times.", (warning,) if uneven > _UNEVEN else ()
+    return rounded if rounded > 0.0 and _same(times, per_second, rate, rounded) else rate
 
 
-def _same(times: Tensor, per_second: float, rate: float) -> bool:
-    """Whether `rate` gives these times to the last unit of a file that counts in whole ones, or to a millionth."""
-    exact = times[0] + per_second / rate * torch.arange(len(times), dtype=torch.float64)
-    slack = 1.0 if per_second > 1.0 else 1e-6
-    return bool(((exact - times).abs() <= slack).all())
+def _same(times: Tensor, per_second: float, rate: float, rounded: float) -> bool:
+    """Whether `rounded` gives the times of `rate` to the last unit of a file that counts in whole ones, or to a
+    millionth."""
+    span = float(times[-1] - times[0])
+    slack = max(1.0 if per_second > 1.0 else 1e-6, 4.0 * float(times[-1].abs()) * torch.finfo(times.dtype).eps)
+    return abs(span * (rate / rounded - 1.0)) <= slack
+
+
+def _numbers(seconds: Tensor, fps: float) -> Tensor | None:
+    """Which frame each is, where all lie near one and none lies with another."""
+    places = seconds * fps
+    numbers = places.round()
+    near = bool(((places - numbers).abs() < 0.3).all())
+    return numbers.long() if near and bool((numbers.diff() > 0).all()) else None
+
+
+def _doubts(steps: Tensor, fps: float, unit: str, found: str) -> tuple[str, ...]:
+    warnings = []
+    if found != unit:
+        read = _UNITS[unit] / float(steps.median())
+        warnings.append(f"the times count in {found}: in {unit} they would give {read:.2g} frames a second")
+    if not _RATES[0] <= fps <= _RATES[1]:
+        warnings.append(f"{fps:.3g} frames a second is no usual rate: if it is wrong, give the rate (--fps)")
+    uneven = float((steps / steps.median() - 1.0).abs().max())
+    if uneven > _UNEVEN:
+        warnings.append(f"frames are not evenly spaced in time (up to {uneven:.0%} off the usual step)")
+    return tuple(warnings)
+
+
+def _few(times: Tensor) -> str:
+    return ", ".join(f"{time:g}" for time in times[:4].tolist()) + (", ..." if len(times) > 4 else "")

@@ -1,6 +1,7 @@
 """TUM RGB-D trajectories: `time tx ty tz qx qy qz qw`, camera-to-world in OpenCV axes, seconds.
 
-Source: https://cvg.cit.tum.de/data/datasets/rgbd-dataset/file_formats. Not held: intrinsics and the picture's size.
+Source: https://cvg.cit.tum.de/data/datasets/rgbd-dataset/file_formats. Many write times in other units, frame numbers
+for times, or w first. Not held: intrinsics and the picture's size.
 """
 
 from __future__ import annotations
@@ -8,70 +9,45 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from ..atomic_file import write_text
 from ..geometry import se3
 from ..geometry.trajectory import Trajectory
-from .format import CameraFormat, assumed_K, assumed_unit, row_text, trajectory_of
-from .inversion import inversion_warning
-from .reading import Assumed, CameraFormatError, Reading
-from .source import Table, first_row, parse_table, read_text
-from .timestamps import rate_of
+from .clip import Frames, reading_of
+from .content import Content
+from .direction import inversion_warning
+from .format import CameraFormat, row_text
+from .quaternions import motions_of_quaternions, order_warning
+from .reading import Assumed, Reading
+from .source import parse_table, read_text
 
 _COLUMNS = 8
-_UNIT_LENGTH = 1e-2
 
 
-def _recognise(path: Path) -> bool:
-    return path.suffix.lower() != ".chan" and first_row(path) == _COLUMNS
+def _recognise(content: Content) -> bool:
+    return content.suffix != ".chan" and content.columns == _COLUMNS
 
 
 def _read(path: Path, assumed: Assumed) -> Reading:
     table = parse_table(read_text(path), path.name, _COLUMNS)
     rows = table.values
-    fps, time_note, warnings = rate_of(rows[:, 0], 1.0, assumed.fps)
-    quaternions = _checked(table, path.name)
-    rotation = se3.rotation_from_quaternion(quaternions[:, (3, 0, 1, 2)])
-    world_from_cam = se3.from_rotation_translation(rotation, rows[:, 1:4])
-    K, K_note = assumed_K(assumed)
-    trajectory, mended = trajectory_of(world_from_cam, K, assumed.hw, path.name, fps=fps, unit=assumed.unit)
-    notes = (
-        "Each row is camera-to-world (c2w) in OpenCV axes, the quaternion as x y z w; nothing was inverted.",
-        K_note,
-        time_note,
-        assumed_unit(assumed),
-        *mended,
+    order = "xyzw" if assumed.quaternions == "auto" else assumed.quaternions
+    motions = motions_of_quaternions(
+        rows[:, 4:], rows[:, 1:4], order, lambda row: f"{path.name} line {table.lines[row]}"
     )
-    all_warnings = (*warnings, *_order_warning(quaternions), *inversion_warning(world_from_cam))
-    return Reading(trajectory, FORMAT.name, notes, all_warnings)
-
-
-def _checked(table: Table, source: str) -> Tensor:
-    """The quaternions [F, 4] as they stand; CameraFormatError with the line of the first that has not length 1."""
-    quaternions = table.values[:, 4:]
-    length = torch.linalg.vector_norm(quaternions, dim=-1)
-    wrong = ((length - 1.0).abs() > _UNIT_LENGTH).nonzero()
-    if len(wrong):
-        row = int(wrong[0])
-        raise CameraFormatError(
-            f"{source} line {table.lines[row]}: expected a quaternion of length 1, found {float(length[row]):.4g}"
-        )
-    return quaternions
-
-
-def _order_warning(quaternions: Tensor) -> tuple[str, ...]:
-    """A warning when the first number of each quaternion looks like w: large all along, with a small last one."""
-    first, last = quaternions[:, 0].abs(), quaternions[:, 3].abs()
-    if bool((first > 0.7).all()) and bool((last < 0.5).all()):
-        return ("the quaternions may stand as w x y z: read so, the path begins near the identity",)
-    return ()
+    told = (
+        f"Each row is camera-to-world (c2w) in OpenCV axes, the quaternion as {' '.join(order)}; nothing was inverted."
+    )
+    doubts = (*order_warning(rows[:, 4:], order), *inversion_warning(motions))
+    frames = Frames(motions, times=rows[:, 0])
+    return reading_of(frames, FORMAT.name, path.name, assumed, convention=told, warnings=doubts)
 
 
 def _write(trajectory: Trajectory, path: Path) -> tuple[Path, ...]:
     quaternions = se3.quaternion_from_rotation(trajectory.camera.rotation)[:, (1, 2, 3, 0)]
     rows = torch.cat((trajectory.camera.center, quaternions), dim=-1)
-    lines = [f"{number / trajectory.fps!r} {row_text(row)}" for number, row in enumerate(rows)]
+    stamps = [number / trajectory.fps for number in trajectory.frame_numbers]
+    lines = [f"{stamp!r} {row_text(row)}" for stamp, row in zip(stamps, rows, strict=True)]
     write_text(path, "\n".join(("# time tx ty tz qx qy qz qw", *lines)) + "\n")
     return (path,)
 
@@ -84,4 +60,5 @@ FORMAT = CameraFormat(
     recognise=_recognise,
     read=_read,
     write=_write,
+    leaves_out=("K", "size", "unit"),
 )

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from math import ceil, floor
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +23,17 @@ from ..atomic_file import write_text
 from ..geometry import se3
 from ..geometry.trajectory import UNITS, Trajectory
 from .axes import from_opengl, to_opengl
+from .content import Content
 from .format import CameraFormat, assumed_unit, trajectory_of
 from .pinhole import K_of_lens, without_skew
 from .reading import Assumed, CameraFormatError, Reading
-from .source import MOST_JSON_BYTES, beginning, check_frames, mapping, number, read_text, whole
+from .source import check_frames, mapping, number, whole
+from .tracks import chosen_track
 from .usda_stage import attribute, sample_times, world_from_prim
 from .usda_syntax import Layer, Prim, parse_usda, quoted
+from .usda_text import read_usda_text
 
 _APERTURE = 0.36
-_BINARY = "PXR-USDC"
 # Frames whose transforms are multiplied at a time: a file of two keys may stand for 100,000 frames.
 _BLOCK = 4096
 # USD's own values where a file has none.
@@ -42,22 +45,18 @@ _FALLBACKS = {
     "horizontalApertureOffset": 0.0,
     "verticalApertureOffset": 0.0,
 }
-_WANTED = re.compile(rf"(?:{'|'.join(_FALLBACKS)}|xformOp:[\w:]+)(?:\.timeSamples)?|xformOpOrder|projection")
+_WANTED = re.compile(rf"(?:{'|'.join(_FALLBACKS)}|xformOp:[\w:]+)(?:\.timeSamples|\.spline)?|xformOpOrder|projection")
 # How far the apertures' ratio may be from that of an assumed size before it is worth a warning.
 _ASPECT_TOLERANCE = 1e-3
 
 
-def _recognise(path: Path) -> bool:
-    return beginning(path).startswith(("#usda 1.", _BINARY)) or (path.is_file() and path.suffix.lower() == ".usda")
+def _recognise(content: Content) -> bool:
+    return content.beginning.startswith("#usda 1.") or content.suffix in (".usda", ".usdz") and not content.is_folder
 
 
 def _read(path: Path, assumed: Assumed) -> Reading:
-    if beginning(path).startswith(_BINARY):
-        raise CameraFormatError(
-            f"{path.name}: expected USD as text, found binary USD (usdcat IN --out OUT.usda turns it)"
-        )
-    layer = parse_usda(read_text(path, most=MOST_JSON_BYTES), path.name, _WANTED)
-    chain, camera_warnings = _camera(layer, path.name)
+    layer = parse_usda(read_usda_text(path), path.name, _WANTED)
+    chain, camera_warnings = _camera(layer, assumed.track, path.name)
     times, fps, time_notes, time_warnings = _times(layer.metadata, chain, path.name)
     up = _up(layer.metadata, path.name)
     ours = mapping(_ours(layer.metadata), f"{path.name} customLayerData.raxel")
@@ -78,25 +77,27 @@ def _read(path: Path, assumed: Assumed) -> Reading:
     return Reading(trajectory, FORMAT.name, notes, (*camera_warnings, *time_warnings, *unit_warnings, *K_warnings))
 
 
-def _camera(layer: Layer, source: str) -> tuple[list[Prim], tuple[str, ...]]:
-    """The first camera with all prims around it, outermost first."""
+def _camera(layer: Layer, track: str, source: str) -> tuple[list[Prim], tuple[str, ...]]:
+    """The camera called `track`, or the first, with all prims around it, outermost first; and a warning of others."""
     chains = [chain for prim in layer.prims for chain in _chains(prim, []) if chain[-1].type == "Camera"]
     if not chains:
         raise CameraFormatError(
             f'{source}: expected a prim `def Camera "..."`, found none; references and sublayers are not followed'
         )
-    chain = chains[0]
+    paths = ["/".join(prim.name[:60] for prim in chain) for chain in chains]
+    named = [path for path in paths if path.rpartition("/")[2] == track]
+    index, warnings = chosen_track(paths, named[0] if len(named) == 1 else track.strip("/"), source)
+    chain = chains[index]
     projection = chain[-1].attributes.get("projection", "perspective")
     if projection != "perspective":
         found = repr(projection)[:40]
         raise CameraFormatError(f"{source} {chain[-1].name[:60]}.projection: expected 'perspective', found {found}")
-    others = ", ".join(other[-1].name[:60] for other in chains[1:4])
-    return chain, (f"the file has {len(chains)} cameras, the first was read; others are {others}",) if others else ()
+    return chain, warnings
 
 
 def _chains(prim: Prim, around: list[Prim]) -> Iterator[list[Prim]]:
-    """Each defined prim within `prim`, as the path that leads to it."""
-    if prim.specifier != "def":
+    """Each defined and active prim within `prim`, as the path that leads to it."""
+    if prim.specifier != "def" or not prim.active:
         return
     chain = [*around, prim]
     yield chain
@@ -117,19 +118,25 @@ def _times(
     first, last = (
         (number(metadata[key], f"{source} {key}") for key in ("startTimeCode", "endTimeCode"))
         if named
-        else (samples[0], samples[-1])
+        else _whole_frames(samples)
     )
     count = (last - first) * fps / codes
     check_frames(int(min(max(count, -1.0), 1e9) + 1.0 + 1e-6), source)
     times = first + torch.arange(int(count + 1e-6) + 1, dtype=torch.float64) * (codes / fps)
     given = "from the file" if rate or frame_rate else "USD's own where a file has none"
     notes = (
-        f"Frames: time codes {first:g} to {last:g}, {'as the head names them' if named else 'those with samples'}.",
+        f"Frames: time codes {first:g} to {last:g}, {'as the head says' if named else 'the whole ones with samples'}.",
         f"Time: {fps:g} frames a second, {given}.",
     )
-    outside = len(samples) > 1 and (samples[0] != first or samples[-1] != last)
+    outside = named and len(samples) > 1 and (samples[0] != first or samples[-1] != last)
     warning = f"time samples go from {samples[0]:g} to {samples[-1]:g}; outside them the camera stands still"
     return times, fps, notes, (warning,) if outside else ()
+
+
+def _whole_frames(samples: list[float]) -> tuple[float, float]:
+    """The first and last whole frame within the samples' time codes; the samples' own where none is within them."""
+    first, last = float(ceil(samples[0] - 1e-6)), float(floor(samples[-1] + 1e-6))
+    return (first, last) if first <= last else (samples[0], samples[-1])
 
 
 def _positive(metadata: dict[str, Any], key: str, source: str) -> float | None:
@@ -218,10 +225,11 @@ def _write(trajectory: Trajectory, path: Path) -> tuple[Path, ...]:
         "verticalAperture": vertical,
         "verticalApertureOffset": vertical * (cy / height - 0.5),
     }
-    lens = "".join(_property(f"float {key}", _texts(column)) for key, column in values.items())
+    codes = [number + 1 for number in trajectory.frame_numbers]
+    lens = "".join(_property(f"float {key}", _texts(column), codes) for key, column in values.items())
     c2w = to_opengl(trajectory.camera.world_from_cam, up="y")
     matrices = [_tuple([_tuple(map(repr, row)) for row in matrix]) for matrix in c2w.mT.tolist()]
-    motion = _property("matrix4d xformOp:transform", matrices)
+    motion = _property("matrix4d xformOp:transform", matrices, codes)
     fixed = "        float2 clippingRange = (0.01, 1000000)\n"
     order = '        uniform token[] xformOpOrder = ["xformOp:transform"]\n'
     body = f'    def Camera "camera"\n    {{\n{fixed}{lens}{motion}{order}    }}\n'
@@ -242,7 +250,7 @@ def _head(trajectory: Trajectory) -> str:
         }}
     }}
     defaultPrim = "raxel"
-    endTimeCode = {len(trajectory)}
+    endTimeCode = {trajectory.frame_numbers[-1] + 1}
     framesPerSecond = {trajectory.fps!r}
     metersPerUnit = 1
     startTimeCode = 1
@@ -253,11 +261,11 @@ def _head(trajectory: Trajectory) -> str:
 """
 
 
-def _property(declaration: str, values: list[str]) -> str:
-    """A property with one value, or with time samples from 1 where the values differ."""
+def _property(declaration: str, values: list[str], codes: list[int]) -> str:
+    """A property with one value, or with time samples at the `codes` where the values differ."""
     if len(set(values)) == 1:
         return f"        {declaration} = {values[0]}\n"
-    samples = "".join(f"            {time}: {value},\n" for time, value in enumerate(values, start=1))
+    samples = "".join(f"            {time}: {value},\n" for time, value in zip(codes, values, strict=True))
     return f"        {declaration}.timeSamples = {{\n{samples}        }}\n"
 
 

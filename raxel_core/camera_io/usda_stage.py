@@ -22,7 +22,10 @@ from .usda_syntax import Prim
 _INVERT, _RESET = "!invert!", "!resetXformStack!"
 _SAMPLES = ".timeSamples"
 _ROTATIONS = ("x", "y", "z", "xyz", "xzy", "yxz", "yzx", "zxy", "zyx")
+_SPLINE = ".spline"
 _SHAPES = {"transform": (4, 4), "translate": (3,), "scale": (3,), "orient": (4,)}
+# Operations along one axis (USD 24.11 and later), and what stands on the other two.
+_ALONG = {f"{kind}{axis}": (kind, index) for kind in ("translate", "scale") for index, axis in enumerate("XYZ")}
 
 
 def sample_times(prims: Sequence[Prim]) -> list[float]:
@@ -37,6 +40,10 @@ def attribute(
 ) -> Tensor:
     """The attribute `name` [F, *shape] at `times` [F]: its time samples, else its value, else `fallback`."""
     where = f"{source} {prim.name[:60]}.{name}"
+    if name + _SPLINE in prim.attributes:
+        raise CameraFormatError(
+            f"{where}: it is animated by a spline, which is not read: export the camera with time samples"
+        )
     samples, value = prim.attributes.get(name + _SAMPLES), prim.attributes.get(name, fallback)
     if samples:
         keys = sorted(samples)
@@ -74,11 +81,18 @@ def _operation(prim: Prim, operation: str, times: Tensor, source: str) -> Tensor
     if kind in _SHAPES:
         values = attribute(prim, name, times, _SHAPES[kind], None, source)
         matrix = _MATRICES[kind](values, where)
+    elif kind in _ALONG:
+        whole, axis = _ALONG[kind]
+        along = attribute(prim, name, times, (), None, source)
+        values = torch.full((len(along), 3), float(whole == "scale"), dtype=torch.float64)
+        values[:, axis] = along
+        matrix = _MATRICES[whole](values, where)
     elif kind.startswith("rotate") and (axes := kind.removeprefix("rotate").lower()) in _ROTATIONS:
         values = attribute(prim, name, times, (3,) if len(axes) == 3 else (), None, source)
         matrix = _rigid(_rotation(torch.deg2rad(values), axes))
     else:
-        raise CameraFormatError(f"{where}: expected a transform operation of USD, found {operation[:40]!r}")
+        known = ", ".join((*_SHAPES, *_ALONG, "rotateX to rotateZYX"))
+        raise CameraFormatError(f"{where}: expected one of the operations {known}, found {operation[:40]!r}")
     return _inverse(matrix, where) if inverted else matrix
 
 

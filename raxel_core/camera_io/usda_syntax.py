@@ -34,7 +34,7 @@ _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _SPECIFIERS = ("def", "over", "class")
 _MODIFIERS = ("custom", "uniform", "varying", "config", "prepend", "append", "add", "delete", "reorder")
 _MOST_DEPTH = 64
-_SAMPLES = ".timeSamples"
+_SAMPLES, _SPLINE = ".timeSamples", ".spline"
 
 
 @dataclass
@@ -45,6 +45,7 @@ class Prim:
     specifier: str
     type: str
     name: str
+    active: bool = True
     attributes: dict[str, Any] = field(default_factory=dict)
     children: list[Prim] = field(default_factory=list)
 
@@ -91,7 +92,7 @@ class _Parser:
         name = _unquoted(self.take("string"))
         prim = Prim(specifier, kind, "".join(c if c.isprintable() else "?" for c in name))
         if self.token == "(":
-            self.skip_group()
+            prim.active = not self.deactivates()
         self.take_mark("{")
         while self.token != "}":
             self.statement(prim, depth)
@@ -124,6 +125,10 @@ class _Parser:
     def assign(self, prim: Prim, name: str) -> None:
         if name in prim.attributes:
             raise self.expected(f"each attribute once, {name[:40]} stands twice")
+        if name.endswith(_SPLINE):
+            prim.attributes[name] = True
+            self.skip_value()
+            return
         prim.attributes[name] = self.samples() if name.endswith(_SAMPLES) else self.value(0)
 
     def samples(self) -> dict[float, Any]:
@@ -207,6 +212,22 @@ class _Parser:
             self.advance()
             if depth <= 0:
                 return
+
+    def deactivates(self) -> bool:
+        """Pass over a prim's metadata; whether `active = false` stands in it."""
+        last: tuple[str, ...] = ()
+        found, depth = False, 0
+        while True:
+            if self.kind == "end":
+                raise self.expected("a closing bracket")
+            depth += 0 if self.kind != "mark" else (self.token in "([{") - (self.token in ")]}")
+            if depth > _MOST_DEPTH:
+                raise self.expected(f"at most {_MOST_DEPTH} brackets in each other")
+            last = (*last[-2:], self.token if depth == 1 else "")
+            found |= last in (("active", "=", "false"), ("active", "=", "0"))
+            self.advance()
+            if depth <= 0:
+                return found
 
     def number(self) -> float:
         value = float(self.token) if self.kind == "number" else float("nan")

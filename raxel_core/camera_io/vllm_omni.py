@@ -14,17 +14,17 @@ import torch
 
 from ..atomic_file import write_text
 from ..geometry.trajectory import Trajectory
+from .content import Content
 from .format import CameraFormat
 from .lingbot import intrinsics_of, reading_of_pair
 from .reading import Assumed, Reading
-from .source import check_frames, first_keys, mapping, matrix, numbers, read_json, sequence
+from .source import check_frames, mapping, matrix, numbers, read_json, sequence
 
 _KEYS = ("poses", "intrinsics")
 
 
-def _recognise(path: Path) -> bool:
-    keys = first_keys(path)
-    return bool(keys) and keys <= set(_KEYS)
+def _recognise(content: Content) -> bool:
+    return content.keys == set(_KEYS)
 
 
 def _read(path: Path, assumed: Assumed) -> Reading:
@@ -57,4 +57,5 @@ FORMAT = CameraFormat(
     recognise=_recognise,
     read=_read,
     write=_write,
+    leaves_out=("size", "rate", "unit", "gaps"),
 )

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..camera_io.direction import inversion_warning
 from ..camera_io.format import assumed_K, assumed_unit, motions_of, trajectory_of
-from ..camera_io.inversion import inversion_warning
 from ..camera_io.reading import Assumed, CameraFormatError, Reading
 from ..framing import check_aspect
 from ..geometry import se3
@@ -146,7 +146,7 @@ def reading(
     if lens.K.ndim == 3 and len(lens.K) not in (1, len(world_from_cam)):
         raise CameraFormatError(f"{name} has {len(world_from_cam)} poses, but {len(lens.K)} intrinsics")
     trajectory, mended = trajectory_of(
-        world_from_cam, lens.K, assumed.hw, name, fps=assumed.fps, unit=unit or assumed.unit
+        world_from_cam, lens.K, assumed.hw, name, fps=assumed.rate, unit=unit or assumed.unit
     )
     length = f"Lengths: {unit}." if unit else assumed_unit(assumed)
     doubts = (*warnings, *lens.warnings, *inversion_warning(world_from_cam))

@@ -18,20 +18,56 @@ FORMATS = (
     "colmap_binary",
     "colmap",
     "nerfstudio",
+    "nerfstudio_path",
     "usda",
     "gltf",
     "nuke_chan",
     "blender_py",
     "after_effects",
     "recammaster",
+    "worldplay",
     "vllm_omni",
     "camera_rows",
+    "splat_cameras",
+    "open3d",
+    "openmvg",
+    "meshroom",
+    "opensfm",
+    "record3d",
+    "polycam",
+    "earth_studio",
+    "metashape",
+    "bundler",
+    "reality_capture",
+    "after_effects_keys",
     "lingbot",
     "scope",
+    "llff",
+    "arrays",
+    "matrix_files",
     "realestate10k",
+    "euroc",
     "kitti",
+    "matrix_rows",
     "tum",
 )
+ONLY_READ = (
+    "openmvg",
+    "meshroom",
+    "opensfm",
+    "record3d",
+    "polycam",
+    "earth_studio",
+    "metashape",
+    "bundler",
+    "reality_capture",
+    "after_effects_keys",
+    "matrix_files",
+)
+WRITTEN = tuple(name for name in FORMATS if name not in ONLY_READ)
+GAPS = ("keep", "fill", "close")
+DIRECTIONS = ("auto", "c2w", "w2c")
+QUATERNIONS = ("auto", "xyzw", "wxyz")
 UNITS = ("metre", "near_depth", "arbitrary")
 EASINGS = ("linear", "smooth", "ease_in", "ease_out", "hold")
 _CLIP = {"frames": 81, "width": 832, "height": 480, "fps": 16.0, "unit": "near_depth"}
@@ -39,13 +75,16 @@ _AMOUNTS = ("amount_degrees", "amount", "factor")
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
-    """Add the four commands and their arguments."""
+    """Add the five commands and their arguments."""
     parser = commands.add_parser("trajectory", help="make, convert, show and compare camera paths")
     actions = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_make(actions.add_parser("make", help="write a camera path of a move or of a plan"))
     _add_convert(actions.add_parser("convert", help="read cameras in one format and write them in another"))
     _add_show(actions.add_parser("show", help="print the figures of a camera path and draw it"))
     _add_compare(actions.add_parser("compare", help="print how far one camera path is from another"))
+    _add_undistort(
+        actions.add_parser("undistort", help="the pictures of a distorted lens as those of the pinhole inside")
+    )
 
 
 def _add_make(parser: argparse.ArgumentParser) -> None:
@@ -91,12 +130,32 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run_compare)
 
 
+def _add_undistort(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("input", type=Path, metavar="CAMERAS", help="a file or folder of cameras with distorted lenses")
+    parser.add_argument("pictures", type=Path, metavar="PICTURES", help="the folder of the pictures that it names")
+    parser.add_argument("out", type=Path, metavar="OUT", help="the folder to write them to, under their names")
+    _add_input(parser)
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.set_defaults(run=run_undistort, undistort=True)
+
+
 def _add_input(parser: argparse.ArgumentParser) -> None:
     """How the input is read; what its format says itself goes before."""
     formats = f"one of {', '.join(FORMATS)} (told from the content)"
     parser.add_argument("--from", dest="source_format", choices=FORMATS, metavar="FORMAT", help=formats)
     parser.add_argument("--fov-degrees", type=float, help="horizontal angle of view, where the format has none (60)")
-    parser.add_argument("--track", help="which path of a file that holds several (the first)")
+    parser.add_argument("--track", help="which camera, folder or size of a file that holds several (the largest); all")
+    parser.add_argument(
+        "--gaps", choices=GAPS, help="frames without a camera are kept as gaps, filled or closed (keep)"
+    )
+    parser.add_argument("--direction", choices=DIRECTIONS, help="which way bare matrices go (auto)")
+    parser.add_argument(
+        "--quaternions", choices=QUATERNIONS, help="how quaternions stand in a table (the format's way)"
+    )
+    parser.add_argument("--undistort", action="store_true", help="take the largest pinhole inside a distorted picture")
+    parser.add_argument(
+        "--sensor", metavar="WxH", help="sensor in mm whose height a .chan's angle is of (Blender: 36x24)"
+    )
     _add_clip(parser, "832x480 at 24 in arbitrary, where the format does not say")
 
 
@@ -104,13 +163,13 @@ def _add_clip(parser: argparse.ArgumentParser, default: str) -> None:
     """The picture's size, the rate and the unit."""
     parser.add_argument("--width", type=int, help=f"width of the pictures in pixels ({default})")
     parser.add_argument("--height", type=int, help="height of the pictures in pixels")
-    parser.add_argument("--fps", type=float, help="frames a second")
+    parser.add_argument("--fps", type=float, help="frames a second; of a file that is read it wins over the file's")
     parser.add_argument("--unit", choices=UNITS, help="what a length of 1 is")
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
-    formats = f"one of {', '.join(FORMATS)} (told from the name)"
-    parser.add_argument("--to", dest="target_format", choices=FORMATS, metavar="FORMAT", help=formats)
+    formats = f"one of {', '.join(WRITTEN)} (told from the name)"
+    parser.add_argument("--to", dest="target_format", choices=WRITTEN, metavar="FORMAT", help=formats)
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
@@ -127,8 +186,17 @@ def run_convert(options: argparse.Namespace) -> None:
     if options.output.exists() and options.input.exists() and options.output.samefile(options.input):
         raise ValueError(f"{options.output} is read, and so cannot be where the result is written")
     reading = _read(options.input, options)
+    lost = _lost(reading.trajectory, options)
     files = _write(reading.trajectory, options.output, options.target_format)
-    show({**_told(reading), "files": files}, reading.text, as_json=options.json)
+    told = f"{reading.text}\nWarning: {lost}" if lost else reading.text
+    show({**_told(reading), "left_out": lost, "files": files}, told, as_json=options.json)
+
+
+def _lost(trajectory: Trajectory, options: argparse.Namespace) -> str:
+    """One sentence on what the file to be written has no place for, "" where it holds all."""
+    from ..camera_io import lost_in
+
+    return lost_in(trajectory, options.output, format=options.target_format)
 
 
 def run_show(options: argparse.Namespace) -> None:
@@ -149,13 +217,50 @@ def run_compare(options: argparse.Namespace) -> None:
     """Read both, print every figure of the estimate against the truth."""
     from dataclasses import asdict
 
+    from ..evaluation.association import associated
     from ..evaluation.report import pose_report
 
-    truth, estimate = (_read(path, options).trajectory for path in (options.truth, options.estimate))
-    if truth.unit != estimate.unit:
-        say(f"the truth counts in {truth.unit}, the estimate in {estimate.unit}: only normalised lengths compare")
-    report = pose_report(estimate.camera, truth.camera, unit=truth.unit, reduction=options.reduction)
-    show({"reduction": options.reduction, **asdict(report)}, report.table(), as_json=options.json)
+    truth, estimate = (_read(path, options) for path in (options.truth, options.estimate))
+    units = [reading.trajectory.unit for reading in (truth, estimate)]
+    if units[0] != units[1]:
+        say(f"the truth counts in {units[0]}, the estimate in {units[1]}: only normalised lengths compare")
+    camera, true_camera, matched = associated(estimate, truth)
+    if matched:
+        say(matched)
+    report = pose_report(camera, true_camera, unit=units[0], reduction=options.reduction)
+    body = {"reduction": options.reduction, "matched": matched, **asdict(report)}
+    show(body, report.table(), as_json=options.json)
+
+
+def run_undistort(options: argparse.Namespace) -> None:
+    """Write each picture of the cameras as the largest pinhole inside it sees it."""
+    from ..warp.undistortion import undistort_picture
+    from .console import progress_bar
+
+    reading = _read(options.input, options)
+    if not any(lens.distorted for lens in reading.lenses):
+        raise ValueError(f"{options.input}: its lenses are pinholes, there is nothing to undistort")
+    pictures = _pictures(options.pictures, reading)
+    options.out.mkdir(parents=True, exist_ok=True)
+    draw = progress_bar("undistort")
+    for index, (lens, picture) in enumerate(zip(reading.lenses, pictures, strict=True), start=1):
+        undistort_picture(picture, options.out / picture.name, lens)
+        draw(index, len(pictures))
+    told = f"{len(pictures)} pictures in {options.out}; `trajectory convert --undistort` writes their cameras"
+    show({"files": [str(options.out / picture.name) for picture in pictures]}, told, as_json=options.json)
+
+
+def _pictures(folder: Path, reading: Reading) -> list[Path]:
+    """The pictures in `folder` of the frames of a reading, by their names; ValueError when one is not there."""
+    if not reading.names:
+        raise ValueError("the cameras' file does not name its pictures")
+    found = [(folder / name, folder / Path(name.replace("\\", "/")).name) for name in reading.names]
+    missing = next(
+        (name for name, pair in zip(reading.names, found, strict=True) if not any(p.is_file() for p in pair)), None
+    )
+    if missing is not None:
+        raise ValueError(f"{folder}: there is no picture {missing[:80]!r}, which the cameras name")
+    return [first if first.is_file() else second for first, second in found]
 
 
 def _move(options: argparse.Namespace) -> Trajectory:
@@ -202,12 +307,14 @@ def _read(path: Path, options: argparse.Namespace) -> Reading:
     from dataclasses import replace
 
     from ..camera_io import Assumed, read_cameras
+    from ..camera_io.reading import sensor_named
     from ..geometry.camera import check_hw
 
     assumed = Assumed()
     size = {"height": assumed.hw[0], "width": assumed.hw[1], **_given(options, "height", "width")}
     hw = check_hw((size["height"], size["width"]))
-    assumed = replace(assumed, hw=hw, **_given(options, "fov_degrees", "fps", "unit", "track"))
+    given = _given(options, "fov_degrees", "fps", "unit", "track", "gaps", "direction", "quaternions", "undistort")
+    assumed = replace(assumed, hw=hw, sensor=sensor_named(options.sensor), **given)
     return read_cameras(path, format=options.source_format, assumed=assumed)
 
 

@@ -239,7 +239,7 @@ def pose_metrics(
     paths = _anchored(_paths(estimate, truth))
     raw = _frame_errors(paths, se3.geodesic(paths.rotation[0], paths.rotation[1]), "none")
     common, over_truth = (_frame_errors(paths, raw.rotation, name) for name in ("each", "truth"))
-    of_pairs = _pair_errors(paths, pairs, direction)
+    of_pairs = _pair_accuracies(paths, pairs, direction)
     step = _relative_errors(paths, 1)
     fit = _fit(paths.center)
     return PoseMetrics(
@@ -253,10 +253,10 @@ def pose_metrics(
         translation_error_by_truth=reduce_frames(over_truth.translation, reduction),
         cammc_by_truth=reduce_frames(over_truth.cammc, reduction),
         ate_by_truth=over_truth.ate,
-        rra_30=accuracy(of_pairs.rotation, math.radians(30)),
-        mrra_30=area_accuracy(of_pairs.rotation),
-        rta_30=accuracy(of_pairs.direction, math.radians(30)),
-        auc_30=area_accuracy(of_pairs.worse),
+        rra_30=of_pairs.rra,
+        mrra_30=of_pairs.mrra,
+        rta_30=of_pairs.rta,
+        auc_30=of_pairs.auc,
         ate_se3=fit.residual(torch.ones_like(fit.scale)),
         ate_sim3=fit.residual(fit.scale),
         log_scale=fit.log_scale,
@@ -399,6 +399,89 @@ def _pair_errors(paths: _Paths, pairs: str, direction: str) -> PairErrors:
     seen = baseline.flatten(-3, -2)[..., place, :]
     true_seen = (baseline[1] @ turn[..., :rows, :, :].mT).flatten(-3, -2)[..., place, :]
     return PairErrors(rotation, _direction_errors(seen[0], true_seen, direction))
+
+
+class _PairAccuracies(NamedTuple):
+    """Shares [...] of pairs below 30 degrees (rotation, direction), and their areas (rotation, the worse of both)."""
+
+    rra: Tensor
+    rta: Tensor
+    mrra: Tensor
+    auc: Tensor
+
+
+def _pair_accuracies(paths: _Paths, pairs: str, direction: str) -> _PairAccuracies:
+    """The accuracies of all pairs from a count of them by whole degrees of both errors, some rows of the table at a
+    time, so that the memory is linear in the frames."""
+    batch, frames = paths.center.shape[1:-2], paths.center.shape[-2]
+    rotation, center = paths.rotation.reshape(2, -1, frames, 3, 3), paths.center.reshape(2, -1, frames, 3)
+    counts = torch.zeros(center.shape[1], _BINS * _BINS, dtype=torch.int64)
+    rows = frames if pairs == "all" else 1
+    step = max(1, _PAIRS_AT_ONCE // (frames * center.shape[1]))
+    for first in range(0, rows, step):
+        last = min(first + step, rows)
+        counts += _pair_counts(rotation[..., first:, :, :], center[..., first:, :], last - first, direction)
+    table = counts.reshape(*batch, _BINS, _BINS).double()
+    return _accuracies_of(table[..., :-1, :])
+
+
+_LIMIT = 30
+# Whole degrees below the limit, the rest, and pairs that do not count.
+_BINS = _LIMIT + 2
+_PAIRS_AT_ONCE = 2**19
+
+
+def _pair_counts(rotation: Tensor, center: Tensor, rows: int, direction: str) -> Tensor:
+    """[B, bins * bins]: pairs of each of the first `rows` cameras with those after it, by degrees of rotation (first)
+    and of direction error (second), which the cosines of both tell.
+
+    With A_i = R_estimate R_truth^T of camera i, the angle of A_i A_j^T has the cosine (<A_i, A_j> - 1) / 2.
+    """
+    turn = rotation[0] @ rotation[1].mT
+    flat = turn.flatten(-2)
+    by_rotation = _whole_degrees(0.5 * (flat[..., :rows, :] @ flat.mT - 1.0))
+    center = center - center[..., :1, :]
+    length, true_length = torch.cdist(center[..., :rows, :], center, compute_mode="donot_use_mm_for_euclid_dist")
+    towards = _along(turn[..., :rows, :, :], center[0], center[1]) / (length * true_length).clamp(min=STANDSTILL**2)
+    towards = (towards.abs() if direction == "folded" else towards).masked_fill_(length <= STANDSTILL, -1.0)
+    by_direction = _whole_degrees(towards).masked_fill_(true_length <= STANDSTILL, _BINS - 1)
+    place = by_rotation.mul_(_BINS).add_(by_direction).long()
+    clips = len(place)
+    earlier = torch.ones(place.shape[-2:], dtype=torch.bool).triu(1).logical_not_()
+    place.masked_fill_(earlier, _BINS * _BINS - 1).add_(torch.arange(clips)[:, None, None] * _BINS**2)
+    return torch.bincount(place.flatten(), minlength=clips * _BINS**2).reshape(clips, -1)
+
+
+def _along(turn: Tensor, center: Tensor, true_center: Tensor) -> Tensor:
+    """(c_j - c_i) . A_i (t_j - t_i) [B, rows, F] of centres [B, F, 3] and the first cameras' A_i [B, rows, 3, 3],
+    multiplied out, so that it is three matrix products; lengths count from the first of them, which keeps the digits of
+    neighbours."""
+    rows = turn.shape[-3]
+    here, true_here = center[..., :rows, :, None], true_center[..., :rows, :, None]
+    seen_here, back_here = (turn @ true_here)[..., 0], (turn.mT @ here)[..., 0]
+    outer = (center[..., :, None] * true_center[..., None, :]).flatten(-2)
+    whole = turn.flatten(-2) @ outer.mT - seen_here @ center.mT - back_here @ true_center.mT
+    return whole + (here[..., 0] * seen_here).sum(-1, keepdim=True)
+
+
+def _whole_degrees(cosine: Tensor) -> Tensor:
+    """The whole degrees of the angles with this cosine, _LIMIT for all that have as many or more."""
+    return cosine.clamp_(-1.0, 1.0).acos_().mul_(180.0 / math.pi).floor_().clamp_(max=_LIMIT)
+
+
+def _accuracies_of(table: Tensor) -> _PairAccuracies:
+    """The shares and areas in counts [..., limit + 1, bins] of pairs by degrees of rotation and of direction."""
+    degrees = torch.arange(_LIMIT + 1, dtype=torch.float64)
+    passed = (_LIMIT - degrees) / _LIMIT
+    by_rotation, by_direction = table.sum(-1), table[..., :-1].sum(-2)
+    worse = torch.maximum(degrees[:, None], degrees)
+    directed = by_direction.sum(-1)
+    return _PairAccuracies(
+        rra=by_rotation[..., :-1].sum(-1) / by_rotation.sum(-1),
+        rta=by_direction[..., :-1].sum(-1) / directed,
+        mrra=(by_rotation * passed).sum(-1) / by_rotation.sum(-1),
+        auc=(table[..., :-1] * ((_LIMIT - worse) / _LIMIT)).sum((-2, -1)) / directed,
+    )
 
 
 def _direction_errors(seen: Tensor, true_seen: Tensor, direction: str) -> Tensor:

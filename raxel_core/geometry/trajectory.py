@@ -13,6 +13,7 @@ from . import se3
 from .camera import Camera
 
 UNITS = ("metre", "near_depth", "arbitrary")
+_GAPS = "the path has gaps (cameras for {} of {} frames): read it with its gaps filled or closed"
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,13 +21,17 @@ class Trajectory:
     """A `camera` with one leading axis, the frames, played at `fps` frames a second.
 
     `unit` says what a length of 1 is: "metre"; "near_depth", the depth of the near scene (25th percentile) in the
-    first frame; or "arbitrary". Raises ValueError when there is no frame, or fps or unit make no sense.
+    first frame; or "arbitrary". `numbers` say which frames of the clip the cameras belong to, from 0 and rising, where
+    some have none (pictures that a solver left out); None where none is missing. Raises ValueError when there is no
+    frame, or fps, unit or numbers make no sense: so an operation that changes how many cameras there are asks for the
+    gaps to be filled or closed first.
     """
 
     camera: Camera
     fps: float = 24.0
     unit: str = "near_depth"
     name: str = ""
+    numbers: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if len(self.camera.batch_shape) != 1:
@@ -37,6 +42,8 @@ class Trajectory:
             raise ValueError(f"fps is a positive number, got {self.fps}")
         if self.unit not in UNITS:
             raise ValueError(f"a unit is one of {', '.join(UNITS)}, got {self.unit!r}")
+        if self.numbers is not None:
+            _check_numbers(self.numbers, len(self.camera))
 
     def __len__(self) -> int:
         return len(self.camera)
@@ -50,8 +57,29 @@ class Trajectory:
     def __getitem__(self, index: int | slice) -> Camera | Trajectory:
         """The camera of one frame, or the trajectory of a slice, backwards too (its fps unchanged)."""
         if isinstance(index, slice):
-            return replace(self, camera=self.camera[list(range(len(self)))[index]])
+            kept = list(range(len(self)))[index]
+            numbers = None if self.numbers is None or not kept else _from_zero([self.numbers[i] for i in kept])
+            return replace(self, camera=self.camera[kept], numbers=numbers)
         return self.camera[index]
+
+    @property
+    def frame_numbers(self) -> tuple[int, ...]:
+        """The number in the clip of each camera: `numbers`, or 0, 1, 2, ... where none is missing."""
+        return tuple(range(len(self))) if self.numbers is None else self.numbers
+
+    def closed(self) -> Trajectory:
+        """The same cameras as neighbouring frames, whatever is missing between them."""
+        return replace(self, numbers=None)
+
+    def filled(self) -> Trajectory:
+        """The path with a camera for every frame: those that miss lie on the screw between their neighbours."""
+        if self.numbers is None or len(self) == 1:
+            return self.closed()
+        known = torch.tensor(self.numbers, dtype=torch.float64)
+        frames = torch.arange(self.numbers[-1] + 1, dtype=torch.float64)
+        after = torch.searchsorted(known, frames).clamp(min=1)
+        before = after - 1
+        return self.closed().sampled(before + (frames - known[before]) / (known[after] - known[before]))
 
     @property
     def path_length(self) -> Tensor:
@@ -87,6 +115,8 @@ class Trajectory:
         Motions are interpolated on the screw between neighbours, K linearly. Raises ValueError on a position before
         the first frame or behind the last.
         """
+        if self.numbers is not None:
+            raise ValueError(_GAPS.format(len(self), self.numbers[-1] + 1))
         last = len(self) - 1
         positions = positions.to(self.camera.K.device, torch.float64)
         if not bool(((positions >= 0.0) & (positions <= last)).all()):
@@ -102,3 +132,17 @@ class Trajectory:
             self.camera.hw,
         )
         return replace(self, camera=camera)
+
+
+def _check_numbers(numbers: tuple[int, ...], cameras: int) -> None:
+    """ValueError unless `numbers` are those of as many `cameras`, from 0 and rising."""
+    if len(numbers) != cameras:
+        raise ValueError(_GAPS.format(len(numbers), numbers[-1] + 1 if numbers else 0))
+    if numbers[0] != 0 or any(b <= a for a, b in zip(numbers, numbers[1:], strict=False)):
+        raise ValueError(f"the numbers of a path's frames start at 0 and rise, got {list(numbers[:5])}")
+
+
+def _from_zero(numbers: list[int]) -> tuple[int, ...] | None:
+    """How far each number is from the first; None where that is 0, 1, 2, ..."""
+    found = tuple(abs(number - numbers[0]) for number in numbers)
+    return None if found == tuple(range(len(found))) else found

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..geometry.camera import Camera, K_from_focal
 from ..geometry.trajectory import Trajectory
-from ..strict_json import check_keys, check_whole, finite_numbers, parse_object, shown
+from ..strict_json import check_keys, check_list, check_whole, finite_numbers, parse_object, shown
 from .plan import CameraPlan
 from .shots import build_shots, read_shots
 
@@ -23,6 +23,8 @@ VERSION = 1
 
 _KEYS = ("format", "version", "fps", "unit", "name", "width", "height")
 _BAKED_KEYS = ("frames",)
+# Which frames of the clip the cameras belong to, in a baked path with gaps.
+_NUMBERS_KEY = "frame_numbers"
 _PLANNED_KEYS = ("frame_count", "plan", "shots")
 ESTIMATE_KEY = "estimate"
 """What `estimate_path` adds to a baked path that was found in footage; it is passed over here."""
@@ -55,6 +57,8 @@ def path_to_json(trajectory: Trajectory) -> str:
         "height": camera.hw[0],
         "frames": [dict(zip(_FRAME_KEYS, frame, strict=True)) for frame in frames],
     }
+    if trajectory.numbers is not None:
+        values[_NUMBERS_KEY] = list(trajectory.numbers)
     return json.dumps(values)
 
 
@@ -63,7 +67,7 @@ def path_from_json(text: str, *, dtype: torch.dtype = torch.float32) -> Trajecto
     values = parse_object("the camera path", text)
     planned = any(key in values for key in _PLANNED_KEYS)
     own = ("frame_count", "shots" if "shots" in values else "plan") if planned else _BAKED_KEYS
-    check_keys("the camera path", values, (*_KEYS, *own), () if planned else (ESTIMATE_KEY,))
+    check_keys("the camera path", values, (*_KEYS, *own), () if planned else (ESTIMATE_KEY, _NUMBERS_KEY))
     _check_version(values)
     for name in ("unit", "name"):
         if not isinstance(values[name], str):
@@ -80,7 +84,16 @@ def path_from_json(text: str, *, dtype: torch.dtype = torch.float32) -> Trajecto
         plan = CameraPlan.from_values(values["plan"])
         return plan.build(frames, hw=(height, width), fps=fps, dtype=dtype, unit=unit, name=name)
     motions, K = _read_frames(values["frames"], dtype)
-    return Trajectory(Camera(motions, K, (height, width)).validate(), fps=fps, unit=unit, name=name)
+    camera = Camera(motions, K, (height, width)).validate()
+    return Trajectory(camera, fps=fps, unit=unit, name=name, numbers=_read_numbers(values.get(_NUMBERS_KEY)))
+
+
+def _read_numbers(value: Any) -> tuple[int, ...] | None:
+    """The numbers of the frames of a path with gaps; None where the path has none."""
+    if value is None:
+        return None
+    numbers = check_list("the camera path's frame_numbers", value, _MOST_FRAMES)
+    return tuple(check_whole("a frame number", number, 0, 10 * _MOST_FRAMES) for number in numbers)
 
 
 def _check_version(values: dict[str, Any]) -> None:

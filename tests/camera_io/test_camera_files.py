@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from raxel_core.camera_io import read_cameras, write_cameras
-from raxel_core.camera_io.inversion import inversion_warning
+from raxel_core.camera_io.direction import inversion_warning
 from raxel_core.camera_io.reading import Assumed, CameraFormatError
 from raxel_core.geometry import se3
 from raxel_core.geometry.camera import Camera
@@ -119,9 +119,10 @@ def test_wan_fun_camera_files_have_no_times(tmp_path):
     """VideoX-Fun's asset/Pan_Left.txt: an empty first line, times all 0; its camera moves left."""
     k = "0 0.532139961 0.946026558 0.5 0.5 0 0 1 0 0"
     text = f"\n{k} 0 0 1 0 0 0 0 1 0\n{k} 0.018518518518518517 0 1 0 0 0 0 1 0\n"
-    reading = read_cameras(save(tmp_path / "Pan_Left.txt", text), assumed=Assumed(fps=16))
-    assert reading.trajectory.fps == 16
-    assert "do not rise" in reading.text
+    reading = read_cameras(save(tmp_path / "Pan_Left.txt", text))
+    assert reading.trajectory.fps == 24
+    assert "assumed; the file's times do not rise" in reading.text
+    assert read_cameras(tmp_path / "Pan_Left.txt", assumed=Assumed(fps=16)).trajectory.fps == 16
     close(reading.trajectory.camera.center, [[0, 0, 0], [-1 / 54, 0, 0]])
 
 
@@ -252,7 +253,7 @@ def test_scopes_example_paths_are_read_as_they_are_published(tmp_path):
             with pytest.raises(CameraFormatError, match="manifest.json: expected an object"):
                 read_cameras(own)
         else:
-            assert "no x.json with x_fov" in read_cameras(own).text
+            assert "no x.json with x_fov" in read_cameras(own, format="scope").text
     save(tmp_path / "manifest.json", '{"cases": [{"id": "omni-urban-street", "x_fov": 4}]}')
     with pytest.raises(CameraFormatError, match=r"omni-urban-street in manifest\.json x_fov: .* found 4"):
         read_cameras(own)
@@ -267,9 +268,12 @@ def test_npy_of_every_kind_numpy_writes(tmp_path, order, dtype, version):
     values = np.tile(np.eye(4), (3, 1, 1))
     values[:, 0, 3] = (0, 0.25, 0.5)
     array = np.asarray(values, dtype=dtype, order=order)
-    reading = read_cameras(save(tmp_path / "poses.npy", npy(array, version)))
-    close(reading.trajectory.camera.center[:, 0], (0, 0.25, 0.5))
-    assert "no poses.json with x_fov" in reading.text
+    path = save(tmp_path / "poses.npy", npy(array, version))
+    for format in ("scope", None):
+        reading = read_cameras(path, format=format)
+        close(reading.trajectory.camera.center[:, 0], (0, 0.25, 0.5))
+        assert reading.format == (format or "arrays")
+        assert ("no poses.json with x_fov" in reading.text) == (format == "scope")
 
 
 def test_lingbot_pair_and_vllm_omni_json_are_the_same_cameras(tmp_path):
@@ -496,11 +500,15 @@ BAD = [
     ("realestate10k", f"url\n{ROW19.replace('0.9', '1e999')}", "bad line 2: expected a finite number below 1e30"),
     ("realestate10k", f"url\n{ROW19.replace('0.9', '9' * 3000)}", "bad line 2: expected a finite number below 1e30"),
     ("realestate10k", f"url\n{ROW19.replace('0.9', '9' * 5000)}", "bad line 2: expected at most 4096 characters"),
-    ("realestate10k", f"url\n{ROW19.replace('0.9', '0')}", "frame 0 has a focal length that is not positive"),
-    ("realestate10k", f"url\n{ROW19[:-20]}", "bad line 2: expected 19 columns"),
+    (
+        "realestate10k",
+        f"url\n{ROW19.replace('0.9', '0')}",
+        "bad frame 0: a lens has finite numbers and a focal length above 0",
+    ),
+    ("realestate10k", f"url\n{ROW19[:-20]}", "bad line 2: expected 18 or 19 columns"),
     ("realestate10k", b"url\n\xff\xfe" + ROW19.encode(), "expected UTF-8 text, byte 4"),
-    ("tum", "0 0 0 0 0 0 0 2\n", "bad line 1: expected a quaternion of length 1, found 2"),
-    ("tum", "0 0 0 0 0 0 0 0\n", "bad line 1: expected a quaternion of length 1, found 0"),
+    ("tum", "0 0 0 0 0 0 0 2\n", "bad line 1: expected a quaternion of length 1, found length 2"),
+    ("tum", "0 0 0 0 0 0 0 0\n", "bad line 1: expected a quaternion of length 1, found length 0"),
     ("tum", "# only a comment\n", "found 0"),
     ("kitti", f"{ROW12}\n2 0 0 0 0 1 0 0 0 0 1 0", "frame 1 has a rotation that is not orthonormal"),
     ("kitti", "-1 0 0 0 0 1 0 0 0 0 1 0", "frame 0 has a rotation that mirrors"),
@@ -519,7 +527,7 @@ BAD = [
     ("recammaster", '{"frame1": {"cam01": ""}}', "expected the keys frame0 to frame0, missing frame0"),
     ("recammaster", '{"frame0": {"cam01": "[1 0 0 0]"}}', "bad frame0 cam01: expected text with 4 bracketed rows"),
     ("recammaster", '{"frame0": {"cam01": 5}}', "bad frame0 cam01: expected text"),
-    ("recammaster", '{"frame0": {}}', "expected the track '', it has none"),
+    ("recammaster", '{"frame0": {}}', "expected cameras by name, found none"),
     ("recammaster", '{"frame0": {"cam01": "1 0 0 5 0 1 0 5 0 0 1 5 0 0 0 1"}}', "last column is 0 0 0 1"),
     ("scope", header_npy("10000000000000, 3, 4", b"1234"), "promises 960000000000000 bytes of numbers, found 4"),
     ("scope", header_npy("9" * 30), "expected an array that fits into memory"),
@@ -551,7 +559,7 @@ def test_bad_files_are_named_with_what_was_expected(tmp_path, name, content, mes
 def test_nothing_folders_and_strangers_are_refused(tmp_path):
     with pytest.raises(CameraFormatError, match="gone: expected a file or folder of cameras, found nothing there"):
         read_cameras(tmp_path / "gone")
-    with pytest.raises(CameraFormatError, match="its content is none of them"):
+    with pytest.raises(CameraFormatError, match="expected cameras, found a file that begins with 'Dear reader,'"):
         read_cameras(save(tmp_path / "letter.txt", "Dear reader,\n"))
     with pytest.raises(CameraFormatError, match="expected a file of cameras, found a folder"):
         read_cameras(tmp_path, format="kitti")

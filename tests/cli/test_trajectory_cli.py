@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from raxel_core.camera_io import FORMATS
+from raxel_core.camera_io import FORMATS, WRITTEN
+from raxel_core.camera_io.reading import DIRECTIONS, GAPS, QUATERNIONS
 from raxel_core.cli import main
 from raxel_core.cli import trajectory as command
 from raxel_core.geometry.trajectory import UNITS, Trajectory
@@ -142,6 +143,8 @@ def test_show_draws_and_prints_the_figures_of_any_format(path_file: Path, tmp_pa
 
 def test_the_names_offered_are_the_names_there_are() -> None:
     assert tuple(known.name for known in FORMATS) == command.FORMATS
+    assert tuple(known.name for known in WRITTEN) == command.WRITTEN
+    assert (command.GAPS, command.DIRECTIONS, command.QUATERNIONS) == (GAPS, DIRECTIONS, QUATERNIONS)
     assert command.UNITS == UNITS
     assert command.EASINGS == EASINGS
 
@@ -161,7 +164,7 @@ def test_the_names_offered_are_the_names_there_are() -> None:
         (["make", "--plan", "{text}", "--out", "{out}"], "text.txt is no planned camera path: .* is not JSON"),
         (["make", "--plan", "{folder}/none", "--out", "{out}"], "none: No such file"),
         (["convert", "{folder}/none", "{out}"], "none: expected a file or folder of cameras, found nothing there"),
-        (["convert", "{text}", "{out}"], "text.txt: expected cameras in one of the formats"),
+        (["convert", "{text}", "{out}"], "text.txt: expected cameras, found a file that begins with 'not a camera'"),
         (["convert", "{path}", "{path}"], "orbit.json is read, and so cannot be where the result is written"),
         (["convert", "{path}", "{out}", "--width", "0"], r"in whole positive pixels, got \(480, 0\)"),
         (["show", "{path}", "--out", "{folder}/path.jpg"], "path.jpg has to end in .png"),
@@ -212,5 +215,81 @@ def test_compare_says_what_does_not_compare(tmp_path: Path, capsys) -> None:
     assert main(["trajectory", "compare", str(truth), str(other)]) == 0
     assert "the truth counts in metre, the estimate in near_depth" in capsys.readouterr().err
     short = dolly_file(tmp_path / "s.json", [0, 1])
-    assert main(["trajectory", "compare", str(truth), str(short)]) == 2
-    assert capsys.readouterr().err.endswith("the estimate has 2 frames, the truth 3\n")
+    assert main(["trajectory", "compare", str(truth), str(short)]) == 0
+    assert capsys.readouterr().err.endswith("2 of 2 and 3 frames were matched by the frames' numbers\n")
+
+
+def test_compare_matches_by_time(tmp_path: Path, capsys) -> None:
+    """The estimate has every second frame of the truth, 3 ms late, and one that the truth has not: all others agree."""
+    truth = dolly_file(tmp_path / "t.json", [0.0, 1.0, 2.0, 4.0, 6.0])
+    assert main(["trajectory", "convert", str(truth), str(tmp_path / "t.tum")]) == 0
+    fps = read(truth).fps
+    rows = [(0, 0.0), (2, 2.0), (4, 6.0), (9, 77.0)]
+    lines = [f"{number / fps + 0.003} 0 0 {z} 0 0 0 1\n" for number, z in rows]
+    (tmp_path / "e.tum").write_text("".join(lines))
+    capsys.readouterr()
+    assert main(["trajectory", "compare", str(tmp_path / "t.tum"), str(tmp_path / "e.tum"), "--json"]) == 0
+    body = json.loads(capsys.readouterr().out)
+    assert body["matched"] == "3 of 4 and 5 frames were matched by time" and body["frames"] == 3
+    assert body["translation_errors"] == pytest.approx([0, 0, 0], abs=1e-6)
+
+
+def test_compare_matches_numbers_where_frames_are_missing(tmp_path: Path, capsys) -> None:
+    depths = [0.0, 1.0, 2.0, 4.0, 6.0]
+    truth = dolly_file(tmp_path / "t.json", depths)
+    kept = (0, 1, 3, 4)
+    gapped = {**json.loads(truth.read_text()), "frame_numbers": list(kept)}
+    gapped["frames"] = [gapped["frames"][number] for number in kept]
+    (tmp_path / "e.json").write_text(json.dumps(gapped))
+    assert main(["trajectory", "compare", str(truth), str(tmp_path / "e.json"), "--json"]) == 0
+    body = json.loads(capsys.readouterr().out)
+    assert body["frames"] == 4 and "matched by the frames' numbers" in body["matched"]
+    assert body["translation_errors"] == pytest.approx([0] * 4, abs=1e-6)
+
+
+def test_convert_says_what_the_target_can_not_hold(path_file: Path, tmp_path: Path, capsys) -> None:
+    assert main(["trajectory", "convert", str(path_file), str(tmp_path / "a.kitti"), "--json"]) == 0
+    lost = json.loads(capsys.readouterr().out)["left_out"]
+    assert lost == (
+        "kitti has no place for the lens (K, 60 degrees), the picture's size (64x48), the rate (8 frames a second), "
+        "the unit of lengths (metre)"
+    )
+    assert main(["trajectory", "convert", str(path_file), str(tmp_path / "b.usda"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["left_out"] == ""
+
+
+def test_undistort_writes_the_pictures_as_the_pinhole_inside_sees_them(tmp_path: Path, capsys) -> None:
+    """A straight edge, bent by k1 = -0.2, is straight again: x = 0.25 in the lens's plane for all y."""
+    import cv2
+    import numpy as np
+
+    from raxel_core.geometry.distortion import Lens
+
+    lens = Lens((240, 320), (250.0, 250.0, 160.0, 120.0), "SIMPLE_RADIAL", (-0.2,))
+    model, pictures = tmp_path / "model", tmp_path / "images"
+    model.mkdir()
+    pictures.mkdir()
+    (model / "cameras.txt").write_text("1 SIMPLE_RADIAL 320 240 250 160 120 -0.2\n")
+    (model / "images.txt").write_text("1 1 0 0 0 0 0 0 1 a_1.png\n\n2 1 0 0 0 0 0 1 1 a_2.png\n\n")
+    x = (torch.arange(320) + 0.5 - 160) / 250
+    y = (torch.arange(240) + 0.5 - 120) / 250
+    bent = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1).double()
+    straight = bent.clone()
+    for _ in range(50):  # the inverse of the distortion, as a fixed point
+        straight = bent / (1 - 0.2 * straight.square().sum(-1, keepdim=True))
+    image = ((straight[..., 0] - 0.25).clamp(-0.01, 0.01) * 1e4 + 100).numpy().astype(np.uint8)
+    for name in ("a_1.png", "a_2.png"):
+        cv2.imwrite(str(pictures / name), image)
+    out = tmp_path / "out"
+    assert main(["trajectory", "undistort", str(model), str(pictures), str(out), "--json"]) == 0
+    assert [Path(file).name for file in json.loads(capsys.readouterr().out)["files"]] == ["a_1.png", "a_2.png"]
+    found = cv2.imread(str(out / "a_2.png"), cv2.IMREAD_UNCHANGED)
+    fx, _, cx, _ = lens.pinhole().intrinsics
+    edges = np.abs(found.astype(float) - 100).argmin(axis=1)
+    assert np.abs(edges + 0.5 - (cx + 0.25 * fx)).max() <= 1.0
+    assert np.ptp(np.abs(image[::10].astype(float) - 100).argmin(axis=1)) >= 3  # it was bent before
+    assert main(["trajectory", "convert", str(model), str(tmp_path / "c.json"), "--undistort"]) == 0
+    assert float(read(tmp_path / "c.json").camera.K[0, 0, 0]) == pytest.approx(fx, rel=1e-6)
+    (pictures / "a_2.png").unlink()
+    assert main(["trajectory", "undistort", str(model), str(pictures), str(out)]) == 2
+    assert "there is no picture 'a_2.png'" in capsys.readouterr().err

@@ -1,0 +1,221 @@
+"""From the cameras of a file, one after the other as they stand in it, to one clip: the way every reader ends.
+
+One camera is chosen, its frames are put in order, lenses become pinholes, times become a rate, and frames that are left
+out become gaps; each decision is said.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import hypot, isfinite
+
+import torch
+from torch import Tensor
+
+from ..geometry import se3
+from ..geometry.camera import Camera, K_from_focal
+from ..geometry.distortion import Lens
+from .format import assumed_K, assumed_unit, trajectory_of
+from .frame_names import in_order, numbers_in
+from .gaps import with_gaps
+from .reading import Assumed, CameraFormatError, Reading
+from .source import check_frames
+from .timestamps import Clock, clock_of
+from .tracks import frames_of_track
+
+# The share of the image's diagonal by which a distortion may move a corner before a pinhole says something else.
+_MOST_DISTORTION = 0.05
+_SHOWN_WARNINGS = 3
+_UNIT_LENGTH = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Frames:
+    """The cameras in a file; what is None or empty it does not say.
+
+    `motions` [F, 4, 4] are camera-to-world in OpenCV axes, on whose axes there may be a scale where `scaled`; `lenses`
+    one a frame; `names` of the pictures, `cameras` what the file calls those that took them; `numbers` of the frames;
+    `times` [F], which should count in `time_unit`; `fps`, and the `unit` of lengths; `title` of the clip.
+    """
+
+    motions: Tensor
+    lenses: Sequence[Lens] = ()
+    names: Sequence[str] = ()
+    cameras: Sequence[str] = ()
+    numbers: Sequence[int] = ()
+    times: Tensor | None = None
+    time_unit: str = "seconds"
+    fps: float | None = None
+    unit: str | None = None
+    title: str = ""
+    scaled: bool = False
+
+    def of(self, kept: Sequence[int]) -> Frames:
+        """The frames at the indices `kept`, in that order."""
+        parts = {name: [getattr(self, name)[i] for i in kept] for name in _LISTS if getattr(self, name)}
+        times = None if self.times is None else self.times[list(kept)]
+        return replace(self, motions=self.motions[list(kept)], times=times, **parts)
+
+
+_LISTS = ("lenses", "names", "cameras", "numbers")
+
+
+def reading_of(
+    frames: Frames,
+    format: str,
+    source: str,
+    assumed: Assumed,
+    *,
+    convention: str,
+    lens_from: str = "the file",
+    notes: Sequence[str] = (),
+    warnings: Sequence[str] = (),
+) -> Reading:
+    """The reading of `frames` by the format named `format`; `source` opens each refusal.
+
+    `convention` and `notes` say how the matrices were read, `lens_from` where the lenses stand. Raises
+    CameraFormatError when a frame is no camera.
+    """
+    check_frames(len(frames.motions), source)
+    frames, order_notes, order_warnings = _ordered(frames, assumed.track, source)
+    motions, scale_notes = _rigid(frames)
+    K, hw, K_note, lens_warnings = _pinholes(frames, lens_from, assumed, source)
+    clock = _clock(frames, assumed)
+    trajectory, mended = trajectory_of(
+        motions, K, hw, source, fps=clock.fps, unit=frames.unit or assumed.unit, name=frames.title[:200]
+    )
+    numbers = None if clock.numbers is None else tuple(clock.numbers.tolist())
+    gap_warnings: list[str] = []
+    if numbers is not None:
+        trajectory, gap_warnings = with_gaps(trajectory, numbers, assumed.gaps, source)
+    filled = len(trajectory) != len(motions)
+    length = f"Lengths: {frames.unit}, from the file." if frames.unit else assumed_unit(assumed)
+    return Reading(
+        trajectory,
+        format,
+        (*order_notes, convention, *notes, *scale_notes, K_note, clock.note, length, *mended),
+        (*order_warnings, *gap_warnings, *lens_warnings, *clock.warnings, *warnings),
+        numbers=None if filled else numbers,
+        times=None if filled else clock.seconds,
+        lenses=tuple(frames.lenses),
+        names=tuple(frames.names),
+    )
+
+
+def _ordered(frames: Frames, track: str, source: str) -> tuple[Frames, list[str], list[str]]:
+    """The frames of one camera, in order, and what there is to say of both."""
+    count = len(frames.motions)
+    names = frames.names or [""] * count
+    sizes = [lens.hw for lens in frames.lenses] or [(1, 1)] * count
+    kept, warnings = frames_of_track(names, sizes, frames.cameras or [""] * count, track, source)
+    frames = frames.of(kept)
+    if frames.numbers and len(set(frames.numbers)) == len(kept):
+        order = sorted(range(len(kept)), key=lambda index: frames.numbers[index])
+        return frames.of(order), [], list(warnings)
+    if not frames.names:
+        return frames, [], list(warnings)
+    order, order_warnings = in_order(frames.names)
+    frames = frames.of(order)
+    first, last = (repr(frames.names[index][:80]) for index in (0, -1))
+    told = f"{len(kept)} pictures in the order of their names, from {first} to {last}."
+    return frames, [told], [*warnings, *order_warnings]
+
+
+def _rigid(frames: Frames) -> tuple[Tensor, list[str]]:
+    """The motions without the scale that objects of 3D programs may have."""
+    lengths = torch.linalg.vector_norm(frames.motions[:, :3, :3], dim=1, keepdim=True)
+    if not frames.scaled or not bool(((lengths - 1.0).abs() > _UNIT_LENGTH).any()) or not bool((lengths > 0.0).all()):
+        return frames.motions, []
+    rotation = frames.motions[:, :3, :3] / lengths
+    rigid = se3.from_rotation_translation(rotation, frames.motions[:, :3, 3])
+    return rigid, [f"The scale on the camera's own axes ({float(lengths[0, 0, 0]):.4g}) was left out."]
+
+
+def _clock(frames: Frames, assumed: Assumed) -> Clock:
+    """Rate and numbers of the frames: from their numbers, their times, or the pictures' names."""
+    numbers, times, unit = frames.numbers, frames.times, frames.time_unit
+    if times is None and not numbers and frames.names:
+        from_names, times = numbers_in(frames.names)
+        numbers = from_names or ()
+    if times is not None:
+        clock = clock_of(times, unit, frames.fps or assumed.rate)
+        if clock.seconds is not None or clock.numbers is not None:
+            return clock
+        numbers = numbers or (numbers_in(frames.names)[0] or ())
+    fps = frames.fps or assumed.rate
+    given = "from the file" if frames.fps else "assumed; the format has none"
+    rising = len(set(numbers)) == len(numbers) == len(frames.motions)
+    found = torch.tensor(list(numbers)) if rising else None
+    note = clock.note if times is not None else f"Time: {fps:g} frames a second, {given}."
+    return Clock(fps, found, None, note)
+
+
+def _pinholes(
+    frames: Frames, lens_from: str, assumed: Assumed, source: str
+) -> tuple[Tensor, tuple[int, int], str, list[str]]:
+    """K [F, 3, 3] or [3, 3], the pictures' size, where both come from, and warnings of distortions."""
+    lenses = frames.lenses
+    if not lenses:
+        K, note = assumed_K(assumed)
+        return K, assumed.hw, note, []
+    hw = Counter(lens.hw for lens in lenses).most_common(1)[0][0]
+    oblong = next((lens.hw for lens in lenses if not _same_aspect(lens.hw, hw)), None)
+    if oblong is not None:
+        shown = f"{hw[1]}x{hw[0]} and {oblong[1]}x{oblong[0]}"
+        raise CameraFormatError(f"{source}: expected pictures of one aspect, found {shown}; a track takes one size")
+    found: dict[Lens, tuple[Tensor, tuple[str, ...]]] = {}
+    for index, lens in enumerate(lenses):
+        if lens not in found:
+            where = f"{source} {frames.cameras[index]}" if frames.cameras else source
+            found[lens] = _pinhole(lens, hw, assumed.undistort, where)
+    warnings = list(dict.fromkeys(told for _, lens_warnings in found.values() for told in lens_warnings))
+    if len(warnings) > _SHOWN_WARNINGS:
+        warnings = [*warnings[:_SHOWN_WARNINGS], f"so it is with {len(warnings) - _SHOWN_WARNINGS} more lenses"]
+    models = sorted({lens.model for lens in lenses})
+    note = f"K: from {lens_from} ({', '.join(models)}), pixels of {hw[1]} x {hw[0]}, counted from the corner as ours."
+    return torch.stack([found[lens][0] for lens in lenses]), hw, note, warnings
+
+
+def _same_aspect(a: tuple[int, int], b: tuple[int, int]) -> bool:
+    """Whether pictures of two (height, width) differ in scale alone, but for two pixels."""
+    return abs(a[0] * b[1] - a[1] * b[0]) <= 2 * max(*a, *b)
+
+
+def _pinhole(lens: Lens, hw: tuple[int, int], undistort: bool, source: str) -> tuple[Tensor, tuple[str, ...]]:
+    """K [3, 3] in a picture of `hw`, and a warning of the distortion; CameraFormatError where a pinhole can not stand
+    for the lens."""
+    warnings: tuple[str, ...] = ()
+    if lens.distorted and undistort:
+        try:
+            lens, model = lens.pinhole(), lens.model
+        except ValueError as error:
+            raise CameraFormatError(f"{source}: {error}") from error
+        warnings = (
+            f"K is that of the largest pinhole inside the {model} pictures: they need undistorting too "
+            "(`trajectory undistort` does it)",
+        )
+    elif lens.distorted:
+        warnings = _distortion_warning(lens, source)
+    fx, fy, cx, cy = lens.intrinsics
+    rows = torch.tensor(((fx, fy), (cx, cy)), dtype=torch.float64)
+    camera = Camera(torch.eye(4, dtype=torch.float64), K_from_focal(rows[0], rows[1]), lens.hw)
+    return camera.resized(hw).K, warnings
+
+
+def _distortion_warning(lens: Lens, source: str) -> tuple[str, ...]:
+    pixels = lens.corner_shift
+    if pixels > _MOST_DISTORTION * hypot(*lens.hw):
+        how = f"by {pixels:.3g} pixels" if isfinite(pixels) else "out of its view"
+        raise CameraFormatError(
+            f"{source}: its {lens.model} lens distortion moves the image's corners {how}, too far for a pinhole: "
+            "read it with undistort on, which takes the largest pinhole inside, and undistort the pictures too "
+            "(`trajectory undistort`)"
+        )
+    if pixels < 0.005:
+        return ()
+    return (
+        f"{source}: its lens distortion ({lens.model}) was left out, which moves the image's corners by {pixels:.2g} "
+        "pixels; with undistort on it is not",
+    )

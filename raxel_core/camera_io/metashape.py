@@ -1,0 +1,130 @@
+"""Agisoft Metashape's cameras.xml: camera-to-chunk in OpenCV axes, sensors with Metashape's lens.
+
+`transform` is 4 x 4 row by row; a chunk's own transform (rotation, translation, scale) leads to the world in metres.
+`f` is in pixels, cx and cy count from the picture's middle, b1 and b2 are affinity and skew; p1 and p2 are swapped
+against OpenCV's. Cameras without a transform are gaps. Source: Agisoft Metashape Professional manual, appendix D.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from xml.etree import ElementTree
+
+import torch
+from torch import Tensor
+
+from ..geometry import se3
+from ..geometry.distortion import Lens
+from .clip import Frames, reading_of
+from .content import Content
+from .format import CameraFormat
+from .matrix_rows import full_motions
+from .pinhole import lens_of
+from .reading import Assumed, CameraFormatError, Reading
+from .source import MOST_JSON_BYTES, check_frames, parse_number, read_text
+
+_COEFFICIENTS = ("k1", "k2", "p2", "p1", "k3", "k4")
+_FISHEYE = ("k1", "k2", "k3", "k4")
+
+
+def _recognise(content: Content) -> bool:
+    return "<chunk" in content.text and "<sensors" in content.text
+
+
+def _read(path: Path, assumed: Assumed) -> Reading:
+    text = read_text(path, most=MOST_JSON_BYTES)
+    if "<!DOCTYPE" in text or "<!ENTITY" in text:
+        raise CameraFormatError(f"{path.name}: expected XML without a document type of its own")
+    try:
+        chunk = ElementTree.fromstring(text.encode()).find("chunk")
+    except (ElementTree.ParseError, ValueError) as error:
+        raise CameraFormatError(f"{path.name}: expected XML, {str(error)[:80]}") from error
+    if chunk is None:
+        raise CameraFormatError(f"{path.name}: expected a chunk of cameras, found none")
+    sensors = {
+        item.get("id", ""): _lens(item, f"{path.name} sensor {item.get('id', '')[:20]!r}")
+        for item in chunk.iterfind("sensors/sensor")
+    }
+    cameras = list(chunk.iterfind("cameras//camera"))
+    posed = [
+        item
+        for item in cameras
+        if item.find("transform") is not None and sensors.get(item.get("sensor_id", "")) is not None
+    ]
+    check_frames(len(posed), f"{path.name}, cameras with a transform")
+    rows = [
+        _numbers(item.findtext("transform"), 16, f"{path.name} camera {item.get('label', '')[:40]!r}") for item in posed
+    ]
+    motions = full_motions(torch.tensor(rows, dtype=torch.float64), path.name)
+    placed, unit, note = _in_world(motions, chunk.find("transform"), path.name)
+    lenses = [lens for item in posed if (lens := sensors[item.get("sensor_id", "")]) is not None]
+    frames = Frames(
+        placed, lenses, names=[item.get("label", "") for item in posed], unit=unit,
+        cameras=[f"sensor {item.get('sensor_id', '')}" for item in posed],
+    )  # fmt: skip
+    without = f"{len(cameras) - len(posed)} of {len(cameras)} cameras have no transform."
+    return reading_of(
+        frames, FORMAT.name, path.name, assumed,
+        convention="Transforms are camera-to-chunk in OpenCV axes; nothing was inverted.",
+        lens_from="the sensors", notes=(note, without),
+    )  # fmt: skip
+
+
+def _lens(sensor: ElementTree.Element, where: str) -> Lens | None:
+    """The lens of a sensor; None where it has not been calibrated."""
+    resolution, calibration = sensor.find("resolution"), sensor.find("calibration")
+    if resolution is None or calibration is None:
+        return None
+    width, height = (int(parse_number(resolution.get(side, ""), f"{where} {side}")) for side in ("width", "height"))
+    if min(width, height) < 1:
+        raise CameraFormatError(f"{where}: expected a resolution in pixels, found {width}x{height}")
+    f, cx, cy, b1, b2 = (_of(calibration, key, where) for key in ("f", "cx", "cy", "b1", "b2"))
+    if b2 != 0.0:
+        raise CameraFormatError(f"{where}: its pixels are skewed (b2 = {b2:g}), which is not read")
+    fisheye = sensor.get("type", "frame") in ("fisheye", "equidistant_fisheye")
+    if sensor.get("type", "frame") not in ("frame", "fisheye", "equidistant_fisheye"):
+        raise CameraFormatError(
+            f"{where}: expected a sensor of type frame or fisheye, found {sensor.get('type', '')[:40]!r}"
+        )
+    coefficients = [_of(calibration, key, where) for key in (_FISHEYE if fisheye else _COEFFICIENTS)]
+    intrinsics = (f + b1, f, 0.5 * width + cx, 0.5 * height + cy)
+    model = "OPENCV_FISHEYE" if fisheye else "BROWN"
+    return lens_of((height, width), intrinsics, where, model=model, coefficients=coefficients)
+
+
+def _of(calibration: ElementTree.Element, key: str, where: str) -> float:
+    return parse_number((calibration.findtext(key) or "0").strip(), f"{where} {key}")
+
+
+def _in_world(motions: Tensor, transform: ElementTree.Element | None, source: str) -> tuple[Tensor, str | None, str]:
+    """The cameras [F, 4, 4] in the chunk's world, the unit there, and a note."""
+    if transform is None or transform.find("scale") is None:
+        return motions, None, "The chunk has no transform: lengths are the chunk's own."
+    where = f"{source} chunk transform"
+    scale = _numbers(transform.findtext("scale"), 1, where)[0]
+    rotation = _numbers(transform.findtext("rotation") or "1 0 0 0 1 0 0 0 1", 9, where)
+    move = _numbers(transform.findtext("translation") or "0 0 0", 3, where)
+    if scale <= 0.0:
+        raise CameraFormatError(f"{where}: expected a scale above 0, found {scale:g}")
+    turn = torch.tensor(rotation, dtype=torch.float64).unflatten(0, (3, 3))
+    centers = scale * (motions[:, :3, 3] @ turn.mT) + torch.tensor(move, dtype=torch.float64)
+    world = se3.from_rotation_translation(turn @ motions[:, :3, :3], centers)
+    return world, "metre", f"The chunk's transform (scale {scale:.4g}) leads to its world, in metres."
+
+
+def _numbers(text: str | None, count: int, where: str) -> Sequence[float]:
+    tokens = (text or "").split()
+    if len(tokens) != count:
+        raise CameraFormatError(f"{where}: expected {count} numbers, found {len(tokens)}")
+    return [parse_number(token, where) for token in tokens]
+
+
+FORMAT = CameraFormat(
+    name="metashape",
+    title="Agisoft Metashape cameras.xml",
+    suffix=".xml",
+    patterns=(),
+    recognise=_recognise,
+    read=_read,
+)

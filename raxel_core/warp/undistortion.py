@@ -1,0 +1,38 @@
+"""Pictures of a distorted lens as the largest pinhole inside them sees the same, by OpenCV's remap."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from ..atomic_file import replacing
+from ..geometry.distortion import Lens, undistortion_map
+
+
+def undistort_picture(picture: Path, target: Path, lens: Lens) -> None:
+    """Write `picture`, taken by `lens`, as `target`, of the same size and kind, as `lens.pinhole()` sees it.
+
+    Raises ValueError when the picture can not be read or has another size than the lens says, OSError when `target`
+    can not be written.
+    """
+    import cv2
+
+    image = cv2.imread(str(picture), cv2.IMREAD_UNCHANGED)
+    if image is None:
+        raise ValueError(f"{picture} is no picture that OpenCV reads")
+    if image.shape[:2] != lens.hw:
+        shown = f"{image.shape[1]}x{image.shape[0]}"
+        raise ValueError(f"{picture} is {shown}, the cameras are for pictures of {lens.hw[1]}x{lens.hw[0]}")
+    straight = cv2.remap(image, _map(lens), None, cv2.INTER_CUBIC)
+    encoded, data = cv2.imencode(target.suffix, straight)
+    if not encoded:
+        raise ValueError(f"{target} has no ending of a picture")
+    with replacing(target) as temporary:
+        temporary.write_bytes(data.tobytes())
+
+
+@lru_cache(maxsize=4)
+def _map(lens: Lens) -> np.ndarray:
+    return undistortion_map(lens, lens.pinhole()).numpy()
