@@ -118,6 +118,8 @@ def _read_array(path: Path, assumed: Assumed) -> Reading:
         raise CameraFormatError(
             f"{path.name}: expected shape [F, 4, 4], [F, 3, 4], [F, 7], [F, 12] or [F, 16], found {list(values.shape)}"
         )
+    notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
     if values.ndim == 2 and values.shape[1] == 7:
         order = "xyzw" if assumed.quaternions == "auto" else assumed.quaternions
         bare = motions_of_quaternions(values[:, 3:], values[:, :3], order)
@@ -125,7 +127,6 @@ def _read_array(path: Path, assumed: Assumed) -> Reading:
         doubts = order_warning(values[:, 3:], order)
     else:
         bare = _stacked(values, path.name) if values.ndim > 2 else full_motions(values, path.name)
-        notes, doubts = (), ()
     motions, told, direction_doubts = world_from_bare(bare, assumed.direction, path.stem)
     frames = Frames(motions, title=path.stem)
     return reading_of(

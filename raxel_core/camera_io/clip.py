@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import hypot, isfinite
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -54,12 +55,23 @@ class Frames:
 
     def of(self, kept: Sequence[int]) -> Frames:
         """The frames at the indices `kept`, in that order."""
-        parts = {name: [getattr(self, name)[i] for i in kept] for name in _LISTS if getattr(self, name)}
-        times = None if self.times is None else self.times[list(kept)]
-        return replace(self, motions=self.motions[list(kept)], times=times, **parts)
+        return replace(
+            self,
+            motions=self.motions[list(kept)],
+            lenses=_picked(self.lenses, kept),
+            names=_picked(self.names, kept),
+            cameras=_picked(self.cameras, kept),
+            numbers=_picked(self.numbers, kept),
+            times=None if self.times is None else self.times[list(kept)],
+        )
 
 
-_LISTS = ("lenses", "names", "cameras", "numbers")
+_Item = TypeVar("_Item")
+
+
+def _picked(items: Sequence[_Item], kept: Sequence[int]) -> list[_Item]:
+    """The items at the indices `kept`; none where there are none."""
+    return [items[index] for index in kept] if items else []
 
 
 def reading_of(

@@ -5,7 +5,7 @@ that a file with geometry is read for its cameras in little memory; and the .usd
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import IO
@@ -77,7 +77,7 @@ class _Arrays:
         yield from self._scan(rest, len(rest))
         yield bytes(self.array)
 
-    def _scan(self, data: bytes, end: int) -> Iterator[bytes]:
+    def _scan(self, data: bytes, end: int) -> Generator[bytes, None, int]:
         """Pass on `data` up to about `end`; returns how far it came."""
         place = 0
         while place < end:

@@ -25,7 +25,7 @@ def undistort_picture(picture: Path, target: Path, lens: Lens) -> None:
     if image.shape[:2] != lens.hw:
         shown = f"{image.shape[1]}x{image.shape[0]}"
         raise ValueError(f"{picture} is {shown}, the cameras are for pictures of {lens.hw[1]}x{lens.hw[0]}")
-    straight = cv2.remap(image, _map(lens), None, cv2.INTER_CUBIC)
+    straight = cv2.remap(image, *_maps(lens), cv2.INTER_CUBIC)
     encoded, data = cv2.imencode(target.suffix, straight)
     if not encoded:
         raise ValueError(f"{target} has no ending of a picture")
@@ -34,5 +34,7 @@ def undistort_picture(picture: Path, target: Path, lens: Lens) -> None:
 
 
 @lru_cache(maxsize=4)
-def _map(lens: Lens) -> np.ndarray:
-    return undistortion_map(lens, lens.pinhole()).numpy()
+def _maps(lens: Lens) -> tuple[np.ndarray, np.ndarray]:
+    """Where each pixel lies in the lens's picture, along x and along y."""
+    x, y = undistortion_map(lens, lens.pinhole()).unbind(-1)
+    return x.contiguous().numpy(), y.contiguous().numpy()
