@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from .reading import CameraFormatError
-from .source import MOST_BYTES, npy_array, npy_header
+from .source import MOST_BYTES, check_file, npy_array, npy_header
 
 _MOST_MEMBERS = 100_000
 _HEADER_BYTES = 4096
@@ -49,6 +49,7 @@ def read_npz(path: Path, key: str) -> Tensor:
 
 
 def _opened(path: Path) -> zipfile.ZipFile:
+    check_file(path)
     try:
         archive = zipfile.ZipFile(path)
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:

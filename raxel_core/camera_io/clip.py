@@ -19,7 +19,7 @@ from ..geometry import se3
 from ..geometry.camera import Camera, K_from_focal
 from ..geometry.distortion import Lens
 from .format import assumed_K, assumed_unit, trajectory_of
-from .frame_names import in_order, numbers_in
+from .frame_names import in_order, numbers_in, without_split
 from .gaps import with_gaps
 from .reading import Assumed, CameraFormatError, Reading
 from .source import check_frames
@@ -128,7 +128,7 @@ def _ordered(frames: Frames, track: str, source: str) -> tuple[Frames, list[str]
         return frames.of(order), [], list(warnings)
     if not frames.names:
         return frames, [], list(warnings)
-    order, order_warnings = in_order(frames.names)
+    order, order_warnings = in_order([without_split(name) for name in frames.names])
     frames = frames.of(order)
     first, last = (repr(frames.names[index][:80]) for index in (0, -1))
     told = f"{len(kept)} pictures in the order of their names, from {first} to {last}."
@@ -158,7 +158,7 @@ def _clock(frames: Frames, assumed: Assumed) -> Clock:
         numbers = numbers or (numbers_in(frames.names)[0] or ())
     fps = frames.fps or assumed.rate
     given = "from the file" if frames.fps else "assumed; the format has none"
-    rising = len(set(numbers)) == len(numbers) == len(frames.motions)
+    rising = len(numbers) == len(frames.motions) and all(b > a for a, b in zip(numbers, numbers[1:], strict=False))
     found = torch.tensor(list(numbers)) if rising else None
     note = clock.note if times is not None else f"Time: {fps:g} frames a second, {given}."
     return Clock(fps, found, None, note)

@@ -10,6 +10,8 @@ from torch import Tensor
 
 # The last number of a name, with its decimals where a time is the name: 1305031102.175304.png.
 _LAST_NUMBER = re.compile(r"([0-9]{1,25}(?:\.[0-9]{1,12})?)(?=[^0-9]*$)")
+# Folders of data sets that are no cameras of their own.
+_SPLITS = {"train", "test", "val", "eval", "images"}
 # Larger numbers, and those with decimals, are times.
 _MOST_NUMBER = 10**8
 
@@ -40,6 +42,11 @@ def numbers_in(names: Sequence[str]) -> tuple[list[int] | None, Tensor | None]:
     if any("." in text or int(text) > _MOST_NUMBER for text in texts):
         return None, torch.tensor([float(text) for text in texts], dtype=torch.float64)
     return [int(text) for text in texts], None
+
+
+def without_split(name: str) -> str:
+    """A picture's name without the folders in which data sets part one clip (train, test)."""
+    return "/".join(part for part in name.replace("\\", "/").split("/") if part not in _SPLITS)
 
 
 def pattern_of(name: str) -> str:

@@ -69,6 +69,9 @@ def _row(line: str, columns: list[str], where: str) -> tuple[str, dict[str, floa
         raise CameraFormatError(f"{where}: expected {len(columns)} columns, found {len(cells)}")
     row = dict(zip(columns, (cell.strip() for cell in cells), strict=True))
     name = row.pop("name")
+    empty = next((key for key in _NEEDED if not row[key]), None)
+    if empty is not None:
+        raise CameraFormatError(f"{where}: expected a number in the column {empty}, found none")
     return name, {key: parse_number(cell, f"{where} {key[:20]}") for key, cell in row.items() if cell}
 
 

@@ -15,6 +15,8 @@ _DECIMALS = 3
 _RATES = (1.0, 1000.0)
 # A unit that the format does not stand for has to give a rate as plain as this to be taken.
 _PLAIN_RATES = (5.0, 250.0)
+# Key frames may be this slow, in frames a second.
+_SLOW = 0.05
 _UNITS = {"seconds": 1.0, "milliseconds": 1e3, "microseconds": 1e6, "nanoseconds": 1e9}
 # Whole numbers that begin and rise by no more than this are frame numbers.
 _MOST_FRAME_NUMBER = 1e7
@@ -47,7 +49,7 @@ def clock_of(times: Tensor, unit: str, assumed: float) -> Clock:
         note = f"Time: {assumed:g} frames a second, assumed; the file's times are frame numbers."
         doubt = f"the times {_few(times)} were taken as frame numbers, not as {unit}"
         return Clock(assumed, times.round().long(), None, note, (doubt,))
-    found = _unit_for(steps, unit)
+    found = _unit_for(times, steps, unit)
     fps = _rate(times, steps, _UNITS[found])
     warnings = _doubts(steps, fps, unit, found)
     seconds = (times - times[0]) / _UNITS[found]
@@ -63,10 +65,15 @@ def _are_frame_numbers(times: Tensor, steps: Tensor) -> bool:
     return whole and least <= _MOST_FRAME_STEP and not rounded
 
 
-def _unit_for(steps: Tensor, unit: str) -> str:
-    """`unit` where the rate is one a camera has, else the unit in which it is plainly one, else `unit`."""
+def _unit_for(times: Tensor, steps: Tensor, unit: str) -> str:
+    """`unit` where the rate is one a camera has, else the unit in which it is plainly one, else `unit`.
+
+    A rate somewhat low may be that of key frames: then only whole numbers are taken for another unit's.
+    """
     usual = float(steps.median())
-    if _RATES[0] <= _UNITS[unit] / usual <= _RATES[1]:
+    rate = _UNITS[unit] / usual
+    whole = bool((times == times.round()).all())
+    if _RATES[0] <= rate <= _RATES[1] or (_SLOW < rate < _RATES[0] and not whole):
         return unit
     low, high = _PLAIN_RATES
     return next((name for name, size in _UNITS.items() if low <= size / usual <= high), unit)

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from .frame_names import pattern_of
+from .frame_names import pattern_of, without_split
 from .reading import CameraFormatError
 from .source import listed
 
 # The track that takes all frames as one clip.
 ALL = "all"
-# Folders of data sets that split one clip: no cameras of their own.
-_SPLITS = {"train", "test", "val", "eval", "images"}
 # More patterns than this in the names are those of photographs, not of cameras.
 _MOST_CAMERAS = 16
 # Sizes that differ by no more than so many pixels are one size, rounded in two ways.
@@ -64,17 +62,13 @@ def frames_of_track(
 
 def _parts(names: Sequence[str]) -> list[str]:
     """For each name what the pictures of its camera share; "" where all share it, or where nearly none do."""
-    patterns = [_without_splits(pattern_of(name)) for name in names]
+    patterns = [pattern_of(without_split(name)) for name in names]
     counts = Counter(patterns)
     if not 2 <= len(counts) <= _MOST_CAMERAS or 2 * len(counts) > len(names):
         return [""] * len(names)
     folders = [pattern.rpartition("/")[0] for pattern in patterns]
     shorter = len(set(folders)) == len(counts)
     return [label or "." for label in (folders if shorter else patterns)]
-
-
-def _without_splits(pattern: str) -> str:
-    return "/".join(part for part in pattern.split("/") if part not in _SPLITS)
 
 
 def _sizes(sizes: Sequence[tuple[int, int]]) -> list[str]:

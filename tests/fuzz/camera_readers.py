@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import json
 import shutil
 import tempfile
+import zipfile
 from pathlib import Path
 from random import Random
 
 import torch
 
 from raxel_core.camera_io import FORMATS, format_named, read_cameras, write_cameras
-from raxel_core.camera_io.reading import Assumed, CameraFormatError
+from raxel_core.camera_io.reading import DIRECTIONS, GAPS, QUATERNIONS, Assumed, CameraFormatError
 from raxel_core.geometry.camera import Camera
 from raxel_core.geometry.trajectory import Trajectory
 from raxel_core.paths.plan import make_move
@@ -41,9 +44,23 @@ def _target(name: str) -> Target:
     )
 
 
+def assumed_by(random: Random) -> Assumed:
+    """Now and then another choice than the usual one."""
+    if random.random() < 0.7:
+        return Assumed()
+    choices = {
+        "gaps": GAPS,
+        "direction": DIRECTIONS,
+        "quaternions": QUATERNIONS,
+        "track": ("", "", "all", "cam1", "camera 2"),
+    }
+    picked = {field: random.choice(of) for field, of in choices.items()}
+    return Assumed(**picked, undistort=random.random() < 0.5)
+
+
 def read(name: str, target: Path, random: Random) -> bool:
     """Whether a damaged input is still cameras; then they are valid ones. Now and then the format is left open."""
-    reading = read_cameras(target, format=None if random.random() < 0.1 else name, assumed=Assumed())
+    reading = read_cameras(target, format=None if random.random() < 0.1 else name, assumed=assumed_by(random))
     reading.trajectory.camera.validate()
     assert len(reading.text) < 20_000
     assert all(line.isprintable() for line in reading.text.split("\n")), repr(reading.text)
@@ -51,9 +68,68 @@ def read(name: str, target: Path, random: Random) -> bool:
     return True
 
 
-def sample_sets(name: str, folder: Path) -> list[dict[str, bytes]]:
-    """Good inputs: each the files of one, by their path below the target folder."""
+# Files of people, for the formats that are only read and for other forms of those that are written.
+REPORTED = {
+    "openmvg": ["99-openmvg/sfm_data.json"],
+    "meshroom": ["100-meshroom/cameras.sfm"],
+    "opensfm": ["98-opensfm/reconstruction.json"],
+    "earth_studio": ["106-earth-studio/shot.json"],
+    "metashape": ["101-metashape/cameras.xml"],
+    "bundler": ["103-bundler/bundle.out"],
+    "reality_capture": ["102-realitycapture-csv/cams.csv"],
+    "after_effects_keys": ["105-ae-keyframe-data/ae.txt"],
+    "matrix_files": ["66-scannet-pose", "67-open3d-log/trajectory.log"],
+    "matrix_rows": ["63-kitti360/poses.txt", "65-kitti360-cam0/cam0_to_world.txt"],
+    "arrays": ["80-npz/results.npz", "80-npz/megasam.npz", "80-npz/poses7.npy", "80-npz/b.npy", "192-cut3r"],
+    "nerfstudio": [
+        "24-ns-export-cameras/transforms_train.json",
+        "27-ingp-fisheye/transforms.json",
+        "39-stereo/transforms.json",
+    ],
+    "colmap": ["03-colmap-two-sizes", "06-colmap-gaps"],
+    "usda": ["121-usd-houdini-subframes/shot.usda", "133-usd-inactive/shot.usda"],
+    "tum": ["53-tum-ns/f_dataset.txt", "160-tum-utf16/traj.txt"],
+    "nuke_chan": ["95-chan-variants/step2.chan"],
+}
+REPORTS = Path(__file__).parents[1] / "golden" / "cameras" / "reports"
+POLYCAM = {f"t_{row}{column}": float(row == column) for row in range(3) for column in range(4)} | {
+    "fx": 400.0, "fy": 400.0, "cx": 320.0, "cy": 240.0, "width": 640, "height": 480
+}  # fmt: skip
+RECORD3D = {"poses": [[0, 0, 0, 1, 0, 0, number] for number in range(4)], "w": 640, "h": 480, "fps": 30} | {
+    "K": [400, 0, 0, 0, 400, 0, 320, 240, 1]
+}
+
+
+def zipped(name: str, content: bytes) -> bytes:
+    """A zip archive with one stored file."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(name, content)
+    return file.getvalue()
+
+
+def reported(name: str) -> list[dict[str, bytes]]:
+    """Good inputs that are not our own, by their path below the target folder."""
     found = []
+    for path in (REPORTS / entry for entry in REPORTED.get(name, [])):
+        files = sorted(path.iterdir())[:4] if path.is_dir() else [path]
+        found.append({f"cameras/{f.name}" if path.is_dir() else f"cameras{f.suffix}": f.read_bytes() for f in files})
+    if name == "polycam":
+        found.append({f"cameras/{number}.json": json.dumps(POLYCAM).encode() for number in range(3)})
+    if name == "record3d":
+        metadata = json.dumps(RECORD3D).encode()
+        found += [{"cameras.json": metadata}, {"cameras.r3d": zipped("metadata", metadata)}]
+    if name == "usda":
+        layer = (REPORTS / "133-usd-inactive" / "shot.usda").read_bytes()
+        found.append({"cameras.usdz": zipped("shot.usda", layer)})
+    return found
+
+
+def sample_sets(name: str, folder: Path) -> list[dict[str, bytes]]:
+    """Good inputs: each the files of one, by their path below the target folder, the one to read first."""
+    found = reported(name)
+    if format_named(name).write is None:
+        return found
     for number, trajectory in enumerate(sample_paths()):
         path = folder / f"sample_{name}_{number}" / f"cameras{format_named(name).suffix}"
         path.parent.mkdir()
@@ -70,9 +146,7 @@ def sample_paths() -> list[Trajectory]:
     return [orbit, orbit[:1], Trajectory(moved, fps=30.0, unit="near_depth", name='a "shot"')]
 
 
-def damaged(
-    files: dict[str, bytes], samples: list[dict[str, bytes]], random: Random, target: Path, suffix: str
-) -> Path:
+def damaged(files: dict[str, bytes], samples: list[dict[str, bytes]], random: Random, target: Path) -> Path:
     """Write the files with one of them damaged, now and then two, or one missing; the path to read."""
     for old in target.rglob("*"):
         if old.is_file():
@@ -85,7 +159,7 @@ def damaged(
         path.parent.mkdir(parents=True, exist_ok=True)
         other = random.choice(list(random.choice(samples).values()))
         path.write_bytes(mutate(data, other, random) if name in hit else data)
-    return target / f"cameras{suffix}"
+    return target / Path(next(iter(files))).parts[0]
 
 
 def keep(target: Path) -> str:
