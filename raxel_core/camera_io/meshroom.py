@@ -23,6 +23,7 @@ from .reading import Assumed, CameraFormatError, Reading
 from .source import check_frames, mapping, number, parse_number, read_json, sequence, whole
 
 _NEEDED = ("views", "intrinsics", "poses")
+_IDS = ("viewId", "intrinsicId", "poseId")
 # AliceVision's name of a lens: ours, how many coefficients ours has, and where each of its own stands among them.
 _LENSES: dict[str, tuple[str, int, tuple[int, ...]]] = {
     "pinhole": ("PINHOLE", 0, ()),
@@ -46,7 +47,7 @@ def _read(path: Path, assumed: Assumed) -> Reading:
         _by(values, name, key, path.name)
         for name, key in zip(_NEEDED, ("viewId", "intrinsicId", "poseId"), strict=True)
     )
-    posed = [view for view in views.values() if view.get("poseId") in poses and view.get("intrinsicId") in intrinsics]
+    posed = [view for view in views.values() if view["poseId"] in poses and view["intrinsicId"] in intrinsics]
     check_frames(len(posed), f"{path.name}, views with a pose")
     given = [_transform(poses[view["poseId"]], f"{path.name} pose {view['poseId']!s:.20}") for view in posed]
     rows = torch.tensor(given, dtype=torch.float64)
@@ -68,7 +69,8 @@ def _by(values: dict[str, Any], name: str, key: str, source: str) -> dict[str, d
     """The entries of the list `name` by the text under `key`."""
     items = sequence(values[name], f"{source} {name}")
     entries = [mapping(item, f"{source} {name} {index}", needs=(key,)) for index, item in enumerate(items)]
-    return {str(entry[key])[:60]: {**entry, key: str(entry[key])[:60]} for entry in entries}
+    named = [{**entry, **{other: str(entry.get(other, ""))[:60] for other in _IDS}} for entry in entries]
+    return {entry[key]: entry for entry in named}
 
 
 def _transform(entry: dict[str, Any], where: str) -> list[float]:

@@ -43,7 +43,7 @@ def _read(path: Path, assumed: Assumed) -> Reading:
         for key, value, kind in _entries(values, "intrinsics", path.name)
     }
     views = [value for _, value, _ in _entries(values, "views", path.name)]
-    posed = [view for view in views if view.get("id_pose") in poses and view.get("id_intrinsic") in lenses]
+    posed = [view for view in views if _named(view, "id_pose") in poses and _named(view, "id_intrinsic") in lenses]
     check_frames(len(posed), f"{path.name}, views with a pose")
     given = [(poses[view["id_pose"]], f"{path.name} extrinsics {view['id_pose']}") for view in posed]
     rotations = torch.tensor([matrix(p.get("rotation"), 3, 3, f"{w} rotation") for p, w in given], dtype=torch.float64)
@@ -59,6 +59,12 @@ def _read(path: Path, assumed: Assumed) -> Reading:
         convention="Rotations are world-to-camera in OpenCV axes and were inverted; centres are places in the world.",
         lens_from="intrinsics", notes=(f"{len(views) - len(posed)} of {len(views)} views have no pose.",),
     )  # fmt: skip
+
+
+def _named(view: dict[str, Any], key: str) -> int | None:
+    """The key of another entry that a view names; None where it names none."""
+    value = view.get(key)
+    return value if type(value) is int else None
 
 
 def _entries(values: dict[str, Any], name: str, source: str) -> list[tuple[int, dict[str, Any], str]]:

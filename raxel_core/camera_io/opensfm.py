@@ -56,7 +56,7 @@ def _read(path: Path, assumed: Assumed) -> Reading:
     ]
     check_frames(len(given), f"{path.name} shots")
     shots = [(name, mapping(shot, where, needs=_NEEDED)) for name, where, shot in given]
-    missing = next((shot["camera"] for _, shot in shots if shot["camera"] not in lenses), None)
+    missing = next((shot["camera"] for _, shot in shots if str(shot["camera"]) not in lenses), None)
     if missing is not None:
         raise CameraFormatError(f"{path.name}: expected a camera of the file, found {str(missing)[:40]!r}")
     twists = [
@@ -65,7 +65,7 @@ def _read(path: Path, assumed: Assumed) -> Reading:
     rows = torch.tensor(twists, dtype=torch.float64)
     motions = se3.inverse(se3.from_rotation_translation(se3.so3_exp(rows[:, :3]), rows[:, 3:]))
     frames = Frames(
-        motions, [lenses[shot["camera"]] for _, shot in shots], names=[name for name, _ in shots],
+        motions, [lenses[str(shot["camera"])] for _, shot in shots], names=[name for name, _ in shots],
         cameras=[str(shot["camera"]) for _, shot in shots],
     )  # fmt: skip
     return reading_of(
