@@ -8,7 +8,7 @@ import os
 import pytest
 import torch
 
-from raxel_core.camera_io import FORMATS, read_cameras
+from raxel_core.camera_io import FORMATS, WRITTEN, read_cameras
 from raxel_core.geometry.camera import Camera
 from raxel_core.paths.camera_path import path_to_json
 from raxel_core.paths.plan import make_move
@@ -68,7 +68,7 @@ def test_a_changed_file_is_read_again_and_an_unchanged_one_is_not(comfy):
     assert read["world_from_cam"][1, 0, 3] == 4
 
 
-@pytest.mark.parametrize("name", [known.name for known in FORMATS])
+@pytest.mark.parametrize("name", [known.name for known in WRITTEN])
 def test_every_format_is_written_below_the_output_folder_and_read_from_there(comfy, name):
     truck = make_move("truck", 5, hw=(480, 832), amount=0.5)
     put(comfy, "truck.json", path_to_json(truck))
