@@ -8,8 +8,9 @@ from pathlib import Path
 
 import torch
 
-from ..geometry.estimate import Estimate
+from ..geometry.estimate import Estimate, estimate_of
 from ..geometry.trajectory import Trajectory
+from ..paths.estimate_path import estimate_from_json
 from . import (
     after_effects,
     after_effects_keys,
@@ -51,7 +52,7 @@ from .foreign import way_out
 from .format import CameraFormat, left_out
 from .plausibility import doubts
 from .reading import Assumed, CameraFormatError, Reading
-from .source import listed, reading_from
+from .source import MOST_JSON_BYTES, listed, read_text, reading_from
 
 # In the order in which a file is held against them: what is told for sure stands before bare tables of numbers.
 FORMATS: tuple[CameraFormat, ...] = (
@@ -136,6 +137,20 @@ def write_cameras(trajectory: Trajectory, path: str | Path, *, format: str | Non
         raise CameraFormatError(f"{path.name} is not written: {error}") from error
     assert chosen.write is not None
     return chosen.write(replace(trajectory, camera=camera), path)
+
+
+def read_estimate(path: str | Path, *, format: str | None = None, assumed: Assumed | None = None) -> Estimate:
+    """The cameras in `path` as an estimate: with all that a camera path v1 says of it, else without error bars.
+
+    Errors as those of `read_cameras`.
+    """
+    reading = read_cameras(path, format=format, assumed=assumed)
+    told = (
+        estimate_from_json(read_text(Path(path), most=MOST_JSON_BYTES), dtype=torch.float64)
+        if reading.format == "camera_path"
+        else None
+    )
+    return told or estimate_of(reading.trajectory, Path(path).name)
 
 
 def write_estimate(estimate: Estimate, path: str | Path, *, format: str | None = None) -> tuple[Path, ...]:

@@ -15,10 +15,26 @@ from importlib import metadata
 from pathlib import Path
 
 from ..runtime.processes import leave_processes
-from . import benchmark, convert, demo, evaluate, generate, joint, loop, photos, pose, train, train_vae, trajectory
+from . import (
+    benchmark,
+    convert,
+    demo,
+    evaluate,
+    generate,
+    joint,
+    loop,
+    photos,
+    pose,
+    train,
+    train_vae,
+    trajectory,
+    verify,
+)
 from .console import sentence
 
-COMMANDS = (demo, pose, photos, generate, joint, loop, trajectory, convert, evaluate, train, train_vae, benchmark)
+COMMANDS = (
+    demo, pose, photos, verify, generate, joint, loop, trajectory, convert, evaluate, train, train_vae, benchmark
+)  # fmt: skip
 BAD_INPUT = 2
 
 
@@ -48,11 +64,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit code: 0, or 2 on bad input or too little memory."""
+    """Run one command; return its exit code: 0, 1 where what it checks fails, 2 on bad input or too little memory."""
     options = build_parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="raxel: %(message)s", stream=sys.stderr)
     try:
-        options.run(options)
+        code = options.run(options)
         leave_processes()
     except (ValueError, OSError, MemoryError, RuntimeError) as error:
         told = sentence(error)
@@ -60,4 +76,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"raxel: {' '.join(told.split())}", file=sys.stderr)
         return BAD_INPUT
-    return 0
+    return code or 0

@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from . import se3
 from .sparse_points import SparsePoints
 from .trajectory import Trajectory
 
 MOTIONS = ("still", "rotation", "moving")
 """What was found: a camera that did not move, one that only turned, or one that moved."""
 _PARAMETERS = 7
+_STANDSTILL = 1e-6
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,19 @@ class Estimate:
         if points is not None:
             points = points.transformed(factor, torch.eye(3, dtype=points.position.dtype), points.position.new_zeros(3))
         return replace(self, trajectory=self.trajectory.scaled(factor, unit=unit), covariance=covariance, points=points)
+
+
+def estimate_of(trajectory: Trajectory, estimator: str, *, source: str = "") -> Estimate:
+    """Cameras that another program found, one for each frame of its footage from the first on, as an estimate."""
+    center = trajectory.camera.center - trajectory.camera.center[:1]
+    rotation = trajectory.camera.rotation
+    if float(torch.linalg.vector_norm(center, dim=-1).max()) > _STANDSTILL:
+        motion = "moving"
+    else:
+        motion = "rotation" if float(se3.geodesic(rotation, rotation[:1]).max()) > _STANDSTILL else "still"
+    verdict = f"Cameras from {estimator}, with error bars that nobody told."
+    footage = Footage(source, 0.0, trajectory.fps, tuple(range(len(trajectory))))
+    return Estimate(trajectory, estimator, footage, motion, verdict)
 
 
 def _root_of_trace(covariance: Tensor) -> Tensor:

@@ -1,0 +1,129 @@
+"""`verify VIDEO --path PATH`: did a generated video follow the camera path that was asked for?"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import options as shared
+from . import solve
+from .console import progress_bar, say, show, write_plot
+
+if TYPE_CHECKING:
+    from ..evaluation.verification import Verification, VerifyBounds
+    from ..geometry.estimate import Estimate
+
+# The exit code of a video that does not follow its path, as of a test that fails.
+FAILED = 1
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Add the command's arguments."""
+    parser = commands.add_parser("verify", help="check whether a video follows the camera path that was asked for")
+    parser.add_argument("video", type=Path, metavar="VIDEO", help="a video file, of any model")
+    parser.add_argument("--path", type=Path, required=True, help="the cameras asked for, in any camera format")
+    parser.add_argument("--cameras", type=Path, help="cameras of the video that were found already, in any format")
+    parser.add_argument(
+        "--method",
+        choices=(solve.METHOD, *shared.METHODS),
+        default=solve.METHOD,
+        help="how the video's cameras are found: solved (colmap), or by the model, its first frames only",
+    )
+    add_bounds(parser)
+    shared.add_selection(parser)
+    parser.add_argument("--ray-steps", type=int, default=2, help="denoising steps of the rays, with the model (2)")
+    parser.add_argument(
+        "--focal", choices=("shared", "per_frame"), default="shared", help="the model's focal length (shared)"
+    )
+    parser.add_argument(
+        "--out", type=Path, help="folder for report.json, paths.png, errors.png, cameras and overlay.mp4"
+    )
+    solve.add_solving(parser)
+    shared.add_model(parser)
+    parser.set_defaults(run=run)
+
+
+def add_bounds(parser: argparse.ArgumentParser) -> None:
+    """What a video has to keep to; the defaults are those of `VerifyBounds`."""
+    group = parser.add_argument_group("bounds, each at most")
+    group.add_argument("--max-rotation-degrees", type=float, default=2.0, help="mean angle from the path (2)")
+    group.add_argument("--max-direction-degrees", type=float, default=10.0, help="angle of the way it goes (10)")
+    group.add_argument(
+        "--max-position", type=float, default=0.1, help="distance, as a share of the path's length (0.1)"
+    )
+    group.add_argument("--max-focal", type=float, default=0.1, help="relative error of the focal length (0.1)")
+    group.add_argument(
+        "--speed", type=float, nargs=2, default=(0.8, 1.25), metavar=("LOW", "HIGH"), help="of the asked one (0.8 1.25)"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Find the video's cameras, hold them against the path, write and print; 1 when the video fails."""
+    from ..camera_io import read_cameras
+    from ..evaluation.verification import verify
+
+    if options.out:
+        shared.check_output_folder(options.out)
+    bounds = bounds_of(options)
+    asked = read_cameras(options.path).trajectory
+    found = verify(_cameras(options), asked, bounds)
+    if options.out:
+        _write(found, options)
+    show(json.loads(found.to_json()), found.table(), as_json=options.json)
+    return 0 if found.passed else FAILED
+
+
+def bounds_of(options: argparse.Namespace) -> VerifyBounds:
+    """The bounds that the options name."""
+    from ..evaluation.verification import VerifyBounds
+
+    return VerifyBounds(
+        rotation=math.radians(options.max_rotation_degrees),
+        direction=math.radians(options.max_direction_degrees),
+        position=options.max_position,
+        speed=(options.speed[0], options.speed[1]),
+        focal=options.max_focal,
+    )
+
+
+def _cameras(options: argparse.Namespace) -> Estimate:
+    """The cameras of the video, from a file, by solving or by the model."""
+    from ..camera_io import read_estimate
+    from ..geometry.estimate import estimate_of
+    from ..pipeline import estimate_cameras
+
+    if options.cameras:
+        return read_estimate(options.cameras)
+    if options.method == solve.METHOD:
+        return solve.solve_video(options).estimate
+    from .pose import in_source_pixels
+
+    model = shared.load(options)
+    clip = shared.read_clip(options, model)
+    settings = shared.settings_of(options, progress_bar("cameras"))
+    read = estimate_cameras(model, clip.video, settings, reading=shared.reading_of(options, fps=clip.fps))
+    return estimate_of(in_source_pixels(read.trajectory, clip), "joint", source=options.video.name)
+
+
+def _write(found: Verification, options: argparse.Namespace) -> None:
+    """The report, the pictures, the cameras and the video with both paths drawn into it."""
+    from ..atomic_file import write_text
+    from ..camera_io import write_estimate
+    from ..drawing.plot import draw_curves, image_from_picture
+    from ..drawing.verification import error_curves, overlaid_frames
+    from ..video_io import Selection, read_video, write_image, write_video
+
+    options.out.mkdir(parents=True, exist_ok=True)
+    write_text(options.out / "report.json", found.to_json())
+    write_estimate(found.estimate, options.out / "cameras.json")
+    write_plot(options.out / "paths.png", {"video": found.estimate.trajectory, "asked": found.asked})
+    curves = error_curves(found.rotation_errors, found.position_errors)
+    write_image(options.out / "errors.png", image_from_picture(draw_curves(curves)))
+    clip = read_video(options.video, Selection(options.frames, options.fps, options.start))
+    drawn = overlaid_frames(clip.video, found.estimate, found.asked)
+    height, width = (side - side % 2 for side in drawn.shape[-2:])
+    write_video(options.out / "overlay.mp4", drawn[..., :height, :width], fps=clip.fps)
+    say(f"wrote {options.out}")

@@ -1,0 +1,158 @@
+"""Verify on paths whose fault is known: each is named by its word, and the true one passes."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from raxel_core.evaluation.verification import VerifyBounds, verify
+from raxel_core.geometry import se3
+from raxel_core.geometry.estimate import Estimate, Footage, estimate_of
+from raxel_core.paths.lens import set_fov
+from raxel_core.paths.plan import make_move
+
+FRAMES = 41
+MOVES = {
+    "orbit": {"amount": math.radians(30)},
+    "pan": {"amount": math.radians(40)},
+    "arc": {"amount": math.radians(25)},
+    "crane": {"amount": 0.5},
+    "truck": {"amount": 0.5, "easing": "smooth"},
+}
+
+
+def asked(move, **changes):
+    path = make_move(move, FRAMES, hw=(480, 832), fps=16.0, **MOVES[move])
+    return replace(path, camera=path.camera.to(dtype=torch.float64), **changes)
+
+
+def solved(path, *, noise=0.05, scale=3.7, unit="arbitrary", seed=0):
+    """`path` as a solver gives it back: from another world, at its own scale, with noise in degrees and shares."""
+    random = torch.Generator().manual_seed(seed)
+    reach = max(float(path.camera.center.norm(dim=-1).max()), 1e-6)
+    travels = reach > 1e-5
+    jitter = torch.randn(len(path), 6, generator=random, dtype=torch.float64) * math.radians(noise)
+    jitter[:, 3:] *= 0.05 * reach if travels else 0.0
+    noisy = path.camera.world_from_cam @ se3.exp(jitter)
+    world = se3.exp(torch.tensor([0.3, -1.0, 0.5, 2.0, 1.0, -3.0], dtype=torch.float64))
+    camera = replace(path.camera, world_from_cam=noisy).scaled(scale)
+    return estimate_of(
+        replace(path, camera=replace(camera, world_from_cam=world @ camera.world_from_cam), unit=unit), "test"
+    )
+
+
+def at_speed(path, speed):
+    return path.sampled(torch.arange(len(path), dtype=torch.float64) * speed)
+
+
+def mirrored(path):
+    flip = torch.diag(torch.tensor([-1.0, 1.0, 1.0, 1.0], dtype=torch.float64))
+    return replace(path, camera=replace(path.camera, world_from_cam=flip @ path.camera.world_from_cam @ flip))
+
+
+@pytest.mark.parametrize("move", MOVES)
+def test_the_true_path_passes_in_any_world_and_scale(move):
+    found = verify(solved(asked(move)), asked(move))
+    assert found.word == "followed" and found.passed
+    assert found.sentence.startswith("Passed: the video follows the path")
+
+
+@pytest.mark.parametrize("move", ["orbit", "pan", "arc", "crane"])
+@pytest.mark.parametrize("speed", [0.5, 0.7])
+def test_a_slow_video_is_slow_and_by_how_much(move, speed):
+    found = verify(solved(at_speed(asked(move), speed)), asked(move))
+    assert found.word == "slow" and not found.passed
+    told = next(f for f in found.findings if f.name == "speed").value
+    assert told == pytest.approx(speed, rel=0.06)
+    assert all(f.passed is not False for f in found.findings if f.name in ("rotation", "direction", "position"))
+
+
+def test_a_straight_drive_tells_its_speed_only_where_lengths_compare():
+    path = replace(
+        asked("truck"), camera=make_move("truck", FRAMES, hw=(480, 832), amount=0.5).camera.to(dtype=torch.float64)
+    )
+    slow = at_speed(path, 0.7)
+    unknown = verify(solved(slow), path)
+    assert next(f for f in unknown.findings if f.name == "speed").value is None
+    assert "Not told by this video: speed" in unknown.sentence
+    known = verify(solved(slow, scale=1.0, unit="near_depth"), path)
+    assert known.word == "slow"
+    assert verify(solved(path, scale=1.0, unit="near_depth"), path).passed
+
+
+@pytest.mark.parametrize("move", ["orbit", "pan", "arc", "truck"])
+def test_left_for_right_is_mirrored(move):
+    found = verify(solved(mirrored(asked(move))), asked(move))
+    assert found.word == "mirrored"
+
+
+@pytest.mark.parametrize("move", MOVES)
+def test_a_still_video_is_still_and_a_still_path_takes_one(move):
+    path = asked(move)
+    standing = replace(
+        path, camera=replace(path.camera, world_from_cam=path.camera.world_from_cam[:1].expand(FRAMES, 4, 4))
+    )
+    assert verify(solved(standing, noise=0.0), path).word == "still"
+    assert verify(solved(standing, noise=0.0), standing).passed
+
+
+@pytest.mark.parametrize("move", MOVES)
+def test_another_lens_is_named(move):
+    found = verify(solved(set_fov(asked(move), math.radians(40.0))), asked(move))
+    assert found.word == "lens"
+    assert found.findings[-1].value == pytest.approx(
+        math.tan(math.radians(30)) / math.tan(math.radians(20)) - 1, rel=1e-3
+    )
+
+
+def test_a_lens_that_the_video_does_not_tell_fails_nothing():
+    given = solved(set_fov(asked("orbit"), math.radians(40.0)))
+    covariance = torch.zeros(FRAMES, 7, 7, dtype=torch.float64)
+    covariance[:, 6, 6] = 0.3**2
+    found = verify(replace(given, covariance=covariance), asked("orbit"))
+    assert found.passed and "Not told by this video: focal" in found.sentence
+
+
+def test_another_path_is_off_the_path():
+    assert verify(solved(asked("crane")), asked("orbit")).word == "off_path"
+    assert verify(solved(asked("pan")), asked("truck")).word == "off_path"
+
+
+def test_frames_without_a_camera_and_other_rates_are_held_against_their_own_moment():
+    path = asked("orbit")
+    numbers = [n for n in range(FRAMES) if n not in (5, 6, 17)]
+    whole = solved(path)
+    cut = Estimate(
+        replace(whole.trajectory, camera=whole.trajectory.camera[numbers]), "test",
+        Footage("v.mp4", 0.0, 16.0, tuple(numbers)), "moving", "", missing=(5, 6, 17),
+    )  # fmt: skip
+    assert verify(cut, path).passed
+    twice = path.resampled(2 * FRAMES - 1)
+    found = verify(solved(twice), path)
+    assert found.passed and found.notes[0].startswith("The video has 81 frames and the path 41 cameras")
+
+
+def test_bounds_are_the_users():
+    rough = solved(asked("orbit"), noise=1.5)
+    assert verify(rough, asked("orbit"), VerifyBounds(rotation=math.radians(10), direction=1.0)).passed
+    assert verify(rough, asked("orbit"), VerifyBounds(rotation=math.radians(0.5))).word == "off_path"
+    with pytest.raises(ValueError, match="bounds are above 0"):
+        VerifyBounds(rotation=-1.0)
+    with pytest.raises(ValueError, match="have 1 between them"):
+        VerifyBounds(speed=(1.1, 2.0))
+
+
+def test_the_report_is_strict_json_with_a_still_camera_to_compare_with():
+    found = verify(solved(asked("orbit")), asked("orbit"))
+    values = json.loads(found.to_json())
+    assert values["format"] == "raxel.verification" and values["passed"] is True
+    assert len(values["rotation_errors"]) == FRAMES == len(values["position_errors"])
+    assert values["still_figures"]["rotation_error"] > 20 * values["figures"]["rotation_error"]
+    assert "figure" in found.table() and "pass" in found.table()
+    torch.testing.assert_close(
+        found.asked.camera.center[-1], found.estimate.trajectory.camera.center[-1], atol=0.1, rtol=0.02
+    )
