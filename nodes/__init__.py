@@ -48,6 +48,8 @@ from .paths.operations import (
 from .paths.previews import RaxelOverlayAxes, RaxelTrajectoryGLB, RaxelTrajectoryInfo
 from .ray_diffusion.poses import LoadRayDiffusion, RayDiffusionPoses
 from .raype.apply import ApplyRayPE, LoadRayPE, LoadRayPEExpert
+from .solving.solve import RaxelSolveCamera
+from .solving.verify import RaxelVerifyCamera
 
 NODES: tuple[type[io.ComfyNode], ...] = (
     # the joint model
@@ -63,6 +65,9 @@ NODES: tuple[type[io.ComfyNode], ...] = (
     JoinRaxelLatent,
     SplitRaxelLatent,
     RaxelExampleScene,
+    # the cameras of footage
+    RaxelSolveCamera,
+    RaxelVerifyCamera,
     # trajectories
     CameraTrajectoryBuilder,
     RaxelTrajectoryPreview,

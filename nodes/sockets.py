@@ -9,11 +9,14 @@ from comfy_api.latest import io
 CATEGORY = "raxel"
 TRAJECTORY_CATEGORY = "raxel/trajectory"
 EXCHANGE_CATEGORY = "raxel/exchange"  # files and sockets of other programs
+SOLVING_CATEGORY = "raxel/solving"
 RAYPE_CATEGORY = "raxel/RayPE"
 RAY_DIFFUSION_CATEGORY = "raxel/Ray Diffusion"
 
 # A raxel_core.geometry.trajectory.Trajectory.
 TrajectorySocket = io.Custom("RAXEL_TRAJECTORY")
+# A raxel_core.geometry.estimate.Estimate.
+EstimateSocket = io.Custom("RAXEL_ESTIMATE")
 # A raxel_core.model.raype_file.LoadedRayPE.
 RayPESocket = io.Custom("RAXEL_RAYPE")
 # A raxel_core.geometry.ray_map.RayMap.

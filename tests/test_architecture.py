@@ -76,6 +76,7 @@ NODE_LADDER = {
     "exchange": {"sockets", "catalogue", "comfy_io"},
     "joint": {"sockets", "catalogue", "comfy_io", "comfy_model", "comfy_sampling"},
     "raype": {"sockets", "catalogue", "comfy_io", "comfy_model"},
+    "solving": {"sockets", "catalogue", "comfy_io"},
     "ray_diffusion": {"sockets", "catalogue", "comfy_io"},
 }
 PACKAGES = {

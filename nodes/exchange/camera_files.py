@@ -6,14 +6,23 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ...raxel_core.camera_io import FORMATS, WRITTEN, format_named, lost_in, read_cameras, write_cameras
+from ...raxel_core.camera_io import (
+    FORMATS,
+    WRITTEN,
+    format_named,
+    lost_in,
+    read_cameras,
+    write_cameras,
+    write_estimate,
+)
 from ...raxel_core.camera_io.reading import DIRECTIONS, GAPS, QUATERNIONS, Assumed, sensor_named
+from ...raxel_core.geometry.estimate import Estimate
 from ...raxel_core.geometry.trajectory import Trajectory
 from ..catalogue import schema
 from ..comfy_io.input_files import fingerprint, readable_path
 from ..comfy_io.notice import preview
 from ..comfy_io.output_files import next_output_path
-from ..sockets import EXCHANGE_CATEGORY, TrajectorySocket
+from ..sockets import EXCHANGE_CATEGORY, EstimateSocket, TrajectorySocket
 from .assumed import assumed_inputs, rate_given
 
 _AUTO = "auto"
@@ -139,7 +148,12 @@ class RaxelSaveCamera(io.ComfyNode):
             category=EXCHANGE_CATEGORY,
             description="Writes a camera path into ComfyUI's output folder for another program.",
             inputs=[
-                TrajectorySocket.Input("trajectory", tooltip="The path to write."),
+                io.MultiType.Input(
+                    "trajectory",
+                    types=[TrajectorySocket, EstimateSocket],
+                    tooltip="The path to write. Of an estimate camera_path also holds its error bars and footage, and "
+                    "COLMAP's models the scene's points.",
+                ),
                 io.String.Input(
                     "filename_prefix",
                     default="cameras/camera",
@@ -159,8 +173,10 @@ class RaxelSaveCamera(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, trajectory: Trajectory, filename_prefix: str, format: str) -> io.NodeOutput:
+    def execute(cls, trajectory: Trajectory | Estimate, filename_prefix: str, format: str) -> io.NodeOutput:
         path, _ = next_output_path(filename_prefix, format_named(format).suffix)
-        lost = lost_in(trajectory, path, format=format)
-        write_cameras(trajectory, path, format=format)
+        path_alone = trajectory.trajectory if isinstance(trajectory, Estimate) else trajectory
+        lost = lost_in(path_alone, path, format=format)
+        write = write_estimate if isinstance(trajectory, Estimate) else write_cameras
+        write(trajectory, path, format=format)
         return io.NodeOutput(str(path), ui=preview("\n".join(filter(None, (str(path), lost)))))

@@ -9,7 +9,6 @@ from comfy.model_patcher import ModelPatcher
 from comfy.sd import VAE
 from torch import Tensor
 
-from ...raxel_core.evaluation.report import LoopReport, readable
 from ...raxel_core.geometry.trajectory import Trajectory
 from ...raxel_core.latents.frames import latent_time
 from ...raxel_core.latents.vae import encode_images
@@ -89,11 +88,3 @@ def _generate(
         stage=stage,
     )
     return core.vae.decode(streams_of(made, "Self-Consistency Loop").video)[0].clamp(-1.0, 1.0)
-
-
-def loop_summary(report: LoopReport) -> str:
-    """The loop's main figures in a few words, for the node that ran it."""
-    cameras, video = report.cameras, report.video
-    figures = {name: cameras.figures[name] for name in ("rotation_error", "translation_error")} | {"psnr": video.psnr}
-    words = ((name.replace("_", " "), *readable(name, value, cameras.unit)) for name, value in figures.items())
-    return "; ".join(" ".join(parts) for parts in words)

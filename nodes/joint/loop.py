@@ -8,11 +8,21 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ...raxel_core.evaluation.report import loop_report
+from ...raxel_core.geometry.estimate import Estimate, as_estimate
+from ...raxel_core.geometry.trajectory import Trajectory
 from ..catalogue import schema
 from ..comfy_io.images import image_from_video, video_from_image
 from ..comfy_io.notice import show_on_node
-from ..sockets import CATEGORY, MODEL_TOOLTIP, SEED_TOOLTIP, STEPS_TOOLTIP, VAE_TOOLTIP, TrajectorySocket
-from .closed_loop import LoopSettings, loop_summary, run_loop
+from ..sockets import (
+    CATEGORY,
+    MODEL_TOOLTIP,
+    SEED_TOOLTIP,
+    STEPS_TOOLTIP,
+    VAE_TOOLTIP,
+    EstimateSocket,
+    TrajectorySocket,
+)
+from .closed_loop import LoopSettings, run_loop
 
 
 class SelfConsistencyLoop(io.ComfyNode):
@@ -25,8 +35,8 @@ class SelfConsistencyLoop(io.ComfyNode):
             display_name="Self-Consistency Loop",
             category=CATEGORY,
             description="Finds the cameras of a video, makes the video again along them from a few of its frames, and "
-            "finds the cameras of that. A model that understands cameras comes back to where it began; one that sees "
-            "no motion anywhere does too, so look at the path as well.",
+            "finds the cameras of that. Coming back to where it began is agreement of the model with itself, which one "
+            "that sees no motion anywhere reaches too: connect true or solved cameras to learn its error.",
             inputs=[
                 io.Model.Input("model", tooltip=MODEL_TOOLTIP),
                 io.Vae.Input("vae", tooltip=VAE_TOOLTIP),
@@ -60,6 +70,12 @@ class SelfConsistencyLoop(io.ComfyNode):
                     optional=True,
                     tooltip="Frames a second of the video; 0 takes the checkpoint's.",
                 ),
+                io.MultiType.Input(
+                    "truth",
+                    types=[TrajectorySocket, EstimateSocket],
+                    optional=True,
+                    tooltip="True or solved cameras, one a frame: the bounds are then about the error against them.",
+                ),
             ],
             hidden=[io.Hidden.unique_id],
             outputs=[
@@ -67,6 +83,7 @@ class SelfConsistencyLoop(io.ComfyNode):
                 TrajectorySocket.Output(display_name="first", tooltip="The cameras of the given video."),
                 TrajectorySocket.Output(display_name="second", tooltip="The cameras of the video made again."),
                 io.String.Output(display_name="report", tooltip="JSON: radians, scene units, dB."),
+                io.Boolean.Output(display_name="passed", tooltip="Whether all bounds are kept; the node says which."),
             ],
         )
 
@@ -82,11 +99,13 @@ class SelfConsistencyLoop(io.ComfyNode):
         cfg: float = 1.0,
         shown_frames: int = 3,
         fps: float = 0.0,
+        truth: Trajectory | Estimate | None = None,
     ) -> io.NodeOutput:
         video = video_from_image(images)
         settings = LoopSettings(seed, steps, ray_steps, cfg, shown_frames, fps)
         loop = run_loop(model, vae, video, settings)
         first, second = loop.first.trajectory, loop.second.trajectory
-        report = loop_report((first, second), (video, loop.video.to(video)))
-        show_on_node(cls, loop_summary(report))
-        return io.NodeOutput(image_from_video(loop.video), first, second, report.to_json())
+        known = None if truth is None else as_estimate(truth).trajectory
+        report = loop_report((first, second), (video, loop.video.to(video)), truth=known)
+        show_on_node(cls, report.sentence)
+        return io.NodeOutput(image_from_video(loop.video), first, second, report.to_json(), report.passed)

@@ -26,6 +26,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--max-rotation-degrees", type=float, help="fail above this rotation error between the cameras")
     parser.add_argument("--max-translation", type=float, help="fail above this distance between the cameras")
     parser.add_argument("--min-psnr", type=float, help="fail below this PSNR between the videos, in dB")
+    parser.add_argument(
+        "--truth", type=Path, help="true or solved cameras of the frames that are read, in any format, to compare with"
+    )
     parser.add_argument("--out", type=Path, default=Path("loop"), help="folder for video, paths and report (loop)")
     shared.add_model(parser)
     parser.set_defaults(run=run)
@@ -36,6 +39,7 @@ def run(options: argparse.Namespace) -> None:
     import math
 
     from ..atomic_file import write_text
+    from ..camera_io import read_cameras
     from ..evaluation.report import Bounds, loop_report
     from ..paths.camera_path import path_to_json
     from ..pipeline import UnreadCamerasError, self_consistency
@@ -43,6 +47,7 @@ def run(options: argparse.Namespace) -> None:
     from .pose import in_source_pixels
 
     shared.check_output_folder(options.out)
+    truth = read_cameras(options.truth).trajectory if options.truth else None
     model = shared.load(options)
     clip = shared.read_clip(options, model)
     try:
@@ -67,7 +72,7 @@ def run(options: argparse.Namespace) -> None:
         "first": in_source_pixels(result.first.trajectory, clip),
         "second": in_source_pixels(result.second.trajectory, clip),
     }
-    report = loop_report((paths["first"], paths["second"]), (clip.video, result.video), bounds=bounds)
+    report = loop_report((paths["first"], paths["second"]), (clip.video, result.video), bounds=bounds, truth=truth)
     _write_generated(options.out, result.video, clip.fps)
     for name, trajectory in paths.items():
         write_text(options.out / f"{name}.json", path_to_json(trajectory))

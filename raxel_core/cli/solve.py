@@ -11,7 +11,6 @@ from . import options as shared
 from .console import progress_bar, say, show
 
 if TYPE_CHECKING:
-    from ..geometry.estimate import Estimate
     from ..solving.features import Picture
     from ..solving.lens import Lens
     from ..solving.settings import Scale, SolveSettings
@@ -56,6 +55,7 @@ def add_solving(parser: argparse.ArgumentParser) -> None:
 def run_solve(options: argparse.Namespace) -> None:
     """Solve, write the path in the format that the name of --out asks for, print what was found."""
     from ..camera_io import write_estimate
+    from ..paths.estimate_figures import estimate_figures
     from .console import write_plot
 
     out = options.out or options.video.with_suffix(".cameras.json")
@@ -67,7 +67,7 @@ def run_solve(options: argparse.Namespace) -> None:
     if options.undistort:
         _write_undistorted(options, solved)
     say(f"wrote {', '.join(files)}")
-    body = estimate_body(solved.estimate)
+    body = estimate_figures(solved.estimate)
     show({**body, "files": files}, "\n".join((solved.estimate.verdict, *solved.estimate.notes)), as_json=options.json)
 
 
@@ -83,33 +83,6 @@ def solve_video(options: argparse.Namespace) -> Solved:
     clip = Clip(options.video.name, options.start, stream.rate, stream.fps, stream.count or None)
     settings = _settings(options, stream)
     return solve_cameras(_pictures(stream, options.masks), clip, settings=settings, progress=progress_bar("solve"))
-
-
-def estimate_body(estimate: Estimate) -> dict[str, Any]:
-    """The figures of an estimate for machines: angles in degrees, lengths in its unit."""
-    import math
-
-    trajectory, residual = estimate.trajectory, estimate.residual_px
-    turn, centre = estimate.rotation_sigma, estimate.centre_sigma
-    return {
-        "verdict": estimate.verdict,
-        "estimator": estimate.estimator,
-        "motion": estimate.motion,
-        "frames": len(trajectory),
-        "missing": list(estimate.missing),
-        "interpolated": [estimate.footage.frames[index] for index in estimate.interpolated],
-        "fps": trajectory.fps,
-        "unit": trajectory.unit,
-        "turn_degrees": round(math.degrees(float(trajectory.turn)), 4),
-        "path_length": round(float(trajectory.path_length), 6),
-        "fov_degrees": [round(math.degrees(angle), 3) for angle in trajectory.camera.fov[0].tolist()],
-        "rotation_sigma_degrees": None if turn is None else round(math.degrees(float(turn.max())), 5),
-        "centre_sigma": None if centre is None else round(float(centre.max()), 7),
-        "focal_sigma": estimate.focal_sigma,
-        "residual_px": None if residual is None else round(float(residual.nanmean()), 4),
-        "points": 0 if estimate.points is None else len(estimate.points),
-        "notes": list(estimate.notes),
-    }
 
 
 def _check_outputs(options: argparse.Namespace, out: Path) -> None:

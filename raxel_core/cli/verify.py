@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from . import options as shared
 from . import solve
-from .console import progress_bar, say, show, write_plot
+from .console import progress_bar, say, show
 
 if TYPE_CHECKING:
     from ..evaluation.verification import Verification, VerifyBounds
@@ -112,18 +112,17 @@ def _write(found: Verification, options: argparse.Namespace) -> None:
     """The report, the pictures, the cameras and the video with both paths drawn into it."""
     from ..atomic_file import write_text
     from ..camera_io import write_estimate
-    from ..drawing.plot import draw_curves, image_from_picture
-    from ..drawing.verification import error_curves, overlaid_frames
+    from ..drawing.plot import image_from_picture
+    from ..drawing.verification import verification_pictures
     from ..video_io import Selection, read_video, write_image, write_video
 
     options.out.mkdir(parents=True, exist_ok=True)
     write_text(options.out / "report.json", found.to_json())
     write_estimate(found.estimate, options.out / "cameras.json")
-    write_plot(options.out / "paths.png", {"video": found.estimate.trajectory, "asked": found.asked})
-    curves = error_curves(found.rotation_errors, found.position_errors)
-    write_image(options.out / "errors.png", image_from_picture(draw_curves(curves)))
     clip = read_video(options.video, Selection(options.frames, options.fps, options.start))
-    drawn = overlaid_frames(clip.video, found.estimate, found.asked)
-    height, width = (side - side % 2 for side in drawn.shape[-2:])
-    write_video(options.out / "overlay.mp4", drawn[..., :height, :width], fps=clip.fps)
+    overlay, paths, errors = verification_pictures(clip.video, found)
+    write_image(options.out / "paths.png", image_from_picture(paths))
+    write_image(options.out / "errors.png", image_from_picture(errors))
+    height, width = (side - side % 2 for side in overlay.shape[-2:])
+    write_video(options.out / "overlay.mp4", overlay[..., :height, :width], fps=clip.fps)
     say(f"wrote {options.out}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -11,6 +12,31 @@ from torch import Tensor
 from ..geometry.estimate import Estimate
 from ..geometry.trajectory import Trajectory
 from .overlay import draw_overlay
+from .plot import draw_curves, draw_trajectories
+
+
+class Verified(Protocol):
+    """What is drawn of an `evaluation.verification.Verification`."""
+
+    @property
+    def estimate(self) -> Estimate: ...
+
+    @property
+    def asked(self) -> Trajectory: ...
+
+    @property
+    def rotation_errors(self) -> tuple[float, ...]: ...
+
+    @property
+    def position_errors(self) -> tuple[float, ...]: ...
+
+
+def verification_pictures(video: Tensor, checked: Verified) -> tuple[Tensor, Tensor, Tensor]:
+    """The video [3, F, H, W] with both paths drawn into it, a drawing of both paths, and one of the errors over the
+    frames, uint8 [H, W, 3]."""
+    paths = draw_trajectories({"video": checked.estimate.trajectory, "asked": checked.asked})
+    curves = draw_curves(error_curves(checked.rotation_errors, checked.position_errors))
+    return overlaid_frames(video, checked.estimate, checked.asked), paths, curves
 
 
 def error_curves(rotation: Sequence[float], position: Sequence[float]) -> dict[str, dict[str, Tensor]]:

@@ -113,5 +113,10 @@ def estimate_of(trajectory: Trajectory, estimator: str, *, source: str = "") -> 
     return Estimate(trajectory, estimator, footage, motion, verdict)
 
 
+def as_estimate(cameras: Trajectory | Estimate, estimator: str = "another estimator") -> Estimate:
+    """`cameras` as an estimate: itself when it is one, else without error bars."""
+    return cameras if isinstance(cameras, Estimate) else estimate_of(cameras, estimator)
+
+
 def _root_of_trace(covariance: Tensor) -> Tensor:
     return covariance.diagonal(dim1=-2, dim2=-1).sum(-1).clamp(min=0.0).sqrt()

@@ -29,6 +29,8 @@ _POLL_SECONDS = 0.1
 _SIGNIFICANT = 4.0
 _LEAST_FRAMES = 3
 _ADJUSTMENT_STEPS = 15
+# A focal length that the motion does not tell would be walked up and down its valley for hundreds of steps.
+_MAPPER_STEPS = 40
 _TRACKS = 4000
 
 
@@ -114,6 +116,7 @@ def _options(lens: Lens, *, quick: bool) -> Any:
     options.mapper.random_seed = 0
     options.mapper.bundle_adjustment.refine_extra_params = False
     options.mapper.bundle_adjustment.refine_focal_length = not lens.known
+    options.mapper.bundle_adjustment.ceres.solver_options.max_num_iterations = _MAPPER_STEPS
     options.mapper.skip_retriangulation = True
     options.mapper.keep_max_num_tracks = _SEARCH_TRACKS if quick else _TRACKS
     if quick:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from raxel_core.evaluation import report
 from raxel_core.evaluation.image_metrics import FrechetDistance
+from raxel_core.geometry import se3
 from raxel_core.geometry.trajectory import Trajectory
 from raxel_core.paths.plan import make_move
 
@@ -21,6 +23,32 @@ def loop_inputs() -> tuple[tuple[Trajectory, Trajectory], tuple[Tensor, Tensor]]
     video = 0.5 * (2 * torch.rand(3, 5, 16, 24, generator=torch.Generator().manual_seed(0)) - 1)
     repeated = torch.cat((video[:, :1], video[:, 1:] + 0.2), dim=1)
     return (first, second), (video, repeated)
+
+
+def test_a_loop_says_what_it_compares_and_takes_its_bounds_to_the_truth_where_there_is_one() -> None:
+    """A model that is 0.3 radians off the same way twice agrees with itself and fails against the truth."""
+    (first, second), videos = loop_inputs()
+    alone = report.loop_report((first, second), videos)
+    assert alone.passed and alone.truth is None
+    assert "this is agreement with itself, no error" in alone.sentence and alone.sentence.startswith("Passed: rotation")
+    turn = torch.linspace(0.0, 0.3, len(first))
+    off = se3.from_rotation_translation(se3.rotation_y(turn), torch.zeros(len(first), 3))
+    wrong = [
+        replace(path, camera=replace(path.camera, world_from_cam=path.camera.world_from_cam @ off))
+        for path in (first, second)
+    ]
+    told = report.loop_report((wrong[0], wrong[1]), videos, truth=first)
+    assert report.loop_report((wrong[0], wrong[1]), videos).checks[0].passed
+    assert not told.passed and told.checks[0].value == pytest.approx(0.15, abs=0.01)
+    assert (
+        "failed" in told.sentence and "with the true ones given; agreement with itself: rotation error" in told.sentence
+    )
+    values = json.loads(told.to_json())
+    assert values["compared_with"] == "truth" and values["truth"]["figures"]["rotation_error"] > 0.1
+    rescaled = report.loop_report((first, second), videos, truth=first.scaled(7.0, unit="metre"))
+    assert rescaled.truth is not None and rescaled.truth.figures["ate"] < 1e-5
+    with pytest.raises(ValueError, match="one for each of the"):
+        report.loop_report((first, second), videos, truth=first[:-1])
 
 
 def test_a_loop_report_holds_the_figures() -> None:

@@ -1,0 +1,132 @@
+"""The node that finds the cameras of footage."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+from torch import Tensor
+
+from ...raxel_core.evaluation.report import to_json
+from ...raxel_core.geometry.trajectory import Trajectory
+from ...raxel_core.paths.estimate_figures import estimate_figures
+from ...raxel_core.solving.matching import MATCHING
+from ...raxel_core.solving.settings import SCALES, Scale, SolveSettings
+from ...raxel_core.solving.solve import Clip
+from ..comfy_io.notice import show_on_node
+from ..sockets import SOLVING_CATEGORY, EstimateSocket, TrajectorySocket
+from .footage import lens_of, solve_images, solved_frames
+
+
+class RaxelSolveCamera(io.ComfyNode):
+    """Frames -> their cameras, by structure from motion."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="RaxelSolveCamera",
+            display_name="Raxel Solve Camera",
+            category=SOLVING_CATEGORY,
+            description="Finds the camera of every frame of real footage or of photographs, with error bars, by COLMAP "
+            "(pip install pycolmap), on the CPU. A camera that stood still or only turned is told so, and no path is "
+            "made up for it.",
+            search_aliases=["colmap", "structure from motion", "matchmove", "camera tracking", "pose", "sfm"],
+            inputs=[
+                io.Image.Input("images", tooltip="The frames in their order, or photographs of one scene."),
+                io.Float.Input(
+                    "fps", default=24.0, min=0.01, max=1000.0, step=0.01, tooltip="Frames a second of the images."
+                ),
+                io.Mask.Input(
+                    "mask",
+                    optional=True,
+                    tooltip="White where nothing counts: people, hands, what moves by itself. One for all frames or "
+                    "one for each.",
+                ),
+                TrajectorySocket.Input(
+                    "known_lens", optional=True, tooltip="A path whose first camera has the lens, which is then held."
+                ),
+                io.Float.Input(
+                    "fov_degrees",
+                    default=0.0,
+                    min=0.0,
+                    max=170.0,
+                    step=0.1,
+                    optional=True,
+                    tooltip="About how wide the lens sees, horizontally, in degrees; refined. 0: nothing is known.",
+                ),
+                io.Combo.Input(
+                    "matching",
+                    options=list(MATCHING),
+                    default="auto",
+                    optional=True,
+                    tooltip="sequential: frames of a video. exhaustive: photographs in any order. auto: exhaustive up "
+                    "to 24 images.",
+                ),
+                io.Combo.Input(
+                    "scale",
+                    options=list(SCALES),
+                    default="near_depth",
+                    optional=True,
+                    tooltip="near_depth: the near scene of the first frame is 1 away. distance: metres, from metres. "
+                    "arbitrary: the farthest camera is 1 away.",
+                ),
+                io.Float.Input(
+                    "metres",
+                    default=1.0,
+                    min=0.0001,
+                    max=100000.0,
+                    step=0.01,
+                    optional=True,
+                    tooltip="With scale distance: how far the last camera is from the first, in metres.",
+                ),
+                io.Boolean.Input(
+                    "interpolate",
+                    default=False,
+                    optional=True,
+                    tooltip="Gives frames that can not be solved a camera between their neighbours. Off: they are left "
+                    "out and named.",
+                ),
+                io.Boolean.Input(
+                    "undistort",
+                    default=False,
+                    optional=True,
+                    tooltip="Takes the lens's distortion out of the returned frames, so that they fit the cameras.",
+                ),
+                io.String.Input(
+                    "source", default="", optional=True, tooltip="What the footage is called, for the files."
+                ),
+            ],
+            hidden=[io.Hidden.unique_id],
+            outputs=[
+                TrajectorySocket.Output(display_name="trajectory", tooltip="The camera of each frame that has one."),
+                EstimateSocket.Output(
+                    display_name="estimate",
+                    tooltip="The same with error bars, footage and points: for Save Camera and Verify Camera.",
+                ),
+                io.Image.Output(display_name="images", tooltip="The frames that have a camera."),
+                io.String.Output(display_name="verdict", tooltip="What was found and how far to trust it, a sentence."),
+                io.String.Output(display_name="report", tooltip="JSON: the figures, angles in degrees."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        images: Tensor,
+        fps: float,
+        mask: Tensor | None = None,
+        known_lens: Trajectory | None = None,
+        fov_degrees: float = 0.0,
+        matching: str = "auto",
+        scale: str = "near_depth",
+        metres: float = 1.0,
+        interpolate: bool = False,
+        undistort: bool = False,
+        source: str = "",
+    ) -> io.NodeOutput:
+        lens = lens_of(images, known_lens, fov_degrees)
+        settings = SolveSettings(lens, matching, interpolate=interpolate, scale=Scale(scale, metres))
+        solved = solve_images(images, mask, Clip(source, 0.0, fps, fps, len(images)), settings)
+        estimate = solved.estimate
+        show_on_node(cls, "\n".join((estimate.verdict, *estimate.notes)))
+        frames = solved_frames(images, solved, without_distortion=undistort)
+        report = to_json(estimate_figures(estimate))
+        return io.NodeOutput(estimate.trajectory, estimate, frames, estimate.verdict, report)

@@ -1,0 +1,135 @@
+"""The node that holds a generated video against the camera path that was asked for."""
+
+from __future__ import annotations
+
+from math import radians
+
+from comfy_api.latest import io
+from torch import Tensor
+
+from ...raxel_core.evaluation.verification import VerifyBounds, verify
+from ...raxel_core.geometry.estimate import Estimate, as_estimate
+from ...raxel_core.geometry.trajectory import Trajectory
+from ...raxel_core.solving.settings import SolveSettings
+from ...raxel_core.solving.solve import Clip
+from ..comfy_io.images import image_from_video, image_of_picture, video_from_image
+from ..comfy_io.notice import show_on_node
+from ..sockets import SOLVING_CATEGORY, EstimateSocket, TrajectorySocket
+from .footage import solve_images
+
+
+class RaxelVerifyCamera(io.ComfyNode):
+    """Video and path -> did it follow?"""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="RaxelVerifyCamera",
+            display_name="Raxel Verify Camera",
+            category=SOLVING_CATEGORY,
+            description="Did a generated video, of any model, follow the camera path that was asked for? Says "
+            "followed, still, mirrored, slow, fast, lens or off the path, with every figure against its bound.",
+            search_aliases=["camera check", "compare camera", "pose error", "slow motion", "camera ignored"],
+            inputs=[
+                io.Image.Input("images", tooltip="The generated video, all of its frames."),
+                TrajectorySocket.Input("path", tooltip="The path that was asked for, one camera a frame."),
+                io.MultiType.Input(
+                    "cameras",
+                    types=[TrajectorySocket, EstimateSocket],
+                    optional=True,
+                    tooltip="Cameras of the video, one a frame, from any estimator; not connected, they are solved "
+                    "(pip install pycolmap).",
+                ),
+                io.Float.Input(
+                    "max_rotation_degrees",
+                    default=2.0,
+                    min=0.01,
+                    max=180.0,
+                    step=0.1,
+                    optional=True,
+                    tooltip="Mean angle from the path at most, in degrees.",
+                ),
+                io.Float.Input(
+                    "max_direction_degrees",
+                    default=10.0,
+                    min=0.01,
+                    max=180.0,
+                    step=0.1,
+                    optional=True,
+                    tooltip="Angle between where it goes and where it should at most, in degrees.",
+                ),
+                io.Float.Input(
+                    "max_position",
+                    default=0.1,
+                    min=0.001,
+                    max=10.0,
+                    step=0.01,
+                    optional=True,
+                    tooltip="Distance from the path at most, as a share of its length.",
+                ),
+                io.Float.Input(
+                    "min_speed",
+                    default=0.8,
+                    min=0.01,
+                    max=0.99,
+                    step=0.01,
+                    optional=True,
+                    tooltip="Share of the asked speed at least.",
+                ),
+                io.Float.Input(
+                    "max_speed",
+                    default=1.25,
+                    min=1.01,
+                    max=10.0,
+                    step=0.01,
+                    optional=True,
+                    tooltip="Multiple of the asked speed at most.",
+                ),
+                io.Float.Input(
+                    "max_focal",
+                    default=0.1,
+                    min=0.001,
+                    max=10.0,
+                    step=0.01,
+                    optional=True,
+                    tooltip="Relative error of the focal length at most.",
+                ),
+            ],
+            hidden=[io.Hidden.unique_id],
+            outputs=[
+                io.Boolean.Output(display_name="passed", tooltip="Whether the video keeps to all bounds."),
+                io.String.Output(
+                    display_name="word", tooltip="followed, still, mirrored, slow, fast, lens or off_path."
+                ),
+                io.String.Output(display_name="report", tooltip="The sentence and every figure against its bound."),
+                io.String.Output(display_name="json", tooltip="The same for machines: radians, relative figures."),
+                io.Image.Output(display_name="overlay", tooltip="The video with its axes and the path asked for."),
+                io.Image.Output(display_name="paths", tooltip="Both paths, drawn."),
+                io.Image.Output(display_name="errors", tooltip="The errors over the frames, drawn."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        images: Tensor,
+        path: Trajectory,
+        cameras: Trajectory | Estimate | None = None,
+        max_rotation_degrees: float = 2.0,
+        max_direction_degrees: float = 10.0,
+        max_position: float = 0.1,
+        min_speed: float = 0.8,
+        max_speed: float = 1.25,
+        max_focal: float = 0.1,
+    ) -> io.NodeOutput:
+        from ...raxel_core.drawing.verification import verification_pictures
+
+        turn, way = radians(max_rotation_degrees), radians(max_direction_degrees)
+        bounds = VerifyBounds(turn, way, max_position, (min_speed, max_speed), max_focal)
+        clip = Clip("", 0.0, path.fps, path.fps, len(images))
+        found = solve_images(images, None, clip, SolveSettings()).estimate if cameras is None else as_estimate(cameras)
+        checked = verify(found, path, bounds)
+        show_on_node(cls, checked.sentence)
+        overlay, paths, errors = verification_pictures(video_from_image(images), checked)
+        pictures = (image_from_video(overlay), image_of_picture(paths), image_of_picture(errors))
+        return io.NodeOutput(checked.passed, checked.word, checked.table(), checked.to_json(), *pictures)

@@ -1,0 +1,80 @@
+"""Solve and Verify in a real ComfyUI: their pages, cameras given and solved, files that hold an estimate."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from raxel_core.camera_io import read_estimate
+from raxel_core.paths.camera_path import path_to_json
+from raxel_core.paths.plan import make_move
+from tests.in_comfy.comfy_server import PACK
+
+NODES = ("RaxelSolveCamera", "RaxelVerifyCamera")
+FRAMES, HW = 5, (90, 160)
+
+
+def node(kind, /, **inputs):
+    return {"class_type": kind, "inputs": inputs}
+
+
+def text(probe):
+    return bytes(probe["text"].tolist()).decode()
+
+
+@pytest.fixture
+def graph(comfy):
+    """A picture held for five frames, a pan that was asked for, and the same pan half as far."""
+    coarse = torch.rand(1, 3, 45, 80, generator=torch.Generator().manual_seed(4))
+    picture = torch.nn.functional.interpolate(coarse, size=HW, mode="bilinear")[0].movedim(0, -1)
+    save_file({"image": picture.expand(FRAMES, *HW, 3).contiguous()}, comfy.base / "input" / "held.safetensors")
+    for name, degrees in (("asked", 20.0), ("half", 10.0)):
+        move = make_move("pan", FRAMES, hw=HW, amount=math.radians(degrees))
+        (comfy.base / "input" / f"{name}.json").write_text(path_to_json(move))
+    return {
+        "held": node("RaxelProbeTensor", name="held"),
+        "asked": node("RaxelLoadCamera", path="asked.json", format="camera_path"),
+        "half": node("RaxelLoadCamera", path="half.json", format="camera_path"),
+    }
+
+
+@pytest.mark.parametrize("name", NODES)
+def test_their_pages_name_every_input_and_output(comfy, name):
+    info = comfy.get(f"/object_info/{name}")[name]
+    page = (PACK / "web" / "docs" / f"{name}.md").read_text(encoding="utf-8")
+    widgets = {**info["input"].get("required", {}), **info["input"].get("optional", {})}
+    for word, options in widgets.items():
+        assert f"| `{word}` |" in page and options[1]["tooltip"] in page
+    for word, tooltip in zip(info["output_name"], info["output_tooltips"], strict=True):
+        assert f"| `{word}` |" in page and tooltip in page
+
+
+@pytest.mark.parametrize(("cameras", "word"), [("asked", "followed"), ("half", "slow")])
+def test_given_cameras_are_held_against_the_path(comfy, graph, cameras, word):
+    graph["verify"] = node("RaxelVerifyCamera", images=["held", 0], path=["asked", 0], cameras=[cameras, 0])
+    passed, found, report, values, overlay, paths = comfy.probe(graph, *(["verify", index] for index in range(6)))
+    assert text(found) == word and bool(passed["tensor"][0]) == (word == "followed")
+    assert text(report).startswith("Passed" if word == "followed" else "Failed, slow: the video moves at 0.5")
+    assert json.loads(text(values))["format"] == "raxel.verification"
+    assert overlay["tensor"].shape == (FRAMES, *HW, 3) and paths["tensor"].ndim == 4
+
+
+def test_without_pycolmap_there_is_one_sentence_and_with_it_a_still_video_is_still(comfy, graph):
+    graph["solve"] = node("RaxelSolveCamera", images=["held", 0], fps=16.0, source="held.mp4")
+    graph["save"] = node("RaxelSaveCamera", trajectory=["solve", 1], filename_prefix="solved", format="camera_path")
+    probe = node("RaxelProbe", value=["solve", 3], name="verdict")
+    outcome = comfy.run({**graph, "probe": probe})
+    if outcome.status == "error":
+        assert "pip install pycolmap" in outcome.error
+        return
+    verdict, saved = comfy.probe(graph, ["solve", 3], ["save", 0])
+    assert text(verdict).startswith("The camera did not move")
+    estimate = read_estimate(text(saved))
+    assert estimate.motion == "still" and estimate.footage.name == "held.mp4" and estimate.footage.rate == 16.0
+    graph["verify"] = node("RaxelVerifyCamera", images=["held", 0], path=["asked", 0], cameras=["solve", 1])
+    (word,) = comfy.probe(graph, ["verify", 1])
+    assert text(word) == "still"
