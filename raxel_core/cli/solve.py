@@ -87,9 +87,13 @@ def solve_video(options: argparse.Namespace) -> Solved:
 
 def _check_outputs(options: argparse.Namespace, out: Path) -> None:
     """Look before long work whether the results can be written."""
-    shared.check_output(out, out.suffix.lower(), inputs=[options.video]) if out.suffix else shared.check_output_folder(
-        out
-    )
+    from ..camera_io import format_for
+
+    format_for(out)
+    if out.suffix:
+        shared.check_output(out, out.suffix.lower(), inputs=[options.video])
+    else:
+        shared.check_output_folder(out)
     for path, suffix in ((options.plot, ".png"), (options.undistort, ".mp4")):
         if path:
             shared.check_output(path, suffix, inputs=[options.video])

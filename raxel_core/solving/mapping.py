@@ -190,6 +190,8 @@ def _mapped(table: FeatureTable, model: Any, adjuster: Any, lens: Lens, others: 
     distances = _distances(points, rigid, found_lens)
     residual = _per_camera(points, distances, len(frames))
     variance = float((distances.square() / (1.0 + distances.square())).mean()) if len(distances) else math.nan
+    # What is wrong with a point is wrong in all frames that follow it: its residuals count as one.
+    variance *= len(distances) / max(len(points), 1)
     covariance = pose_covariance(model, adjuster, frames, variance, CAMERA_ID)
     return Mapped(frames, se3.inverse(rigid), found_lens, covariance, residual, points, others)
 

@@ -1,0 +1,95 @@
+"""`verify` and `pose --method colmap` from the command line, without COLMAP's work: words, codes, files, bad input."""
+
+from __future__ import annotations
+
+import builtins
+import json
+import math
+
+import pytest
+import torch
+
+from raxel_core.camera_io import write_cameras
+from raxel_core.cli import main
+from raxel_core.paths.plan import make_move
+from raxel_core.video_io import write_video
+
+FRAMES, HW = 5, (48, 80)
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A video, the pan that was asked for, and cameras that followed it, went half as far, or stood still."""
+    write_video(tmp_path / "clip.mp4", torch.rand(3, FRAMES, *HW) * 2 - 1, fps=24.0)
+    for name, degrees in (("asked", 20.0), ("half", 10.0), ("still", 0.0)):
+        write_cameras(make_move("pan", FRAMES, hw=HW, amount=math.radians(degrees)), tmp_path / f"{name}.json")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("cameras", "code", "word"), [("asked", 0, "followed"), ("half", 1, "slow"), ("still", 1, "still")]
+)
+def test_verify_says_the_word_and_fails_with_1(files, capsys, cameras, code, word):
+    given = [str(files / name) for name in ("clip.mp4", "asked.json", f"{cameras}.json")]
+    assert main(["verify", given[0], "--path", given[1], "--cameras", given[2], "--json"]) == code
+    assert json.loads(capsys.readouterr().out)["word"] == word
+
+
+def test_verify_writes_its_report_pictures_and_video(files):
+    out = files / "out"
+    asked = str(files / "asked.json")
+    assert main(["verify", str(files / "clip.mp4"), "--path", asked, "--cameras", asked, "--out", str(out)]) == 0
+    assert {path.name for path in out.iterdir()} == {
+        "report.json",
+        "cameras.json",
+        "paths.png",
+        "errors.png",
+        "overlay.mp4",
+    }
+    assert json.loads((out / "report.json").read_text())["passed"] is True
+
+
+def test_bounds_come_from_the_options(files, capsys):
+    given = [
+        "verify",
+        str(files / "clip.mp4"),
+        "--path",
+        str(files / "asked.json"),
+        "--cameras",
+        str(files / "half.json"),
+    ]
+    assert main([*given, "--speed", "0.3", "1.5"]) == 0
+    assert main([*given, "--max-rotation-degrees", "-1"]) == 2
+    assert "bounds are above 0" in capsys.readouterr().err
+
+
+def test_without_pycolmap_there_is_one_sentence_with_the_pip_line(files, capsys, monkeypatch):
+    importing = builtins.__import__
+
+    def refuse(name, *arguments, **options):
+        if name == "pycolmap":
+            raise ImportError(name)
+        return importing(name, *arguments, **options)
+
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    assert main(["pose", str(files / "clip.mp4"), "--method", "colmap"]) == 2
+    told = capsys.readouterr().err
+    assert "pip install pycolmap" in told and told.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--distortion", "0.1", "0", "0", "0"], "give it with --K"),
+        (["--between", "0", "3"], "give it with --metres"),
+        (["--fov-degrees", "200"], "between 0 and 180 degrees"),
+        (["--focal-mm", "-3"], "above 0 mm"),
+        (["--list", "clips.txt"], "either a VIDEO or a --list"),
+        (["--out", "clip.unknown"], "does not tell the format"),
+    ],
+)
+def test_bad_options_are_one_sentence(files, capsys, monkeypatch, options, told):
+    pytest.importorskip("pycolmap")
+    monkeypatch.chdir(files)
+    assert main(["pose", "clip.mp4", "--method", "colmap", *options]) == 2
+    assert told in capsys.readouterr().err
