@@ -11,6 +11,7 @@ from ...raxel_core.paths.estimate_figures import estimate_figures
 from ...raxel_core.solving.matching import MATCHING
 from ...raxel_core.solving.settings import SCALES, Scale, SolveSettings
 from ...raxel_core.solving.solve import Clip
+from ..catalogue import schema
 from ..comfy_io.notice import show_on_node
 from ..sockets import SOLVING_CATEGORY, EstimateSocket, TrajectorySocket
 from .footage import lens_of, solve_images, solved_frames
@@ -21,14 +22,13 @@ class RaxelSolveCamera(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="RaxelSolveCamera",
             display_name="Raxel Solve Camera",
             category=SOLVING_CATEGORY,
             description="Finds the camera of every frame of real footage or of photographs, with error bars, by COLMAP "
             "(pip install pycolmap), on the CPU. A camera that stood still or only turned is told so, and no path is "
             "made up for it.",
-            search_aliases=["colmap", "structure from motion", "matchmove", "camera tracking", "pose", "sfm"],
             inputs=[
                 io.Image.Input("images", tooltip="The frames in their order, or photographs of one scene."),
                 io.Float.Input(

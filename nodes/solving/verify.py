@@ -12,6 +12,7 @@ from ...raxel_core.geometry.estimate import Estimate, as_estimate
 from ...raxel_core.geometry.trajectory import Trajectory
 from ...raxel_core.solving.settings import SolveSettings
 from ...raxel_core.solving.solve import Clip
+from ..catalogue import schema
 from ..comfy_io.images import image_from_video, image_of_picture, video_from_image
 from ..comfy_io.notice import show_on_node
 from ..sockets import SOLVING_CATEGORY, EstimateSocket, TrajectorySocket
@@ -23,13 +24,12 @@ class RaxelVerifyCamera(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="RaxelVerifyCamera",
             display_name="Raxel Verify Camera",
             category=SOLVING_CATEGORY,
             description="Did a generated video, of any model, follow the camera path that was asked for? Says "
             "followed, still, mirrored, slow, fast, lens or off the path, with every figure against its bound.",
-            search_aliases=["camera check", "compare camera", "pose error", "slow motion", "camera ignored"],
             inputs=[
                 io.Image.Input("images", tooltip="The generated video, all of its frames."),
                 TrajectorySocket.Input("path", tooltip="The path that was asked for, one camera a frame."),
