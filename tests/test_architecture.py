@@ -43,7 +43,7 @@ LADDER: dict[str, set[str] | None] = {
         "atomic_file", "strict_json", "geometry", "paths", "camera_io", "raxels", "latents", "model", "weights",
         "sampling", "recipe", "framing", "video_io", "runtime",
     },
-    "ray_diffusion": {"strict_json", "geometry", "weights", "training"},
+    "ray_diffusion": {"strict_json", "geometry", "weights", "training", "video_io"},
     "raype": {"atomic_file", "strict_json", "geometry", "latents", "model", "weights", "sampling", "recipe", "training"},
     "evaluation": {
         "geometry", "paths", "camera_io", "raxels", "sampling", "raxel_model", "denoising", "pipeline", "training",

@@ -18,6 +18,7 @@ from ..runtime.processes import leave_processes
 from . import (
     benchmark,
     convert,
+    dataset,
     demo,
     evaluate,
     generate,
@@ -33,7 +34,8 @@ from . import (
 from .console import sentence
 
 COMMANDS = (
-    demo, pose, photos, verify, generate, joint, loop, trajectory, convert, evaluate, train, train_vae, benchmark
+    demo, pose, photos, verify, generate, joint, loop, trajectory, convert, dataset, evaluate, train,
+    train_vae, benchmark,
 )  # fmt: skip
 BAD_INPUT = 2
 
