@@ -9,6 +9,10 @@ from ...raxel_core.framing import fit_video
 from ...raxel_core.geometry.trajectory import Trajectory
 from ...raxel_core.latents.frames import check_frame_count
 from ...raxel_core.recipe import Recipe
+from ...raxel_core.runtime.memory import ask_memory
+
+# Bytes at the peak for each pixel of the result; 394 were measured for a rendered one.
+_BYTES_OF_FITTED, _BYTES_OF_RENDERED = 48, 450
 
 
 def fit_clip(video: Tensor, recipe: Recipe, *, fps: float, start: float, frames: int, speed: float) -> Tensor:
@@ -16,6 +20,9 @@ def fit_clip(video: Tensor, recipe: Recipe, *, fps: float, start: float, frames:
 
     With `fps` 0 every frame is kept. Raises ValueError when the video is too short for `frames`.
     """
+    height, width = recipe.hw
+    kept = video.shape[1] if fps == 0.0 else frames
+    ask_memory(f"{kept} frames of {width}x{height}", _BYTES_OF_FITTED * kept * height * width)
     picked = video if fps == 0.0 else video[:, frame_numbers(video.shape[1], recipe, fps, start, frames, speed)]
     return fit_video(picked, recipe.hw)[0]
 
@@ -27,10 +34,10 @@ def frame_numbers(given: int, recipe: Recipe, fps: float, start: float, frames: 
     if numbers[-1] >= given:
         fitting = sum(number < given for number in numbers)
         ways = [f"take {(fitting - 1) // 4 * 4 + 1} frames"] if fitting else []
-        ways += ["start earlier"] if start > 0.0 else []
+        ways += [*(["start earlier"] if start > 0.0 else []), "lower speed"]
         raise ValueError(
             f"{frames} frames at {recipe.fps / speed:g} a second from {start:g} s on need "
-            f"{(numbers[-1] + 1) / fps:.2f} s of video, got {given / fps:.2f} s: {', '.join(ways)} or lower speed"
+            f"{(numbers[-1] + 1) / fps:.2f} s of video, got {given / fps:.2f} s: {' or '.join(ways)}"
         )
     return numbers
 
@@ -41,6 +48,9 @@ def example_scene(number: int, recipe: Recipe, hw: tuple[int, int]) -> tuple[Ten
     from ...raxel_core.training.loss import canonical_cameras
     from ...raxel_core.training.synthetic import SPLITS, render_scenes
 
+    height, width = hw
+    needed = _BYTES_OF_RENDERED * recipe.frames * height * width
+    ask_memory(f"a scene of {recipe.frames} frames of {width}x{height}", needed, advice="take a smaller size")
     scene = render_scenes([SPLITS["test"][number]], frames=recipe.frames, hw=hw)
     camera = canonical_cameras(scene.camera, scene.near_depth, torch.zeros(1, dtype=torch.long))[0]
     depth = scene.depth[:, 0] / scene.near_depth[:, 0, None, None]

@@ -8,11 +8,15 @@ from torch import Tensor
 from ...raxel_core.geometry.trajectory import Trajectory
 from ...raxel_core.paths.motion_words import motion_in_words
 from ...raxel_core.paths.path_figures import path_figures
+from ...raxel_core.runtime.memory import ask_memory
 from ..catalogue import schema
 from ..comfy_io.images import image_from_video, image_of_picture, video_from_image
 from ..comfy_io.notice import show_on_node
 from ..comfy_io.output_files import save_output_file
 from ..sockets import TRAJECTORY_CATEGORY, TrajectorySocket
+
+# Copies of the frames that are held at once while they are drawn on.
+_FLOATS_DRAWN = 5
 
 
 class RaxelTrajectoryInfo(io.ComfyNode):
@@ -121,6 +125,7 @@ class RaxelOverlayAxes(io.ComfyNode):
     ) -> io.NodeOutput:
         from ...raxel_core.drawing.overlay import draw_overlay
 
+        ask_memory(f"{len(images)} frames to draw on", _FLOATS_DRAWN * 4.0 * images.numel())
         video = video_from_image(images)
         return io.NodeOutput(
             image_from_video(draw_overlay(video, trajectory, other=other, axes=axes, ground=ground, depth=depth))

@@ -105,7 +105,8 @@ def main() -> None:
     sys.addaudithook(lambda event, given: _note(event, given, seen) if watching[0] else None)
     path, formats = make_move("orbit", 5, hw=(48, 64), amount=1.0), ["auto", *(known.name for known in FORMATS)]
     calls: dict[str, Any] = {
-        "Load Camera": lambda value: RaxelLoadCamera.execute(value, format=random.choice(formats)),
+        "Load Camera": RaxelLoadCamera.execute,
+        "Load Camera of a format": lambda value: RaxelLoadCamera.execute(value, format=random.choice(formats)),
         "Load Camera's fingerprint": RaxelLoadCamera.fingerprint_inputs,
         "Save Camera": lambda value: RaxelSaveCamera.execute(path, value, random.choice(formats[1:])),
         "a mesh": lambda value: save_output_file(value, ".glb", b"glTF"),
@@ -116,8 +117,9 @@ def main() -> None:
     report: dict[str, Any] = {"values": 0, "accepted": [], "no sentence": [], "left the folders": []}
     os.access(MARKS[0], os.R_OK)
     for name, call in calls.items():
-        for _ in range(int(COUNT)):
-            value = hostile(random)
+        plain = [*LINKS, *STEMS]
+        for number in range(int(COUNT)):
+            value = plain[number] if number < len(plain) else hostile(random)
             seen.clear()
             watching[0] = True
             told = _answer(call, value)

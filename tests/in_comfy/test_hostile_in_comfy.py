@@ -84,7 +84,7 @@ def run(comfy: Path, folder: Path, count: int, *, traced: Path | None = None) ->
 
 
 def judge(told: dict, count: int) -> None:
-    assert told["values"] == 6 * count
+    assert told["values"] == 7 * count
     assert told["left the folders"] == []
     assert told["no sentence"] == []
     assert len(told["accepted"]) < told["values"]
