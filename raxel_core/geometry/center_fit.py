@@ -37,12 +37,17 @@ class CenterFigures(NamedTuple):
     inside: Tensor
 
 
-def nearest_to_moments(direction: Tensor, moment: Tensor, weights: Tensor | None) -> CenterFit:
-    """The centre c with the least sum of w |m - c x d|^2, the part along d left out: the point nearest to the lines."""
+def nearest_to_moments(
+    direction: Tensor, moment: Tensor, weights: Tensor | None, normal: Tensor | None = None
+) -> CenterFit:
+    """The centre c with the least sum of w |m - c x d|^2, the part along d left out: the point nearest to the lines.
+
+    `normal` is `line_normal_matrix` of the same, where the caller has it.
+    """
     weighted = direction if weights is None else direction * weights[..., None, :]
-    normal = line_normal_matrix(direction, weights)
+    normal = line_normal_matrix(direction, weights) if normal is None else normal
     crossed = (weighted @ moment.mT).flatten(-2)  # sum of w d x m is its skew part
-    right = crossed[..., (5, 6, 1)] - crossed[..., (7, 2, 3)]
+    right = crossed[..., (5, 6, 1)] - crossed[..., (7, 2, 3)]  # (yz - zy, zx - xz, xy - yx)
     return CenterFit(torch.linalg.solve_ex(normal, right[..., None]).result[..., 0], normal, weights)
 
 

@@ -36,9 +36,9 @@ _SCAN_DEGREES = (15, 25, 35, 45, 55, 65, 75, 90, 105, 125)
 
 @dataclass(frozen=True, eq=False)
 class DirectionProblem:
-    """Unit `direction` [B, F, 3, N] with `confidence` [B, F, N], None where all count alike; `pixels` [B|1, F|1, 2, N]
-    of images of `hw` = (height, width), sampled on a grid `grid_hw` whose product is N; `lens` of `LENSES`, and `K`
-    [B, F, 3, 3] where it is known."""
+    """Unit `direction` [B, F, 3, N] with `confidence` [B, F, N], None where all count alike; `pixels` (u, v, 1)
+    [B|1, F|1, 3, N] of images of `hw` = (height, width), sampled on a grid `grid_hw` whose product is N; `lens` of
+    `LENSES`, and `K` [B, F, 3, 3] where it is known."""
 
     direction: Tensor
     confidence: Tensor | None
@@ -85,11 +85,10 @@ class DirectionFigures:
 
 
 def camera_directions(K: Tensor, pixels: Tensor) -> Tensor:
-    """Unit directions [..., 3, N] in the camera's frame through `pixels` [..., 2, N] under `K` [..., 3, 3]."""
-    y = (pixels[..., 1, :] - K[..., 1, 2, None]) / K[..., 1, 1, None]
-    x = (pixels[..., 0, :] - K[..., 0, 2, None] - K[..., 0, 1, None] * y) / K[..., 0, 0, None]
-    rho = torch.rsqrt((x * x).addcmul_(y, y).add_(1.0))
-    return torch.stack((x * rho, y * rho, rho), dim=-2)
+    """Unit directions [..., 3, N] in the camera's frame through `pixels` (u, v, 1) [..., 3, N] under `K`."""
+    slopes = torch.linalg.inv_ex(K).inverse @ pixels
+    x, y, _ = slopes.unbind(-2)
+    return slopes * torch.rsqrt((x * x).addcmul_(y, y).add_(1.0)).unsqueeze(-2)
 
 
 def rotation_between(direction: Tensor, in_camera: Tensor, weights: Tensor | None) -> Tensor:

@@ -13,12 +13,11 @@ from torch import Tensor
 def ray_homography(pixels: Tensor, direction: Tensor, weights: Tensor | None = None) -> Tensor:
     """H [..., 3, 3] with d ~ H (u, v, 1) in the least-squares sense of d x H (u, v, 1), by `weights` [..., N].
 
-    `pixels` [..., 2, N], unit `direction` [..., 3, N]; scaled so that its predictions have length about 1, with the
-    sign that points along the directions. In float64.
+    `pixels` (u, v, 1) [..., 3, N], unit `direction` [..., 3, N]; scaled so that its predictions have length about 1,
+    with the sign that points along the directions. In float64.
     """
     pixels, direction = pixels.double(), direction.double()
-    normalized, transform = _normalized(pixels)
-    points = torch.cat((normalized, torch.ones_like(normalized[..., :1, :])), dim=-2)
+    points, transform = _normalized(pixels)
     # |d x H p|^2 summed is h^T M h with M = sum of w (I - d d^T) kron p p^T, h the rows of H one after another.
     across = torch.eye(3, dtype=direction.dtype, device=direction.device)[..., None] - (
         direction[..., :, None, :] * direction[..., None, :, :]
@@ -46,11 +45,11 @@ def camera_of_homography(homography: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _normalized(pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """Pixels [..., 2, N] about zero, of mean square one per axis, and the matrix [..., 3, 3] that made them so."""
-    mean = pixels.mean(-1)
-    spread = (pixels - mean[..., None]).square().mean((-2, -1)).sqrt().clamp(min=1e-12)
+    """Pixels [..., 3, N] about zero, of mean square one per axis, and the matrix [..., 3, 3] that made them so."""
+    mean = pixels[..., :2, :].mean(-1)
+    spread = (pixels[..., :2, :] - mean[..., None]).square().mean((-2, -1)).sqrt().clamp(min=1e-12)
     transform = torch.zeros(*mean.shape[:-1], 3, 3, dtype=pixels.dtype, device=pixels.device)
     transform[..., 0, 0] = transform[..., 1, 1] = 1.0 / spread
     transform[..., :2, 2] = -mean / spread[..., None]
     transform[..., 2, 2] = 1.0
-    return (pixels - mean[..., None]) / spread[..., None, None], transform
+    return transform @ pixels, transform

@@ -152,12 +152,16 @@ def _fit(ray_map: RayMap, hw: tuple[int, int], method: str, lens: str, K: Tensor
     confidence = (
         None if ray_map.confidence is None else _checked_confidence(ray_map.confidence.double().reshape(*batch, -1))
     )
-    _require_rays(direction)
+    normal = line_normal_matrix(direction)
+    _require_rays(normal, direction.shape[-1])
     if K is not None:
         K = K.double().expand(*leading, 3, 3).reshape(*batch, 3, 3)
     problem = DirectionProblem(direction, confidence, _pixels(pixels, ray_map, hw), hw, ray_map.hw, lens, K)
     directions = robust_fit(problem) if robust else closed_fit(problem)
-    center = _center(problem, moment, origin, directions, robust=robust)
+    if moment is not None and confidence is None and not robust:
+        center: CenterFit | None = nearest_to_moments(direction, moment, None, normal)
+    else:
+        center = _center(problem, moment, origin, directions, robust=robust)
     if center is not None:
         _require(center.center.isfinite().all(-1), "its rays are not finite")
     return _Fit(problem, moment, origin, directions, center, robust)
@@ -169,34 +173,37 @@ def _checked_confidence(confidence: Tensor) -> Tensor:
     return confidence
 
 
-def _require_rays(direction: Tensor) -> None:
+def _require_rays(normal: Tensor, rays: int) -> None:
     """PoseRecoveryError for the first frame whose directions are not finite or all but the same.
 
-    The product of the eigenvalues of sum of I - d d^T against N^3 is about the mean square of the angles between them.
+    The product of the eigenvalues of `normal`, the sum of I - d d^T over the frame's `rays`, against N^3 is about the
+    mean square of the angles between them.
     """
-    spread = determinant(line_normal_matrix(direction)) / direction.shape[-1] ** 3
+    spread = determinant(normal) / rays**3
     if not bool((spread > PARALLEL).all()):
         _require(spread.isfinite(), "its rays are not finite")
         _require(spread > PARALLEL, "its rays are all but parallel")
 
 
 def _pixels(pixels: Tensor | None, ray_map: RayMap, hw: tuple[int, int]) -> Tensor:
-    """Where the rays pass, [B|1, F|1, 2, N] in float64: as given, or the cell centres of images of `hw`."""
+    """Where the rays pass, (u, v, 1) [B|1, F|1, 3, N] in float64: as given, or the cell centres of images of `hw`."""
     height, width = ray_map.hw
     if pixels is None:
-        return _cell_centers((height, width), hw).to(ray_map.values.device)
+        centers = _cell_centers((height, width), hw)
+        return centers if ray_map.values.device.type == "cpu" else centers.to(ray_map.values.device)
     if pixels.shape[-3:] != (height, width, 2):
         raise ValueError(f"pixels are [..., {height}, {width}, 2] like the map, got {list(pixels.shape)}")
     leading = ray_map.values.shape[:-3]
     flat = pixels.double().expand(*leading, height, width, 2).reshape(-1, leading[-1], height * width, 2)
-    return flat.mT.contiguous()
+    return torch.cat((flat, torch.ones_like(flat[..., :1])), dim=-1).mT.contiguous()
 
 
 @lru_cache(maxsize=16)
 def _cell_centers(grid_hw: tuple[int, int], hw: tuple[int, int]) -> Tensor:
-    """The middles (u, v) [1, 1, 2, N] of the cells of a grid over an image of `hw`, in pixels."""
+    """The middles (u, v, 1) [1, 1, 3, N] of the cells of a grid over an image of `hw`, in pixels."""
     grid = pixel_grid(grid_hw, dtype=torch.float64).flatten(0, 1)
-    return (grid * grid.new_tensor((hw[1] / grid_hw[1], hw[0] / grid_hw[0]))).mT.contiguous()[None, None]
+    grid = grid * grid.new_tensor((hw[1] / grid_hw[1], hw[0] / grid_hw[0]))
+    return torch.cat((grid, torch.ones_like(grid[:, :1])), dim=-1).mT.contiguous()[None, None]
 
 
 def _center(

@@ -270,9 +270,10 @@ def _pinhole_deviation(direction: Tensor) -> float:
     from .homography import ray_homography  # which fits it
 
     h, w = direction.shape[-3:-1]
-    pixels = pixel_grid((h, w), dtype=torch.float64, device=direction.device).flatten(0, 1).mT
+    pixels = pixel_grid((h, w), dtype=torch.float64, device=direction.device).flatten(0, 1)
+    pixels = torch.cat((pixels, torch.ones_like(pixels[:, :1])), dim=-1).mT
     flat = direction.flatten(-3, -2).mT  # [..., 3, N]
-    predicted = ray_homography(pixels, flat) @ torch.cat((pixels, torch.ones_like(pixels[:1])))
+    predicted = ray_homography(pixels, flat) @ pixels
     predicted = torch.nn.functional.normalize(predicted, dim=-2)
     return _relative(flat - predicted, flat - flat.mean(-1, keepdim=True))
 

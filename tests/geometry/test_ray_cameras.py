@@ -107,7 +107,8 @@ def test_the_closed_form_is_procrustes_and_the_nearest_point():
 
 def test_the_homography_is_that_of_the_camera_and_its_qr_is_rotation_and_lens():
     camera = rig(4, 3, square=False)
-    pixels = pixel_grid(HW, dtype=F64).flatten(0, 1)[::7].mT
+    pixels = pixel_grid(HW, dtype=F64).flatten(0, 1)[::7]
+    pixels = torch.cat((pixels, torch.ones_like(pixels[:, :1])), dim=-1).mT
     direction = written(camera, HW, "direction", np.ones((3, *HW)))
     direction = torch.from_numpy(direction).flatten(2)[..., ::7]
     homography = ray_homography(pixels, direction)
