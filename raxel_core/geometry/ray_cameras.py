@@ -15,6 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from . import se3
 from .camera import Camera, check_hw
 from .center_fit import (
     CenterFigures,
@@ -153,7 +154,7 @@ def _fit(ray_map: RayMap, hw: tuple[int, int], method: str, lens: str, K: Tensor
         None if ray_map.confidence is None else _checked_confidence(ray_map.confidence.double().reshape(*batch, -1))
     )
     normal = line_normal_matrix(direction)
-    _require_rays(normal, direction.shape[-1])
+    _require_rays(normal, direction.shape[-1], moment if origin is None else origin)
     if K is not None:
         K = K.double().expand(*leading, 3, 3).reshape(*batch, 3, 3)
     problem = DirectionProblem(direction, confidence, _pixels(pixels, ray_map, hw), hw, ray_map.hw, lens, K)
@@ -162,8 +163,6 @@ def _fit(ray_map: RayMap, hw: tuple[int, int], method: str, lens: str, K: Tensor
         center: CenterFit | None = nearest_to_moments(direction, moment, None, normal)
     else:
         center = _center(problem, moment, origin, directions, robust=robust)
-    if center is not None:
-        _require(center.center.isfinite().all(-1), "its rays are not finite")
     return _Fit(problem, moment, origin, directions, center, robust)
 
 
@@ -173,13 +172,14 @@ def _checked_confidence(confidence: Tensor) -> Tensor:
     return confidence
 
 
-def _require_rays(normal: Tensor, rays: int) -> None:
+def _require_rays(normal: Tensor, rays: int, offset: Tensor | None) -> None:
     """PoseRecoveryError for the first frame whose directions are not finite or all but the same.
 
     The product of the eigenvalues of `normal`, the sum of I - d d^T over the frame's `rays`, against N^3 is about the
     mean square of the angles between them.
     """
     spread = determinant(normal) / rays**3
+    spread = spread if offset is None else spread + 0.0 * offset.sum((-2, -1))  # NaN where one of them is
     if not bool((spread > PARALLEL).all()):
         _require(spread.isfinite(), "its rays are not finite")
         _require(spread > PARALLEL, "its rays are all but parallel")
@@ -224,10 +224,9 @@ def _camera(fit: _Fit, ray_map: RayMap) -> Camera:
     """The cameras found, in the map's leading axes and its dtype, float32 at least."""
     leading = ray_map.values.shape[:-3]
     dtype = torch.float64 if ray_map.values.dtype == torch.float64 else torch.float32
-    motion = torch.zeros(*fit.directions.rotation.shape[:2], 4, 4, dtype=dtype, device=ray_map.values.device)
-    motion[..., :3, :3], motion[..., 3, 3] = fit.directions.rotation, 1.0
-    if fit.center is not None:
-        motion[..., :3, 3] = fit.center.center
+    rotation = fit.directions.rotation
+    center = torch.zeros_like(rotation[..., 0]) if fit.center is None else fit.center.center
+    motion = se3.from_rotation_translation(rotation, center).to(dtype)
     K = fit.directions.K.to(dtype)
     return Camera(motion.reshape(*leading, 4, 4), K.reshape(*leading, 3, 3), fit.problem.hw)
 

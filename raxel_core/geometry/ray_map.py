@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -90,8 +90,8 @@ class RayMap:
 
     def part(self, name: str) -> Tensor:
         """The three numbers [..., 3, h, w] of a part of the layout, in our axes."""
-        first = 3 * LAYOUTS[self.layout].parts.index(name)
-        vectors = self.values[..., first : first + 3, :, :]
+        parts = LAYOUTS[self.layout].parts
+        vectors = self.values if len(parts) == 1 else self.values.chunk(len(parts), -3)[parts.index(name)]
         return vectors if self.axes == "opencv" else turned_axes(vectors.movedim(-3, -1)).movedim(-1, -3)
 
 
@@ -152,7 +152,8 @@ def ray_lines(ray_map: RayMap) -> RayLines:
     """
     if ray_map.layout == "raxel":
         raise ValueError("a raxel map holds sums of centre and direction, which only a fit of the whole frame parts")
-    parts = {name: ray_map.part(name).double() for name in LAYOUTS[ray_map.layout].parts}
+    wide = ray_map if ray_map.values.dtype == torch.float64 else replace(ray_map, values=ray_map.values.double())
+    parts = {name: wide.part(name) for name in LAYOUTS[ray_map.layout].parts}
     origin, moment = parts.get("origin"), parts.get("moment")
     direction = parts["direction"] if "direction" in parts else parts["endpoint"] - parts["origin"]
     x, y, z = direction.unbind(-3)  # a norm over three channels takes longer
