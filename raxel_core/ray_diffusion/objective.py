@@ -33,7 +33,8 @@ METHODS = ("diffusion", "regression", "both")
 class RayDiffusionTrainConfig(RunConfig):
     """A run that trains Ray Diffusion, Ray Regression, or one network for both.
 
-    Data: each step draws one number of views in `views`, and as many scenes as bring it to about `batch` photographs.
+    Data: each step draws one number of views in `views`, and as many scenes as bring it to about `batch` photographs;
+    `world_share` of the steps see places of the world (`training.world`), the others rooms.
     Objective: mean squared error of the clean rays. `method` "diffusion" draws the noise level evenly, "regression"
     always the last one, at which nothing is left of the rays, and "both" that one in `pure_noise_share` of the scenes.
     Optimiser: AdamW, as in the paper, or Muon for the matrices inside the blocks with `muon`; `alike` as in
@@ -44,6 +45,7 @@ class RayDiffusionTrainConfig(RunConfig):
     model: RayDiffusionConfig = SMALL
     method: str = "diffusion"
     views: tuple[int, int] = (2, 8)
+    world_share: float = 0.5
     pure_noise_share: float = 0.4
     learning_rate: float = 1e-4
     warmup: int = 100
@@ -61,6 +63,8 @@ class RayDiffusionTrainConfig(RunConfig):
         object.__setattr__(self, "views", tuple(self.views))
         if self.method not in METHODS:
             raise ValueError(f"method is one of {', '.join(METHODS)}, got {self.method!r}")
+        if not 0.0 <= self.world_share <= 1.0:
+            raise ValueError(f"world_share lies in 0 to 1, got {self.world_share}")
         if not 2 <= self.views[0] <= self.views[1] <= self.model.max_images:
             raise ValueError(f"views are 2 to the network's {self.model.max_images}, fewest first, got {self.views}")
 
@@ -75,16 +79,24 @@ class ViewSource(Protocol):
 
 @dataclass(frozen=True)
 class SyntheticViews:
-    """Ray-traced scenes, each seen once."""
+    """Ray-traced scenes, each seen once; in `world_share` of the steps places of the world, else rooms."""
 
     config: RayDiffusionConfig
+    world_share: float = 0.0
     first: int = SPLITS["train"].start
     most: int = 64
 
     def scenes(self, number: int, count: int, views: int) -> SparseViews:
         """The scenes of one step."""
         start = self.first + number * self.most
-        return render_views(range(start, start + count), views=views, px=self.config.image_px, grid=self.config.grid)
+        of_world = float(torch.rand((), generator=torch.Generator().manual_seed(start))) < self.world_share
+        return render_views(
+            range(start, start + count),
+            views=views,
+            px=self.config.image_px,
+            grid=self.config.grid,
+            scenes="world" if of_world else "room",
+        )
 
 
 @dataclass(frozen=True)
@@ -126,7 +138,7 @@ class RayDiffusionObjective:
             torch.manual_seed(self.config.seed)
             self.model = RayDiffuser(self.config.model)
         initialize(self.model.ray_predictor, torch.Generator().manual_seed(self.config.seed), alike=self.config.alike)
-        self.views = self.views or SyntheticViews(self.config.model)
+        self.views = self.views or SyntheticViews(self.config.model, self.config.world_share)
 
     def to(self, device: torch.device) -> None:
         """Move the network; batches are made on the CPU and moved whole."""

@@ -1,20 +1,24 @@
 """A few photographs of one place from widely different sides, ray-traced: what Ray Diffusion is trained on here.
 
-Each scene is one of `synthetic`'s; the cameras stand around an object of it and look at it, each with its own crop.
+Each scene is a room of `synthetic` or a place of `world`; the cameras stand around a point of it and look there, each
+with its own crop.
 Everything is a function of the scene's seed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
 
 from ..geometry import se3
 from ..geometry.camera import Camera
-from .synthetic import SCENES, Scene, SceneConfig, scene_layout, scene_textures, split_of, trace_scene
+from .synthetic import Scene, scene_layout, scene_textures, split_of, trace_scene
+from .world.scenes import Aim, photograph_places
 
 # Places tried for a camera, each nearer to the first one that is known to be free.
 _TRIES = 12
@@ -38,7 +42,6 @@ class ViewConfig:
     roll: float = 4.0
     fov: tuple[float, float] = (38.0, 75.0)
     crop: tuple[float, float] = (0.75, 1.0)
-    scenes: SceneConfig = SCENES
 
 
 @dataclass(frozen=True)
@@ -52,16 +55,32 @@ class SparseViews:
 
 
 def render_views(
-    seeds: Sequence[int], *, views: int, px: int, grid: int, config: ViewConfig = ViewConfig()
+    seeds: Sequence[int], *, views: int, px: int, grid: int, scenes: str = "room", config: ViewConfig = ViewConfig()
 ) -> SparseViews:
-    """`views` photographs of each seed's scene, seeds of one split."""
+    """`views` photographs of each seed's scene, seeds of one split; `scenes` is one of SCENES."""
+    if scenes not in SCENES:
+        raise ValueError(f"sparse views are of {' or '.join(SCENES)}, got {scenes!r}")
     draws = torch.stack([_uniform(seed, views) for seed in seeds])  # [B, views, tries, _DRAWS]
-    scene, focus = scene_layout(seeds, config.scenes)
-    world_from_cam = _cameras(draws, scene, focus, config)
     K, ndc = _lenses(draws[:, :, 0], px, grid, config)
-    textures = scene_textures(split_of(seeds))
-    colour = trace_scene(scene, world_from_cam, K, (px, px), textures)[0]
-    return SparseViews(colour.movedim(-1, 2) * 2 - 1, Camera(world_from_cam, K, (px, px)), ndc)
+
+    def aim(focus: Tensor, free: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+        return _cameras(draws, focus, free, config), K
+
+    images, camera = SCENES[scenes](seeds, aim, hw=(px, px))
+    return SparseViews(images.transpose(1, 2), camera, ndc)
+
+
+def photograph_rooms(seeds: Sequence[int], aim: Aim, *, hw: tuple[int, int]) -> tuple[Tensor, Camera]:
+    """Photographs [B, 3, N, h, w] in [-1, 1] of `synthetic`'s rooms and their cameras [B, N], which `aim` chooses."""
+    scene, focus = scene_layout(seeds)
+    world_from_cam, K = aim(focus, partial(_free, scene))
+    colour = trace_scene(scene, world_from_cam, K, hw, scene_textures(split_of(seeds)))[0]
+    return colour.movedim(-1, 1) * 2 - 1, Camera(world_from_cam, K, hw)
+
+
+SCENES: Mapping[str, Callable[..., tuple[Tensor, Camera]]] = MappingProxyType(
+    {"room": photograph_rooms, "world": photograph_places}
+)
 
 
 def _uniform(seed: int, views: int) -> Tensor:
@@ -74,38 +93,37 @@ def _between(share: Tensor, limits: tuple[float, float]) -> Tensor:
     return limits[0] + (limits[1] - limits[0]) * share
 
 
-def _cameras(draws: Tensor, scene: Scene, focus: Tensor, config: ViewConfig) -> Tensor:
+def _cameras(draws: Tensor, focus: Tensor, free: Callable[[Tensor], Tensor], config: ViewConfig) -> Tensor:
     """world_from_cam [B, N, 4, 4]: for each view the first place that is free, around the point at distance `focus`
     ahead of the scene's start; the start itself is always free."""
-    share = draws.clone()
     calm = torch.linspace(1.0, 0.0, _TRIES)
     spread = _between(draws[:, :1, :1, 6], config.azimuth).deg2rad()
-    azimuth = (2 * share[..., 0] - 1) * spread * calm
-    elevation = _between(share[..., 1], config.elevation).deg2rad() * calm
-    radius = focus[:, None, None] * torch.lerp(torch.ones(()), _between(share[..., 2], config.distance), calm)
+    azimuth = (2 * draws[..., 0] - 1) * spread * calm
+    elevation = _between(draws[..., 1], config.elevation).deg2rad() * calm
+    radius = focus[:, None, None] * torch.lerp(torch.ones(()), _between(draws[..., 2], config.distance), calm)
     target = torch.stack((torch.zeros_like(focus), torch.zeros_like(focus), focus), -1)[:, None, None]
-    ahead = torch.stack((
-        elevation.cos() * azimuth.sin(), -elevation.sin(), -elevation.cos() * azimuth.cos()), -1)  # fmt: skip
-    position = target + radius[..., None] * ahead
-    chosen = _free(scene, position).float().argmax(-1)[..., None, None].expand(-1, -1, 1, 3)
+    around = torch.stack((elevation.cos() * azimuth.sin(), -elevation.sin(), -elevation.cos() * azimuth.cos()), dim=-1)
+    position = target + radius[..., None] * around
+    clear = free(position.flatten(1, 2)).unflatten(1, position.shape[1:3])
+    clear[..., -1] = True
+    chosen = clear.float().argmax(-1)[..., None, None].expand(-1, -1, 1, 3)
     position = position.gather(2, chosen)[:, :, 0]
-    down = torch.tensor([0.0, 1.0, 0.0])
     forward = torch.nn.functional.normalize(target[:, :, 0] - position, dim=-1)
-    right = torch.nn.functional.normalize(torch.linalg.cross(down.expand_as(forward), forward, dim=-1), dim=-1)
+    down = torch.tensor([0.0, 1.0, 0.0]).expand_as(forward)
+    right = torch.nn.functional.normalize(torch.linalg.cross(down, forward, dim=-1), dim=-1)
     looking = torch.stack((right, torch.linalg.cross(forward, right, dim=-1), forward), -1)
     limits = torch.tensor([config.aim, config.aim, config.roll]).deg2rad()
-    return se3.from_rotation_translation(looking @ se3.so3_exp((2 * share[:, :, 0, 3:6] - 1) * limits), position)
+    turn = se3.so3_exp((2 * draws[:, :, 0, 3:6] - 1) * limits)
+    return se3.from_rotation_translation(looking @ turn, position)
 
 
 def _free(scene: Scene, position: Tensor) -> Tensor:
-    """[B, N, tries] whether `position` [B, N, tries, 3] keeps clear of walls and objects; the last one always does."""
-    low, high = scene.room_low[:, None, None] + CLEARANCE, scene.room_high[:, None, None] - CLEARANCE
+    """[B, n] whether `position` [B, n, 3] keeps clear of a room's walls and objects."""
+    low, high = scene.room_low[:, None] + CLEARANCE, scene.room_high[:, None] - CLEARANCE
     inside = ((position > low) & (position < high)).all(-1)
-    centers = torch.cat([scene.box_center, scene.sphere_center], 1)[:, None, None]
-    reach = torch.cat([scene.box_half.norm(dim=2), scene.sphere_radius], 1)[:, None, None] + CLEARANCE
-    free = inside & ((position[..., None, :] - centers).norm(dim=-1) > reach).all(-1)
-    free[..., -1] = True
-    return free
+    centers = torch.cat([scene.box_center, scene.sphere_center], 1)[:, None]
+    reach = torch.cat([scene.box_half.norm(dim=2), scene.sphere_radius], 1)[:, None] + CLEARANCE
+    return inside & ((position[..., None, :] - centers).norm(dim=-1) > reach).all(-1)
 
 
 def _lenses(draws: Tensor, px: int, grid: int, config: ViewConfig) -> tuple[Tensor, Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -94,6 +94,51 @@ def render_world(
     return SyntheticBatch(video, Camera(shot.world_from_cam, shot.K, hw), depth, _near_depth(depth))
 
 
+Aim = Callable[[Tensor, Callable[[Tensor], Tensor]], tuple[Tensor, Tensor]]
+"""(how far off things are [B], whether points [B, n, 3] are free [B, n]) -> world_from_cam [B, N, 4, 4] and K."""
+
+
+def photograph_places(
+    seeds: Sequence[int],
+    aim: Aim,
+    *,
+    hw: tuple[int, int],
+    config: WorldConfig = WORLD,
+    device: torch.device | str = "cpu",
+    fast: bool = False,
+) -> tuple[Tensor, Camera]:
+    """Photographs [B, 3, N, h, w] in [-1, 1] of each seed's place and their cameras [B, N], which `aim` chooses.
+
+    What stands at the origin is taken away first, so that it is free. Errors are those of `render_world`.
+    """
+    bank = _banks(split_of(seeds))
+    draws, building = Draws.of_seeds(seeds, 2)
+    kind = draws.choice(config.place_shares)
+    focus = torch.tensor([place.focus for place in PLACES.values()])[kind] * draws.uniform(low=0.7, high=1.3)
+    place = _places(bank.kit, building, kind, torch.ones(len(seeds)))
+    gap = (0.09 * focus).clamp(0.06, 0.3)
+    near = distances(place.solids, torch.zeros(len(seeds), 1, 3))[:, 0] < gap[:, None]
+    solids = without(place.solids, near | _of_things(place.solids, near))
+
+    def free(points: Tensor) -> Tensor:
+        above = points[..., 1] < (place.ground - 0.5 * gap)[:, None]
+        return above & (distances(solids, points) > gap[:, None, None]).all(-1)
+
+    world_from_cam, K = aim(focus, free)
+    light = draw_light(draws, place.ground, place.ceiling, bank.materials)
+    shot = _moved(_Shot(place._replace(solids=solids), light, draw_film(draws), world_from_cam, K), device)
+    kernels = compiled() if fast else PLAIN
+    seen, _ = _expose(shot, bank.materials.texels.to(device), hw, kernels)
+    return kernels.develop(seen, shot.film) * 2 - 1, Camera(shot.world_from_cam, shot.K, hw)
+
+
+def _of_things(solids: Solids, met: Tensor) -> Tensor:
+    """All solids [B, N] of the things of which one is `met` [B, N]."""
+    thing, item = solids.item >= 0, solids.item.clamp_min(0)
+    share = (met & thing).float()
+    return thing & (torch.zeros_like(share).scatter_reduce(1, item, share, "amax").gather(1, item) > 0)
+
+
 @functools.cache
 def _banks(split: str, device: torch.device = CPU) -> _Banks:
     """The textures and objects of a split on a device; no other split has any of them."""
@@ -137,12 +182,8 @@ def _clear(place: Place, motion: Motion, focus: Tensor) -> tuple[Place, Tensor]:
     """Takes away what stands in the camera's way, and shortens the path before what may not be taken away."""
     solids, gap = place.solids, (0.09 * focus).clamp(0.06, 0.3)
     apart = distances(solids, place_path(motion, torch.ones_like(focus))[..., :3, 3])  # [B, F, N]
-    thing = solids.item >= 0
-    item = solids.item.clamp_min(0)
-    met = ((apart.amin(1) < gap[:, None]) & thing).float()
-    met = torch.zeros_like(met).scatter_reduce(1, item, met, "amax").gather(1, item)
-    around_start = (apart[:, 0] < gap[:, None]) & ~thing
-    solids = without(solids, around_start | (thing & (met > 0)))
+    around_start = (apart[:, 0] < gap[:, None]) & (solids.item < 0)
+    solids = without(solids, around_start | _of_things(solids, apart.amin(1) < gap[:, None]))
     world_from_cam = shortened(motion, lambda path: is_clear(solids, path, gap, place.ground))
     return place._replace(solids=solids), world_from_cam
 
