@@ -46,6 +46,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help="how a raxel model's rays are read, or the cameras of photographs by Ray Diffusion (robust)",
     )
     parser.add_argument("--weights", type=Path, help="ray_*: a Ray Diffusion checkpoint (the embedded one)")
+    parser.add_argument("--kind", choices=("room", "world"), default="room", help="ray_*: kind of the scenes (room)")
     parser.add_argument("--samples", type=int, default=4, help="ray_diffusion: answers a scene (4)")
     parser.add_argument("--opencv", action="store_true", help="also measure SIFT and the essential matrix")
     for name, what in (("lpips", "an LPIPS"), ("fid", "NVIDIA's Inception"), ("fvd", "StyleGAN-V's I3D")):
@@ -121,9 +122,15 @@ def _run_photographs(options: argparse.Namespace) -> None:
         steps = max(options.ray_steps)
         settings["ray_diffusion"] = SamplerSettings(steps=steps, samples=options.samples, seed=options.seed)
     table = evaluate_photographs(
-        loaded, settings, scenes=options.scenes, first=options.first, progress=progress_bar("scenes")
+        loaded, settings, scenes=options.scenes, first=options.first, kind=options.kind, progress=progress_bar("scenes")
     )
-    body = {"weights": loaded.name, "scenes": options.scenes, "first_scene": options.first, "seed": options.seed}
+    body = {
+        "weights": loaded.name,
+        "scenes": options.scenes,
+        "kind": options.kind,
+        "first_scene": options.first,
+        "seed": options.seed,
+    }
     body |= {"table": {name: {str(n): f for n, f in by.items()} for name, by in table.items()}}
     if options.out:
         write_text(options.out, to_json(body))

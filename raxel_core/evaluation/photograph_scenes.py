@@ -10,7 +10,7 @@ from ..geometry.camera import Camera
 from ..ray_diffusion.checkpoint import LoadedRayDiffusion
 from ..ray_diffusion.photographs import cameras_of_crops
 from ..ray_diffusion.sampler import SamplerSettings
-from ..training.sparse_views import SparseViews, ViewConfig, render_views
+from ..training.sparse_views import SparseViews, render_views
 from ..training.synthetic import SPLITS
 from .photograph_metrics import photograph_errors, scene_scale
 from .report import text_table
@@ -28,11 +28,13 @@ def evaluate_photographs(
     scenes: int,
     first: int = 0,
     counts: Sequence[int] = COUNTS,
-    config: ViewConfig = ViewConfig(),  # noqa: B008 (frozen)
+    kind: str = "room",
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Table:
-    """Mean figures over `scenes` test scenes from number `first` on: each method of `methods`, the best of its samples
-    where it draws several, "identity" (all cameras as the first), and "another scene" (the cameras of the one before).
+    """Mean figures over `scenes` test scenes of a `kind` (`sparse_views.SCENES`) from number `first` on.
+
+    Rows: each method of `methods`, the best of its samples where it draws several, "identity" (all cameras as the
+    first), and "another scene" (the true cameras of the scene before).
     """
     network, start = loaded.network, SPLITS["test"].start + first
     most = max(counts)
@@ -40,7 +42,7 @@ def evaluate_photographs(
     before: Camera | None = None
     for done in range(0, scenes, BATCH):
         seeds = range(start + done, start + min(done + BATCH, scenes))
-        batch = render_views(seeds, views=most, px=network.config.image_px, grid=network.config.grid, config=config)
+        batch = render_views(seeds, views=most, px=network.config.image_px, grid=network.config.grid, scenes=kind)
         for scene in range(len(seeds)):
             views = SparseViews(batch.images[scene], batch.camera[scene], batch.ndc[scene])
             for count in counts:

@@ -52,6 +52,7 @@ class WorldConfig:
 
 
 WORLD = WorldConfig()
+_STEPS = 12  # on the way from the origin to a camera
 
 
 class _Banks(NamedTuple):
@@ -120,9 +121,12 @@ def photograph_places(
     near = distances(place.solids, torch.zeros(len(seeds), 1, 3))[:, 0] < gap[:, None]
     solids = without(place.solids, near | _of_things(place.solids, near))
 
+    structure = without(solids, solids.item >= 0)
+
     def free(points: Tensor) -> Tensor:
         above = points[..., 1] < (place.ground - 0.5 * gap)[:, None]
-        return above & (distances(solids, points) > gap[:, None, None]).all(-1)
+        apart = (distances(solids, points) > gap[:, None, None]).all(-1)
+        return above & apart & _on_this_side(structure, points)
 
     world_from_cam, K = aim(focus, free)
     light = draw_light(draws, place.ground, place.ceiling, bank.materials)
@@ -130,6 +134,17 @@ def photograph_places(
     kernels = compiled() if fast else PLAIN
     seen, _ = _expose(shot, bank.materials.texels.to(device), hw, kernels)
     return kernels.develop(seen, shot.film) * 2 - 1, Camera(shot.world_from_cam, shot.K, hw)
+
+
+def _on_this_side(structure: Solids, points: Tensor) -> Tensor:
+    """Whether nothing of a place's structure stands between the origin and `points` [B, n, 3]: [B, n].
+
+    No wall is crossed where each of a row of points keeps half their spacing from all of them.
+    """
+    steps = torch.arange(1, _STEPS + 1) / _STEPS
+    row = (points[:, :, None] * steps[:, None]).flatten(1, 2)  # [B, n _STEPS, 3]
+    apart = distances(structure, row).amin(-1).unflatten(1, (-1, _STEPS))
+    return (apart[..., :-1] > 0.5 * points.norm(dim=-1, keepdim=True) / _STEPS).all(-1)
 
 
 def _of_things(solids: Solids, met: Tensor) -> Tensor:
