@@ -23,6 +23,8 @@ from ..geometry import se3
 from ..geometry.camera import Camera, K_from_fov
 from ..geometry.pose import recover_cameras
 from ..geometry.procrustes import focal_from_bundles, motion_to_bundle
+from ..geometry.ray_cameras import cameras_from_ray_map
+from ..geometry.ray_map import ray_map_from_cameras
 from ..geometry.rays import pixel_grid
 from ..geometry.trajectory import Trajectory
 from ..raxels import RAXEL_SCALE, encode_raxels
@@ -68,7 +70,14 @@ def run_geometry_benchmark(*, repeats: int = 10) -> list[GeometryRow]:
     threads, sockets = torch.get_num_threads(), _socket_rows(repeats)
     torch.set_num_threads(1)
     try:
-        return [*_encoding_rows(repeats), *sockets, *_recovery_rows(repeats), *_peer_rows(repeats), _start_row()]
+        return [
+            *_encoding_rows(repeats),
+            *sockets,
+            *_recovery_rows(repeats),
+            *_ray_map_rows(repeats),
+            *_peer_rows(repeats),
+            _start_row(),
+        ]
     finally:
         torch.set_num_threads(threads)
 
@@ -181,6 +190,21 @@ def _recovery_rows(repeats: int) -> list[GeometryRow]:
         GeometryRow(f"procrustes, motion and focal, {size}", closed, goal="at most 2.5 ms", met=closed <= 2.5),
         GeometryRow(f"procrustes, with covariances, {size}", whole),
         GeometryRow(f"robust, with covariances, {size}", robust, goal="at most 60 ms", met=robust <= 60.0),
+    ]
+
+
+def _ray_map_rows(repeats: int) -> list[GeometryRow]:
+    """Cameras out of ray maps as Ray Diffusion emits them."""
+    K = K_from_fov(0.6, (16, 16))
+    motions = se3.exp(0.5 * torch.randn(8, 6, generator=torch.Generator().manual_seed(0)))
+    ray_map = ray_map_from_cameras(Camera(motions, K, (16, 16)), (16, 16), "plucker_dm")
+
+    def read(method: str) -> Callable[[], object]:
+        return lambda: cameras_from_ray_map(ray_map, (16, 16), method=method, lens="known", K=K)
+
+    return [
+        GeometryRow(f"8 cameras from ray maps of 16x16, {method}", _shortest(read(method), repeats))
+        for method in ("closed", "robust")
     ]
 
 

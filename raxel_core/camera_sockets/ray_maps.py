@@ -47,8 +47,8 @@ def read_ray_map(
     if layout != AUTO:
         values = values / scale if layout == "raxel" else values
         return RayMapReading(RayMap(values, layout, confidence, axes), f"{layout} ({LAYOUTS[layout].words}), as told")
-    values, found = _recognized(values, scale)
-    return RayMapReading(RayMap(values, found[0], confidence, axes), f"recognised: {found[1]}")
+    values, (name, words) = _recognized(values, scale)
+    return RayMapReading(RayMap(values, name, confidence, axes), f"recognised: {words}")
 
 
 def _recognized(values: Tensor, scale: float) -> tuple[Tensor, tuple[str, str]]:

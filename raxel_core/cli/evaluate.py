@@ -113,10 +113,10 @@ def _run_photographs(options: argparse.Namespace) -> None:
     from ..atomic_file import write_text
     from ..evaluation.photograph_scenes import accuracy_table, evaluate_photographs
     from ..evaluation.report import to_json
-    from ..ray_diffusion.checkpoint import EMBEDDED, load_ray_diffusion
+    from ..ray_diffusion.checkpoint import embedded_network, load_ray_diffusion
     from ..ray_diffusion.sampler import SamplerSettings
 
-    loaded = load_ray_diffusion(options.weights or EMBEDDED)
+    loaded = load_ray_diffusion(options.weights or embedded_network())
     settings = {"ray_regression": SamplerSettings("regression", seed=options.seed)}
     if options.method == "ray_diffusion":
         steps = max(options.ray_steps)

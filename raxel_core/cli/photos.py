@@ -46,13 +46,13 @@ def run(options: argparse.Namespace) -> None:
     from ..camera_io import write_cameras
     from ..geometry.camera import K_from_fov
     from ..geometry.trajectory import Trajectory
-    from ..ray_diffusion.checkpoint import EMBEDDED, load_ray_diffusion
+    from ..ray_diffusion.checkpoint import embedded_network, load_ray_diffusion
     from ..ray_diffusion.photographs import estimate_cameras, figures, photographs, verdict
 
     if options.plot:
         check_output(options.plot, ".png", inputs=options.images)
     pictures = photographs(_pictures(options.images), boxes=_boxes(options.box), masks=_masks(options.mask))
-    loaded = load_ray_diffusion(options.weights or EMBEDDED)
+    loaded = load_ray_diffusion(options.weights or embedded_network())
     K = None if options.fov is None else K_from_fov(radians(options.fov), pictures.hw)
     found = estimate_cameras(loaded, pictures, _settings(options, loaded.network.config.timesteps), K=K,
                              progress=progress_bar("rays"))  # fmt: skip

@@ -43,6 +43,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--null-prompt", type=Path, help="raype: safetensors file with the embedding of an empty prompt (zeros)"
     )
     parser.add_argument("--vae", default="raxel-tiny-vae", help="embedded VAE or VAE file (raxel-tiny-vae)")
+    parser.add_argument("--co3d", type=Path, help="ray_*: CO3D's folder instead of ray-traced scenes")
+    parser.add_argument("--annotations", type=Path, help="ray_*: the folder of CO3D's prepared annotations (--co3d's)")
     parser.add_argument("--until", type=int, metavar="STEP", help="stop after this step (the end of the run)")
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop after this time, whatever the step is")
     parser.add_argument(
@@ -81,7 +83,7 @@ def _check_method(options: argparse.Namespace) -> None:
     """ValueError for an argument of the other method, and for RayPE without a backbone."""
     if not options.minutes > 0:
         raise ValueError(f"a run takes more than 0 minutes, got --minutes {options.minutes}")
-    others = {"raxel": ("backbone", "null_prompt"), "raype": ("start", "compile")}.get(
+    others = {"raxel": ("backbone", "null_prompt", "co3d"), "raype": ("start", "compile", "co3d")}.get(
         options.method, ("start", "compile", "backbone", "null_prompt", "cache")
     )
     for name in others:
@@ -131,12 +133,16 @@ def _rays(options: argparse.Namespace) -> tuple[Objective, str]:
     """What trains Ray Diffusion or Ray Regression, and the name of its file."""
     from dataclasses import replace
 
+    from ..ray_diffusion.co3d import Co3dViews, list_co3d
     from ..ray_diffusion.objective import WEIGHTS_FILE, RayDiffusionObjective, RayDiffusionTrainConfig
 
     config = RayDiffusionTrainConfig.from_json(options.config.read_text())
     if options.method == "ray_regression":
         config = replace(config, method="regression")
-    return RayDiffusionObjective(config), WEIGHTS_FILE
+    if options.co3d is None:
+        return RayDiffusionObjective(config), WEIGHTS_FILE
+    listing = list_co3d(options.co3d, annotations=options.annotations)
+    return RayDiffusionObjective(config, Co3dViews(config.model, options.co3d, listing, config.seed)), WEIGHTS_FILE
 
 
 _OBJECTIVES = {"raxel": _raxel, "raype": _raype, "ray_diffusion": _rays, "ray_regression": _rays}

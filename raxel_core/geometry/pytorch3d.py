@@ -44,19 +44,6 @@ def pixels_from_ndc(ndc: Tensor, hw: tuple[int, int]) -> Tensor:
     return (ndc.new_tensor((width, height)) - min(height, width) * ndc) / 2.0
 
 
-def pytorch3d_from_camera(camera: Camera) -> Pytorch3dCameras:
-    """PyTorch3D's numbers for `camera` [...], in the camera's own world."""
-    cam_from_world = camera.cam_from_world
-    rotation = turned_axes(cam_from_world[..., :3, :3].mT)
-    short = min(camera.hw)
-    return Pytorch3dCameras(
-        rotation,
-        turned_axes(cam_from_world[..., :3, 3]),
-        camera.focal * (2.0 / short),
-        ndc_from_pixels(camera.principal_point, camera.hw),
-    )
-
-
 def camera_from_pytorch3d(cameras: Pytorch3dCameras, hw: Sequence[int]) -> Camera:
     """The camera [...] of PyTorch3D's numbers for an image of `hw`, in the same world, with K in pixels."""
     height, width = check_hw(hw)

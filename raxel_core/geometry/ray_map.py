@@ -74,8 +74,7 @@ class RayMap:
     axes: str = "opencv"
 
     def __post_init__(self) -> None:
-        if self.layout not in LAYOUTS:
-            raise ValueError(f"a layout of rays is one of {', '.join(LAYOUTS)}, got {self.layout!r}")
+        check_layout(self.layout)
         if self.axes not in AXES:
             raise ValueError(f"the axes of a ray map are one of {', '.join(AXES)}, got {self.axes!r}")
         check_map(self.values, LAYOUTS[self.layout].channels)
@@ -131,7 +130,7 @@ def ray_map_from_cameras(
     origin, unit = torch.broadcast_tensors(rays.origin, rays.direction)
     forward = sized.rotation[..., 2][..., None, None, :]
     to_depth = unit / (unit * forward).sum(-1, keepdim=True)
-    named = LAYOUTS[layout] if layout in LAYOUTS else RayMap(unit, layout) and LAYOUTS[layout]
+    named = check_layout(layout)
     direction = unit if named.unit else to_depth
     distance = torch.as_tensor(depth, dtype=unit.dtype, device=unit.device)[..., None]
     makers: dict[str, Callable[[], Tensor]] = {
@@ -214,6 +213,13 @@ def layout_deviation(values: Tensor, layout: str) -> float:
         # Ends on a plane parallel to the picture have the numbers of directions of depth 1: they are taken for these.
         checks.append(math.inf)
     return max(checks)
+
+
+def check_layout(name: str) -> RayLayout:
+    """The layout of that name; ValueError where there is none."""
+    if name not in LAYOUTS:
+        raise ValueError(f"a layout of rays is one of {', '.join(LAYOUTS)}, got {name!r}")
+    return LAYOUTS[name]
 
 
 def check_map(values: Tensor, channels: int) -> None:

@@ -62,6 +62,13 @@ def is_table(name: str) -> bool:
     return name.startswith("noise_scheduler.") or name.endswith("_pos_table")
 
 
+def embedded_network() -> Path:
+    """The file of the embedded network; ValueError in a copy of the pack that has none."""
+    if not EMBEDDED.exists():
+        raise ValueError(f"this copy of the pack has no embedded Ray Diffusion network ({EMBEDDED.name}): name a file")
+    return EMBEDDED
+
+
 def load_ray_diffusion(path: Path, *, device: torch.device | str = "cpu") -> LoadedRayDiffusion:
     """The network of a file, in float32. Raises FileNotFoundError, and ValueError in one sentence for every file that
     is not a whole Ray Diffusion checkpoint of ours; nothing but safetensors is read.

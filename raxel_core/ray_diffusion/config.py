@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 from ..strict_json import check_keys, parse_object, shown
 
 FEATURES = ("dinov2_vits14", "convolution")
 RAY_CHANNELS = 6
 NDC_CHANNELS = 2
+_NOUN = "the configuration of a Ray Diffusion network"
 
 
 @dataclass(frozen=True)
@@ -70,9 +72,13 @@ class RayDiffusionConfig:
     @classmethod
     def from_json(cls, text: str) -> RayDiffusionConfig:
         """The configuration that `to_json` wrote; ValueError names an unknown field or a wrong type."""
-        noun = "the configuration of a Ray Diffusion network"
-        values, types = parse_object(noun, text), {field.name: type(field.default) for field in fields(cls)}
-        check_keys(noun, values, (), tuple(types))
+        return cls.from_values(parse_object(_NOUN, text))
+
+    @classmethod
+    def from_values(cls, values: dict[str, Any]) -> RayDiffusionConfig:
+        """The same of a JSON object."""
+        types = {field.name: type(field.default) for field in fields(cls)}
+        check_keys(_NOUN, values, (), tuple(types))
         for name, value in values.items():
             if type(value) is not types[name]:
                 raise ValueError(f"{name} of a Ray Diffusion network is {types[name].__name__}, got {shown(value)}")

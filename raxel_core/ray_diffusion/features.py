@@ -68,8 +68,8 @@ class _Residual(nn.Module):
         super().__init__()
         self.norm = nn.GroupNorm(8, channels)
         self.first, self.second = nn.Conv2d(channels, channels, 3, 1, 1), nn.Conv2d(channels, channels, 3, 1, 1)
-        nn.init.zeros_(self.second.weight)
-        nn.init.zeros_(self.second.bias)
+        for parameter in self.second.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
         inner = self.first(nn.functional.silu(self.norm(x)))

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..geometry.camera import Camera
 from ..geometry.rays import Rays, plucker_from_rays
-from ..training.config import RunConfig
+from ..training.config import COUNT, POSITIVE, SHARE, Limits, RunConfig
 from ..training.run_state import step_of_file
 from ..training.sparse_views import SparseViews, render_views
 from ..training.synthetic import SPLITS
@@ -53,18 +53,20 @@ class RayDiffusionTrainConfig(RunConfig):
     muon: bool = False
     alike: bool = False
     batch: int = 64
-    nested: ClassVar[Mapping[str, Callable[[str], object]]] = {
+    nested: ClassVar[Mapping[str, Callable[[Any], object]]] = {
         **RunConfig.nested,
-        "model": RayDiffusionConfig.from_json,
+        "model": RayDiffusionConfig.from_values,
     }
+    limits: ClassVar[Limits] = {
+        **RunConfig.limits, "views": (2, 8), "world_share": SHARE, "pure_noise_share": SHARE, "learning_rate": POSITIVE,
+        "warmup": COUNT, "decay_from": SHARE,
+    }  # fmt: skip
 
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "views", tuple(self.views))
         if self.method not in METHODS:
             raise ValueError(f"method is one of {', '.join(METHODS)}, got {self.method!r}")
-        if not 0.0 <= self.world_share <= 1.0:
-            raise ValueError(f"world_share lies in 0 to 1, got {self.world_share}")
         if not 2 <= self.views[0] <= self.views[1] <= self.model.max_images:
             raise ValueError(f"views are 2 to the network's {self.model.max_images}, fewest first, got {self.views}")
 
@@ -126,8 +128,6 @@ def scene_rays(camera: Camera, grid: int) -> Tensor:
 class RayDiffusionObjective:
     """The `Objective` of Ray Diffusion."""
 
-    pool = None  # its scenes are drawn anew for each batch
-
     config: RayDiffusionTrainConfig
     views: ViewSource | None = None
     model: RayDiffuser = field(init=False)
@@ -139,6 +139,10 @@ class RayDiffusionObjective:
             self.model = RayDiffuser(self.config.model)
         initialize(self.model.ray_predictor, torch.Generator().manual_seed(self.config.seed), alike=self.config.alike)
         self.views = self.views or SyntheticViews(self.config.model, self.config.world_share)
+
+    @property
+    def pool(self) -> None:
+        """None: scenes are rendered, or photographs read, as they are drawn."""
 
     def to(self, device: torch.device) -> None:
         """Move the network; batches are made on the CPU and moved whole."""

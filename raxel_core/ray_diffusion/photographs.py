@@ -153,10 +153,10 @@ def _chosen(found: RayCameras, maps: Tensor) -> PhotographCameras:
     shifts = torch.linalg.vector_norm(camera.center[:, None] - camera.center[None], dim=-1)
     best = int((turns + shifts).mean((1, 2)).argmin())
     others = max(1, len(turns) - 1)
-    spread = tuple((part[best].square().sum(0) / others).sqrt() for part in (turns, shifts))
+    turn_spread, shift_spread = ((part[best].square().sum(0) / others).sqrt() for part in (turns, shifts))
     own = _relative_covariance(found.covariance[best], found.camera[best])
     return PhotographCameras(
-        camera[best], own + _sample_covariance(camera, best), *spread, RayMap(maps[best], LAYOUT),
+        camera[best], own + _sample_covariance(camera, best), turn_spread, shift_spread, RayMap(maps[best], LAYOUT),
         found.inlier_fraction[best], camera,
     )  # fmt: skip
 

@@ -39,9 +39,3 @@ def scene_frame(camera: Camera) -> SceneFrame:
     world_from_scene = se3.from_rotation_translation(camera.rotation[0], focus)
     scene = Camera(se3.inverse(world_from_scene) @ camera.world_from_cam, camera.K, camera.hw)
     return SceneFrame(scene.scaled(1.0 / unit), world_from_scene, unit)
-
-
-def world_cameras(camera: Camera, frame: SceneFrame) -> Camera:
-    """`camera` [...] of the normalised frame in the world again: the inverse of `scene_frame`."""
-    scaled = camera.scaled(frame.unit)
-    return Camera(frame.world_from_scene @ scaled.world_from_cam, camera.K, camera.hw)

@@ -79,7 +79,7 @@ class _TimeEmbedding(nn.Module):
         place = torch.arange(half, dtype=torch.float32, device=t.device) / half
         angle = t[:, None].float() * torch.exp(-math.log(_TIME_BASE) * place)
         waves = torch.cat((angle.cos(), angle.sin()), dim=-1)
-        return self.mlp(waves.to(self.mlp[0].weight.dtype))
+        return self.mlp(waves.to(next(self.mlp.parameters()).dtype))
 
 
 class _Block(nn.Module):
@@ -130,11 +130,11 @@ def initialize(transformer: RayTransformer, generator: torch.Generator, *, alike
                 nn.init.zeros_(module.bias)
         embedder = transformer.x_embedder.proj
         nn.init.xavier_uniform_(embedder.weight.view(len(embedder.weight), -1), generator=generator)
-        nn.init.zeros_(embedder.bias)
-        for layer in (transformer.t_embedder.mlp[0], transformer.t_embedder.mlp[2]):
-            nn.init.normal_(layer.weight, std=0.02, generator=generator)
-        for block in transformer.blocks:
-            nn.init.zeros_(block.adaLN_modulation[1].weight)
-            if alike:
-                query, key, _ = block.attn.qkv.weight.chunk(3)
+        for name, parameter in transformer.named_parameters():
+            if name in ("t_embedder.mlp.0.weight", "t_embedder.mlp.2.weight"):
+                nn.init.normal_(parameter, std=0.02, generator=generator)
+            elif name == "x_embedder.proj.bias" or (name.startswith("blocks.") and "adaLN_modulation" in name):
+                nn.init.zeros_(parameter)
+            elif alike and name.endswith("attn.qkv.weight"):
+                query, key, _ = parameter.chunk(3)
                 key.copy_(query)

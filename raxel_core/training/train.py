@@ -40,7 +40,7 @@ class Objective(Protocol):
 
     @property
     def pool(self) -> ClipPool | None:
-        """The clips it learns from, where they come from a pool of rendered ones."""
+        """The clips it learns from; None where it makes its data as it goes."""
         ...
 
     @property

@@ -88,7 +88,7 @@ def test_a_released_checkpoint_is_converted(tmp_path, capsys):
 
 def test_training_by_the_common_loop_resumes_and_leaves_a_file_for_use(tmp_path, capsys):
     model = {"hidden": 16, "depth": 1, "heads": 2, "grid": 8, "patch": 4, "image_px": 32, "features": "convolution", "feature_channels": 16}  # fmt: skip
-    config = {"name": "t", "steps": 4, "frames": 8, "batch": 8, "clips": 8, "shard_clips": 8, "views": [2, 3], "model": model,
+    config = {"name": "t", "steps": 4, "frames": 9, "batch": 8, "clips": 8, "shard_clips": 8, "views": [2, 3], "model": model,
               "validation_clips": 8, "validate_every": 4, "save_every": 2, "log_every": 2, "precision": "no", "ema": 0.5}  # fmt: skip
     path = tmp_path / "c.json"
     path.write_text(json.dumps(config))

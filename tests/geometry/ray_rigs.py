@@ -7,6 +7,7 @@ import torch
 
 from raxel_core.geometry import se3
 from raxel_core.geometry.camera import Camera
+from raxel_core.geometry.pytorch3d import Pytorch3dCameras
 
 HW = (48, 64)
 
@@ -50,3 +51,14 @@ def written(camera: Camera, grid: tuple[int, int], layout: str, depth: np.ndarra
         maps.append(cells.transpose(2, 0, 1))
     channels = 3 if layout.removesuffix("_depth") in ("direction", "raxel") else 6
     return np.stack(maps)[:, :channels]
+
+
+def pytorch3d_from_camera(camera: Camera) -> Pytorch3dCameras:
+    """PyTorch3D's numbers for `camera` [...]: the inverse of `camera_from_pytorch3d`, by NumPy."""
+    w2c, short = np.linalg.inv(camera.world_from_cam.double().numpy()), min(camera.hw)
+    flip = np.diag([-1.0, -1.0, 1.0])
+    rotation, translation = np.swapaxes(flip @ w2c[..., :3, :3], -1, -2), w2c[..., :3, 3] @ flip
+    size = np.array(camera.hw[::-1])
+    center = (size - 2 * camera.principal_point.numpy()) / short
+    parts = (rotation, translation, camera.focal.numpy() * 2 / short, center)
+    return Pytorch3dCameras(*(torch.from_numpy(np.ascontiguousarray(part)).to(camera.K.dtype) for part in parts))

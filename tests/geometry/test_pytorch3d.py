@@ -10,10 +10,9 @@ from raxel_core.geometry.pytorch3d import (
     camera_from_pytorch3d,
     ndc_from_pixels,
     pixels_from_ndc,
-    pytorch3d_from_camera,
     turned_axes,
 )
-from tests.geometry.ray_rigs import rig
+from tests.geometry.ray_rigs import pytorch3d_from_camera, rig
 
 F64 = torch.float64
 

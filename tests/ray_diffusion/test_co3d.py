@@ -8,15 +8,15 @@ import json
 import numpy as np
 import pytest
 import torch
-from raxel_core.ray_diffusion.co3d import Co3dViews, check_co3d, frame_camera, list_co3d
 
 from raxel_core.cli import main
 from raxel_core.geometry.camera import Camera, K_from_fov
-from raxel_core.geometry.pytorch3d import pytorch3d_from_camera
+from raxel_core.ray_diffusion.co3d import Co3dViews, check_co3d, frame_camera, list_co3d
 from raxel_core.ray_diffusion.config import RayDiffusionConfig
 from raxel_core.ray_diffusion.objective import scene_rays
 from raxel_core.ray_diffusion.scene import scene_frame
 from raxel_core.video_io import write_image
+from tests.geometry.ray_rigs import pytorch3d_from_camera
 from tests.ray_diffusion.test_photographs import ring
 
 HW = (40, 60)
@@ -149,7 +149,7 @@ def test_damaged_annotations_are_one_sentence(prepared, spoil, message):
 
 def test_training_reads_it_and_dataset_check_reports_it(prepared, capsys):
     model = json.loads(CONFIG.to_json())
-    config = {"name": "t", "steps": 1, "frames": 4, "batch": 8, "clips": 8, "shard_clips": 8, "views": [2, 4], "model": model,
+    config = {"name": "t", "steps": 1, "frames": 9, "batch": 8, "clips": 8, "shard_clips": 8, "views": [2, 4], "model": model,
               "validation_clips": 8, "validate_every": 9, "precision": "no"}  # fmt: skip
     (prepared / "c.json").write_text(json.dumps(config))
     run = [

@@ -11,7 +11,6 @@ from safetensors.torch import save_file
 
 from raxel_core.geometry import se3
 from raxel_core.geometry.camera import Camera, K_from_fov
-from raxel_core.geometry.pytorch3d import pytorch3d_from_camera
 from raxel_core.geometry.rays import Rays, plucker_from_rays
 from raxel_core.ray_diffusion.bundle import bundle_from_plucker, plucker_from_bundle
 from raxel_core.ray_diffusion.checkpoint import LoadedRayDiffusion, load_ray_diffusion, save_ray_diffusion
@@ -21,7 +20,8 @@ from raxel_core.ray_diffusion.network import RayDiffuser
 from raxel_core.ray_diffusion.photographs import estimate_cameras, figures, photographs, verdict
 from raxel_core.ray_diffusion.released import convert_released, released_config
 from raxel_core.ray_diffusion.sampler import SamplerSettings
-from raxel_core.ray_diffusion.scene import scene_frame, world_cameras
+from raxel_core.ray_diffusion.scene import scene_frame
+from tests.geometry.ray_rigs import pytorch3d_from_camera
 
 F64 = torch.float64
 CONFIG = RayDiffusionConfig(hidden=16, depth=1, heads=2, grid=8, patch=2, image_px=32, features="convolution", feature_channels=16)  # fmt: skip
@@ -53,7 +53,8 @@ def test_the_scenes_frame_is_the_papers():
     # All axes of the ring pass through the point that became the origin.
     axis, center = scene.rotation[..., 2], scene.center
     assert float(torch.linalg.cross(axis, center, dim=-1).norm(dim=-1).max()) < 1e-5
-    torch.testing.assert_close(world_cameras(scene, frame).world_from_cam, camera.world_from_cam, rtol=0, atol=1e-6)
+    back = frame.world_from_scene @ scene.scaled(frame.unit).world_from_cam
+    torch.testing.assert_close(back, camera.world_from_cam, rtol=0, atol=1e-6)
     with pytest.raises(ValueError, match="look in parallel"):
         scene_frame(Camera(torch.eye(4).repeat(3, 1, 1), K_from_fov(0.9, HW), HW))
     with pytest.raises(ValueError, match="two cameras or more"):
