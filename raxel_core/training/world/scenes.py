@@ -100,27 +100,21 @@ Aim = Callable[[Tensor, Callable[[Tensor], Tensor]], tuple[Tensor, Tensor]]
 
 
 def photograph_places(
-    seeds: Sequence[int],
-    aim: Aim,
-    *,
-    hw: tuple[int, int],
-    config: WorldConfig = WORLD,
-    device: torch.device | str = "cpu",
-    fast: bool = False,
+    seeds: Sequence[int], aim: Aim, *, hw: tuple[int, int], config: WorldConfig = WORLD
 ) -> tuple[Tensor, Camera]:
-    """Photographs [B, 3, N, h, w] in [-1, 1] of each seed's place and their cameras [B, N], which `aim` chooses.
+    """Photographs [B, 3, N, h, w] in [-1, 1] of each seed's place, on the CPU, and their cameras [B, N] by `aim`.
 
     What stands at the origin is taken away first, so that it is free. Errors are those of `render_world`.
     """
-    bank = _banks(split_of(seeds))
-    draws, building = Draws.of_seeds(seeds, 2)
+    device = torch.device("cpu")
+    bank = _banks(split_of(seeds), device)
+    draws, building = Draws.of_seeds(seeds, 2, device)
     kind = draws.choice(config.place_shares)
     focus = torch.tensor([place.focus for place in PLACES.values()])[kind] * draws.uniform(low=0.7, high=1.3)
     place = _places(bank.kit, building, kind, torch.ones(len(seeds)))
     gap = (0.09 * focus).clamp(0.06, 0.3)
     near = distances(place.solids, torch.zeros(len(seeds), 1, 3))[:, 0] < gap[:, None]
     solids = without(place.solids, near | _of_things(place.solids, near))
-
     structure = without(solids, solids.item >= 0)
 
     def free(points: Tensor) -> Tensor:
@@ -130,10 +124,8 @@ def photograph_places(
 
     world_from_cam, K = aim(focus, free)
     light = draw_light(draws, place.ground, place.ceiling, bank.materials)
-    shot = _moved(_Shot(place._replace(solids=solids), light, draw_film(draws), world_from_cam, K), device)
-    kernels = compiled() if fast else PLAIN
-    seen, _ = _expose(shot, bank.materials.texels.to(device), hw, kernels)
-    return kernels.develop(seen, shot.film) * 2 - 1, Camera(shot.world_from_cam, shot.K, hw)
+    shot = _Shot(place._replace(solids=solids), light, draw_film(draws), world_from_cam, K)
+    return _filmed(shot, bank, hw, PLAIN)[0], Camera(world_from_cam, K, hw)
 
 
 def _on_this_side(structure: Solids, points: Tensor) -> Tensor:
