@@ -198,6 +198,9 @@ def test_configurations_that_make_no_network_are_refused(wrong, message):
     with pytest.raises(ValueError, match=message):
         RayDiffusionConfig(**(values | wrong))
     assert RayDiffusionConfig.from_json(SMALL.to_json()) == SMALL
-    for text, told in (('{"hidden": "a"}', "hidden of a Ray Diffusion network is int"), ('{"width": 1}', "unknown width")):
+    for text, told in (
+        ('{"hidden": "a"}', "hidden of a Ray Diffusion network is int"),
+        ('{"width": 1}', "unknown width"),
+    ):
         with pytest.raises(ValueError, match=told):
             RayDiffusionConfig.from_json(text)
