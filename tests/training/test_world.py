@@ -186,13 +186,13 @@ def test_shares_must_fit_the_names():
 @pytest.mark.slow
 def test_the_compiled_way_makes_the_same_pictures():
     """Every clip of a batch, and of a batch of another size without compiling again."""
-    plain = render_world(SEEDS[:3], frames=3, hw=(16, 16))
+    plain = render_world(SEEDS[:5], frames=7, hw=(16, 24))
     with torch._dynamo.config.patch(error_on_recompile=True):
-        fast = render_world(SEEDS[:3], frames=3, hw=(16, 16), fast=True)
-        other = render_world(SEEDS[:2], frames=5, hw=(24, 16), fast=True)
+        fast = render_world(SEEDS[:5], frames=7, hw=(16, 24), fast=True)
+        other = render_world(SEEDS[:6], frames=9, hw=(24, 16), fast=True)
     assert (fast.video - plain.video).abs().max() < 1e-3
     assert (fast.depth / plain.depth - 1).abs().max() < 1e-4
-    assert other.video.shape == (2, 3, 5, 24, 16)
+    assert other.video.shape == (6, 3, 9, 24, 16)
 
 
 @pytest.mark.parametrize("place", PLACES)
