@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from ..geometry.estimate import Estimate, estimate_of
+from ..geometry.sparse_points import SparsePoints
 from ..geometry.trajectory import Trajectory
 from ..paths.estimate_path import estimate_from_json
 from . import (
@@ -122,8 +123,12 @@ def read_cameras(path: str | Path, *, format: str | None = None, assumed: Assume
     return replace(reading, warnings=(*reading.warnings, *doubts(reading.trajectory)))
 
 
-def write_cameras(trajectory: Trajectory, path: str | Path, *, format: str | None = None) -> tuple[Path, ...]:
+def write_cameras(
+    trajectory: Trajectory, path: str | Path, *, format: str | None = None, points: SparsePoints | None = None
+) -> tuple[Path, ...]:
     """Write `trajectory` as `path`, whole files or none, and return the files; computed in float64.
+
+    `points` of the scene go with it where the format has a place for them (COLMAP's).
 
     Without a `format` the name of `path` decides. What the format has no place for (`lost_in`) is left out. Raises
     CameraFormatError when the format cannot hold the cameras or the name does not decide, ValueError for an unknown
@@ -135,8 +140,13 @@ def write_cameras(trajectory: Trajectory, path: str | Path, *, format: str | Non
         camera = trajectory.camera.validate().to("cpu", torch.float64)
     except ValueError as error:
         raise CameraFormatError(f"{path.name} is not written: {error}") from error
-    assert chosen.write is not None
-    return chosen.write(replace(trajectory, camera=camera), path)
+    precise = replace(trajectory, camera=camera)
+    if points is None:
+        assert chosen.write is not None
+        return chosen.write(precise, path)
+    if chosen.write_points is None:
+        raise CameraFormatError(f"{path.name} is not written: {chosen.name} has no place for points, colmap has")
+    return chosen.write_points(precise, points, path)
 
 
 def read_estimate(path: str | Path, *, format: str | None = None, assumed: Assumed | None = None) -> Estimate:

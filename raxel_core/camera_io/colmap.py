@@ -14,6 +14,7 @@ import torch
 
 from ..geometry import se3
 from ..geometry.estimate import Estimate
+from ..geometry.sparse_points import SparsePoints
 from ..geometry.trajectory import Trajectory
 from . import colmap_binary, colmap_text
 from .clip import Frames, reading_of
@@ -55,6 +56,16 @@ def _write_text(trajectory: Trajectory, path: Path) -> tuple[Path, ...]:
 
 def _write_text_estimate(estimate: Estimate, path: Path) -> tuple[Path, ...]:
     return _write_text_model(path, *_estimate_records(estimate, path.name))
+
+
+def _write_text_points(trajectory: Trajectory, points: SparsePoints, path: Path) -> tuple[Path, ...]:
+    cameras, images = _records(trajectory, path.name)
+    return _write_text_model(path, cameras, *observed(points, images))
+
+
+def _write_binary_points(trajectory: Trajectory, points: SparsePoints, path: Path) -> tuple[Path, ...]:
+    cameras, images = _records(trajectory, path.name)
+    return _write_binary_model(path, cameras, *observed(points, images))
 
 
 def _write_text_model(
@@ -164,6 +175,7 @@ TEXT = CameraFormat(
     read=_read_text,
     write=_write_text,
     write_estimate=_write_text_estimate,
+    write_points=_write_text_points,
     leaves_out=("rate", "unit"),
 )
 BINARY = CameraFormat(
@@ -175,5 +187,6 @@ BINARY = CameraFormat(
     read=_read_binary,
     write=_write_binary,
     write_estimate=_write_binary_estimate,
+    write_points=_write_binary_points,
     leaves_out=("rate", "unit"),
 )

@@ -16,6 +16,7 @@ from torch import Tensor
 from ..atomic_file import replacing
 from ..geometry.camera import Camera, K_from_fov
 from ..geometry.estimate import Estimate
+from ..geometry.sparse_points import SparsePoints
 from ..geometry.trajectory import Trajectory
 from .content import Content
 from .reading import Assumed, CameraFormatError, Reading
@@ -39,7 +40,7 @@ class CameraFormat:
     `write(trajectory, path)` writes whole files or none (atomic_file), makes the folder where the format is one, and
     returns the files written; it is None where the format is only read. `leaves_out` are those of LOSSES that the
     format has no place for; `write_estimate`, where a format has it, writes what it can hold of an estimate besides its
-    path.
+    path; `write_points`, where a format has it, writes points of the scene with the path.
     """
 
     name: str
@@ -50,6 +51,7 @@ class CameraFormat:
     read: Callable[[Path, Assumed], Reading]
     write: Callable[[Trajectory, Path], tuple[Path, ...]] | None = None
     write_estimate: Callable[[Estimate, Path], tuple[Path, ...]] | None = None
+    write_points: Callable[[Trajectory, SparsePoints, Path], tuple[Path, ...]] | None = None
     leaves_out: tuple[str, ...] = ()
 
 

@@ -110,6 +110,8 @@ def _add_convert(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("output", type=Path, metavar="OUT", help="file or folder to write")
     _add_input(parser)
     _add_output(parser)
+    points = "a point map or depth maps (.npz, .npy) to write as the points of a COLMAP model"
+    parser.add_argument("--points", type=Path, metavar="FILE", help=points)
     parser.set_defaults(run=run_convert)
 
 
@@ -187,7 +189,7 @@ def run_convert(options: argparse.Namespace) -> None:
         raise ValueError(f"{options.output} is read, and so cannot be where the result is written")
     reading = _read(options.input, options)
     lost = _lost(reading.trajectory, options)
-    files = _write(reading.trajectory, options.output, options.target_format)
+    files = _write(reading.trajectory, options.output, options.target_format, points=options.points)
     told = f"{reading.text}\nWarning: {lost}" if lost else reading.text
     show({**_told(reading), "left_out": lost, "files": files}, told, as_json=options.json)
 
@@ -318,11 +320,13 @@ def _read(path: Path, options: argparse.Namespace) -> Reading:
     return read_cameras(path, format=options.source_format, assumed=assumed)
 
 
-def _write(trajectory: Trajectory, path: Path, target_format: str | None) -> list[str]:
-    """Write the path; the files written."""
+def _write(trajectory: Trajectory, path: Path, target_format: str | None, *, points: Path | None = None) -> list[str]:
+    """Write the path, with the points in a file where one is named; the files written."""
     from ..camera_io import write_cameras
+    from ..camera_io.scene_points import read_points
 
-    files = [str(file) for file in write_cameras(trajectory, path, format=target_format)]
+    found = None if points is None else read_points(points, trajectory)
+    files = [str(file) for file in write_cameras(trajectory, path, format=target_format, points=found)]
     say(f"wrote {', '.join(files)}")
     return files
 

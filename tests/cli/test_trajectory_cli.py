@@ -293,3 +293,35 @@ def test_undistort_writes_the_pictures_as_the_pinhole_inside_sees_them(tmp_path:
     (pictures / "a_2.png").unlink()
     assert main(["trajectory", "undistort", str(model), str(pictures), str(out)]) == 2
     assert "there is no picture 'a_2.png'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["colmap", "colmap_binary"])
+def test_depth_becomes_the_points_of_a_colmap_model(path_file: Path, tmp_path: Path, kind: str) -> None:
+    """Each pixel's middle at its depth, seen from its camera: projected back by pycolmap it is that pixel's middle."""
+    np = pytest.importorskip("numpy")
+    pycolmap = pytest.importorskip("pycolmap", reason="pycolmap is not installed: pip install pycolmap")
+    depth = np.full((9, 6, 8), 2.0)
+    depth[0, 0, 0] = 0.0
+    images = np.zeros((9, 6, 8, 3), dtype=np.uint8)
+    images[1, 2, 3] = (10, 20, 30)
+    np.savez(tmp_path / "results.npz", depth=depth, images=images)
+    out = tmp_path / "model"
+    arguments = [
+        "trajectory",
+        "convert",
+        str(path_file),
+        str(out),
+        "--to",
+        kind,
+        "--points",
+        str(tmp_path / "results.npz"),
+    ]
+    assert main(arguments) == 0
+    model = pycolmap.Reconstruction(str(out))
+    assert len(model.points3D) == 9 * 48 - 1
+    image = next(image for image in model.images.values() if image.name == "frame_00001.png")
+    index = 48 + 2 * 8 + 3  # points count from 1, and the first pixel has no depth
+    point = model.points3D[index]
+    assert list(point.color) == [10, 20, 30]
+    assert image.project_point(point.xyz) == pytest.approx([(3 + 0.5) * 8, (2 + 0.5) * 8], abs=1e-3)
+    assert main([*arguments[:4], "--to", "usda", "--points", str(tmp_path / "results.npz")]) == 2
