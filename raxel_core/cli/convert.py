@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> None:
 
     from ..raype.conversion import extract_raype, join_expert
     from ..recipe import METADATA_KEY
-    from ..weights.conversion import convert_wan, extract_wan, is_raxel, quantize_checkpoint
+    from ..weights.conversion import Conversion, convert_wan, extract_wan, is_raxel, quantize_checkpoint
 
     how: dict[str, Any] = {
         "dtype": getattr(torch, options.dtype) if options.dtype else None,
@@ -63,6 +63,7 @@ def run(options: argparse.Namespace) -> None:
         raise ValueError(f"--unit belongs to a raxel checkpoint made of Wan's weights, not to {found}")
     if options.quantize and options.to in ("wan", "raype"):
         raise ValueError(f"--quantize belongs to a raxel checkpoint or an expert, not to --to {options.to}")
+    done: Conversion[Any]
     if options.to == "expert":
         done = join_expert(options.source, options.target, quantization=options.quantize, **how)
     elif options.to != "raxel":

@@ -283,7 +283,7 @@ def _measure(
         found[steps] = _or_still(read, identity)
         yield _pose_name(steps), _pose_row(found[steps], truth) | _told(read)
     if settings.opencv:
-        read = stack([essential_cameras(clip, path) for clip, path in zip(video, truth, strict=True)])
+        read = stack([essential_cameras(clip, truth[index]) for index, clip in enumerate(video)])
         yield "OpenCV, true focal and distance", _pose_row(_or_still(read, identity), truth) | _told(read)
     places = None if batch.depth is None else correspondence(batch.depth, truth)
 

@@ -149,14 +149,13 @@ def verify(estimate: Estimate, asked: Trajectory, bounds: VerifyBounds | None = 
     told = _told(found, asked, positions, speed)
     lengths = _length_ratio(found, wanted) if _comparable(estimate, asked) else None
     reached = _path(asked.sampled(_reached(positions, speed, len(asked)))) if told else wanted
-    if not told:
-        speed = lengths
-    findings = _findings(estimate, asked, found, reached, speed, bounds)
-    word = _word(findings, found, wanted, speed, mirrored=mirrored_fit < _MIRRORED * fit and mirrored_fit < _FITS)
+    rate = speed if told else lengths
+    findings = _findings(estimate, asked, found, reached, rate, bounds)
+    word = _word(findings, found, wanted, rate, mirrored=mirrored_fit < _MIRRORED * fit and mirrored_fit < _FITS)
     rotations, places = _errors(found, reached)
     return Verification(
         word,
-        _sentence(word, findings, found, wanted, speed),
+        _sentence(word, findings, found, wanted, rate),
         findings,
         tuple(rotations.tolist()),
         tuple(places.tolist()),

@@ -30,7 +30,8 @@ class Correspondence:
     @property
     def motion(self) -> Tensor:
         """How far each pixel has come from its place in the first frame, [B, F, H, W] in pixels."""
-        here = pixel_grid(self.pixel.shape[-3:-1], device=self.pixel.device, dtype=self.pixel.dtype)
+        hw = (self.pixel.shape[-3], self.pixel.shape[-2])
+        here = pixel_grid(hw, device=self.pixel.device, dtype=self.pixel.dtype)
         return torch.linalg.vector_norm(self.pixel - here, dim=-1)
 
 

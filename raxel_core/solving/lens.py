@@ -103,7 +103,7 @@ def assumed_lens(hw: tuple[int, int]) -> Lens:
 def undistort(picture: Tensor, lens: Lens) -> Tensor:
     """Pictures [..., C, H, W] seen through `lens` as its pinhole (`lens.K()`) would see them; what lies outside the
     picture is black. ValueError when the picture has another size than the lens."""
-    if picture.shape[-2:] != lens.hw:
+    if (picture.shape[-2], picture.shape[-1]) != lens.hw:
         raise ValueError(f"the lens is one for pictures of {lens.hw}, got pictures of {list(picture.shape[-2:])}")
     if not lens.distorts:
         return picture

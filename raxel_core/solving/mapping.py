@@ -6,6 +6,7 @@ import math
 import shutil
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -71,7 +72,7 @@ def _found_lens(table: FeatureTable, lens: Lens, done: Callable[[float], None]) 
     best, most = lens, -1
     for number, degrees in enumerate(_STARTS_DEGREES):
         start = lens_of_fov(math.radians(degrees), lens.hw, assumed=True)
-        models = _models(table, start, frames=frames, done=lambda share=number: done(share / len(_STARTS_DEGREES)))
+        models = _models(table, start, frames=frames, done=partial(done, number / len(_STARTS_DEGREES)))
         seen = max((model.compute_num_observations() for model in models), default=0)
         if seen > most:
             model = max(models, key=lambda each: each.compute_num_observations(), default=None)

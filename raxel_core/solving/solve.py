@@ -54,7 +54,7 @@ class Clip(NamedTuple):
     start: float = 0.0
     rate: float = 24.0
     fps: float = 24.0
-    count: int | None = None
+    frames: int | None = None
 
 
 class _Stage:
@@ -137,7 +137,7 @@ def _matched(
 
     stage = _Stage("features", progress)
     table = find_features(
-        counted(), folder, lens_for, most=settings.most_pixels, done=lambda n: stage(n / max(clip.count or 2 * n, n))
+        counted(), folder, lens_for, most=settings.most_pixels, done=lambda n: stage(n / max(clip.frames or 2 * n, n))
     )
     stage = _Stage("matches", progress)
     pairs = frame_pairs(len(table), settings.matching)

@@ -299,7 +299,7 @@ def _tensor_info(key: str, entry: object, path: Path, begin: int, size: int) -> 
         raise ValueError(f"the header of {path.name} gives {key[:80]!r} the offsets {offsets[:3]}")
     if offsets[1] > size - begin:
         raise ValueError(f"{path.name} is truncated: {key[:80]!r} ends at byte {offsets[1]} of {size - begin}")
-    return TensorInfo(dtype, tuple(shape), begin + offsets[0], begin + offsets[1])
+    return TensorInfo(str(dtype), tuple(shape), begin + offsets[0], begin + offsets[1])
 
 
 def _is_shape(value: object) -> TypeGuard[list[int]]:

@@ -33,7 +33,7 @@ def measure(video: Path) -> dict[str, float | str]:
     stream = stream_video(video)
     pictures = (Picture(rgb.numpy(), None, number) for number, rgb in stream.frames)
     started, began = time.process_time(), time.monotonic()
-    estimate, lens = solve_cameras(pictures, Clip(video.name, rate=stream.rate, fps=stream.fps, count=stream.count))
+    estimate, lens = solve_cameras(pictures, Clip(video.name, rate=stream.rate, fps=stream.fps, frames=stream.count))
     seconds, wall = time.process_time() - started, time.monotonic() - began
     truth = path_from_json(video.with_suffix(".json").read_text(), dtype=torch.float64).camera
     own = truth[list(estimate.footage.frames)]

@@ -353,7 +353,7 @@ def test_round_trip(tmp_path, name):
     close(intrinsics(reading.trajectory.camera), intrinsics(trajectory.camera))
     if name in WHOLE:
         assert (reading.trajectory.fps, reading.trajectory.unit) == (23.976, "near_depth")
-        assert reading.trajectory.name == printable(trajectory.name)  # a file's text is never shown raw
+        assert reading.trajectory.name == printable(trajectory.name)
     else:
         assert (reading.trajectory.fps, reading.trajectory.unit) == (24.0, "arbitrary")
 

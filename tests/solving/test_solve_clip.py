@@ -42,7 +42,7 @@ def solved(motion, frames, *, settings=None, progress=None, **options):
     rendered = clip("shot", motion, seed=7, fov_degrees=55.0, frames=frames, hw=HW, **options)
     settings = settings(rendered) if settings else None
     pictures = (Picture(frame) for frame in rendered.frames())
-    name = Clip("shot.mp4", count=frames)
+    name = Clip("shot.mp4", frames=frames)
     return rendered, solve_cameras(pictures, name, settings=settings, progress=progress)
 
 
