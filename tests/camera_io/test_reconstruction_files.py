@@ -128,6 +128,22 @@ def test_openmvg_and_meshroom(tmp_path):
         close(read.lenses[0].project(points), expected(x[0] * bent, y[0] * bent))
 
 
+def test_openmvgs_tangential_terms_stand_as_opencvs(tmp_path):
+    """t_x = t2 (r2 + 2 x^2) + 2 t1 x y (openMVG/cameras/Camera_Pinhole_Brown.hpp)."""
+    inner = {"width": WIDTH, "height": HEIGHT, "focal_length": FOCAL, "principal_point": [WIDTH / 2, HEIGHT / 2]}
+    data = {"value0": inner, "disto_t2": [0.0, 0.0, 0.0, 0.01, -0.02]}
+    lens = {"polymorphic_name": "pinhole_brown_t2", "ptr_wrapper": {"data": data}}
+    view = {"filename": "1.jpg", "id_view": 0, "id_intrinsic": 0, "id_pose": 0}
+    pose_of = {"rotation": np.eye(3).tolist(), "center": [0, 0, 0]}
+    values = {"sfm_data_version": "0.3", "views": [{"key": 0, "value": {"ptr_wrapper": {"data": view}}}]}
+    values |= {"intrinsics": [{"key": 0, "value": lens}], "extrinsics": [{"key": 0, "value": pose_of}]}
+    read = read_cameras(save(tmp_path / "sfm_data.json", json.dumps(values)))
+    x, y = 0.3, -0.2
+    r2 = x * x + y * y
+    bent = x - 0.02 * (r2 + 2 * x * x) + 0.02 * x * y, y + 0.01 * (r2 + 2 * y * y) - 0.04 * x * y
+    close(read.lenses[0].project(torch.tensor([x, y])), expected(*bent))
+
+
 def test_metashape_with_a_chunk_and_its_own_lens(tmp_path):
     """World = s R X_chunk + t. p1 and p2 stand the other way round than OpenCV's (manual, appendix D)."""
     scale, move, k = 2.5, np.array([1.0, 2.0, 3.0]), {"k1": -0.02, "k2": 0.003, "p1": 0.004, "p2": -0.002}
