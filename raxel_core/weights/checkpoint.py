@@ -292,14 +292,18 @@ def file_header(path: Path) -> Header:
 def _tensor_info(key: str, entry: object, path: Path, begin: int, size: int) -> TensorInfo:
     fields = entry if isinstance(entry, dict) else {}
     dtype, shape, offsets = (fields.get(name) for name in ("dtype", "shape", "data_offsets"))
-    named = key.isprintable() and len(key) <= _LONGEST_KEY and isinstance(dtype, str) and _DTYPE.fullmatch(dtype)
-    if not named or not _is_shape(shape) or not _are_offsets(offsets):
+    named = key.isprintable() and len(key) <= _LONGEST_KEY
+    if not named or not _is_dtype(dtype) or not _is_shape(shape) or not _are_offsets(offsets):
         raise ValueError(f"the header of {path.name} does not describe {key[:80]!r} as a tensor")
     if len(offsets) != 2 or offsets[0] > offsets[1]:
         raise ValueError(f"the header of {path.name} gives {key[:80]!r} the offsets {offsets[:3]}")
     if offsets[1] > size - begin:
         raise ValueError(f"{path.name} is truncated: {key[:80]!r} ends at byte {offsets[1]} of {size - begin}")
     return TensorInfo(str(dtype), tuple(shape), begin + offsets[0], begin + offsets[1])
+
+
+def _is_dtype(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and _DTYPE.fullmatch(value) is not None
 
 
 def _is_shape(value: object) -> TypeGuard[list[int]]:
