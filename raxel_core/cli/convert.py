@@ -67,8 +67,7 @@ def run(options: argparse.Namespace) -> None:
     if options.to == "expert":
         done = join_expert(options.source, options.target, quantization=options.quantize, **how)
     elif options.to != "raxel":
-        take_out = {"wan": extract_wan, "raype": extract_raype}[options.to]
-        done = take_out(options.source, options.target, **how)
+        done = (extract_wan if options.to == "wan" else extract_raype)(options.source, options.target, **how)
     elif of_raxel:
         done = quantize_checkpoint(options.source, options.target, quantization=options.quantize, **how)
     else:
