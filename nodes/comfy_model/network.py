@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
@@ -91,7 +91,7 @@ class RaxelNetwork(RaxelTransformer):
             dtype=dtype,
         )
 
-    def forward(
+    def forward(  # type: ignore[override]  # ComfyUI calls it as it calls every model
         self, x: list[Tensor], timestep: Tensor, *, transformer_options: dict[str, Any] | None = None, **conds: Any
     ) -> list[Tensor]:
         """Velocities of both streams x = [video, rays] [B, C, T, h, w]; `timestep` [B] is the sampler's."""
@@ -186,7 +186,7 @@ def frame_numbers(frames: int, stream: int, window: Any) -> list[int]:
 
 
 def block_prefetch(
-    blocks: Sequence[Module], device: torch.device, transformer_options: dict[str, Any]
+    blocks: Iterable[Module], device: torch.device, transformer_options: dict[str, Any]
 ) -> Callable[[Module | None], None]:
     """What to call before each block, and with None after the last, so that ComfyUI fetches the next one's weights.
 

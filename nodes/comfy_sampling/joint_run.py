@@ -123,9 +123,9 @@ def _video(
     """The given video latents, or empty ones."""
     if latent is not None:
         return video_of(latent, latent_format.latent_channels)
-    known = sources is not None and sources.video is not None
-    hw = latent_format.sizes.video_hw(sources.video.shape) if known else latent_format.recipe.hw
-    return latent_format.empty_video(frames, hw)
+    if sources is None or sources.video is None:
+        return latent_format.empty_video(frames, latent_format.recipe.hw)
+    return latent_format.empty_video(frames, latent_format.sizes.video_hw(sources.video.shape))
 
 
 def _staged(callback: Callback, stage: tuple[int, int] | None) -> Callback:

@@ -175,8 +175,10 @@ class RaxelSaveCamera(io.ComfyNode):
     @classmethod
     def execute(cls, trajectory: Trajectory | Estimate, filename_prefix: str, format: str) -> io.NodeOutput:
         path, _ = next_output_path(filename_prefix, format_named(format).suffix)
-        path_alone = trajectory.trajectory if isinstance(trajectory, Estimate) else trajectory
-        lost = lost_in(path_alone, path, format=format)
-        write = write_estimate if isinstance(trajectory, Estimate) else write_cameras
-        write(trajectory, path, format=format)
+        if isinstance(trajectory, Estimate):
+            lost = lost_in(trajectory.trajectory, path, format=format)
+            write_estimate(trajectory, path, format=format)
+        else:
+            lost = lost_in(trajectory, path, format=format)
+            write_cameras(trajectory, path, format=format)
         return io.NodeOutput(str(path), ui=preview("\n".join(filter(None, (str(path), lost)))))

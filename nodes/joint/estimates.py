@@ -76,6 +76,7 @@ def ask_encode_memory(core: RaxelModel, frames: int, hw: tuple[int, int]) -> Non
     """ValueError in one sentence where the raxels of `frames` of `hw` would need more memory than there is."""
     height, width = core.sizes.raxel_hw(hw)
     raxels = 3 * 4.0 * frames * height * width
+    assert isinstance(core.vae, ComfyVideoVAE)  # as `core_model` made it
     coding = core.vae.memory_to_encode((1, 3, frames, height, width))
     ask_memory(f"{frames} frames of {hw[1]}x{hw[0]} as raxels", _RAXEL_COPIES * raxels + coding)
 

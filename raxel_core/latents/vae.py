@@ -17,9 +17,20 @@ class VideoVAE(Protocol):
     one frame.
     """
 
-    latent_channels: int
-    spatial_stride: int
-    temporal_stride: int
+    @property
+    def latent_channels(self) -> int:
+        """The channels C of its latents."""
+        ...
+
+    @property
+    def spatial_stride(self) -> int:
+        """The pixels of a side that one latent cell codes."""
+        ...
+
+    @property
+    def temporal_stride(self) -> int:
+        """The frames that one latent frame after the first codes."""
+        ...
 
     def encode(self, video: Tensor) -> Tensor:
         """Raw latents [B, C, T, h, w] of `video` [B, 3, F, H, W]."""
