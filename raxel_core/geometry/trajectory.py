@@ -41,7 +41,7 @@ class Trajectory:
         if not (isfinite(self.fps) and self.fps > 0.0):
             raise ValueError(f"fps is a positive number, got {self.fps}")
         if self.unit not in UNITS:
-            raise ValueError(f"a unit is one of {', '.join(UNITS)}, got {self.unit!r}")
+            raise ValueError(f"a unit is one of {', '.join(UNITS)}, got {str(self.unit)[:40]!r}")
         if self.numbers is not None:
             _check_numbers(self.numbers, len(self.camera))
 

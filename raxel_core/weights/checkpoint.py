@@ -36,6 +36,7 @@ CONFIG_KEY, FORMAT_KEY, SET_KEY = "raxel_config", "raxel_format", "raxel_set"
 RESERVED = (CONFIG_KEY, FORMAT_KEY, SET_KEY, "format")
 INDEX_SUFFIX = ".safetensors.index.json"
 _MOST_AXES, _BEYOND_64_BITS = 64, 2**63
+_LONGEST_NAME = 255  # bytes, of a file on any system
 _LONGEST_KEY, _DTYPE = 500, re.compile(r"[A-Z][A-Z0-9_]{0,15}", re.ASCII)  # safetensors names: F32, F8_E4M3
 MAX_HEADER_BYTES = 16_000_000  # a model of 40 layers has 0.2 MB; parsing takes ten times a header's size
 WEIGHT_DTYPES = ("F32", "F16", "BF16", "F64", "F8_E4M3", "F8_E5M2")
@@ -231,7 +232,7 @@ def _files_of_index(path: Path) -> list[Path]:
     if not isinstance(weight_map, dict) or not weight_map:
         raise ValueError(f"the index {path.name} has no weight_map")
     for name in weight_map.values():
-        if not isinstance(name, str) or not name.endswith(".safetensors") or Path(name).name != name or "\\" in name:
+        if not _is_file_beside(name):
             raise ValueError(f"the index {path.name} names {shown(name)}, which is not a .safetensors file beside it")
         if not (path.parent / name).is_file():
             raise FileNotFoundError(f"the index {path.name} names {printable(name, 80)}, which is missing")
@@ -239,6 +240,13 @@ def _files_of_index(path: Path) -> list[Path]:
     held = {key for file in files for key in file_header(file).tensors}
     check_same_keys(set(weight_map), held, f"the shards of {path.name}", {})
     return files
+
+
+def _is_file_beside(name: object) -> bool:
+    """Whether an index's value is the name of a safetensors file in its own folder."""
+    if not isinstance(name, str) or not name.isprintable() or len(name.encode()) > _LONGEST_NAME:
+        return False
+    return name.endswith(".safetensors") and Path(name).name == name and "\\" not in name
 
 
 def merged_header(files: list[Path]) -> Header:
