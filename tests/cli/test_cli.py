@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 import torch
 
 from raxel_core import pipeline
+from raxel_core.__main__ import main as raxel
 from raxel_core.atomic_file import write_text
 from raxel_core.cli import build_parser, main, options
 from raxel_core.framing import framing_for
@@ -214,7 +216,7 @@ def test_train_runs_resumes_and_its_weights_load(tmp_path: Path, capsys) -> None
     assert load_model(tmp_path / "run" / "raxel.safetensors", vae=vae).recipe.vae == vae.stem
     (tmp_path / "config.json").write_text('{"name": "x", "steps": 1, "frames": 5, "speed": 9}')
     assert main(arguments) == 2
-    assert "a training configuration has no speed" in _sentence(capsys)
+    assert "the training configuration has unknown speed" in _sentence(capsys)
 
 
 def test_train_vae_fits_a_code_and_keeps_that_of_another(tmp_path: Path, capsys) -> None:
@@ -259,7 +261,7 @@ def test_the_moves_offered_are_the_moves_there_are() -> None:
         (["pose", "{video}", "--fps", "0"], "frame rate of a video is 0.001 to 10000 a second, got 0"),
         (["pose", "{video}", "--start", "1e18"], "the time to start reading at is 0 to"),
         (["pose", "{video}", "--out", "{video}"], "input.mp4 has to end in .json"),
-        (["pose", "{video}", "--out", "{folder}"], "folder.json is a folder"),
+        (["pose", "{video}", "--out", "{folder}"], r"folder\.json: it is a folder, not a file"),
         (["pose", "{video}", "--plot", "{missing}/a.png"], "cannot write into .*missing.mp4: No such file"),
         (["generate", "{image}", "--move", "pan", "--out", "a.avi"], "a.avi has to end in .mp4"),
         (["generate", "{video}", "--move", "pan", "--out", "{video}"], "input.mp4 is read, and so cannot be where"),
@@ -332,7 +334,12 @@ def test_interruption_has_its_own_code(model, video_file: Path, monkeypatch, cap
         raise KeyboardInterrupt
 
     monkeypatch.setattr(model.transformer, "forward", interrupt)
-    assert main(["pose", str(video_file)]) == 130
+    monkeypatch.setattr("sys.argv", ["raxel", "pose", str(video_file)])
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        assert raxel() == 130
+    finally:
+        signal.signal(signal.SIGINT, handler)
     assert _sentence(capsys) == "raxel: interrupted"
 
 

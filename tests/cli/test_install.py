@@ -39,9 +39,7 @@ def test_the_wheel_holds_the_core_and_its_command_runs_elsewhere(tmp_path):
     own = {path.relative_to(ROOT).as_posix() for path in (ROOT / "raxel_core").rglob("*.py")}
     assert own <= names
     assert {"raxel_core/checkpoints/raxel-tiny.safetensors", "raxel_core/checkpoints/README.md"} <= names
-    script = (
-        f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r}); from raxel_core.cli import main; sys.exit(main())"
-    )
+    script = f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r}); from raxel_core.__main__ import main; sys.exit(main())"
     make = [
         sys.executable,
         "-c",
