@@ -74,6 +74,11 @@ def _picked(items: Sequence[_Item], kept: Sequence[int]) -> list[_Item]:
     return [items[index] for index in kept] if items else []
 
 
+def left_without_camera(views: int, posed: int) -> tuple[str, ...]:
+    """The note that says of how many views a reconstruction knows no camera; none where it knows all."""
+    return () if posed == views else (f"{views - posed} of {views} views have no camera.",)
+
+
 def reading_of(
     frames: Frames,
     format: str,

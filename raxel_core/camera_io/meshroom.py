@@ -15,7 +15,7 @@ import torch
 
 from ..geometry import se3
 from ..geometry.distortion import Lens
-from .clip import Frames, reading_of
+from .clip import Frames, left_without_camera, reading_of
 from .content import Content
 from .format import CameraFormat
 from .pinhole import lens_of
@@ -61,7 +61,7 @@ def _read(path: Path, assumed: Assumed) -> Reading:
     return reading_of(
         frames, FORMAT.name, path.name, assumed,
         convention="Rotations are stored transposed, which is camera-to-world (c2w) in OpenCV axes.",
-        lens_from="intrinsics", notes=(f"{len(views) - len(posed)} of {len(views)} views have no pose.",),
+        lens_from="intrinsics", notes=left_without_camera(len(views), len(posed)),
     )  # fmt: skip
 
 
