@@ -10,10 +10,11 @@ from tests.small_checkpoint import save_small_checkpoint
 _NO_COMFYUI = "no ComfyUI found: set COMFYUI_PATH to run the tests of the nodes"
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """What is run by hand alone is slow too, so that `-m "not slow"` leaves it out."""
+    """What needs a ComfyUI, and what is run by hand alone, is slow too: `-m "not slow"` leaves it out."""
     for item in items:
-        if item.get_closest_marker("by_hand"):
+        if item.get_closest_marker("by_hand") or "in_comfy" in item.path.parts or "comfy" in item.fixturenames:
             item.add_marker(pytest.mark.slow)
 
 

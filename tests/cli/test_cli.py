@@ -219,6 +219,7 @@ def test_train_runs_resumes_and_its_weights_load(tmp_path: Path, capsys) -> None
     assert "the training configuration has unknown speed" in _sentence(capsys)
 
 
+@pytest.mark.slow
 def test_train_vae_fits_a_code_and_keeps_that_of_another(tmp_path: Path, capsys) -> None:
     first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
     small = ["--frames", "5", "--size", "32", "32", "--refiner-steps"]

@@ -56,6 +56,7 @@ def test_operations_are_those_that_pytorch_counts(config, text_tokens):
     assert raxel_flops(config, *grids, text_tokens) == counted(config, *grids, text_tokens)
 
 
+@pytest.mark.slow
 def test_operations_of_the_14b_are_those_that_pytorch_counts():
     grids = VIDEO_81, (21, 15, 26)
     assert raxel_flops(WAN_14B, *grids, 512) == counted(WAN_14B, *grids, 512)

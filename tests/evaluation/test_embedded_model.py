@@ -55,6 +55,7 @@ def test_its_cameras_are_nearer_the_truth_than_a_still_camera(model, scenes):
     assert (found.center - truth.center).norm(dim=-1).mean() < 0.75 * truth.center.norm(dim=-1).mean()
 
 
+@pytest.mark.slow
 def test_its_videos_follow_the_camera(model, scenes):
     """Four steps from frame 0: nearer the truth than frame 0 repeated, and than along another clip's cameras."""
     shown = SourceBatch(scenes.video[:, :, :1], (0,))
