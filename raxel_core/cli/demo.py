@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 FORMAT = "raxel.demo"
 VERSION = 1
+# Of the mean log focal length of scenes whose angle of view lies anywhere from 40 to 100 degrees: the guess of one who
+# has not looked.
+TYPICAL_FOV_DEGREES = 69.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +71,7 @@ def run(options: argparse.Namespace) -> None:
     seconds = round(time.monotonic() - started, 1)
     report = {"format": FORMAT, "version": VERSION, **facts, "unit": scene.truth.unit, **figures, "seconds": seconds}
     write_text(options.out / "report.json", to_json(report))
-    say(f"wrote {options.out}")
+    say(f"wrote {options.out}: open {options.out / 'overview.png'} first")
     show(report, _text(figures, seconds), as_json=options.json)
 
 
@@ -150,10 +154,14 @@ def _write_overview(out: Path, scene: _Scene) -> None:
 
 def _figures(scene: _Scene) -> dict[str, dict[str, float]]:
     """The figures of each task, beside those of the trivial answers: no motion, and frame 0 all along."""
-    from dataclasses import replace
+    from ..geometry.camera import Camera, K_from_fov
 
     camera = scene.truth.camera
-    still = replace(camera, world_from_cam=camera.world_from_cam[:1].expand_as(camera.world_from_cam))
+    still = Camera(
+        camera.world_from_cam[:1].expand_as(camera.world_from_cam),
+        K_from_fov(math.radians(TYPICAL_FOV_DEGREES), camera.hw).expand_as(camera.K),
+        camera.hw,
+    )
     joint = scene.joint.cameras.trajectory
     return {
         "pose": _camera_figures(scene.estimate.trajectory.camera, camera),

