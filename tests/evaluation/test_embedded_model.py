@@ -7,7 +7,7 @@ import json
 import pytest
 import torch
 
-from raxel_core.__main__ import main
+from raxel_core.cli import main
 from raxel_core.denoising import Run, SourceBatch, denoise_rays, denoise_video
 from raxel_core.evaluation.benchmark_scenes import SceneBatch
 from raxel_core.evaluation.image_metrics import psnr

@@ -36,7 +36,7 @@ def _target(name: str) -> Target:
         name=name,
         prepare=lambda folder: sample_sets(name, folder),
         damage=lambda samples, random, folder: damaged(
-            random.choice(samples), samples, random, folder / f"target_{name}", format_named(name).suffix
+            random.choice(samples), samples, random, folder / f"target_{name}"
         ),
         read=lambda target, random: read(name, target, random),
         refusals=(CameraFormatError,),
