@@ -783,7 +783,7 @@ def check_damaged_files_are_told_in_one_sentence():
     twice = b'{"video_modality": ' + json.dumps(json.loads(whole[8 : 8 + length])["video_modality"]).encode() + b", "
     text = twice + whole[9 : 8 + length]
     path.write_bytes(struct.pack("<Q", len(text)) + text + whole[8 + length :])
-    refused(load, "has 'video_modality' twice")
+    refused(load, "gives 'video_modality' more than once")
 
 
 def check_a_set_of_shards():

@@ -12,6 +12,7 @@ from raxel_core.model import TINY, RaxelConfig, RaxelTransformer, initialize
 from raxel_core.model.reading import StreamMemory
 from raxel_core.model.rope import rotation_table
 from raxel_core.model.transformer import prior_channels
+from raxel_core.weights.checkpoint import config_from_json
 
 CONFIG = RaxelConfig(dim=48, ffn_dim=64, layers=3, heads=2, in_channels=4, patch=(1, 1, 1), text_dim=10, freq_dim=16)
 ONE_WAY = replace(CONFIG, reads="one_way")
@@ -247,6 +248,6 @@ def test_options_that_make_no_sense_are_refused(wrong, message):
 
 def test_options_survive_json_and_a_file_without_them_is_the_paper_s():
     config = replace(ONE_WAY, ray_entry="aligned", rope_base=100.0, rope_scale=2)
-    assert RaxelConfig.from_json(config.to_json()) == config
-    old = RaxelConfig.from_json('{"dim": 48, "ffn_dim": 64, "layers": 3, "heads": 2}')
+    assert config_from_json(config.to_json()) == config
+    old = config_from_json('{"dim": 48, "ffn_dim": 64, "layers": 3, "heads": 2}')
     assert (old.reads, old.ray_entry, old.rope_base, old.rope_scale) == ("both", "stream", 10000.0, 1.0)
