@@ -248,10 +248,10 @@ def test_a_picture_that_can_not_be_drawn_costs_nothing_that_was_trained(tmp_path
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"learning_rate": 2e-3}, "learning_rate was 0.0015 and is 0.002"),
+        ({"video_shift": 3.0}, "video_shift was 2.0 and is 3.0"),
         ({"model": replace(SMALL, ffn_dim=120)}, "model.ffn_dim was 96 and is 120"),
-        ({"task_shares": (0.5, 0.3, 0.2)}, r"task_shares was \[0.55, 0.3, 0.15\] and is \[0.5, 0.3, 0.2\]"),
-        ({"seed": 1, "warmup": 3}, "seed was 0 and is 1; warmup was 200 and is 3"),
+        ({"hw": (64, 96)}, r"hw was \[32, 32\] and is \[64, 96\]"),
+        ({"seed": 1, "clip_norm": 0.5}, "seed was 0 and is 1; clip_norm was 1.0 and is 0.5"),
         ({"steps": 1}, "has done 2 steps, and its configuration now ends at 1"),
     ],
 )
@@ -259,6 +259,13 @@ def test_a_changed_configuration_is_refused_by_name(tmp_path, vae, change, told)
     run(tmp_path / "run", CONFIG, vae, until=2)
     with pytest.raises(ValueError, match=told):
         run(tmp_path / "run", replace(CONFIG, **change), vae)
+
+
+def test_a_run_may_change_its_pace_and_says_so(tmp_path, vae):
+    run(tmp_path / "run", CONFIG, vae, until=2)
+    run(tmp_path / "run", replace(CONFIG, learning_rate=2e-3), vae, until=3)
+    (told,) = [line for line in log_of(tmp_path / "run") if "changed" in line]
+    assert told["changed"] == {"learning_rate": "was 0.0015 and is 0.002"}
 
 
 def test_a_run_may_be_told_to_go_on_longer(tmp_path, vae):
