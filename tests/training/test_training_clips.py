@@ -115,7 +115,7 @@ def test_a_second_process_renders_ahead_the_very_clips(tmp_path, vae):
             torch.testing.assert_close(again[name].float(), tensor.float(), rtol=0.01, atol=0.01)
 
 
-@pytest.mark.slow
+@pytest.mark.by_hand  # a compiler's minutes
 @pytest.mark.parametrize("name", SCENE_SETS)
 def test_a_compiled_tracer_makes_the_same_clips(tmp_path, vae, name):
     config = replace(CONFIG, scenes=((name, 1.0),))
@@ -192,7 +192,7 @@ def test_the_denoised_error_is_sigma_times_that_of_the_velocity(tmp_path, vae):
     assert losses[1] == pytest.approx(0.25 * losses[0], rel=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.by_hand  # a compiler's minutes
 def test_compiled_blocks_train_as_the_plain_ones(tmp_path, vae):
     """The same loss and gradients to rounding, with the rotation in real numbers."""
     plain, compiled = (RaxelObjective(CONFIG, vae, cache=tmp_path) for _ in range(2))

@@ -183,7 +183,7 @@ def test_shares_must_fit_the_names():
         WorldConfig(place_shares=(1.0,))
 
 
-@pytest.mark.slow
+@pytest.mark.by_hand  # a compiler's minutes
 def test_the_compiled_way_makes_the_same_pictures():
     """Every clip of a batch, and of a batch of another size without compiling again."""
     plain = render_world(SEEDS[:5], frames=7, hw=(16, 24))
