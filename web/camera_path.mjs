@@ -1,7 +1,7 @@
 /**
  * Camera path v1 in the browser: the plan of a path (moves, keys, lens), its checks, and its cameras frame by frame.
  *
- * The twin of raxel_core/paths: tests/golden/camera_paths.json holds both to the same numbers. Pure: no DOM, nothing imported but camera_math.mjs.
+ * The twin of raxel_core/paths: tests/golden/camera_paths.json holds both to the same numbers. Pure: no DOM.
  */
 
 import * as math from "./camera_math.mjs";
@@ -764,7 +764,7 @@ function baseFocal(plan) {
   return (progress) => Math.exp(curve(progress)[0]);
 }
 
-/** The keys, of two that stand for the same moment of a loop the first, with the last one's way in. */
+/** The keys; of two at the same moment of a loop the first, with the last one's way in. */
 function openKeys(plan) {
   if (!meetsItself(plan)) return plan.keys;
   return [{ ...plan.keys[0], handle_in: plan.keys.at(-1).handle_in }, ...plan.keys.slice(1, -1)];
@@ -807,7 +807,7 @@ function segmentAt({ closed, start, span, joined, speeds }, progress) {
   return [index, joined[index] ? warp(share, ...speeds[index]) : Number(share >= 1)];
 }
 
-/** The velocity at each end, of the mean velocities of the segments: the three-point difference over uneven times. */
+/** The velocity at each end: the three-point difference over uneven times. */
 function tangents({ closed, span, joined }, slopes) {
   const count = span.length;
   const neighbour = (i) => (i >= 0 && i < count ? i : closed ? (i + count) % count : -1);
@@ -825,7 +825,7 @@ function tangents({ closed, span, joined }, slopes) {
   });
 }
 
-/** The ends of the cubics, and each one's velocity times span at its ends: three times a handle, where there is one. */
+/** The cubics' ends, and velocity times span there: three times a handle, where there is one. */
 function vectorSegments(vectors, segments, handles) {
   const ends = segments.closed ? [...vectors, vectors[0]] : vectors;
   const slopes = segments.span.map((span, i) => ends[i].map((value, axis) => (ends[i + 1][axis] - value) / span));
@@ -910,7 +910,7 @@ function shakeWaves(seed, channel) {
   });
 }
 
-/** The waves at the nearest whole cycles per period within the band, each count once; a short period has few. */
+/** The waves at the nearest whole cycles per period within the band, each once. */
 function wholeCycles(waves, period) {
   const fewest = Math.max(1, Math.ceil(BAND_HZ[0] * period));
   const most = Math.max(fewest, Math.floor(BAND_HZ[1] * period));
