@@ -1,4 +1,4 @@
-"""The pack's own sockets and the words every node shares. A socket carries one core dataclass."""
+"""The pack's own sockets and the menus its nodes stand in. A socket carries one core dataclass."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ RayMapSocket = io.Custom("RAXEL_RAY_MAP")
 # A nodes.ray_diffusion.loading.RayDiffusionModel: the core's network and what moves it.
 RayDiffusionSocket = io.Custom("RAXEL_RAY_DIFFUSION")
 
+# What ComfyUI's own nodes know of a picture's depth: Run MoGe Inference and Run Depth Anything 3.
+GEOMETRY_SOCKETS = (io.Custom("MOGE_GEOMETRY"), io.Custom("DA3_GEOMETRY"))
+
 
 @io.comfytype(io_type="RAXEL_CAMERA_PATH")
 class CameraPathWidget(io.ComfyTypeIO):
@@ -35,13 +38,3 @@ class CameraPathWidget(io.ComfyTypeIO):
         def __init__(self, id: str, *, default: dict[str, Any], clips: dict[str, Any], tooltip: str) -> None:
             """`clips`: those of checkpoints by file name, which the editor offers as sizes."""
             super().__init__(id, default=default, socketless=True, tooltip=tooltip, extra_dict={"clips": clips})
-
-
-TASK_TOOLTIP = (
-    "pose: the video is given, the cameras are found. camera: the cameras are given, the video is made. "
-    "joint: both are made."
-)
-MODEL_TOOLTIP = "A raxel checkpoint, from Load Raxel Model."
-VAE_TOOLTIP = "The VAE of the checkpoint, from Load Raxel Model."
-STEPS_TOOLTIP = "Steps of the video: about 4 with raxel-tiny, 20 and more with a large model."
-SEED_TOOLTIP = "The same seed draws the same noise, on every device."

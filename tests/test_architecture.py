@@ -68,16 +68,17 @@ FILE_LADDERS = {
 # What each room of the nodes may import from the nodes, besides itself; only `nodes/__init__.py` imports all.
 NODE_LADDER = {
     "sockets": set(),
+    "inputs": {"sockets"},
     "catalogue": set(),
     "comfy_io": set(),
     "comfy_model": {"comfy_io"},
     "comfy_sampling": {"comfy_model"},
-    "paths": {"sockets", "catalogue", "comfy_io", "comfy_model"},
-    "exchange": {"sockets", "catalogue", "comfy_io"},
-    "joint": {"sockets", "catalogue", "comfy_io", "comfy_model", "comfy_sampling"},
-    "raype": {"sockets", "catalogue", "comfy_io", "comfy_model"},
-    "solving": {"sockets", "catalogue", "comfy_io"},
-    "ray_diffusion": {"sockets", "catalogue", "comfy_io"},
+    "paths": {"sockets", "inputs", "catalogue", "comfy_io", "comfy_model"},
+    "exchange": {"sockets", "inputs", "catalogue", "comfy_io"},
+    "joint": {"sockets", "inputs", "catalogue", "comfy_io", "comfy_model", "comfy_sampling"},
+    "raype": {"sockets", "inputs", "catalogue", "comfy_io", "comfy_model"},
+    "solving": {"sockets", "inputs", "catalogue", "comfy_io"},
+    "ray_diffusion": {"sockets", "inputs", "catalogue", "comfy_io"},
 }
 PACKAGES = {
     "geometry": {"torch", "einops"},

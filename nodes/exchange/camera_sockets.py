@@ -14,12 +14,13 @@ from ...raxel_core.camera_sockets.recammaster import recammaster_poses
 from ...raxel_core.camera_sockets.recognition import AUTO, PAYLOADS, read_camera
 from ...raxel_core.camera_sockets.wan_embedding import wan_camera_embedding
 from ...raxel_core.geometry.trajectory import Trajectory
+from .. import inputs
 from ..catalogue import schema
 from ..comfy_io.notice import preview
 from ..sockets import EXCHANGE_CATEGORY, TrajectorySocket
 from .assumed import assumed_inputs, rate_given
 
-_PATH_TOOLTIP = "The camera path."
+_WAN_PATH = "The camera path. It has 4n + 1 frames."
 _LENGTH_TOOLTIP = "Frames of the path."
 
 
@@ -35,23 +36,8 @@ class RaxelToWanCamera(io.ComfyNode):
             description="A camera path for WanCameraImageToVideo: Pluecker rays from the path's own intrinsics in "
             "pixels, frame by frame. 81 frames at 832x480 are 805 MB.",
             inputs=[
-                TrajectorySocket.Input("trajectory", tooltip=f"{_PATH_TOOLTIP} It has 4n + 1 frames."),
-                io.Int.Input(
-                    "width",
-                    default=0,
-                    min=0,
-                    max=16384,
-                    optional=True,
-                    tooltip="Width of the video in pixels; 0 takes the path's. The aspect has to be the path's.",
-                ),
-                io.Int.Input(
-                    "height",
-                    default=0,
-                    min=0,
-                    max=16384,
-                    optional=True,
-                    tooltip="Height of the video in pixels; 0 takes the path's. The aspect has to be the path's.",
-                ),
+                inputs.trajectory(_WAN_PATH),
+                *inputs.size("of the video in pixels; 0 takes the path's. The aspect has to be the path's."),
             ],
             outputs=[
                 io.WanCameraEmbedding.Output(
@@ -82,7 +68,7 @@ class RaxelToCameraCtrl(io.ComfyNode):
             description="A camera path for AnimateDiff-Evolved's CameraCtrl, WanVideoWrapper's Fun-Camera, KJNodes' "
             "pose plot, and VideoX-Fun, which takes the rows as text.",
             inputs=[
-                TrajectorySocket.Input("trajectory", tooltip=_PATH_TOOLTIP),
+                inputs.trajectory(),
                 io.Int.Input(
                     "original_width",
                     default=0,
@@ -136,7 +122,7 @@ class RaxelToReCamMaster(io.ComfyNode):
             description="A camera path for WanVideoWrapper's ReCamMaster nodes: every fourth frame, in Unreal's axes "
             "and centimetres.",
             inputs=[
-                TrajectorySocket.Input("trajectory", tooltip=f"{_PATH_TOOLTIP} It has 4n + 1 frames."),
+                inputs.trajectory(_WAN_PATH),
                 io.Float.Input(
                     "metres_per_unit",
                     default=1.0,
@@ -170,7 +156,7 @@ class RaxelToMatrices(io.ComfyNode):
             display_name="Raxel to Matrices",
             category=EXCHANGE_CATEGORY,
             description="A camera path as tensors, for the packs around Depth Anything 3 and Gaussian splats.",
-            inputs=[TrajectorySocket.Input("trajectory", tooltip=_PATH_TOOLTIP)],
+            inputs=[inputs.trajectory()],
             outputs=[
                 io.Custom("EXTRINSICS").Output(
                     display_name="extrinsics", tooltip="World-to-camera matrices [N, 4, 4], OpenCV axes, path's unit."
@@ -198,14 +184,8 @@ class RaxelToLoad3DCamera(io.ComfyNode):
             description="The camera of one frame for Preview 3D and Render Splat. It looks through the middle of its "
             "picture; Render Splat takes the angle of view across the smaller side.",
             inputs=[
-                TrajectorySocket.Input("trajectory", tooltip=_PATH_TOOLTIP),
-                io.Int.Input(
-                    "frame",
-                    default=0,
-                    min=-4096,
-                    max=4096,
-                    tooltip="Which frame, counted from 0; negative counts from the end.",
-                ),
+                inputs.trajectory(),
+                inputs.frame("Which frame, counted from 0; negative counts from the end."),
                 io.Float.Input(
                     "target_distance",
                     default=1.0,

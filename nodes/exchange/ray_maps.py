@@ -12,14 +12,19 @@ from ...raxel_core.drawing.ray_picture import ray_map_image
 from ...raxel_core.evaluation.ray_report import ray_report
 from ...raxel_core.geometry.ray_cameras import LENSES, METHODS, assessed_cameras
 from ...raxel_core.geometry.ray_map import AXES, LAYOUTS, ray_map_from_cameras
-from ...raxel_core.geometry.trajectory import UNITS, Trajectory
+from ...raxel_core.geometry.trajectory import Trajectory
 from ...raxel_core.raxels import RAXEL_SCALE
+from .. import inputs
 from ..catalogue import schema
 from ..comfy_io.notice import preview
 from ..sockets import EXCHANGE_CATEGORY, RayMapSocket, TrajectorySocket
 
 _LAYOUT_TOOLTIP = "What the channels hold, in the order of its name; the help page has the table."
-_AXES_TOOLTIP = "The map's axes: opencv is x right, y down, z forward; pytorch3d is x left, y up."
+
+
+def _axes() -> io.Input:
+    tooltip = "The map's axes: opencv is x right, y down, z forward; pytorch3d is x left, y up."
+    return io.Combo.Input("axes", options=list(AXES), default=AXES[0], optional=True, tooltip=tooltip)
 
 
 class RaxelCamerasFromRayMap(io.ComfyNode):
@@ -46,7 +51,7 @@ class RaxelCamerasFromRayMap(io.ComfyNode):
                     optional=True,
                     tooltip=f"{AUTO}: by its own constraints; what keeps none is refused. {_LAYOUT_TOOLTIP}",
                 ),
-                io.Combo.Input("axes", options=list(AXES), default=AXES[0], optional=True, tooltip=_AXES_TOOLTIP),
+                _axes(),
                 io.Combo.Input(
                     "lens",
                     options=list(LENSES),
@@ -62,23 +67,8 @@ class RaxelCamerasFromRayMap(io.ComfyNode):
                     optional=True,
                     tooltip="robust: weighs outliers down. closed: takes each ray as it is, in one pass.",
                 ),
-                io.Int.Input(
-                    "width",
-                    default=0,
-                    min=0,
-                    max=16384,
-                    optional=True,
-                    tooltip="Width of the picture in pixels; 0: the map's.",
-                ),
-                io.Int.Input(
-                    "height",
-                    default=0,
-                    min=0,
-                    max=16384,
-                    optional=True,
-                    tooltip="Height of the picture in pixels; 0: the map's.",
-                ),
-                TrajectorySocket.Input("known", optional=True, tooltip="A path whose K is used with lens known."),
+                *inputs.size("of the picture in pixels; 0: the map's."),
+                inputs.trajectory("A path whose K is used with lens known.", id="known", optional=True),
                 io.Mask.Input("confidence", optional=True, tooltip="How much each ray counts, one number a ray."),
                 io.Float.Input(
                     "raxel_scale",
@@ -89,10 +79,8 @@ class RaxelCamerasFromRayMap(io.ComfyNode):
                     optional=True,
                     tooltip="The factor that raxels were multiplied with; read for raxels only.",
                 ),
-                io.Float.Input("fps", default=24.0, min=0.01, max=1000.0, optional=True, tooltip="Frames a second."),
-                io.Combo.Input(
-                    "unit", options=list(UNITS), default="arbitrary", optional=True, tooltip="What a length of 1 is."
-                ),
+                inputs.fps("Frames a second.", default=24.0),
+                inputs.unit("arbitrary"),
             ],
             outputs=[
                 TrajectorySocket.Output(display_name="trajectory", tooltip="The camera of each frame."),
@@ -136,11 +124,11 @@ class RaxelRayMapFromCameras(io.ComfyNode):
             category=EXCHANGE_CATEGORY,
             description="The rays of a camera path in the layout that a network reads or emits.",
             inputs=[
-                TrajectorySocket.Input("trajectory", tooltip="The camera path."),
+                inputs.trajectory(),
                 io.Combo.Input("layout", options=list(LAYOUTS), tooltip=_LAYOUT_TOOLTIP),
-                io.Int.Input("width", default=16, min=4, max=4096, tooltip="Rays across."),
-                io.Int.Input("height", default=16, min=4, max=4096, tooltip="Rays down."),
-                io.Combo.Input("axes", options=list(AXES), default=AXES[0], optional=True, tooltip=_AXES_TOOLTIP),
+                inputs.pixels("width", "Rays across.", default=16, least=4, most=4096, optional=False),
+                inputs.pixels("height", "Rays down.", default=16, least=4, most=4096, optional=False),
+                _axes(),
                 io.Float.Input(
                     "depth",
                     default=1.0,

@@ -8,15 +8,12 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ...raxel_core.geometry.trajectory import Trajectory
-from ...raxel_core.warp.depth_map import DEPTH_KINDS
 from ...raxel_core.warp.point_splat import HOLE_COLOURS
+from .. import inputs
 from ..catalogue import schema
 from ..comfy_io.notice import show_on_node
-from ..sockets import TRAJECTORY_CATEGORY, TrajectorySocket
+from ..sockets import GEOMETRY_SOCKETS, TRAJECTORY_CATEGORY, TrajectorySocket
 from .depth import depth_map_of, depth_report, fov_degrees, warp_on_device, warp_report
-
-_GEOMETRY = [io.Custom("MOGE_GEOMETRY"), io.Custom("DA3_GEOMETRY")]
-_KIND_TOOLTIP = "What grey means in depth. " + "; ".join(f"{name}: {text}" for name, text in DEPTH_KINDS.items()) + "."
 
 
 def _depth_inputs() -> list[io.Input]:
@@ -29,14 +26,12 @@ def _depth_inputs() -> list[io.Input]:
         ),
         io.MultiType.Input(
             "geometry",
-            types=_GEOMETRY,
+            types=list(GEOMETRY_SOCKETS),
             optional=True,
             tooltip="Geometry of one picture from Run MoGe Inference or Run Depth Anything 3: depths in true "
             "proportion, and the lens where it is known. Connect this or depth.",
         ),
-        io.Combo.Input(
-            "depth_kind", options=list(DEPTH_KINDS), default="disparity", optional=True, tooltip=_KIND_TOOLTIP
-        ),
+        inputs.depth_kind(),
         io.Float.Input(
             "near",
             default=1.0,
@@ -72,10 +67,9 @@ class RaxelWarp(io.ComfyNode):
             "the guide video of Uni3C (render_video), VACE (control_video and control_masks) and LTX CrossView.",
             inputs=[
                 io.Image.Input("image", tooltip="One picture, taken by the first camera of the trajectory."),
-                TrajectorySocket.Input(
-                    "trajectory",
-                    tooltip="The cameras, and the size of the video. 81 frames of 832 x 480 take 0.5 GB of memory and "
-                    "about 8 s of one CPU core.",
+                inputs.trajectory(
+                    "The cameras, and the size of the video. 81 frames of 832 x 480 take 0.5 GB of memory and about "
+                    "8 s of one CPU core."
                 ),
                 *_depth_inputs(),
                 io.Combo.Input(

@@ -11,12 +11,13 @@ from comfy_api.latest import io
 from ...raxel_core.geometry.trajectory import Trajectory
 from ...raxel_core.pipeline import trajectory_warnings
 from ...raxel_core.sampling import Streams
+from .. import inputs
 from ..catalogue import schema
 from ..comfy_io.images import image_from_video
 from ..comfy_io.notice import show_on_node
 from ..comfy_model.latent_format import format_of
 from ..comfy_sampling.joint_latent import joint_latent
-from ..sockets import CATEGORY, MODEL_TOOLTIP, VAE_TOOLTIP, TrajectorySocket
+from ..sockets import CATEGORY
 from .estimates import ask_encode_memory, core_model, encode_rays
 
 
@@ -32,9 +33,9 @@ class RaxelEncode(io.ComfyNode):
             description="Draws a camera path as raxels, rays as pixels, and encodes them. The latent has the path's "
             "rays, which stay as they are, and an empty video of the path's size, which a sampler fills.",
             inputs=[
-                io.Model.Input("model", tooltip=MODEL_TOOLTIP),
-                io.Vae.Input("vae", tooltip=VAE_TOOLTIP),
-                TrajectorySocket.Input("trajectory", tooltip="The camera path, 4n + 1 frames of the video's size."),
+                inputs.model(),
+                inputs.vae(),
+                inputs.trajectory("The camera path, 4n + 1 frames of the video's size."),
                 io.Int.Input(
                     "reference_frame",
                     default=0,

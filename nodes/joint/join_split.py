@@ -6,6 +6,7 @@ from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
 from ...raxel_core.sampling import Streams
+from .. import inputs
 from ..catalogue import schema
 from ..comfy_model.latent_format import format_of
 from ..comfy_sampling.joint_latent import (
@@ -18,7 +19,7 @@ from ..comfy_sampling.joint_latent import (
     streams_of,
     video_of,
 )
-from ..sockets import CATEGORY, MODEL_TOOLTIP, TASK_TOOLTIP
+from ..sockets import CATEGORY
 
 
 class JoinRaxelLatent(io.ComfyNode):
@@ -33,9 +34,9 @@ class JoinRaxelLatent(io.ComfyNode):
             description="Joins a video latent and a ray latent for any of ComfyUI's samplers. Masks say which of them "
             "the sampler makes and which stays as it is.",
             inputs=[
-                io.Model.Input("model", tooltip=MODEL_TOOLTIP),
+                inputs.model(),
                 io.Latent.Input("video", tooltip="The video, from VAEEncode, or the video of a joint latent."),
-                io.Combo.Input("task", options=list(TASK_MASKS), tooltip=TASK_TOOLTIP),
+                inputs.task(list(TASK_MASKS)),
                 io.Latent.Input(
                     "rays",
                     optional=True,

@@ -10,15 +10,12 @@ from torch import Tensor
 from ...raxel_core.evaluation.report import loop_report
 from ...raxel_core.geometry.estimate import Estimate, as_estimate
 from ...raxel_core.geometry.trajectory import Trajectory
+from .. import inputs
 from ..catalogue import schema
 from ..comfy_io.images import image_from_video, video_from_image
 from ..comfy_io.notice import show_on_node
 from ..sockets import (
     CATEGORY,
-    MODEL_TOOLTIP,
-    SEED_TOOLTIP,
-    STEPS_TOOLTIP,
-    VAE_TOOLTIP,
     EstimateSocket,
     TrajectorySocket,
 )
@@ -38,21 +35,13 @@ class SelfConsistencyLoop(io.ComfyNode):
             "finds the cameras of that. Coming back to where it began is agreement of the model with itself, which one "
             "that sees no motion anywhere reaches too: connect true or solved cameras to learn its error.",
             inputs=[
-                io.Model.Input("model", tooltip=MODEL_TOOLTIP),
-                io.Vae.Input("vae", tooltip=VAE_TOOLTIP),
+                inputs.model(),
+                inputs.vae(),
                 io.Image.Input("images", tooltip="The video, 4n + 1 frames."),
-                io.Int.Input("seed", default=0, min=0, max=2**64 - 1, tooltip=SEED_TOOLTIP),
-                io.Int.Input("steps", default=4, min=1, max=1000, tooltip=STEPS_TOOLTIP),
-                io.Int.Input("ray_steps", default=2, min=1, max=1000, tooltip="Steps of the rays, each time: 2 to 4."),
-                io.Float.Input(
-                    "cfg",
-                    default=1.0,
-                    min=0.0,
-                    max=100.0,
-                    step=0.1,
-                    optional=True,
-                    tooltip="Guidance by the shown frames; 1 is off and runs twice as fast.",
-                ),
+                inputs.seed(),
+                inputs.steps(),
+                inputs.ray_steps("Steps of the rays, each time: 2 to 4."),
+                inputs.cfg("the shown frames", optional=True),
                 io.Int.Input(
                     "shown_frames",
                     default=3,
@@ -61,15 +50,7 @@ class SelfConsistencyLoop(io.ComfyNode):
                     optional=True,
                     tooltip="How many frames of the video the model is shown, evenly from the first to the last.",
                 ),
-                io.Float.Input(
-                    "fps",
-                    default=0.0,
-                    min=0.0,
-                    max=1000.0,
-                    step=0.01,
-                    optional=True,
-                    tooltip="Frames a second of the video; 0 takes the checkpoint's.",
-                ),
+                inputs.checkpoint_fps(),
                 io.MultiType.Input(
                     "truth",
                     types=[TrajectorySocket, EstimateSocket],

@@ -8,11 +8,12 @@ from comfy_api.latest import io
 
 from ...raxel_core.geometry.trajectory import Trajectory
 from ...raxel_core.pipeline import Reading
+from .. import inputs
 from ..catalogue import schema
 from ..comfy_io.images import image_from_video
 from ..comfy_io.notice import show_on_node
 from ..comfy_sampling.joint_latent import Latent
-from ..sockets import CATEGORY, MODEL_TOOLTIP, VAE_TOOLTIP, TrajectorySocket
+from ..sockets import CATEGORY, TrajectorySocket
 from .estimates import latent_cameras, reading_report, reading_summary
 
 
@@ -28,8 +29,8 @@ class RaxelsToPoses(io.ComfyNode):
             description="Decodes the rays of a joint latent and fits a camera to each frame. Where no camera fits it "
             "stops and names the frame; it never makes one up.",
             inputs=[
-                io.Model.Input("model", tooltip=MODEL_TOOLTIP),
-                io.Vae.Input("vae", tooltip=VAE_TOOLTIP),
+                inputs.model(),
+                inputs.vae(),
                 io.Latent.Input("latent", tooltip="A joint latent, from JointSampler or any sampler."),
                 io.Combo.Input(
                     "method",
@@ -46,15 +47,7 @@ class RaxelsToPoses(io.ComfyNode):
                     optional=True,
                     tooltip="shared: one focal length for the clip. per_frame: one each, for zooms. known: from known.",
                 ),
-                io.Float.Input(
-                    "fps",
-                    default=0.0,
-                    min=0.0,
-                    max=1000.0,
-                    step=0.01,
-                    optional=True,
-                    tooltip="Frames a second of the video; 0 takes the checkpoint's.",
-                ),
+                inputs.checkpoint_fps(),
                 TrajectorySocket.Input(
                     "known",
                     optional=True,

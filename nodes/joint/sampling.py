@@ -6,6 +6,7 @@ from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
 from ...raxel_core.sampling import Streams, shifted_sigmas
+from .. import inputs
 from ..catalogue import schema
 from ..comfy_io.notice import show_on_node
 from ..comfy_model.conditioning import Conditioning
@@ -14,12 +15,24 @@ from ..comfy_sampling.before_run import run_notices
 from ..comfy_sampling.joint_latent import TASK_MASKS, Latent
 from ..comfy_sampling.joint_run import conditions, sample, task_latent, task_schedule
 from ..comfy_sampling.sampler import SOLVERS, PairSampler, rays_follow
-from ..sockets import CATEGORY, MODEL_TOOLTIP, SEED_TOOLTIP, STEPS_TOOLTIP, TASK_TOOLTIP
+from ..sockets import CATEGORY
 
 _MODES = ("first", "together")
-_MODE_TOOLTIP = "When rays and video are both made. first: the rays finish in ray_steps; together: step by step."
-_SHIFT_TOOLTIP = "Above 1 spends more of the steps on coarse structure, below 1 on detail."
-_SOLVER_TOOLTIP = "euler, or multistep of second order at the same cost."
+
+
+def _mode(*, optional: bool = False) -> io.Input:
+    tooltip = "When rays and video are both made. first: the rays finish in ray_steps; together: step by step."
+    return io.Combo.Input("mode", options=list(_MODES), default="first", optional=optional, tooltip=tooltip)
+
+
+def _shift(id: str = "shift", *, optional: bool = False) -> io.Input:
+    tooltip = "Above 1 spends more of the steps on coarse structure, below 1 on detail."
+    return io.Float.Input(id, default=1.0, min=0.01, max=100.0, step=0.01, optional=optional, tooltip=tooltip)
+
+
+def _solver() -> io.Input:
+    tooltip = "euler, or multistep of second order at the same cost."
+    return io.Combo.Input("solver", options=list(SOLVERS), default="euler", optional=True, tooltip=tooltip)
 
 
 class JointSampler(io.ComfyNode):
@@ -34,21 +47,12 @@ class JointSampler(io.ComfyNode):
             description="Runs the joint model on one of its three tasks through ComfyUI's own sampling. What is given "
             "comes back bit-identical.",
             inputs=[
-                io.Model.Input("model", tooltip=MODEL_TOOLTIP),
-                io.Combo.Input("task", options=list(TASK_MASKS), tooltip=TASK_TOOLTIP),
-                io.Int.Input("seed", default=0, min=0, max=2**64 - 1, tooltip=SEED_TOOLTIP),
-                io.Int.Input("steps", default=4, min=1, max=1000, tooltip=f"{STEPS_TOOLTIP} A pose run has none."),
-                io.Int.Input(
-                    "ray_steps", default=2, min=1, max=1000, tooltip="Steps of the rays: 2 to 4. A camera run has none."
-                ),
-                io.Float.Input(
-                    "cfg",
-                    default=1.0,
-                    min=0.0,
-                    max=100.0,
-                    step=0.1,
-                    tooltip="Guidance by the source images and the prompt; 1 is off and runs twice as fast.",
-                ),
+                inputs.model(),
+                inputs.task(list(TASK_MASKS)),
+                inputs.seed(),
+                inputs.steps("A pose run has none."),
+                inputs.ray_steps("Steps of the rays: 2 to 4. A camera run has none."),
+                inputs.cfg("the source images and the prompt"),
                 io.Latent.Input(
                     "latent",
                     optional=True,
@@ -57,21 +61,12 @@ class JointSampler(io.ComfyNode):
                 ),
                 io.Conditioning.Input("positive", optional=True, tooltip="Images and prompt, from RaxelSources."),
                 io.Conditioning.Input("negative", optional=True, tooltip="What guidance leads away from, or nothing."),
-                io.Int.Input(
-                    "frames",
-                    default=0,
-                    min=0,
-                    max=4096,
-                    optional=True,
-                    tooltip="Frames of a joint clip without a latent, 4n + 1; 0 takes as many as the checkpoint knows.",
+                inputs.frames(
+                    "Frames of a joint clip without a latent, 4n + 1; 0 takes as many as the checkpoint knows."
                 ),
-                io.Combo.Input("mode", options=list(_MODES), default="first", optional=True, tooltip=_MODE_TOOLTIP),
-                io.Float.Input(
-                    "shift", default=1.0, min=0.01, max=100.0, step=0.01, optional=True, tooltip=_SHIFT_TOOLTIP
-                ),
-                io.Combo.Input(
-                    "solver", options=list(SOLVERS), default="euler", optional=True, tooltip=_SOLVER_TOOLTIP
-                ),
+                _mode(optional=True),
+                _shift(optional=True),
+                _solver(),
             ],
             hidden=[io.Hidden.unique_id],
             outputs=[io.Latent.Output(display_name="latent", tooltip="Joint latent: VAEDecode takes its video.")],
@@ -117,14 +112,10 @@ class RaxelSampler(io.ComfyNode):
             description="A SAMPLER for SamplerCustomAdvanced in which the rays have a schedule of their own beside the "
             "video's SIGMAS.",
             inputs=[
-                io.Combo.Input("mode", options=list(_MODES), default="first", tooltip=_MODE_TOOLTIP),
-                io.Int.Input("ray_steps", default=2, min=1, max=1000, tooltip="Steps of the rays in mode first."),
-                io.Float.Input(
-                    "ray_shift", default=1.0, min=0.01, max=100.0, step=0.01, optional=True, tooltip=_SHIFT_TOOLTIP
-                ),
-                io.Combo.Input(
-                    "solver", options=list(SOLVERS), default="euler", optional=True, tooltip=_SOLVER_TOOLTIP
-                ),
+                _mode(),
+                inputs.ray_steps("Steps of the rays in mode first."),
+                _shift("ray_shift", optional=True),
+                _solver(),
             ],
             outputs=[io.Sampler.Output(display_name="sampler", tooltip="For SamplerCustomAdvanced.")],
         )
@@ -145,8 +136,8 @@ class RaxelSchedule(io.ComfyNode):
             category=CATEGORY,
             description="The noise levels JointSampler uses, from 1 to 0, for SamplerCustomAdvanced.",
             inputs=[
-                io.Int.Input("steps", default=4, min=1, max=1000, tooltip=STEPS_TOOLTIP),
-                io.Float.Input("shift", default=1.0, min=0.01, max=100.0, step=0.01, tooltip=_SHIFT_TOOLTIP),
+                inputs.steps(),
+                _shift(),
             ],
             outputs=[io.Sigmas.Output(display_name="sigmas", tooltip="steps + 1 noise levels.")],
         )

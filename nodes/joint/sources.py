@@ -13,10 +13,11 @@ from ...raxel_core.geometry.camera import Camera
 from ...raxel_core.geometry.trajectory import Trajectory
 from ...raxel_core.latents.frames import latent_time
 from ...raxel_core.latents.vae import encode_images
+from .. import inputs
 from ..catalogue import schema
 from ..comfy_io.images import video_from_image
 from ..comfy_model.conditioning import Conditioning, SourceLatents, no_text, with_sources
-from ..sockets import CATEGORY, MODEL_TOOLTIP, VAE_TOOLTIP, TrajectorySocket
+from ..sockets import CATEGORY, TrajectorySocket
 from .estimates import core_model
 
 
@@ -32,8 +33,8 @@ class RaxelSources(io.ComfyNode):
             description="Source images for the model: what the clip looks like at some of its frames. The camera of "
             "the earliest one is the origin of all others.",
             inputs=[
-                io.Model.Input("model", tooltip=MODEL_TOOLTIP),
-                io.Vae.Input("vae", tooltip=VAE_TOOLTIP),
+                inputs.model(),
+                inputs.vae(),
                 io.Image.Input("images", tooltip="One image or a batch, of the size of the video."),
                 io.String.Input(
                     "frames",

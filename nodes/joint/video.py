@@ -6,13 +6,12 @@ from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 from torch import Tensor
 
+from .. import inputs
 from ..catalogue import schema
 from ..comfy_io.images import image_from_video
 from ..comfy_model.latent_format import format_of
-from ..sockets import CATEGORY, MODEL_TOOLTIP, TrajectorySocket
+from ..sockets import CATEGORY, TrajectorySocket
 from .clips import example_scene, fit_clip
-
-_SIZE_TOOLTIP = "Pixels; 0 takes the checkpoint's size."
 
 
 class RaxelFitVideo(io.ComfyNode):
@@ -27,15 +26,11 @@ class RaxelFitVideo(io.ComfyNode):
             description="Picks frames of a video at the checkpoint's rate and resizes and crops them to its size. For "
             "source images leave fps at 0: all of them are kept.",
             inputs=[
-                io.Model.Input("model", tooltip=MODEL_TOOLTIP),
+                inputs.model(),
                 io.Image.Input("images", tooltip="The frames of a video, or source images."),
-                io.Float.Input(
-                    "fps",
-                    default=0.0,
-                    min=0.0,
-                    max=1000.0,
-                    step=0.01,
-                    tooltip="Frames a second of the images, from GetVideoComponents; 0 keeps each of them as it is.",
+                inputs.fps(
+                    "Frames a second of the images, from GetVideoComponents; 0 keeps each of them as it is.",
+                    optional=False,
                 ),
                 io.Float.Input(
                     "start",
@@ -46,14 +41,7 @@ class RaxelFitVideo(io.ComfyNode):
                     optional=True,
                     tooltip="Seconds of the video to skip.",
                 ),
-                io.Int.Input(
-                    "frames",
-                    default=0,
-                    min=0,
-                    max=4096,
-                    optional=True,
-                    tooltip="Frames to pick, 4n + 1; 0 picks as many as the checkpoint knows.",
-                ),
+                inputs.frames("Frames to pick, 4n + 1; 0 picks as many as the checkpoint knows."),
                 io.Float.Input(
                     "speed",
                     default=1.0,
@@ -97,10 +85,9 @@ class RaxelExampleScene(io.ComfyNode):
             description="A ray-traced room that no checkpoint was trained on, with its true cameras: to try a workflow "
             "and to see how far off the answer is.",
             inputs=[
-                io.Model.Input("model", tooltip=MODEL_TOOLTIP),
+                inputs.model(),
                 io.Int.Input("scene", default=0, min=0, max=999_999, tooltip="Which scene of the test set."),
-                io.Int.Input("width", default=0, min=0, max=2048, optional=True, tooltip=_SIZE_TOOLTIP),
-                io.Int.Input("height", default=0, min=0, max=2048, optional=True, tooltip=_SIZE_TOOLTIP),
+                *inputs.size("of the clip in pixels; 0 takes the checkpoint's.", most=2048),
             ],
             outputs=[
                 io.Image.Output(display_name="images", tooltip="The clip, as long as the checkpoint's."),

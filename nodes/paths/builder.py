@@ -7,14 +7,20 @@ from typing import Any
 from comfy_api.latest import io
 from torch import Tensor
 
-from ...raxel_core.geometry.trajectory import UNITS, Trajectory
-from ...raxel_core.warp.depth_map import DEPTH_KINDS
+from ...raxel_core.geometry.trajectory import Trajectory
+from .. import inputs
 from ..catalogue import schema
 from ..comfy_io.images import image_of_picture
 from ..comfy_model.loading import model_clips
-from ..sockets import TRAJECTORY_CATEGORY, CameraPathWidget, TrajectorySocket
+from ..sockets import GEOMETRY_SOCKETS, TRAJECTORY_CATEGORY, CameraPathWidget, TrajectorySocket
 from .camera_path_state import START_CLIP, START_PATH, read_path
 from .editor_notes import depth_of, editor_notes
+
+
+def _side(side: str, default: int) -> io.Input:
+    """Width or height, a multiple of 8 as every video model takes it."""
+    tooltip = f"{side.capitalize()} of the video in pixels."
+    return inputs.pixels(side, tooltip, default=default, least=8, most=8192, step=8)
 
 
 class CameraTrajectoryBuilder(io.ComfyNode):
@@ -35,64 +41,17 @@ class CameraTrajectoryBuilder(io.ComfyNode):
                 ),
                 io.MultiType.Input(
                     "depth",
-                    types=[io.Image, io.Custom("MOGE_GEOMETRY"), io.Custom("DA3_GEOMETRY")],
+                    types=[io.Image, *GEOMETRY_SOCKETS],
                     optional=True,
                     tooltip="The depth of image, a grey depth picture or the geometry of MoGe or Depth Anything 3: "
                     "after a run the editor shows the picture as points in space, with near_depth in its own unit.",
                 ),
-                io.Int.Input(
-                    "frames",
-                    default=clip.frames,
-                    min=1,
-                    max=4096,
-                    step=4,
-                    optional=True,
-                    tooltip="Frames of the clip. Wan and Raxel take 4n + 1.",
-                ),
-                io.Int.Input(
-                    "width",
-                    default=clip.hw[1],
-                    min=8,
-                    max=8192,
-                    step=8,
-                    optional=True,
-                    tooltip="Width of the video in pixels.",
-                ),
-                io.Int.Input(
-                    "height",
-                    default=clip.hw[0],
-                    min=8,
-                    max=8192,
-                    step=8,
-                    optional=True,
-                    tooltip="Height of the video in pixels.",
-                ),
-                io.Float.Input(
-                    "fps",
-                    default=clip.fps,
-                    min=0.01,
-                    max=1000.0,
-                    step=0.01,
-                    optional=True,
-                    tooltip="Frames a second.",
-                ),
-                io.Combo.Input(
-                    "unit",
-                    options=list(UNITS),
-                    default=clip.unit,
-                    optional=True,
-                    tooltip="What a length of 1 is. near_depth: the depth of the near part of the scene in the first "
-                    "frame. metre. arbitrary: unknown.",
-                ),
-                io.Combo.Input(
-                    "depth_kind",
-                    options=list(DEPTH_KINDS),
-                    default="disparity",
-                    optional=True,
-                    tooltip="What grey means in a depth picture. "
-                    + "; ".join(f"{name}: {text}" for name, text in DEPTH_KINDS.items())
-                    + ".",
-                ),
+                inputs.frames("Frames of the clip. Wan and Raxel take 4n + 1.", default=clip.frames),
+                _side("width", clip.hw[1]),
+                _side("height", clip.hw[0]),
+                inputs.fps("Frames a second.", default=clip.fps),
+                inputs.unit(clip.unit),
+                inputs.depth_kind(),
                 CameraPathWidget.Input(
                     "path",
                     default=dict(START_PATH),
@@ -134,10 +93,10 @@ class RaxelTrajectoryPreview(io.ComfyNode):
             category=TRAJECTORY_CATEGORY,
             description="Draws a camera path, and a second one over it to compare with.",
             inputs=[
-                TrajectorySocket.Input("trajectory", tooltip="The path to draw."),
-                TrajectorySocket.Input("compare", optional=True, tooltip="Another path, drawn over it."),
-                io.Int.Input("width", default=768, min=64, max=4096, optional=True, tooltip="Pixels."),
-                io.Int.Input("height", default=512, min=64, max=4096, optional=True, tooltip="Pixels."),
+                inputs.trajectory("The path to draw."),
+                inputs.trajectory("Another path, drawn over it.", id="compare", optional=True),
+                inputs.pixels("width", "Pixels.", default=768, least=64, most=4096),
+                inputs.pixels("height", "Pixels.", default=512, least=64, most=4096),
             ],
             outputs=[io.Image.Output(display_name="image", tooltip="The drawing.")],
         )

@@ -8,10 +8,11 @@ from torch import Tensor
 
 from ...raxel_core.geometry.trajectory import Trajectory
 from ...raxel_core.paths.diagnostics import check_trajectory
+from .. import inputs
 from ..catalogue import schema
 from ..comfy_io.notice import show_on_node
 from ..comfy_model.trained_range import trained_range
-from ..sockets import TRAJECTORY_CATEGORY, TrajectorySocket
+from ..sockets import TRAJECTORY_CATEGORY
 
 
 class RaxelCheckTrajectory(io.ComfyNode):
@@ -27,7 +28,7 @@ class RaxelCheckTrajectory(io.ComfyNode):
             "rotations that are none, jumps and jerks, matrices that look like world-to-camera ones, a number of "
             "frames that video models do not take, and more motion than a checkpoint was trained on.",
             inputs=[
-                TrajectorySocket.Input("trajectory", tooltip="The cameras to look over."),
+                inputs.trajectory("The cameras to look over."),
                 io.Image.Input(
                     "images",
                     optional=True,

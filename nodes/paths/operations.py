@@ -11,15 +11,12 @@ from ...raxel_core.geometry.trajectory import UNITS, Trajectory
 from ...raxel_core.paths import operations
 from ...raxel_core.paths.lens import FITS, change_intrinsics
 from ...raxel_core.paths.smoothing import smooth
+from .. import inputs
 from ..catalogue import schema
 from ..comfy_io.interruption import stop_when_interrupted
 from ..sockets import TRAJECTORY_CATEGORY, TrajectorySocket
 
 _KEPT = "as it is"
-
-
-def _trajectory(name: str = "trajectory", tooltip: str = "The camera path.") -> io.Input:
-    return TrajectorySocket.Input(name, tooltip=tooltip)
 
 
 def _schema(node_id: str, display_name: str, description: str, *inputs: io.Input) -> io.Schema:
@@ -43,8 +40,8 @@ class RaxelConcatenateTrajectories(io.ComfyNode):
             "RaxelConcatenateTrajectories",
             "Concatenate Trajectories",
             "One path after the other. The second goes on where the first ends, whatever world it was made in.",
-            _trajectory("first", "The path that comes first."),
-            _trajectory("second", "The path that follows; same unit, fps and picture size."),
+            inputs.trajectory("The path that comes first.", id="first"),
+            inputs.trajectory("The path that follows; same unit, fps and picture size.", id="second"),
             io.Int.Input(
                 "overlap",
                 default=1,
@@ -78,8 +75,10 @@ class RaxelBlendTrajectories(io.ComfyNode):
             "RaxelBlendTrajectories",
             "Blend Trajectories",
             "A path between two others of as many frames: position, rotation and lens together, frame by frame.",
-            _trajectory("first", "The path that a share of 0 gives."),
-            _trajectory("second", "The path that a share of 1 gives; same unit, picture size and number of frames."),
+            inputs.trajectory("The path that a share of 0 gives.", id="first"),
+            inputs.trajectory(
+                "The path that a share of 1 gives; same unit, picture size and number of frames.", id="second"
+            ),
             io.Float.Input(
                 "start",
                 default=0.5,
@@ -112,7 +111,7 @@ class RaxelReverseTrajectory(io.ComfyNode):
             "RaxelReverseTrajectory",
             "Reverse Trajectory",
             "The path from its last camera to its first. To begin at the origin again, re-anchor it to frame 0.",
-            _trajectory(),
+            inputs.trajectory(),
         )
 
     @classmethod
@@ -129,7 +128,7 @@ class RaxelPingPongTrajectory(io.ComfyNode):
             "RaxelPingPongTrajectory",
             "Ping-Pong Trajectory",
             "The path there and back again, for loops: F frames become 2F - 1, and the last camera is the first.",
-            _trajectory(),
+            inputs.trajectory(),
         )
 
     @classmethod
@@ -146,20 +145,10 @@ class RaxelTrimTrajectory(io.ComfyNode):
             "RaxelTrimTrajectory",
             "Trim Trajectory",
             "The frames from one to another, both kept.",
-            _trajectory(),
-            io.Int.Input(
-                "first",
-                default=0,
-                min=-100_000,
-                max=100_000,
-                tooltip="The first frame kept, counted from 0; negative counts from the end.",
-            ),
-            io.Int.Input(
-                "last",
-                default=-1,
-                min=-100_000,
-                max=100_000,
-                tooltip="The last frame kept; negative counts from the end, -1 is the last there is.",
+            inputs.trajectory(),
+            inputs.frame("The first frame kept, counted from 0; negative counts from the end.", id="first"),
+            inputs.frame(
+                "The last frame kept; negative counts from the end, -1 is the last there is.", id="last", default=-1
             ),
         )
 
@@ -177,40 +166,19 @@ class RaxelRetimeTrajectory(io.ComfyNode):
             "RaxelRetimeTrajectory",
             "Retime Trajectory",
             "The same path in another number of frames, at constant speed or with the speed it has.",
-            _trajectory(),
-            io.Int.Input(
-                "frames",
-                default=81,
-                min=1,
-                max=4096,
-                step=4,
-                tooltip="Frames of the new path; video models take 4n + 1.",
-            ),
+            inputs.trajectory(),
+            inputs.frames("Frames of the new path; video models take 4n + 1.", default=81, optional=False),
             io.Combo.Input(
                 "speed",
                 options=list(operations.SPEEDS),
                 default="constant",
                 tooltip="constant: as fast everywhere. kept: fast and slow where it is now.",
             ),
-            io.Float.Input(
-                "depth",
-                default=1.0,
-                min=0.001,
-                max=100_000.0,
-                step=0.01,
-                optional=True,
-                tooltip="Distance of the subject in the path's unit, for constant speed: a turn by one radian counts "
-                "as a drive by this much, since it moves the picture as much.",
+            inputs.depth(
+                "Distance of the subject in the path's unit, for constant speed: a turn by one radian counts as a "
+                "drive by this much, since it moves the picture as much."
             ),
-            io.Float.Input(
-                "fps",
-                default=0.0,
-                min=0.0,
-                max=1000.0,
-                step=0.01,
-                optional=True,
-                tooltip="Frames a second of the new path; 0 keeps them.",
-            ),
+            inputs.fps("Frames a second of the new path; 0 keeps them."),
         )
 
     @classmethod
@@ -230,7 +198,7 @@ class RaxelSmoothTrajectory(io.ComfyNode):
             "Smooth Trajectory",
             "Takes shake out of a path: positions, rotations and lens are averaged together over time. The first and "
             "the last camera stay, and so does an even motion.",
-            _trajectory(),
+            inputs.trajectory(),
             io.Float.Input(
                 "seconds",
                 default=0.25,
@@ -257,7 +225,7 @@ class RaxelScaleTrajectory(io.ComfyNode):
             "Scale Trajectory",
             "All distances of the path times a factor; rotations and lens stay. To bring metres to near depths, the "
             "factor is 1 / (near depth in metres).",
-            _trajectory(),
+            inputs.trajectory(),
             io.Float.Input(
                 "factor",
                 default=1.0,
@@ -289,14 +257,8 @@ class RaxelReanchorTrajectory(io.ComfyNode):
             "RaxelReanchorTrajectory",
             "Re-anchor Trajectory",
             "The same path in the world of one of its cameras: that one stands at the origin and looks straight ahead.",
-            _trajectory(),
-            io.Int.Input(
-                "frame",
-                default=0,
-                min=-100_000,
-                max=100_000,
-                tooltip="The frame whose camera becomes the origin; negative counts from the end.",
-            ),
+            inputs.trajectory(),
+            inputs.frame("The frame whose camera becomes the origin; negative counts from the end."),
         )
 
     @classmethod
@@ -314,8 +276,8 @@ class RaxelAlignTrajectory(io.ComfyNode):
             "Align Trajectory",
             "Moves, turns and scales a path as a whole until its positions lie as near as they can to those of "
             "another, frame by frame (Umeyama's closed form).",
-            _trajectory(tooltip="The path to move."),
-            _trajectory("target", "The path to lay it onto; as many frames, not all on one line."),
+            inputs.trajectory("The path to move."),
+            inputs.trajectory("The path to lay it onto; as many frames, not all on one line.", id="target"),
             io.Combo.Input(
                 "mode",
                 options=list(MODES),
@@ -339,8 +301,10 @@ class RaxelComposeTrajectories(io.ComfyNode):
             "Compose Trajectories",
             "Lays the motion of one path on top of another, such as a real hand's shake over a clean move. Each camera "
             "is moved in its own frame, and the layer's zoom multiplies the lens.",
-            _trajectory(tooltip="The path below."),
-            _trajectory("layer", "The motion on top, relative to its own first camera; same unit, at least as long."),
+            inputs.trajectory("The path below."),
+            inputs.trajectory(
+                "The motion on top, relative to its own first camera; same unit, at least as long.", id="layer"
+            ),
             io.Float.Input(
                 "amount",
                 default=1.0,
@@ -362,18 +326,13 @@ class RaxelChangeIntrinsics(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        size = {"default": 0, "min": 0, "max": 16_384, "step": 8, "optional": True}
         return _schema(
             "RaxelChangeIntrinsics",
             "Change Intrinsics",
             "The same path for pictures of another size, or through another lens. Positions and rotations stay.",
-            _trajectory(),
-            io.Int.Input(
-                "width", **size, tooltip="Width of the new pictures in pixels; 0 with height 0 keeps the size."
-            ),
-            io.Int.Input(
-                "height", **size, tooltip="Height of the new pictures in pixels; 0 with width 0 keeps the size."
-            ),
+            inputs.trajectory(),
+            inputs.pixels("width", "Width of the new pictures in pixels; 0 with height 0 keeps the size.", step=8),
+            inputs.pixels("height", "Height of the new pictures in pixels; 0 with width 0 keeps the size.", step=8),
             io.Combo.Input(
                 "fit",
                 options=list(FITS),
@@ -382,15 +341,7 @@ class RaxelChangeIntrinsics(io.ComfyNode):
                 tooltip="How the old picture is fitted to another aspect. crop: fills the new one, sides are cut off. "
                 "pad: fits in, with borders. stretch: each axis by itself, pixels change shape.",
             ),
-            io.Float.Input(
-                "fov_degrees",
-                default=0.0,
-                min=0.0,
-                max=179.0,
-                step=0.1,
-                optional=True,
-                tooltip="Horizontal angle of view at the first frame in degrees; 0 keeps it. A zoom stays one.",
-            ),
+            inputs.fov_degrees("Horizontal angle of view at the first frame in degrees; 0 keeps it. A zoom stays one."),
             io.Float.Input(
                 "focal_mm",
                 default=0.0,

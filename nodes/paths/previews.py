@@ -9,11 +9,12 @@ from ...raxel_core.geometry.trajectory import Trajectory
 from ...raxel_core.paths.motion_words import motion_in_words
 from ...raxel_core.paths.path_figures import path_figures
 from ...raxel_core.runtime.memory import ask_memory
+from .. import inputs
 from ..catalogue import schema
 from ..comfy_io.images import image_from_video, image_of_picture, video_from_image
 from ..comfy_io.notice import show_on_node
 from ..comfy_io.output_files import save_output_file
-from ..sockets import TRAJECTORY_CATEGORY, TrajectorySocket
+from ..sockets import TRAJECTORY_CATEGORY
 
 # Copies of the frames that are held at once while they are drawn on.
 _FLOATS_DRAWN = 5
@@ -29,7 +30,7 @@ class RaxelTrajectoryInfo(io.ComfyNode):
             display_name="Raxel Trajectory Info",
             category=TRAJECTORY_CATEGORY,
             description="How far a camera path goes and turns, how fast and how jerky, and through which lens.",
-            inputs=[TrajectorySocket.Input("trajectory", tooltip="The camera path.")],
+            inputs=[inputs.trajectory()],
             hidden=[io.Hidden.unique_id],
             outputs=[
                 io.String.Output(
@@ -78,11 +79,9 @@ class RaxelOverlayAxes(io.ComfyNode):
             "through each frame's camera. Where the path fits the video, what is drawn stays with the scene.",
             inputs=[
                 io.Image.Input("images", tooltip="The frames of the video."),
-                TrajectorySocket.Input("trajectory", tooltip="Their cameras, one for each frame."),
-                TrajectorySocket.Input(
-                    "other",
-                    optional=True,
-                    tooltip="Another camera's path in the same world, drawn as a line with frusta.",
+                inputs.trajectory("Their cameras, one for each frame."),
+                inputs.trajectory(
+                    "Another camera's path in the same world, drawn as a line with frusta.", id="other", optional=True
                 ),
                 io.Boolean.Input(
                     "axes",
@@ -90,15 +89,9 @@ class RaxelOverlayAxes(io.ComfyNode):
                     optional=True,
                     tooltip="Axes at the point depth ahead of the first camera: x right, y down, z forward.",
                 ),
-                io.Float.Input(
-                    "depth",
-                    default=1.0,
-                    min=0.001,
-                    max=100_000.0,
-                    step=0.01,
-                    optional=True,
-                    tooltip="How far ahead of the first camera the axes stand, in the path's unit; what is drawn is "
-                    "sized by it.",
+                inputs.depth(
+                    "How far ahead of the first camera the axes stand, in the path's unit; what is drawn is sized by "
+                    "it."
                 ),
                 io.Float.Input(
                     "ground",
@@ -144,8 +137,8 @@ class RaxelTrajectoryGLB(io.ComfyNode):
             description="Saves a camera path, with its frusta, axes and a ground grid, as a coloured mesh that every "
             "3D viewer opens. Connect model_file to Preview3D to look at it from all sides.",
             inputs=[
-                TrajectorySocket.Input("trajectory", tooltip="The path to save."),
-                TrajectorySocket.Input("compare", optional=True, tooltip="Another path of the same world and unit."),
+                inputs.trajectory("The path to save."),
+                inputs.trajectory("Another path of the same world and unit.", id="compare", optional=True),
                 io.String.Input(
                     "filename_prefix",
                     default="3d/raxel_path",

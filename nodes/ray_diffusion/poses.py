@@ -23,10 +23,11 @@ from ...raxel_core.ray_diffusion.photographs import (
 )
 from ...raxel_core.ray_diffusion.sampler import ALL_STEPS, METHODS, SamplerSettings
 from ...raxel_core.strict_json import parse_value
+from .. import inputs
 from ..catalogue import schema
 from ..comfy_io.images import video_from_image
 from ..comfy_io.notice import preview
-from ..sockets import RAY_DIFFUSION_CATEGORY, SEED_TOOLTIP, RayDiffusionSocket, RayMapSocket, TrajectorySocket
+from ..sockets import RAY_DIFFUSION_CATEGORY, RayDiffusionSocket, RayMapSocket, TrajectorySocket
 from .loading import RayDiffusionModel, load_network, network_names, on_device
 
 
@@ -104,16 +105,9 @@ class RayDiffusionPoses(io.ComfyNode):
                     optional=True,
                     tooltip="Answers to draw: the one nearest to the others is taken, their spread gives error bars.",
                 ),
-                io.Int.Input("seed", default=0, min=0, max=2**64 - 1, optional=True, tooltip=SEED_TOOLTIP),
-                io.Float.Input(
-                    "fov_degrees",
-                    default=0.0,
-                    min=0.0,
-                    max=170.0,
-                    optional=True,
-                    tooltip="Horizontal angle of view of the photographs in degrees; 0 finds one for all.",
-                ),
-                TrajectorySocket.Input("known", optional=True, tooltip="A path whose K is used."),
+                inputs.seed(optional=True),
+                inputs.fov_degrees("Horizontal angle of view of the photographs in degrees; 0 finds one for all."),
+                inputs.trajectory("A path whose K is used.", id="known", optional=True),
             ],
             outputs=[
                 TrajectorySocket.Output(

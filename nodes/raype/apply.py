@@ -8,16 +8,20 @@ from comfy_api.latest import io
 from ...raxel_core.geometry.trajectory import Trajectory
 from ...raxel_core.raype.checkpoint import LoadedRayPE, load_raype
 from ...raxel_core.raype.ray_tokens import check_path, in_near_depth, range_warnings
+from .. import inputs
 from ..catalogue import schema
 from ..comfy_io.notice import show_on_node
 from ..comfy_model.loading import WEIGHT_DTYPES
-from ..sockets import RAYPE_CATEGORY, RayPESocket, TrajectorySocket
+from ..sockets import RAYPE_CATEGORY, RayPESocket
 from .patching import RaySampling, load_expert, raype_names, raype_path, with_raype
 
-_FILE_TOOLTIP = (
-    "A .safetensors file or the .index.json of a set of shards in models/raype (the release's folder high_noise_model "
-    "as it is downloaded), or a whole expert with RayPE weights in models/diffusion_models."
-)
+
+def _weights() -> io.Input:
+    tooltip = (
+        "A .safetensors file or the .index.json of a set of shards in models/raype (the release's folder "
+        "high_noise_model as it is downloaded), or a whole expert with RayPE weights in models/diffusion_models."
+    )
+    return io.Combo.Input("weights", options=raype_names(), tooltip=tooltip)
 
 
 class LoadRayPE(io.ComfyNode):
@@ -32,7 +36,7 @@ class LoadRayPE(io.ComfyNode):
             description="Reads the RayPE (SCoPE) weights out of a file; of a whole expert only these. They belong to "
             "the expert they were trained in, which Load RayPE Expert opens.",
             inputs=[
-                io.Combo.Input("weights", options=raype_names(), tooltip=_FILE_TOOLTIP),
+                _weights(),
                 io.Float.Input(
                     "moment_eps",
                     default=1e-6,
@@ -65,7 +69,7 @@ class LoadRayPEExpert(io.ComfyNode):
             description="Opens the Wan expert that RayPE was trained in: of Wan 2.2 A14B the high-noise one, in one "
             "file or in shards. The low-noise expert is your stock file, from Load Diffusion Model.",
             inputs=[
-                io.Combo.Input("weights", options=raype_names(), tooltip=_FILE_TOOLTIP),
+                _weights(),
                 io.Combo.Input(
                     "weight_dtype",
                     options=list(WEIGHT_DTYPES),
@@ -97,9 +101,7 @@ class ApplyRayPE(io.ComfyNode):
             inputs=[
                 io.Model.Input("model", tooltip="The expert RayPE was trained in, from Load RayPE Expert."),
                 RayPESocket.Input("raype", tooltip="From Load RayPE."),
-                TrajectorySocket.Input(
-                    "trajectory", tooltip="The camera path, with the frames and aspect of the video."
-                ),
+                inputs.trajectory("The camera path, with the frames and aspect of the video."),
                 io.Float.Input(
                     "strength",
                     default=1.0,

@@ -11,6 +11,7 @@ from ...raxel_core.paths.estimate_figures import estimate_figures
 from ...raxel_core.solving.matching import MATCHING
 from ...raxel_core.solving.settings import SCALES, Scale, SolveSettings
 from ...raxel_core.solving.solve import Clip
+from .. import inputs
 from ..catalogue import schema
 from ..comfy_io.notice import show_on_node
 from ..sockets import SOLVING_CATEGORY, EstimateSocket, TrajectorySocket
@@ -31,26 +32,18 @@ class RaxelSolveCamera(io.ComfyNode):
             "made up for it.",
             inputs=[
                 io.Image.Input("images", tooltip="The frames in their order, or photographs of one scene."),
-                io.Float.Input(
-                    "fps", default=24.0, min=0.01, max=1000.0, step=0.01, tooltip="Frames a second of the images."
-                ),
+                inputs.fps("Frames a second of the images.", default=24.0, optional=False),
                 io.Mask.Input(
                     "mask",
                     optional=True,
                     tooltip="White where nothing counts: people, hands, what moves by itself. One for all frames or "
                     "one for each.",
                 ),
-                TrajectorySocket.Input(
-                    "known_lens", optional=True, tooltip="A path whose first camera has the lens, which is then held."
+                inputs.trajectory(
+                    "A path whose first camera has the lens, which is then held.", id="known_lens", optional=True
                 ),
-                io.Float.Input(
-                    "fov_degrees",
-                    default=0.0,
-                    min=0.0,
-                    max=170.0,
-                    step=0.1,
-                    optional=True,
-                    tooltip="About how wide the lens sees, horizontally, in degrees; refined. 0: nothing is known.",
+                inputs.fov_degrees(
+                    "About how wide the lens sees, horizontally, in degrees; refined. 0: nothing is known."
                 ),
                 io.Combo.Input(
                     "matching",

@@ -12,6 +12,7 @@ from ...raxel_core.geometry.estimate import Estimate, as_estimate
 from ...raxel_core.geometry.trajectory import Trajectory
 from ...raxel_core.solving.settings import SolveSettings
 from ...raxel_core.solving.solve import Clip
+from .. import inputs
 from ..catalogue import schema
 from ..comfy_io.images import image_from_video, image_of_picture, video_from_image
 from ..comfy_io.notice import show_on_node
@@ -32,7 +33,7 @@ class RaxelVerifyCamera(io.ComfyNode):
             "followed, still, mirrored, slow, fast, lens or off the path, with every figure against its bound.",
             inputs=[
                 io.Image.Input("images", tooltip="The generated video, all of its frames."),
-                TrajectorySocket.Input("path", tooltip="The path that was asked for, one camera a frame."),
+                inputs.trajectory("The path that was asked for, one camera a frame.", id="path"),
                 io.MultiType.Input(
                     "cameras",
                     types=[TrajectorySocket, EstimateSocket],
