@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 from torch.nn import functional
 
-from .geometry.camera import Camera, check_hw
+from .geometry.camera import Camera, K_from_focal, check_hw
 
 # How far the aspect of a camera may be from its picture's before the two cannot belong together.
 _ASPECT_TOLERANCE = 0.01
@@ -15,21 +15,31 @@ _ASPECT_TOLERANCE = 0.01
 
 @dataclass(frozen=True)
 class Framing:
-    """How a picture of `source_hw` pixels was resized to `resized_hw` and then cropped at its centre to `hw`."""
+    """How a picture of `source_hw` pixels was cropped about its middle to `crop_hw` and then resized to `hw`."""
 
     source_hw: tuple[int, int]
-    resized_hw: tuple[int, int]
+    crop_hw: tuple[int, int]
     hw: tuple[int, int]
 
     @property
     def top_left(self) -> tuple[int, int]:
-        """The first row and column of the resized picture that the crop keeps."""
-        return (self.resized_hw[0] - self.hw[0]) // 2, (self.resized_hw[1] - self.hw[1]) // 2
+        """The first row and column of the source that the crop keeps."""
+        return (self.source_hw[0] - self.crop_hw[0]) // 2, (self.source_hw[1] - self.crop_hw[1]) // 2
 
     def to_source(self, camera: Camera) -> Camera:
         """Return cameras [...] of the fitted picture as cameras of the source picture: K changes, nothing else."""
         top, left = self.top_left
-        return camera.resized(self.hw).cropped(-top, -left, self.resized_hw).resized(self.source_hw)
+        return camera.resized(self.hw).resized(self.crop_hw).cropped(-top, -left, self.source_hw)
+
+    def read_in_source(self, camera: Camera) -> Camera:
+        """Return cameras [...] that were read off the fitted picture as cameras of the source picture.
+
+        Pixels are taken to be square in both, so that one factor scales both focal lengths: a crop of whole pixels may
+        differ from the aspect of `hw` by one.
+        """
+        exact = self.to_source(camera)
+        factor = (exact.focal / camera.resized(self.hw).focal).prod(-1, keepdim=True).sqrt()
+        return replace(exact, K=K_from_focal(camera.resized(self.hw).focal * factor, exact.principal_point))
 
     def to_fitted(self, camera: Camera) -> Camera:
         """Return cameras [...] of the source picture, at any resolution, as cameras of the fitted picture.
@@ -38,19 +48,28 @@ class Framing:
         """
         check_aspect(camera.hw, self.source_hw)
         top, left = self.top_left
-        return camera.resized(self.resized_hw).cropped(top, left, self.hw)
+        return camera.resized(self.source_hw).cropped(top, left, self.crop_hw).resized(self.hw)
 
 
 def framing_for(source_hw: tuple[int, int], hw: tuple[int, int]) -> Framing:
-    """Return the smallest resize of `source_hw` that covers `hw`, aspect kept to the nearest pixel."""
+    """Return the largest crop about the middle of `source_hw` that has the aspect of `hw`, to the nearest pixel.
+
+    As many rows and columns go on either side, so that a principal point in the middle stays there.
+    """
     source_hw, hw = check_hw(source_hw), check_hw(hw)
     scale = max(hw[0] / source_hw[0], hw[1] / source_hw[1])
-    resized_hw = (max(hw[0], round(source_hw[0] * scale)), max(hw[1], round(source_hw[1] * scale)))
-    return Framing(source_hw, resized_hw, hw)
+    crop_hw = _kept(source_hw[0], hw[0] / scale), _kept(source_hw[1], hw[1] / scale)
+    return Framing(source_hw, crop_hw, hw)
+
+
+def _kept(source: int, wanted: float) -> int:
+    """The number of pixels nearest to `wanted` that leaves as many of `source` on either side."""
+    aside = min(round(0.5 * (source - wanted)), (source - 1) // 2)
+    return source - 2 * aside
 
 
 def fit_video(video: Tensor, hw: tuple[int, int]) -> tuple[Tensor, Framing]:
-    """Resize and centre-crop pictures [..., H, W] to [..., h, w]; also return how their pixels map.
+    """Centre-crop and resize pictures [..., H, W] to [..., h, w]; also return how their pixels map.
 
     Shrinking is antialiased; values stay within the range of the input. A picture that has the size already is
     returned as it is.
@@ -58,11 +77,10 @@ def fit_video(video: Tensor, hw: tuple[int, int]) -> tuple[Tensor, Framing]:
     framing = framing_for((video.shape[-2], video.shape[-1]), hw)
     if framing.source_hw == framing.hw:
         return video, framing
-    planes = video.reshape(-1, 1, *framing.source_hw)
-    resized = functional.interpolate(planes, size=framing.resized_hw, mode="bilinear", antialias=True)
-    top, left = framing.top_left
-    cropped = resized[..., top : top + hw[0], left : left + hw[1]].contiguous()  # lets go of what was cut off
-    return cropped.reshape(*video.shape[:-2], *hw), framing
+    (top, left), (height, width) = framing.top_left, framing.crop_hw
+    planes = video[..., top : top + height, left : left + width].reshape(-1, 1, height, width)
+    resized = functional.interpolate(planes, size=hw, mode="bilinear", antialias=True)
+    return resized.reshape(*video.shape[:-2], *hw), framing
 
 
 def check_aspect(camera_hw: tuple[int, int], hw: tuple[int, int]) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import av
@@ -26,6 +27,8 @@ FRAME_RATES = (1e-3, 1e4)
 VIDEO_SUFFIX, IMAGE_SUFFIX = ".mp4", ".png"
 _LATEST_START = 1e7
 _BYTES_PER_PIXEL = 3 * 4 * 2  # three channels of float32, held twice while the frames are joined into one tensor
+# What FFmpeg calls the pixels of files of floating point.
+_LINEAR = ("gbrpf", "gbrapf", "grayf", "rgbf", "rgbaf", "yaf")
 _BT709 = 1  # AVCOL_SPC_BT709
 _LIMITED_RANGE = 1  # AVCOL_RANGE_MPEG
 
@@ -63,14 +66,19 @@ class Selection:
 
 @dataclass(frozen=True, eq=False)
 class FrameStream:
-    """A video read frame by frame: `frames` yields (number in the footage, picture uint8 [H, W, 3]), each number once;
+    """A video read frame by frame: `pictures` yields (number in the footage, what makes its picture), each number once;
     `rate` of the footage, `fps` of what is read of it, and `count`, how many there are about, 0 where the file does not
     say."""
 
-    frames: Iterator[tuple[int, Tensor]]
+    pictures: Iterator[tuple[int, Callable[[], Tensor]]]
     rate: float
     fps: float
     count: int
+
+    @property
+    def frames(self) -> Iterator[tuple[int, Tensor]]:
+        """(number in the footage, picture uint8 [H, W, 3])."""
+        return ((number, picture()) for number, picture in self.pictures)
 
 
 class _OpenFile(io.BufferedReader):
@@ -103,6 +111,11 @@ def stream_video(path: str | Path, selection: Selection | None = None) -> FrameS
         stream = _video_stream(container, str(path))
         rate, count = _rate(stream), _announced_frames(container, selection)
     return FrameStream(_streamed(path, selection), rate, selection.fps or rate, count)
+
+
+def picture_float(picture: Tensor) -> Tensor:
+    """A picture uint8 [H, W, 3] as [3, H, W] float32 in [-1, 1]."""
+    return picture.permute(2, 0, 1).float() / 127.5 - 1.0
 
 
 def video_hw(path: str | Path) -> tuple[int, int]:
@@ -194,7 +207,7 @@ def _rate(stream: av.video.stream.VideoStream) -> float:
     return float(stream.average_rate or stream.guessed_rate or 24)
 
 
-def _streamed(path: str | Path, selection: Selection) -> Iterator[tuple[int, Tensor]]:
+def _streamed(path: str | Path, selection: Selection) -> Iterator[tuple[int, Callable[[], Tensor]]]:
     """The numbers and pictures of the selected frames; ValueError where there is none or their size changes."""
     last, size = -1, None
     with _opened(path) as container:
@@ -204,11 +217,10 @@ def _streamed(path: str | Path, selection: Selection) -> Iterator[tuple[int, Ten
             number = last + 1 if frame.pts is None else round((frame.pts - (stream.start_time or 0)) * time_base * rate)
             if number <= last:
                 continue
-            picture = _bytes_from_frame(frame, stream.codec_context.sample_aspect_ratio)
-            if size not in (None, picture.shape):
+            if size not in (None, (frame.height, frame.width)):
                 raise ValueError(f"the frames of {path} change their size from one to the next")
-            last, size = number, picture.shape
-            yield number, picture
+            last, size = number, (frame.height, frame.width)
+            yield number, partial(_bytes_from_frame, frame, stream.codec_context.sample_aspect_ratio)
     if last < 0:
         raise ValueError(f"{path} holds no frame from {selection.start:g} s on")
 
@@ -277,9 +289,8 @@ def _frames_within_budget(container: av.container.InputContainer, path: str, sel
 
 
 def _fitting_pixels(source_hw: tuple[int, int], hw: tuple[int, int]) -> int:
-    """Return how many pixels are held to fit one picture of `source_hw` into `hw`: as it is, and resized."""
-    resized_hw = framing_for(source_hw, hw).resized_hw
-    return source_hw[0] * source_hw[1] + (resized_hw[0] * resized_hw[1] if source_hw != hw else 0)
+    """Return how many pixels are held to fit one picture of `source_hw` into `hw`: as it is, and cropped."""
+    return math.prod(source_hw) + (math.prod(framing_for(source_hw, hw).crop_hw) if source_hw != hw else 0)
 
 
 def _announced_frames(container: av.container.InputContainer, selection: Selection) -> int:
@@ -347,14 +358,37 @@ def _square_width(width: int, pixel_aspect: Fraction | None) -> int:
 
 def _bytes_from_frame(frame: av.VideoFrame, pixel_aspect: Fraction | None) -> Tensor:
     """Return one decoded frame as uint8 [H, W, 3], upright; pixels `pixel_aspect` wide made square."""
-    width = _square_width(frame.width, pixel_aspect)
-    pixels = frame.reformat(width=width, height=frame.height, format="rgb24").to_ndarray()
-    return torch.rot90(torch.from_numpy(np.ascontiguousarray(pixels)), round(frame.rotation / 90), dims=(0, 1))
+    pixels = _upright(frame, pixel_aspect)
+    return pixels if pixels.dtype == torch.uint8 else (pixels * 255.0).round().to(torch.uint8)
 
 
 def _image_from_frame(frame: av.VideoFrame, pixel_aspect: Fraction | None) -> Tensor:
     """Return one decoded frame as [3, H, W] float32 in [-1, 1], upright; pixels `pixel_aspect` wide made square."""
-    return _bytes_from_frame(frame, pixel_aspect).permute(2, 0, 1).float() / 127.5 - 1.0
+    pixels = _upright(frame, pixel_aspect)
+    return picture_float(pixels) if pixels.dtype == torch.uint8 else pixels.permute(2, 0, 1) * 2.0 - 1.0
+
+
+def _upright(frame: av.VideoFrame, pixel_aspect: Fraction | None) -> Tensor:
+    """The pixels [H, W, 3] of a frame, upright and square: uint8, or float32 in [0, 1] of files with more levels.
+
+    Files of floating point (EXR) hold linear light, which is brought to sRGB; what is brighter than 1 is cut off.
+    """
+    linear = frame.format.name.startswith(_LINEAR)
+    deep = linear or frame.format.components[0].bits > 8
+    layout = "gbrpf32le" if linear else "rgb48le" if deep else "rgb24"
+    width = _square_width(frame.width, pixel_aspect)
+    pixels = frame.reformat(width=width, height=frame.height, format=layout).to_ndarray()
+    if linear:
+        pixels = _srgb(pixels)
+    elif deep:
+        pixels = pixels.astype(np.float32) / 65535.0
+    return torch.rot90(torch.from_numpy(np.ascontiguousarray(pixels)), round(frame.rotation / 90), dims=(0, 1))
+
+
+def _srgb(linear: np.ndarray) -> np.ndarray:
+    """Linear light as sRGB in [0, 1] (IEC 61966-2-1); what is no number is black."""
+    light = np.clip(np.nan_to_num(linear, nan=0.0), 0.0, 1.0)
+    return np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1.0 / 2.4) - 0.055).astype(np.float32)
 
 
 def _rgb_bytes(video: Tensor) -> np.ndarray:

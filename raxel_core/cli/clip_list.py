@@ -54,7 +54,7 @@ def _listed(folder: Path, line: str, out: Path | None) -> ListedClip:
     """The clip of one line of a list in `folder`."""
     video = folder / line
     if out is None:
-        return ListedClip(video, video.with_suffix(RESULT_SUFFIX))
+        return ListedClip(video, shared.result_beside(video, RESULT_SUFFIX))
     try:
         place = Path(os.path.abspath(video)).relative_to(os.path.abspath(folder))
     except ValueError:

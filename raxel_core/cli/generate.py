@@ -43,9 +43,11 @@ def run(options: argparse.Namespace) -> None:
     from ..video_io import check_frame_rate, write_video
 
     shared.check_output(options.out, ".mp4", inputs=options.images)
+    shared.check_images(options)
+    given = shared.read_trajectory(options.trajectory) if options.trajectory else None
     model = shared.load(options)
     sources, framing = shared.read_sources(options, model)
-    trajectory = _trajectory(options, model, framing)
+    trajectory = _trajectory(options, model, framing, given)
     check_frame_rate(trajectory.fps)
     video = generate_video(model, sources, trajectory, shared.settings_of(options, progress_bar("video")))
     write_video(options.out, video, fps=trajectory.fps)
@@ -55,16 +57,17 @@ def run(options: argparse.Namespace) -> None:
     show(body, f"{len(trajectory)} frames of {height}x{width} at {trajectory.fps:g} a second", as_json=options.json)
 
 
-def _trajectory(options: argparse.Namespace, model: RaxelModel, framing: Framing) -> Trajectory:
-    """The path that the options name, for pictures fitted to the model as `framing` says."""
+def _trajectory(
+    options: argparse.Namespace, model: RaxelModel, framing: Framing, given: Trajectory | None
+) -> Trajectory:
+    """The `given` path or the move of the options, for pictures fitted to the model as `framing` says."""
     from dataclasses import replace
 
-    if options.move:
+    if given is None:
         return _move(options, model)
     if (options.degrees, options.distance, options.factor) != (None, None, None):
         raise ValueError("--degrees, --distance and --factor belong to --move, not to --trajectory")
-    trajectory = shared.read_trajectory(options.trajectory)
-    trajectory = replace(trajectory, camera=framing.to_fitted(trajectory.camera))
+    trajectory = replace(given, camera=framing.to_fitted(given.camera))
     return trajectory if options.frames is None else trajectory.resampled(options.frames)
 
 

@@ -48,8 +48,9 @@ def run(options: argparse.Namespace) -> None:
 
     shared.check_output_folder(options.out)
     truth = read_cameras(options.truth).trajectory if options.truth else None
+    reel = shared.open_footage(options)
     model = shared.load(options)
-    clip = shared.read_clip(options, model)
+    clip = shared.read_clip(options, model, reel)
     try:
         result = self_consistency(
             model,

@@ -14,12 +14,13 @@ from ..atomic_file import writable_target
 if TYPE_CHECKING:
     import torch
 
+    from ..footage.reel import Reel
     from ..framing import Framing
     from ..geometry.trajectory import Trajectory
     from ..pipeline import RaxelModel, Reading, Settings, Source
     from ..runtime.processes import Processes
     from ..sampling import Progress
-    from ..video_io import Clip
+    from ..video_io import Clip, Selection
 
 LARGEST_PATH_BYTES = 64 << 20  # some 100,000 frames
 MOVES = (
@@ -46,6 +47,8 @@ MOVES = (
 METHODS = ("robust", "procrustes")
 DTYPES = ("float32", "bfloat16", "float16")
 VIDEO_STEPS = 4
+# What stands for the numbers in the name of a series of pictures.
+_PATTERN = re.compile(r"[._ -]*(?:%0?\d*d|#+|[*?\[]).*")
 _SIZES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
 
 
@@ -115,14 +118,22 @@ def add_method(parser: argparse.ArgumentParser, methods: Sequence[str] = METHODS
 
 def add_clip(parser: argparse.ArgumentParser) -> None:
     """The video, and which part of it is read."""
-    parser.add_argument("video", type=Path, metavar="VIDEO", help="a video file")
+    add_video(parser)
     add_selection(parser)
+
+
+def add_video(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
+    """The video, by the name of its file or of its pictures."""
+    what = "a video file, a folder of pictures, or pictures by a pattern: f_%%04d.exr, f_####.exr, 'f_*.exr'"
+    parser.add_argument("video", type=Path, metavar="VIDEO", nargs="?" if optional else None, help=what)
 
 
 def add_selection(parser: argparse.ArgumentParser) -> None:
     """Which part of a video is read."""
     parser.add_argument("--frames", type=int, help="frames to read, 4n+1 (the model's)")
-    parser.add_argument("--fps", type=float, help="frames a second to read (the model's)")
+    parser.add_argument(
+        "--fps", type=float, help="frames a second to read (the model's); of a series of pictures, its own rate (24)"
+    )
     parser.add_argument("--start", type=float, default=0.0, help="seconds to skip (0)")
 
 
@@ -213,20 +224,72 @@ def check_device(name: str | None) -> torch.device:
     return device
 
 
-def read_clip(options: argparse.Namespace, model: RaxelModel) -> Clip:
-    """The part of the video that the options name, fitted to the model; a short one is cut to 4n+1.
+def check_named(path: Path) -> None:
+    """OSError unless there is something called `path`, or it is a pattern: before anything heavy is imported."""
+    if not path.exists() and not _PATTERN.search(path.name):
+        raise OSError(f"cannot read {path}: No such file or directory")
+
+
+def open_footage(options: argparse.Namespace) -> Reel:
+    """The options' video, opened and its first frame decoded; what there is to say of a series is said.
+
+    Raises ValueError and OSError as `footage.reel.open_reel`, and ValueError for a selection that selects nothing.
+    """
+    check_named(options.video)
+    from ..footage.reel import open_reel
+    from .console import say
+
+    reel = open_reel(options.video, fps=options.fps)
+    selection_of(options, reel)
+    for note in reel.notes:
+        say(f"{options.video}: {note}")
+    return reel
+
+
+def selection_of(options: argparse.Namespace, reel: Reel) -> Selection:
+    """What the options read of the footage: of a series, --fps says how fast it is and not what is read."""
+    from ..video_io import Selection, check_frame_rate
+
+    fps = None if options.fps is None else check_frame_rate(options.fps)
+    return Selection(options.frames, None if reel.series else fps, options.start)
+
+
+def result_beside(video: Path, suffix: str) -> Path:
+    """Where the result of a video or of a series of pictures goes unless it is said: beside it, under its name."""
+    if video.is_dir():
+        return video.absolute().parent / (video.absolute().name + suffix)
+    if video.exists():
+        return video.with_suffix(suffix)
+    stem = _PATTERN.sub("", video.name) or video.absolute().parent.name
+    return video.parent / (Path(stem).stem + suffix)
+
+
+def check_images(options: argparse.Namespace) -> None:
+    """Look before a model loads whether the options' pictures can be read and each has a frame."""
+    for path in options.images:
+        check_named(path)
+    if options.at is not None and len(options.at) != len(options.images):
+        raise ValueError(f"{len(options.images)} pictures need {len(options.images)} frame numbers after --at")
+    from ..video_io import video_hw
+
+    for path in options.images:
+        video_hw(path)
+
+
+def read_clip(options: argparse.Namespace, model: RaxelModel, reel: Reel) -> Clip:
+    """The part of the footage that the options name, fitted to the model; a short one is cut to 4n+1.
 
     Raises ValueError where the count asked for is not 4n+1 or is not there.
     """
     from dataclasses import replace
 
     from ..latents.frames import check_frame_count
-    from ..video_io import Selection, read_video
     from .console import say
 
     wanted = check_frame_count(model.recipe.frames if options.frames is None else options.frames)
-    fps = model.recipe.fps if options.fps is None else options.fps
-    clip = read_video(options.video, Selection(wanted, fps, options.start, model.recipe.hw))
+    selection = selection_of(options, reel)
+    fps = model.recipe.fps if selection.fps is None else selection.fps
+    clip = reel.read(replace(selection, frames=wanted, fps=fps, hw=model.recipe.hw))
     found = clip.video.shape[1]
     say(f"read {found} frames at {fps:g} a second of {options.video}, from {options.start:g} s on")
     if found == wanted:

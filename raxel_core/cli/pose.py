@@ -13,6 +13,7 @@ from .clip_list import RESULT_SUFFIX, ListedClip, read_clip_list
 from .console import progress_bar, say, sentence, show, write_plot
 
 if TYPE_CHECKING:
+    from ..footage.reel import Reel
     from ..geometry.trajectory import Trajectory
     from ..pipeline import CameraEstimate, RaxelModel
     from ..video_io import Clip
@@ -46,7 +47,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=LAUNCHERS,
     )
-    parser.add_argument("video", type=Path, nargs="?", metavar="VIDEO", help="a video file")
+    shared.add_video(parser, optional=True)
     parser.add_argument(
         "--list", type=Path, metavar="FILE", help="instead: a text file of videos, one a line, relative to its folder"
     )
@@ -83,10 +84,13 @@ def _run_video(options: argparse.Namespace) -> None:
     from ..atomic_file import write_text
     from ..paths.camera_path import path_to_json
 
-    out = shared.check_output(options.out or options.video.with_suffix(RESULT_SUFFIX), ".json", inputs=[options.video])
+    out = shared.check_output(
+        options.out or shared.result_beside(options.video, RESULT_SUFFIX), ".json", inputs=[options.video]
+    )
     if options.plot:
         shared.check_output(options.plot, ".png", inputs=[options.video])
-    estimate, trajectory = _estimate(shared.load(options), options)
+    reel = shared.open_footage(options)
+    estimate, trajectory = _estimate(shared.load(options), options, reel)
     write_text(out, path_to_json(trajectory))
     if options.plot:
         write_plot(options.plot, {"estimate": trajectory})
@@ -95,11 +99,11 @@ def _run_video(options: argparse.Namespace) -> None:
     show(body, "\n".join(f"{name}: {value}" for name, value in body.items()), as_json=options.json)
 
 
-def _estimate(model: RaxelModel, options: argparse.Namespace) -> tuple[CameraEstimate, Trajectory]:
+def _estimate(model: RaxelModel, options: argparse.Namespace, reel: Reel) -> tuple[CameraEstimate, Trajectory]:
     """The cameras of the options' video, and their path in its own pixels."""
     from ..pipeline import estimate_cameras
 
-    clip = shared.read_clip(options, model)
+    clip = shared.read_clip(options, model, reel)
     settings = shared.settings_of(options, progress_bar("cameras"))
     estimate = estimate_cameras(model, clip.video, settings, reading=shared.reading_of(options, fps=clip.fps))
     return estimate, in_source_pixels(estimate.trajectory, clip)
@@ -127,7 +131,8 @@ def _estimate_listed(model: RaxelModel | None, clip: ListedClip, options: argpar
 
     assert model is not None
     try:
-        _, trajectory = _estimate(model, argparse.Namespace(**{**vars(options), "video": clip.video}))
+        listed = argparse.Namespace(**{**vars(options), "video": clip.video})
+        _, trajectory = _estimate(model, listed, shared.open_footage(listed))
         clip.result.parent.mkdir(parents=True, exist_ok=True)
         write_text(clip.result, path_to_json(trajectory))
     except (ValueError, OSError, MemoryError, RuntimeError) as error:
@@ -161,7 +166,7 @@ def in_source_pixels(trajectory: Trajectory, clip: Clip) -> Trajectory:
     """A path read from a fitted clip, with K in the pixels of the file's own frames."""
     from dataclasses import replace
 
-    return replace(trajectory, camera=clip.framing.to_source(trajectory.camera))
+    return replace(trajectory, camera=clip.framing.read_in_source(trajectory.camera))
 
 
 def summary(estimate: CameraEstimate, trajectory: Trajectory) -> dict[str, object]:

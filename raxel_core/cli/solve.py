@@ -11,6 +11,7 @@ from . import options as shared
 from .console import progress_bar, say, show
 
 if TYPE_CHECKING:
+    from ..footage.reel import Reel
     from ..solving.features import Picture
     from ..solving.lens import Lens
     from ..solving.settings import Scale, SolveSettings
@@ -58,7 +59,7 @@ def run_solve(options: argparse.Namespace) -> None:
     from ..paths.estimate_figures import estimate_figures
     from .console import write_plot
 
-    out = options.out or options.video.with_suffix(".cameras.json")
+    out = options.out or shared.result_beside(options.video, ".cameras.json")
     _check_outputs(options, out)
     solved = solve_video(options)
     files = [str(path) for path in write_estimate(solved.estimate, out)]
@@ -75,13 +76,12 @@ def solve_video(options: argparse.Namespace) -> Solved:
     """The cameras of the options' video."""
     from ..solving.colmap import load_pycolmap
     from ..solving.solve import Clip, solve_cameras
-    from ..video_io import Selection, stream_video
 
     load_pycolmap()
-    selection = Selection(options.frames, options.fps, options.start)
-    stream = stream_video(options.video, selection)
-    clip = Clip(options.video.name, options.start, stream.rate, stream.fps, stream.count or None)
-    settings = _settings(options, stream)
+    reel = shared.open_footage(options)
+    stream = reel.stream(shared.selection_of(options, reel))
+    clip = Clip(reel.name, options.start, stream.rate, stream.fps, stream.count or None)
+    settings = _settings(options, reel)
     return solve_cameras(_pictures(stream, options.masks), clip, settings=settings, progress=progress_bar("solve"))
 
 
@@ -99,11 +99,11 @@ def _check_outputs(options: argparse.Namespace, out: Path) -> None:
             shared.check_output(path, suffix, inputs=[options.video])
 
 
-def _settings(options: argparse.Namespace, stream: FrameStream) -> SolveSettings:
+def _settings(options: argparse.Namespace, reel: Reel) -> SolveSettings:
     from ..solving.settings import SolveSettings
 
     return SolveSettings(
-        lens=_lens(options, stream),
+        lens=lens_of(options, reel.hw),
         matching=options.matching,
         most_pixels=options.most_pixels,
         interpolate=options.interpolate,
@@ -121,18 +121,16 @@ def _scale(options: argparse.Namespace) -> Scale:
     return Scale("distance", options.metres, tuple(options.between) if options.between else None)
 
 
-def _lens(options: argparse.Namespace, stream: FrameStream) -> Lens | None:
-    """What the options say of the lens, for the video's own size."""
+def lens_of(options: argparse.Namespace, hw: tuple[int, int]) -> Lens | None:
+    """What the options say of the lens, for a video of `hw`."""
     import math
 
     from ..solving.lens import Lens, lens_of_fov
-    from ..video_io import video_hw
 
     if options.distortion and not options.K:
         raise ValueError("--distortion belongs to a known lens: give it with --K")
     if options.fov_degrees is None and options.focal_mm is None and options.K is None:
         return None
-    hw = video_hw(options.video)
     if options.K is not None:
         fx, fy, cx, cy = options.K
         return Lens(hw, (fx, fy), (cx, cy), tuple(options.distortion or (0.0,) * 4), known=True)
@@ -178,15 +176,13 @@ def _write_undistorted(options: argparse.Namespace, solved: Solved) -> None:
     """The frames that have a camera, as the path's pinhole sees them."""
     import torch
 
+    from ..footage.reel import open_reel
     from ..solving.lens import undistort
-    from ..video_io import Selection, stream_video, write_video
+    from ..video_io import picture_float, write_video
 
-    stream = stream_video(options.video, Selection(options.frames, options.fps, options.start))
+    reel = open_reel(options.video, fps=options.fps)
+    stream = reel.stream(shared.selection_of(options, reel))
     wanted = set(solved.estimate.footage.frames)
-    frames = [
-        undistort(rgb.permute(2, 0, 1).float() / 127.5 - 1.0, solved.lens)
-        for number, rgb in stream.frames
-        if number in wanted
-    ]
+    frames = [undistort(picture_float(rgb), solved.lens) for number, rgb in stream.frames if number in wanted]
     write_video(options.undistort, torch.stack(frames, dim=1), fps=stream.fps)
     say(f"wrote {options.undistort}")

@@ -23,7 +23,7 @@ FAILED = 1
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Add the command's arguments."""
     parser = commands.add_parser("verify", help="check whether a video follows the camera path that was asked for")
-    parser.add_argument("video", type=Path, metavar="VIDEO", help="a video file, of any model")
+    shared.add_video(parser)
     parser.add_argument("--path", type=Path, required=True, help="the cameras asked for, in any camera format")
     parser.add_argument("--cameras", type=Path, help="cameras of the video that were found already, in any format")
     parser.add_argument(
@@ -101,8 +101,9 @@ def _cameras(options: argparse.Namespace) -> Estimate:
         return solve.solve_video(options).estimate
     from .pose import in_source_pixels
 
+    reel = shared.open_footage(options)
     model = shared.load(options)
-    clip = shared.read_clip(options, model)
+    clip = shared.read_clip(options, model, reel)
     settings = shared.settings_of(options, progress_bar("cameras"))
     read = estimate_cameras(model, clip.video, settings, reading=shared.reading_of(options, fps=clip.fps))
     return estimate_of(in_source_pixels(read.trajectory, clip), "joint", source=options.video.name)
@@ -114,12 +115,13 @@ def _write(found: Verification, options: argparse.Namespace) -> None:
     from ..camera_io import write_estimate
     from ..drawing.plot import image_from_picture
     from ..drawing.verification import verification_pictures
-    from ..video_io import Selection, read_video, write_image, write_video
+    from ..video_io import write_image, write_video
 
     options.out.mkdir(parents=True, exist_ok=True)
     write_text(options.out / "report.json", found.to_json())
     write_estimate(found.estimate, options.out / "cameras.json")
-    clip = read_video(options.video, Selection(options.frames, options.fps, options.start))
+    reel = shared.open_footage(options)
+    clip = reel.read(shared.selection_of(options, reel))
     overlay, paths, errors = verification_pictures(clip.video, found)
     write_image(options.out / "paths.png", image_from_picture(paths))
     write_image(options.out / "errors.png", image_from_picture(errors))

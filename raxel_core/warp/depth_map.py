@@ -89,11 +89,12 @@ class DepthMap:
         return self.resized(picture_hw)
 
     def fitted(self, hw: tuple[int, int]) -> DepthMap:
-        """The map for its picture after `framing.fit_video`: resized to cover `hw` and cropped at the centre."""
+        """The map for its picture after `framing.fit_video`: cropped about the middle and resized to `hw`."""
         framing = framing_for(self.hw, hw)
-        whole, (top, left) = self.resized(framing.resized_hw), framing.top_left
-        depth = whole.depth[top : top + hw[0], left : left + hw[1]]
-        return replace(self, depth=depth, K=None if self.K is None else framing.to_fitted(self._camera).K)
+        (top, left), (height, width) = framing.top_left, framing.crop_hw
+        depth = self.depth[top : top + height, left : left + width]
+        K = None if self.K is None else self._camera.cropped(top, left, framing.crop_hw).K
+        return replace(self, depth=depth, K=K).resized(hw)
 
     def resized(self, hw: tuple[int, int]) -> DepthMap:
         """The map for a picture of `hw`; depth is interpolated between known pixels only, so none becomes known."""

@@ -258,7 +258,7 @@ def test_the_moves_offered_are_the_moves_there_are() -> None:
     [
         (["pose", "{text}"], "cannot read .*: Invalid data found"),
         (["pose", "{missing}"], "cannot read .*: No such file"),
-        (["pose", "{video}", "--frames", "0"], "4k \\+ 1 frames, got 0"),
+        (["pose", "{video}", "--frames", "0"], "at least 1 frame must be read, got 0"),
         (["pose", "{video}", "--fps", "0"], "frame rate of a video is 0.001 to 10000 a second, got 0"),
         (["pose", "{video}", "--start", "1e18"], "the time to start reading at is 0 to"),
         (["pose", "{video}", "--out", "{video}"], "input.mp4 has to end in .json"),
@@ -313,6 +313,31 @@ def test_bad_input_ends_with_code_2_and_one_sentence(
     assert not model.transformer.questions
     assert not list(Path.cwd().iterdir())
     assert {given: given.read_bytes() for given in before} == before
+
+
+@pytest.mark.parametrize("command", ["pose", "loop", "generate", "joint", "verify"])
+def test_a_wrong_name_is_told_before_a_model_loads(tmp_path: Path, monkeypatch, capsys, command: str) -> None:
+    monkeypatch.setattr(options, "load", lambda arguments: pytest.fail("the model was loaded first"))
+    monkeypatch.chdir(tmp_path)
+    write_text(tmp_path / "path.json", path_to_json(make_move("pan", FRAMES, hw=FILE_HW)))
+    named = {"generate": ["--move", "pan"], "verify": ["--path", "path.json", "--method", "robust"]}
+    for name in ("clip.mp4", "f_%04d.png"):
+        assert main([command, name, *named.get(command, [])]) == 2
+        assert re.search(f"{name}(: No such file| names no pictures)", _sentence(capsys))
+
+
+def test_a_series_of_pictures_is_a_video(model, video_file: Path, tmp_path: Path, capsys) -> None:
+    """The same frames, as a video of 8 frames a second and as pictures that are said to have that rate."""
+    for number, frame in enumerate(read_video(video_file).video.unbind(1)):
+        write_image(tmp_path / f"f_{number:04d}.png", frame)
+    assert main(["pose", str(video_file), "--frames", "5"]) == 0
+    assert main(["pose", str(tmp_path / "f_%04d.png"), "--fps", "8", "--frames", "5"]) == 0
+    assert "9 pictures, f_0000.png to f_0008.png" in capsys.readouterr().err
+    of_video = path_from_json(video_file.with_suffix(".cameras.json").read_text())
+    of_series = path_from_json((tmp_path / "f.cameras.json").read_text())
+    assert (len(of_series), of_series.fps) == (5, 8.0)
+    torch.testing.assert_close(of_series.camera.K, of_video.camera.K)
+    torch.testing.assert_close(of_series.camera.center, of_video.camera.center)
 
 
 @pytest.mark.parametrize(

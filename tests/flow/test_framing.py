@@ -15,18 +15,42 @@ def _camera(hw: tuple[int, int]) -> Camera:
 
 
 def test_a_wide_picture_loses_its_sides() -> None:
-    # 100 x 400 to 50 x 50: halved to 50 x 200, then 75 columns go on either side.
+    # 100 x 400 to 50 x 50: 150 columns go on either side, then the rest is halved.
     framing = framing_for((100, 400), (50, 50))
-    assert framing == Framing((100, 400), (50, 200), (50, 50))
-    assert framing.top_left == (0, 75)
+    assert framing == Framing((100, 400), (100, 100), (50, 50))
+    assert framing.top_left == (0, 150)
+
+
+@pytest.mark.parametrize("source_hw", [(480, 640), (480, 832), (481, 640), (37, 53), (720, 1279), (1, 3000)])
+@pytest.mark.parametrize("hw", [(64, 64), (480, 832), (33, 48)])
+def test_a_centred_camera_stays_centred(source_hw: tuple[int, int], hw: tuple[int, int]) -> None:
+    """The half pixel of an odd crop kept estimates out of Nuke, After Effects and glTF, which hold centred ones only."""
+    framing = framing_for(source_hw, hw)
+    K = torch.tensor([[70.0, 0.0, hw[1] / 2], [0.0, 70.0, hw[0] / 2], [0.0, 0.0, 1.0]], dtype=torch.float64)
+    middle = framing.to_source(Camera(torch.eye(4, dtype=torch.float64), K, hw)).principal_point
+    assert middle.tolist() == [source_hw[1] / 2, source_hw[0] / 2]
+    assert all(0 < kept <= given for kept, given in zip(framing.crop_hw, source_hw, strict=True))
+    wanted = min(source_hw[0] / hw[0], source_hw[1] / hw[1])
+    assert all(abs(kept - wanted * size) <= 1.0 + 1e-9 for kept, size in zip(framing.crop_hw, hw, strict=True))
 
 
 def test_known_camera_by_hand() -> None:
-    """Halving halves K; cropping 75 columns moves the principal point by as much."""
+    """Cropping 150 columns moves the principal point by as much; halving halves K."""
     fitted = framing_for((100, 400), (50, 50)).to_fitted(_camera((100, 400)))
     torch.testing.assert_close(fitted.focal, torch.tensor([35.0, 40.0], dtype=torch.float64))
     torch.testing.assert_close(fitted.principal_point, torch.tensor([98.5 - 75, 26.0], dtype=torch.float64))
     assert fitted.hw == (50, 50)
+
+
+def test_what_is_read_off_a_fitted_picture_has_square_pixels_in_the_source() -> None:
+    """640 x 481 loses 79 or 80 of its 80 surplus columns on either side: one focal length stays one, within the two."""
+    framing = framing_for((481, 640), (64, 64))
+    K = torch.tensor([[70.0, 0.0, 32.0], [0.0, 70.0, 32.0], [0.0, 0.0, 1.0]], dtype=torch.float64)
+    camera = Camera(torch.eye(4, dtype=torch.float64), K, (64, 64))
+    (fx, fy), exact = framing.read_in_source(camera).focal, framing.to_source(camera).focal
+    assert fx == fy
+    assert float(exact.min()) < float(fx) < float(exact.max())
+    assert framing.read_in_source(camera).principal_point.tolist() == [320.0, 240.5]
 
 
 @pytest.mark.parametrize("source_hw", [(100, 400), (400, 100), (37, 53), (32, 48), (1080, 1920)])

@@ -93,7 +93,7 @@ def test_frames_are_fitted_as_they_are_decoded(tmp_path: Path) -> None:
     clip = read_video(path, Selection(hw=(16, 16)))
     assert clip.video.shape == (3, 3, 16, 16)
     assert clip.framing.source_hw == (32, 96)
-    assert clip.framing.resized_hw == (16, 48)
+    assert clip.framing.crop_hw == (32, 32)
     assert _levels(clip.video) == pytest.approx([-0.8, 0.0, 0.8], abs=0.02)
 
 
@@ -244,7 +244,7 @@ def test_an_unwritable_place_is_an_oserror(tmp_path: Path) -> None:
 
 
 def test_what_was_cropped_off_is_not_kept(tmp_path: Path) -> None:
-    """A strip of 2 x 320 pixels covers 32 x 32 after it was made 32 x 5120: only the crop may stay in memory."""
+    """Of a strip of 2 x 320 pixels a square is kept: nothing else may stay in memory."""
     path = tmp_path / "strip.mp4"
     write_video(path, torch.zeros(3, 1, 2, 320), fps=8.0)
     with av.open(str(path)) as container:
@@ -252,13 +252,6 @@ def test_what_was_cropped_off_is_not_kept(tmp_path: Path) -> None:
     image, _ = video_io.fit_video(video_io._image_from_frame(frame, None), (32, 32))
     assert image.shape == (3, 32, 32)
     assert image.untyped_storage().nbytes() == 3 * 32 * 32 * 4
-
-
-def test_the_budget_counts_what_a_picture_becomes_before_it_is_cropped(tmp_path: Path) -> None:
-    path = tmp_path / "strip.png"
-    write_image(path, torch.zeros(3, 1, 3000))
-    with pytest.raises(ValueError, match="too large to decode: 1 frames of 64x64 pixels from 1x3000"):
-        read_video(path, Selection(hw=(64, 64)), bytes_cap=64 * 192_000 * 24)
 
 
 def test_a_picture_with_wide_pixels_is_read_wide(tmp_path: Path) -> None:
@@ -317,3 +310,32 @@ def test_a_result_is_named_as_what_it_is(tmp_path: Path) -> None:
 def test_rates_that_no_file_can_state_are_refused(tmp_path: Path, fps: float) -> None:
     with pytest.raises(ValueError, match=r"the frame rate of a video is 0\.001 to 10000 a second"):
         write_video(tmp_path / "out.mp4", torch.zeros(3, 1, 32, 32), fps=fps)
+
+
+def _written(codec: str, pixels: np.ndarray, layout: str, path: Path) -> Path:
+    """A picture file by FFmpeg's own encoder."""
+    encoder = av.CodecContext.create(codec, "w")
+    encoder.height, encoder.width, encoder.pix_fmt = pixels.shape[0], pixels.shape[1], layout
+    encoder.time_base = Fraction(1, 1)
+    packets = encoder.encode(av.VideoFrame.from_ndarray(pixels, format=layout))
+    path.write_bytes(b"".join(bytes(packet) for packet in packets))
+    return path
+
+
+def test_linear_exr_becomes_srgb(tmp_path: Path) -> None:
+    """0.18, middle grey, is 0.4614 in sRGB by IEC 61966-2-1; light above 1 is white, and no number is black."""
+    light = np.full((4, 6, 3), 0.18, dtype=np.float32)
+    light[0, 0], light[0, 1], light[0, 2] = (np.nan, -1.0, 0.001), (1.0, 2.0, np.inf), (0.5, 0.0, 0.0031308)
+    image, _ = read_image(_written("exr", light, "gbrpf32le", tmp_path / "a.exr"))
+    shown = (image + 1) / 2
+    assert shown[:, 2, 3].tolist() == pytest.approx([0.4614] * 3, abs=1e-4)
+    assert shown[:, 0, 0].tolist() == pytest.approx([0.0, 0.0, 0.01292], abs=1e-5)
+    assert shown[:, 0, 1].tolist() == pytest.approx([1.0, 1.0, 1.0], abs=1e-6)
+    assert float(shown[0, 0, 2]) == pytest.approx(0.7354, abs=1e-4)
+
+
+@pytest.mark.parametrize(("codec", "layout"), [("png", "rgb48be"), ("tiff", "rgb48le")])
+def test_sixteen_bits_keep_their_levels(tmp_path: Path, codec: str, layout: str) -> None:
+    levels = (np.arange(72, dtype=np.uint16) * 17 + 30000).reshape(4, 6, 3)
+    image, _ = read_image(_written(codec, levels, layout, tmp_path / f"a.{codec}"))
+    torch.testing.assert_close((image + 1) / 2 * 65535, torch.from_numpy(levels.astype(np.float32)).permute(2, 0, 1))

@@ -1,0 +1,140 @@
+"""Footage as it lies on the disk, a video file or a series of pictures, read by one set of calls."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..framing import Framing, fit_video
+from ..video_io import (
+    Clip,
+    FrameStream,
+    Selection,
+    check_frame_rate,
+    decoded_bytes_budget,
+    read_image,
+    read_video,
+    stream_video,
+)
+from .series import Series, find_series, names_series
+
+SERIES_RATE = 24.0
+"""Frames a second of a series of pictures of which nobody says it."""
+_BYTES_PER_PIXEL = 3 * 4 * 2  # float32, held twice while the frames are joined into one tensor
+
+
+@dataclass(frozen=True)
+class Reel:
+    """A video file, or the pictures of `series`: its `name` as one says it, its `rate` in frames a second, its `hw` in
+    pixels, about how many frames it has, 0 where that is not said, and `notes` on how it was taken, a sentence each."""
+
+    path: Path
+    name: str
+    rate: float
+    hw: tuple[int, int]
+    count: int
+    series: Series | None = None
+    notes: tuple[str, ...] = ()
+
+    def stream(self, selection: Selection | None = None) -> FrameStream:
+        """The selected frames one at a time, as `video_io.stream_video`; a number is a picture's place in time."""
+        if self.series is None:
+            return stream_video(self.path, selection)
+        selection = selection or Selection()
+        chosen = list(dict.fromkeys(_chosen(self.series.positions, self.rate, selection)))
+        pictures = ((self.series.positions[i], partial(self._picture, self.series.files[i])) for i in chosen)
+        return FrameStream(_checked(pictures, self, selection), self.rate, selection.fps or self.rate, len(chosen))
+
+    def read(self, selection: Selection | None = None) -> Clip:
+        """The selected frames at once, as `video_io.read_video`."""
+        if self.series is None:
+            return read_video(self.path, selection)
+        selection = selection or Selection()
+        chosen = _chosen(self.series.positions, self.rate, selection)
+        hw, budget = selection.hw or self.hw, decoded_bytes_budget()
+        if len(chosen) * math.prod(hw) * _BYTES_PER_PIXEL > budget:
+            raise ValueError(
+                f"{self.name} is too large to decode: {len(chosen)} frames of {hw[0]}x{hw[1]} pixels need more than "
+                f"the {budget / 2**20:.0f} MiB that frames may take"
+            )
+        if not chosen:
+            raise ValueError(f"{self.name} holds no frame from {selection.start:g} s on")
+        fitted = [self._fitted(self.series.files[index], hw) for index in chosen]
+        return Clip(torch.stack([image for image, _ in fitted], dim=1), selection.fps or self.rate, fitted[0][1])
+
+    def _fitted(self, file: Path, hw: tuple[int, int]) -> tuple[Tensor, Framing]:
+        image, _ = read_image(file)
+        self._check_size(file, (image.shape[1], image.shape[2]))
+        return fit_video(image, hw)
+
+    def _picture(self, file: Path) -> Tensor:
+        """uint8 [H, W, 3]."""
+        _, picture = next(stream_video(file, Selection(frames=1)).frames)
+        self._check_size(file, (picture.shape[0], picture.shape[1]))
+        return picture
+
+    def _check_size(self, file: Path, hw: tuple[int, int]) -> None:
+        if hw != self.hw:
+            raise ValueError(
+                f"{file} is {hw[1]}x{hw[0]} and the pictures before it {self.hw[1]}x{self.hw[0]}: a series has one size"
+            )
+
+
+def open_reel(path: str | Path, *, fps: float | None = None) -> Reel:
+    """The footage that `path` names, after its first frame was decoded: a video file, a folder of pictures, or a
+    pattern (f_%04d.exr, f_####.exr, f_*.exr). `fps` is the rate of a series; of a video file it says nothing.
+
+    Raises ValueError in one sentence where there is no footage, OSError where it can not be read.
+    """
+    path = Path(path)
+    if not names_series(path):
+        stream = stream_video(path)
+        _, picture = next(stream.pictures)
+        height, width = picture().shape[:2]
+        return Reel(path, path.name, stream.rate, (height, width), stream.count)
+    series = find_series(path)
+    _, first = next(stream_video(series.files[0], Selection(frames=1)).frames)
+    notes = [f"{len(series.files)} pictures, {series.files[0].name} to {series.files[-1].name}", *series.notes]
+    if fps is None:
+        notes.append(f"a series says no rate: {SERIES_RATE:g} frames a second are assumed, --fps says another")
+    if series.files[0].suffix.lower() in (".exr", ".hdr"):
+        notes.append("linear light is brought to sRGB, above 1 it is cut off")
+    rate = SERIES_RATE if fps is None else check_frame_rate(fps)
+    hw = (first.shape[0], first.shape[1])
+    return Reel(path, series.name, rate, hw, series.positions[-1] + 1, series, tuple(notes))
+
+
+def _chosen(positions: tuple[int, ...], rate: float, selection: Selection) -> list[int]:
+    """The indices of the pictures that a selection asks for: as a video's, the nearest to each moment, or all."""
+    most = math.inf if selection.frames is None else selection.frames
+    if selection.fps is None:
+        kept = [i for i, position in enumerate(positions) if position > selection.start * rate - 0.5]
+        return kept if selection.frames is None else kept[: selection.frames]
+    chosen: list[int] = []
+    while len(chosen) < most:
+        at = (selection.start + len(chosen) / selection.fps) * rate
+        if at >= positions[-1] + 0.5:
+            return chosen
+        after = min(bisect_left(positions, at), len(positions) - 1)
+        before = max(after - 1, 0)
+        chosen.append(after if positions[after] - at <= at - positions[before] else before)
+    return chosen
+
+
+def _checked(
+    pictures: Iterator[tuple[int, Callable[[], Tensor]]], reel: Reel, selection: Selection
+) -> Iterator[tuple[int, Callable[[], Tensor]]]:
+    """The pictures; ValueError where there is none."""
+    empty = True
+    for each in pictures:
+        empty = False
+        yield each
+    if empty:
+        raise ValueError(f"{reel.name} holds no frame from {selection.start:g} s on")

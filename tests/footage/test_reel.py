@@ -1,0 +1,104 @@
+"""Series of pictures are read as a video is: by number, by time, with what is missing said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from raxel_core.footage.reel import open_reel
+from raxel_core.footage.series import find_series, names_series
+from raxel_core.video_io import Selection, write_image, write_video
+
+HW = (8, 12)
+
+
+def _series(folder: Path, numbers: list[int], name: str = "f_{:d}.png") -> Path:
+    """Pictures whose grey is their number, in levels of 255."""
+    folder.mkdir(exist_ok=True)
+    for number in numbers:
+        write_image(folder / name.format(number), torch.full((3, *HW), number / 127.5 - 1.0))
+    return folder
+
+
+def _read(path: Path, selection: Selection | None = None, fps: float | None = None) -> list[int]:
+    video = open_reel(path, fps=fps).read(selection).video
+    return [round((float(level) + 1.0) * 127.5) for level in video.mean(dim=(0, 2, 3))]
+
+
+@pytest.mark.parametrize("pattern", ["", "f_%d.png", "f_#.png", "f_*.png", "*.png"])
+def test_a_series_follows_its_numbers_however_it_is_named(tmp_path: Path, pattern: str) -> None:
+    folder = _series(tmp_path / "seq", [9, 10, 11, 12])
+    assert _read(folder / pattern if pattern else folder) == [9, 10, 11, 12]
+    assert open_reel(folder).rate == 24.0
+    assert any("24 frames a second are assumed" in note for note in open_reel(folder).notes)
+    assert not any("assumed" in note for note in open_reel(folder, fps=30.0).notes)
+
+
+def test_padded_numbers_are_held_to_their_width(tmp_path: Path) -> None:
+    folder = _series(tmp_path, [1, 2], "f_{:04d}.png")
+    _series(folder, [3], "f_{:d}.png")
+    assert [file.name for file in find_series(folder / "f_%04d.png").files] == ["f_0001.png", "f_0002.png"]
+
+
+def test_frames_are_picked_by_time_as_a_videos_are(tmp_path: Path) -> None:
+    """The same selections of the same frames, from a video and from a series."""
+    folder = _series(tmp_path / "seq", list(range(17)))
+    levels = (torch.arange(17) / 127.5 - 1.0).reshape(1, 17, 1, 1).expand(3, 17, *HW)
+    write_video(tmp_path / "v.mp4", levels, fps=8.0, crf=0)
+    video = open_reel(tmp_path / "v.mp4")
+    for selection in (
+        Selection(),
+        Selection(5, 4.0),
+        Selection(3, 2.0, 0.5),
+        Selection(start=1.5),
+        Selection(fps=3.0),
+        Selection(7, 5.0, 0.2),
+    ):
+        numbers = [number for number, _ in open_reel(folder, fps=8.0).stream(selection).frames]
+        assert numbers == [number for number, _ in video.stream(selection).frames], selection
+    assert _read(folder, Selection(frames=5, fps=4.0), 8.0) == [0, 2, 4, 6, 8]
+
+
+def test_gaps_are_named_and_keep_their_time(tmp_path: Path) -> None:
+    reel = open_reel(_series(tmp_path, [101, 102, 105, 106, 109]), fps=10.0)
+    assert [number for number, _ in reel.stream().frames] == [0, 1, 4, 5, 8]
+    assert any("4 pictures are missing, 103 to 104, 107 to 108" in note for note in reel.notes)
+    assert _read(tmp_path, Selection(fps=5.0), 10.0) == [101, 102, 105, 106, 109]  # 2 is nearest to 1
+
+
+def test_numbers_in_steps_are_neighbours(tmp_path: Path) -> None:
+    reel = open_reel(_series(tmp_path, [0, 5, 10, 20]))
+    assert [number for number, _ in reel.stream().frames] == [0, 1, 2, 4]
+    assert any("steps of 5" in note for note in reel.notes)
+    assert any("1 pictures are missing, 15" in note for note in reel.notes)
+
+
+def test_what_names_no_series_is_one_sentence(tmp_path: Path) -> None:
+    folder = _series(tmp_path / "seq", [1, 2])
+    with pytest.raises(ValueError, match=r"g_%d.png names no pictures that are there; there is f_1.png"):
+        open_reel(folder / "g_%d.png")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="empty names no pictures that are there"):
+        open_reel(tmp_path / "empty")
+    with pytest.raises(OSError, match="No such file"):
+        open_reel(tmp_path / "missing" / "f_%d.png")
+    _series(folder, [3, 4], "left_{:d}.png")
+    with pytest.raises(ValueError, match=r"several series of pictures, f_\*.png \(2\), left_\*.png \(2\): name one"):
+        open_reel(folder)
+    assert _read(folder / "left_*.png") == [3, 4]
+
+
+def test_a_picture_of_another_size_is_named(tmp_path: Path) -> None:
+    folder = _series(tmp_path, [1, 2])
+    write_image(folder / "f_3.png", torch.zeros(3, 8, 10))
+    with pytest.raises(ValueError, match="f_3.png is 10x8 and the pictures before it 12x8"):
+        open_reel(folder).read()
+
+
+def test_a_file_is_itself_whatever_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "shot%d[1].mp4"
+    write_video(path, torch.zeros(3, 2, 32, 32), fps=8.0)
+    assert not names_series(path)
+    assert open_reel(path).hw == (32, 32)
