@@ -12,22 +12,19 @@ from torch import Tensor
 from ...raxel_core.drawing.ray_picture import ray_map_image
 from ...raxel_core.evaluation.report import to_json
 from ...raxel_core.geometry.camera import K_from_fov
+from ...raxel_core.geometry.estimate import Estimate
 from ...raxel_core.geometry.trajectory import Trajectory
-from ...raxel_core.ray_diffusion.photographs import (
-    PhotographCameras,
-    Photographs,
-    estimate_cameras,
-    figures,
-    photographs,
-    verdict,
-)
+from ...raxel_core.paths.estimate_figures import estimate_figures
+from ...raxel_core.ray_diffusion.photographs import PhotographCameras, Photographs, estimate_cameras, photographs
+from ...raxel_core.ray_diffusion.report import photograph_estimate, points_note, sample_figures
 from ...raxel_core.ray_diffusion.sampler import ALL_STEPS, METHODS, SamplerSettings
+from ...raxel_core.solving.points import triangulated_points
 from ...raxel_core.strict_json import parse_value
 from .. import inputs
 from ..catalogue import schema
 from ..comfy_io.images import video_from_image
 from ..comfy_io.notice import preview
-from ..sockets import RAY_DIFFUSION_CATEGORY, RayDiffusionSocket, RayMapSocket, TrajectorySocket
+from ..sockets import RAY_DIFFUSION_CATEGORY, EstimateSocket, RayDiffusionSocket, RayMapSocket, TrajectorySocket
 from .loading import RayDiffusionModel, load_network, network_names, on_device
 
 
@@ -118,6 +115,11 @@ class RayDiffusionPoses(io.ComfyNode):
                 io.Image.Output(
                     display_name="preview", tooltip="Directions above moments, (x + 1) / 2, per photograph."
                 ),
+                EstimateSocket.Output(
+                    display_name="estimate",
+                    tooltip="The trajectory with error bars and the points that features of the photographs give under "
+                    "it: for Save Camera and Verify Camera.",
+                ),
             ],
         )
 
@@ -138,9 +140,11 @@ class RayDiffusionPoses(io.ComfyNode):
         pictures = photographs(video_from_image(images).transpose(0, 1), boxes=boxes_of(boxes), masks=masks)
         settings = SamplerSettings(method, steps, samples, seed)
         found = find(ray_diffusion, pictures, settings, lens_of(pictures, fov_degrees, known))
-        text = to_json({"verdict": verdict(found, ray_diffusion.loaded), **figures(found)})
-        path = Trajectory(found.camera, fps=1.0, unit="arbitrary", name="ray diffusion")
-        return io.NodeOutput(path, text, found.rays, ray_map_image(found.rays), ui=preview(text))
+        estimate = estimate_with_points(pictures, found, ray_diffusion)
+        text = to_json({**estimate_figures(estimate), **sample_figures(found)})
+        told = "\n".join((estimate.verdict, *estimate.notes))
+        preview_image = ray_map_image(found.rays)
+        return io.NodeOutput(estimate.trajectory, text, found.rays, preview_image, estimate, ui=preview(told))
 
 
 def boxes_of(text: str) -> list[list[float]] | None:
@@ -175,3 +179,9 @@ def find(
         comfy.model_management.throw_exception_if_processing_interrupted()
 
     return estimate_cameras(on_device(model), pictures, settings, K=K, progress=progress)
+
+
+def estimate_with_points(pictures: Photographs, found: PhotographCameras, model: RayDiffusionModel) -> Estimate:
+    """The cameras as an estimate, with the points that matches of features give under them."""
+    points, matches = triangulated_points(pictures.images, found.camera)
+    return photograph_estimate(found, model.loaded, points=points, notes=(points_note(len(points), matches),))

@@ -43,12 +43,15 @@ def run(options: argparse.Namespace) -> None:
     """Read the photographs, estimate, write the cameras and say how far to trust them."""
     from math import radians
 
-    from ..camera_io import write_cameras
+    from ..camera_io import format_for, write_estimate
     from ..geometry.camera import K_from_fov
-    from ..geometry.trajectory import Trajectory
+    from ..paths.estimate_figures import estimate_figures
     from ..ray_diffusion.checkpoint import embedded_network, load_ray_diffusion
-    from ..ray_diffusion.photographs import estimate_cameras, figures, photographs, verdict
+    from ..ray_diffusion.photographs import estimate_cameras, photographs
+    from ..ray_diffusion.report import photograph_estimate, points_note, sample_figures
+    from ..solving.points import triangulated_points
 
+    format_for(options.out)
     if options.plot:
         check_output(options.plot, ".png", inputs=options.images)
     pictures = photographs(_pictures(options.images), boxes=_boxes(options.box), masks=_masks(options.mask))
@@ -56,13 +59,16 @@ def run(options: argparse.Namespace) -> None:
     K = None if options.fov is None else K_from_fov(radians(options.fov), pictures.hw)
     found = estimate_cameras(loaded, pictures, _settings(options, loaded.network.config.timesteps), K=K,
                              progress=progress_bar("rays"))  # fmt: skip
-    path = Trajectory(found.camera, fps=1.0, unit="arbitrary", name="ray diffusion")
-    for file in write_cameras(path, options.out):
+    points, matches = triangulated_points(pictures.images, found.camera)
+    estimate = photograph_estimate(
+        found, loaded, name=options.images[0].name, points=points, notes=(points_note(len(points), matches),)
+    )
+    for file in write_estimate(estimate, options.out):
         say(f"wrote {file}")
     if options.plot:
-        write_plot(options.plot, {"photographs": path})
-    text = verdict(found, loaded)
-    show({"verdict": text, **figures(found)}, text, as_json=options.json)
+        write_plot(options.plot, {"photographs": estimate.trajectory})
+    body = {**estimate_figures(estimate), **sample_figures(found)}
+    show(body, "\n".join((estimate.verdict, *estimate.notes)), as_json=options.json)
 
 
 def _settings(options: argparse.Namespace, timesteps: int) -> SamplerSettings:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -186,35 +185,3 @@ def _sample_covariance(camera: Camera, best: int) -> Tensor:
     zoom = (camera.focal.log().mean(-1) - camera.focal[best].log().mean(-1))[..., None]
     parts = torch.cat((omega, shift, zoom), dim=-1)  # [S, N, 7]
     return torch.einsum("sna,snb->nab", parts, parts) / max(1, len(parts) - 1)
-
-
-def figures(found: PhotographCameras) -> dict[str, object]:
-    """A reading in numbers for a report: angles in degrees, lengths in the first camera's distance to the subject."""
-    spread = found.covariance.diagonal(dim1=-2, dim2=-1).clamp(min=0.0)
-    return {
-        "photographs": len(found.camera),
-        "samples": found.samples.batch_shape[0],
-        "fov_degrees": found.camera.fov.rad2deg().tolist(),
-        "rotation_error_degrees": torch.rad2deg(spread[:, :3].sum(-1).sqrt()).tolist(),
-        "center_error": spread[:, 3:6].sum(-1).sqrt().tolist(),
-        "rotation_spread_degrees": found.rotation_spread.rad2deg().tolist(),
-        "center_spread": found.center_spread.tolist(),
-        "rays_that_fit": found.inlier_fraction.tolist(),
-    }
-
-
-def verdict(found: PhotographCameras, loaded: LoadedRayDiffusion) -> str:
-    """One sentence on how far to trust the cameras."""
-    count = found.samples.batch_shape[0]
-    turn = math.degrees(float(found.rotation_spread[1:].median()))
-    if count == 1:
-        said = "one sample: draw several to see how certain they are"
-    else:
-        said = (
-            f"{count} samples differ by {turn:.0f} degrees and {float(found.center_spread[1:].median()):.2f} in place"
-        )
-    where = (
-        "trained on ray-traced rooms at 64 px, so that photographs lie outside of what it knows"
-        if loaded.network.config.features == "convolution" else "trained on CO3D's objects"
-    )  # fmt: skip
-    return f"{len(found.camera)} cameras by {loaded.name} ({where}); {said}."

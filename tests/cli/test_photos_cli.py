@@ -8,7 +8,7 @@ from math import radians, tan
 import pytest
 import torch
 
-from raxel_core.camera_io import read_cameras
+from raxel_core.camera_io import read_cameras, read_estimate
 from raxel_core.cli import main
 from raxel_core.ray_diffusion.checkpoint import load_ray_diffusion
 from raxel_core.video_io import write_image
@@ -37,7 +37,9 @@ def test_photographs_become_a_camera_file_and_a_verdict(folder, capsys):
     assert photos(folder, *options, *boxes * 3) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["photographs"] == 3 and report["samples"] == 2 and "by net" in report["verdict"]
-    assert report["rays_that_fit"] == [1.0] * 3
+    assert report["rays_that_fit"] == [1.0] * 3 and report["estimator"] == "ray_diffusion"
+    # White noise has nothing in common: said, and the file holds the error bars.
+    assert "features" in report["notes"][0] and read_estimate(out).verdict == report["verdict"]
     path = read_cameras(out).trajectory
     assert len(path) == 3 and (folder / "a.png").stat().st_size > 1000
     # The crop is 46 px wide and seen at 0.9 radians.
@@ -48,7 +50,7 @@ def test_photographs_become_a_camera_file_and_a_verdict(folder, capsys):
 def test_a_known_lens_and_the_published_arithmetic(folder, capsys):
     out = str(folder / "cams.json")
     assert photos(folder, "--regression", "--published", "--fov", "60", "--out", out, "--json") == 0
-    assert json.loads(capsys.readouterr().out)["fov_degrees"][0][0] == pytest.approx(60.0, abs=1e-3)
+    assert json.loads(capsys.readouterr().out)["fov_degrees"][0] == pytest.approx(60.0, abs=1e-3)
     assert float(read_cameras(out).trajectory.camera.K[0, 0, 0]) == pytest.approx(32 / tan(radians(30)), rel=1e-4)
 
 

@@ -46,6 +46,7 @@ def test_their_pages_name_every_input_and_output(comfy):
 
 
 def test_photographs_become_a_path_a_report_and_rays(comfy, graph):
+    graph["file"] = node("RaxelSaveCamera", trajectory=["poses", 4], filename_prefix="photos", format="colmap")
     graph["again"] = node("RaxelCamerasFromRayMap", ray_map=["poses", 2], width=64, height=48)
     path, report, preview, again = comfy.probe(graph, ["poses", 0], ["poses", 1], ["poses", 3], ["again", 0])
     torch.testing.assert_close(path["world_from_cam"], torch.eye(4).expand(3, 4, 4), rtol=0, atol=1e-3)
@@ -53,8 +54,10 @@ def test_photographs_become_a_path_a_report_and_rays(comfy, graph):
     torch.testing.assert_close(path["K"][:, 0, 0], torch.full((3,), 24 / tan(0.45)), rtol=1e-3, atol=0)
     told = json.loads(bytes(report["text"].tolist()).decode())
     assert told["photographs"] == 3 and told["samples"] == 2 and "constant" in told["verdict"]
+    assert told["estimator"] == "ray_diffusion"
     assert preview["tensor"].shape == (3, 16, 8, 3)
     assert len(again["K"]) == 3
+    assert list((comfy.base / "output").glob("photos*/**/points3D.txt"))
 
 
 def test_bad_input_is_one_sentence(comfy, graph):

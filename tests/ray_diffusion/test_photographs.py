@@ -17,8 +17,9 @@ from raxel_core.ray_diffusion.checkpoint import LoadedRayDiffusion, load_ray_dif
 from raxel_core.ray_diffusion.config import RayDiffusionConfig
 from raxel_core.ray_diffusion.crops import box_of_mask, cropped, ndc_of_crop, square_crop
 from raxel_core.ray_diffusion.network import RayDiffuser
-from raxel_core.ray_diffusion.photographs import estimate_cameras, figures, photographs, verdict
+from raxel_core.ray_diffusion.photographs import estimate_cameras, photographs
 from raxel_core.ray_diffusion.released import convert_released, released_config
+from raxel_core.ray_diffusion.report import photograph_estimate, sample_figures
 from raxel_core.ray_diffusion.sampler import SamplerSettings
 from raxel_core.ray_diffusion.scene import scene_frame
 from tests.geometry.ray_rigs import pytorch3d_from_camera
@@ -171,9 +172,14 @@ def test_several_samples_choose_the_middle_one_and_tell_their_spread():
     # Two samples 0.3 radians to either side: sqrt((0.3^2 + 0.3^2) / 2).
     assert found.rotation_spread[1:].tolist() == pytest.approx([0.3] * 4, abs=1e-3)
     assert float(found.covariance[2, 1, 1].sqrt()) == pytest.approx(0.3, abs=2e-3)
-    report = figures(found)
+    report = sample_figures(found)
     assert report["samples"] == 3 and report["rotation_spread_degrees"][1] == pytest.approx(degrees(0.3), abs=0.1)
-    assert "3 samples differ by 17 degrees" in verdict(found, loaded)
+    estimate = photograph_estimate(found, loaded, name="chair", notes=("A note.",))
+    assert "3 samples differ by 17 degrees" in estimate.verdict and estimate.notes == ("A note.",)
+    assert estimate.footage.name == "chair" and estimate.footage.frames == tuple(range(5))
+    assert (
+        float(estimate.rotation_sigma[2]) == pytest.approx(0.3, abs=2e-3) and float(estimate.rotation_sigma[0]) == 0.0
+    )
 
 
 def test_a_file_holds_the_network_and_is_loaded_strictly(tmp_path):
