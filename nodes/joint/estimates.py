@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from math import degrees
-
 from comfy.model_patcher import ModelPatcher
 from comfy.sd import VAE
 from torch import Tensor
 
-from ...raxel_core.evaluation.report import to_json
 from ...raxel_core.geometry.camera import Camera
 from ...raxel_core.geometry.trajectory import Trajectory
 from ...raxel_core.pipeline import CameraEstimate, Reading, read_cameras
@@ -85,29 +82,3 @@ def encode_rays(core: RaxelModel, camera: Camera, hw: tuple[int, int], *, refere
     """Raw ray latents [1, C, T, h, w] of cameras [F] for a video of `hw`, and their raxels [3, F, h, w]."""
     raxels = core.raxels(camera, hw, reference=reference)
     return core.vae.encode(raxels[None]), raxels
-
-
-def reading_report(read: CameraEstimate) -> str:
-    """JSON about a reading: angles of view in degrees, path length in its unit, residual and inliers per frame."""
-    camera, recovered = read.trajectory.camera, read.recovered
-    report = {
-        "frames": len(read.trajectory),
-        "unit": read.trajectory.unit,
-        "path_length": float(read.trajectory.path_length),
-        "turn_degrees": degrees(float(read.trajectory.turn)),
-        "fov_degrees": camera.fov.rad2deg().tolist(),
-        "residual_rms": recovered.residual_rms.tolist(),
-        "inlier_fraction": recovered.inlier_fraction.tolist(),
-    }
-    return to_json(report)
-
-
-def reading_summary(read: CameraEstimate) -> str:
-    """A reading in a few words, for the node that made it."""
-    trajectory, recovered = read.trajectory, read.recovered
-    return (
-        f"{len(trajectory)} cameras: turn {degrees(float(trajectory.turn)):.1f} degrees, "
-        f"path {float(trajectory.path_length):.2f} {trajectory.unit}, "
-        f"angle of view {float(trajectory.camera.fov[0, 0].rad2deg()):.0f} degrees, "
-        f"{float(recovered.inlier_fraction.mean()):.0%} of the rays fit"
-    )

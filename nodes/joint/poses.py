@@ -6,7 +6,9 @@ from comfy.model_patcher import ModelPatcher
 from comfy.sd import VAE
 from comfy_api.latest import io
 
+from ...raxel_core.evaluation.report import to_json
 from ...raxel_core.geometry.trajectory import Trajectory
+from ...raxel_core.paths.estimate_figures import reading_figures_by_frame, reading_sentence
 from ...raxel_core.pipeline import Reading
 from .. import inputs
 from ..catalogue import schema
@@ -14,7 +16,7 @@ from ..comfy_io.images import image_from_video
 from ..comfy_io.notice import show_on_node
 from ..comfy_sampling.joint_latent import Latent
 from ..sockets import CATEGORY, TrajectorySocket
-from .estimates import latent_cameras, reading_report, reading_summary
+from .estimates import latent_cameras
 
 
 class RaxelsToPoses(io.ComfyNode):
@@ -78,5 +80,7 @@ class RaxelsToPoses(io.ComfyNode):
         index: int = 0,
     ) -> io.NodeOutput:
         read = latent_cameras(model, vae, latent, Reading(method, focal, fps or None), index=index, known=known)
-        show_on_node(cls, reading_summary(read))
-        return io.NodeOutput(read.trajectory, image_from_video(read.raxels), reading_report(read))
+        found = (read.trajectory, read.recovered)
+        show_on_node(cls, reading_sentence(*found))
+        report = to_json(reading_figures_by_frame(*found))
+        return io.NodeOutput(read.trajectory, image_from_video(read.raxels), report)

@@ -51,9 +51,9 @@ from . import (
 from .content import Content
 from .foreign import way_out
 from .format import CameraFormat, left_out
+from .parsing import MOST_JSON_BYTES, listed, read_text, reading_from
 from .plausibility import doubts
 from .reading import Assumed, CameraFormatError, Reading
-from .source import MOST_JSON_BYTES, listed, read_text, reading_from
 
 # In the order in which a file is held against them: what is told for sure stands before bare tables of numbers.
 FORMATS: tuple[CameraFormat, ...] = (

@@ -22,10 +22,10 @@ from ..geometry.trajectory import Trajectory
 from .axes import euler_from_rotation, rotation_from_euler
 from .content import Content
 from .format import CameraFormat, trajectory_of
+from .parsing import check_frames, mapping, number, numbers, sequence, whole
 from .pinhole import centred_square
 from .reading import Assumed, CameraFormatError, Reading
 from .script_data import embedded_json, fps_and_unit, read_embedded
-from .source import check_frames, mapping, number, numbers, sequence, whole
 
 _ORDER = "zyx"
 # As many pixels a unit as Blender's exporter takes.

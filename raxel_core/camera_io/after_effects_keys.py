@@ -20,9 +20,9 @@ from .axes import rotation_from_euler
 from .clip import Frames, reading_of
 from .content import Content
 from .format import CameraFormat, assumed_K
+from .parsing import check_frames, is_number, parse_number, read_text
 from .pinhole import lenses_of
 from .reading import Assumed, CameraFormatError, Reading
-from .source import check_frames, is_number, parse_number, read_text
 
 _HEADER = "Adobe After Effects"
 _PIXELS_PER_UNIT = 100.0
@@ -82,7 +82,7 @@ def _assumed_zoom(z: float, hw: tuple[int, int], assumed: Assumed) -> tuple[Tens
     return K_from_focal(rows[0], rows[1]), f"{-z:g} pixels were taken, which a new camera stands before the composition"
 
 
-def _blocks(lines: list[str], source: str) -> tuple[dict[str, float], dict[str, Tensor]]:
+def _blocks(lines: list[str], file_name: str) -> tuple[dict[str, float], dict[str, Tensor]]:
     """The head's numbers, and the rows (frame, values) of each block by its name in small letters."""
     head: dict[str, float] = {}
     rows: dict[str, list[list[float]]] = {}
@@ -90,7 +90,7 @@ def _blocks(lines: list[str], source: str) -> tuple[dict[str, float], dict[str, 
     for number, line in enumerate(lines, start=1):
         cells = [cell.strip() for cell in line.split("\t")]
         filled = [cell for cell in cells if cell]
-        where = f"{source} line {number}"
+        where = f"{file_name} line {number}"
         if not filled:
             continue
         if cells[0] and len(filled) > 1:
@@ -99,15 +99,17 @@ def _blocks(lines: list[str], source: str) -> tuple[dict[str, float], dict[str, 
             rows.setdefault(block, []).append([parse_number(cell, where) for cell in filled])
         elif not block and len(filled) == 2 and is_number(filled[1]):
             head[filled[0].lower()] = parse_number(filled[1], where)
-    return head, {name: _keys(found, name, source) for name, found in rows.items() if name in _WIDTHS or name in _TURNS}
+    return head, {
+        name: _keys(found, name, file_name) for name, found in rows.items() if name in _WIDTHS or name in _TURNS
+    }
 
 
-def _keys(rows: list[list[float]], name: str, source: str) -> Tensor:
+def _keys(rows: list[list[float]], name: str, file_name: str) -> Tensor:
     """[S, 1 + width] with rising frames."""
     width = 1 + _WIDTHS.get(name, 1)
     wrong = next((row for row in rows if len(row) < width), None)
     if wrong is not None:
-        raise CameraFormatError(f"{source} {name}: expected {width} columns, found {len(wrong)}")
+        raise CameraFormatError(f"{file_name} {name}: expected {width} columns, found {len(wrong)}")
     keys = torch.tensor([row[:width] for row in rows], dtype=torch.float64)
     frames = keys[:, 0]
     if (
@@ -115,7 +117,7 @@ def _keys(rows: list[list[float]], name: str, source: str) -> Tensor:
         or bool((frames.diff() <= 0.0).any())
         or float(frames.abs().max()) > 1e9
     ):
-        raise CameraFormatError(f"{source} {name}: expected whole frames that rise")
+        raise CameraFormatError(f"{file_name} {name}: expected whole frames that rise")
     return keys
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from torch import Tensor
 
+from .parsing import MOST_BYTES, check_file, npy_array, npy_header
 from .reading import CameraFormatError
-from .source import MOST_BYTES, check_file, npy_array, npy_header
 
 _MOST_MEMBERS = 100_000
 _HEADER_BYTES = 4096
@@ -59,7 +59,7 @@ def _opened(path: Path) -> zipfile.ZipFile:
     return archive
 
 
-def _taken(archive: zipfile.ZipFile, name: str, count: int, source: str) -> bytes:
+def _taken(archive: zipfile.ZipFile, name: str, count: int, file_name: str) -> bytes:
     """The first `count` bytes of a member, unpacked as far as they are asked for."""
     try:
         with archive.open(name) as file:
@@ -75,5 +75,5 @@ def _taken(archive: zipfile.ZipFile, name: str, count: int, source: str) -> byte
         ValueError,
     ) as error:
         raise CameraFormatError(
-            f"{source} {name[:60]!r}: expected a file that can be unpacked ({str(error)[:80]})"
+            f"{file_name} {name[:60]!r}: expected a file that can be unpacked ({str(error)[:80]})"
         ) from error

@@ -30,10 +30,10 @@ from .direction import world_from_bare
 from .format import CameraFormat, motions_of
 from .frame_names import in_order, numbers_in
 from .matrix_rows import full_motions
+from .parsing import MOST_FRAMES, check_frames, listed, read_npy
 from .pinhole import lenses_of, without_skew
 from .quaternions import motions_of_quaternions, order_warning
 from .reading import Assumed, CameraFormatError, Reading
-from .source import MOST_FRAMES, check_frames, listed, read_npy
 
 # What a file calls its matrices, in the order in which they are looked for, and its intrinsics.
 _MOTIONS = re.compile(
@@ -134,13 +134,13 @@ def _read_array(path: Path, assumed: Assumed) -> Reading:
     )
 
 
-def _stacked(values: Tensor, source: str) -> Tensor:
+def _stacked(values: Tensor, file_name: str) -> Tensor:
     """Motions [F, 4, 4] of [F, 3|4, 4], with leading axes of length 1 or none; CameraFormatError otherwise."""
     rows = values.reshape(-1, *values.shape[-2:])
     if values.ndim > 4 or (values.ndim == 4 and values.shape[0] != 1):
-        raise CameraFormatError(f"{source}: expected one clip of matrices, found shape {list(values.shape)}")
-    check_frames(len(rows), source)
-    return motions_of(rows) if rows.shape[1] == 3 else full_motions(rows.flatten(1), source)
+        raise CameraFormatError(f"{file_name}: expected one clip of matrices, found shape {list(values.shape)}")
+    check_frames(len(rows), file_name)
+    return motions_of(rows) if rows.shape[1] == 3 else full_motions(rows.flatten(1), file_name)
 
 
 def _lenses(
@@ -162,18 +162,20 @@ def _lenses(
     return lenses, f"the array {key!r}", doubts
 
 
-def _K(values: Tensor, source: str) -> Tensor:
+def _K(values: Tensor, file_name: str) -> Tensor:
     """K [N, 3, 3] of matrices or rows fx fy cx cy."""
     if values.shape[-2:] == (3, 3):
         return values.reshape(-1, 3, 3)
     if values.ndim and values.shape[-1] == 4 and values.ndim < 4:
         rows = values.reshape(-1, 4)
         return K_from_focal(rows[:, :2], rows[:, 2:])
-    raise CameraFormatError(f"{source}: expected intrinsics of shape [F, 3, 3] or [F, 4], found {list(values.shape)}")
+    raise CameraFormatError(
+        f"{file_name}: expected intrinsics of shape [F, 3, 3] or [F, 4], found {list(values.shape)}"
+    )
 
 
 def _in_size(
-    K: Tensor, pictures: tuple[int, ...] | None, assumed: Assumed, source: str
+    K: Tensor, pictures: tuple[int, ...] | None, assumed: Assumed, file_name: str
 ) -> tuple[list[Lens], tuple[str, ...]]:
     """The lenses in the size that fits their principal point: the assumed one, that of the pictures beside, or twice
     the principal point."""
@@ -181,10 +183,10 @@ def _in_size(
     sizes = [assumed.hw, *_sizes(pictures)]
     fitting = [hw for hw in sizes if _fits(middle, hw)]
     if fitting:
-        return lenses_of(K, fitting[-1], source), ()
+        return lenses_of(K, fitting[-1], file_name), ()
     width, height = (max(1, round(min(max(2.0 * float(value), 1.0), 1e6))) for value in middle)
     doubt = f"the size of the pictures is not in the file: {width}x{height} was taken, twice the principal point"
-    return lenses_of(K, (height, width), source), (doubt,)
+    return lenses_of(K, (height, width), file_name), (doubt,)
 
 
 def _sizes(shape: tuple[int, ...] | None) -> list[tuple[int, int]]:
@@ -200,9 +202,9 @@ def _fits(middle: Tensor, hw: tuple[int, int]) -> bool:
     return bool(((share - 0.5).abs() <= _CENTRED).all())
 
 
-def _whole_numbers(values: Tensor, source: str) -> list[int]:
+def _whole_numbers(values: Tensor, file_name: str) -> list[int]:
     if bool((values.round() != values).any()) or bool((values.abs() > 1e9).any()):
-        raise CameraFormatError(f"{source} {_NUMBERS}: expected whole frame numbers")
+        raise CameraFormatError(f"{file_name} {_NUMBERS}: expected whole frame numbers")
     return [int(value) for value in values.tolist()]
 
 

@@ -21,11 +21,11 @@ from ..geometry.trajectory import Trajectory
 from .axes import from_opengl, to_opengl
 from .content import Content
 from .format import CameraFormat, trajectory_of
+from .parsing import check_frames, mapping, number, numbers, sequence, whole
 from .pinhole import without_skew
 from .quaternions import continuous
 from .reading import Assumed, CameraFormatError, Reading
 from .script_data import embedded_json, fps_and_unit, read_embedded
-from .source import check_frames, mapping, number, numbers, sequence, whole
 
 _SENSOR = 36.0
 _TAG = "raxel.blender_camera.1"
@@ -131,16 +131,18 @@ def _read(path: Path, assumed: Assumed) -> Reading:
     return Reading(trajectory, FORMAT.name, notes)
 
 
-def _cameras(values: dict[str, Any], hw: tuple[int, int], source: str) -> tuple[Tensor, Tensor]:
+def _cameras(values: dict[str, Any], hw: tuple[int, int], file_name: str) -> tuple[Tensor, Tensor]:
     """Rows (location, quaternion) [F, 7] and K [F, 3, 3]."""
-    aspect_x, aspect_y = numbers(values["pixel_aspect"], 2, f"{source} pixel_aspect")
-    frames = sequence(values["frames"], f"{source} frames")
-    check_frames(len(frames), source)
+    aspect_x, aspect_y = numbers(values["pixel_aspect"], 2, f"{file_name} pixel_aspect")
+    frames = sequence(values["frames"], f"{file_name} frames")
+    check_frames(len(frames), file_name)
     rows = torch.tensor(
-        [_row(frame, f"{source} frame {index}") for index, frame in enumerate(frames)], dtype=torch.float64
+        [_row(frame, f"{file_name} frame {index}") for index, frame in enumerate(frames)], dtype=torch.float64
     )
     if min(aspect_x, aspect_y) <= 0.0:
-        raise CameraFormatError(f"{source} pixel_aspect: expected two numbers above 0, found {aspect_x:g} {aspect_y:g}")
+        raise CameraFormatError(
+            f"{file_name} pixel_aspect: expected two numbers above 0, found {aspect_x:g} {aspect_y:g}"
+        )
     height, width = hw
     fx = rows[:, 7] / _SENSOR * width
     fy = fx * (aspect_x / aspect_y)

@@ -16,9 +16,9 @@ from .clip import Frames, reading_of
 from .content import Content
 from .format import CameraFormat
 from .frame_names import numbers_in
+from .parsing import check_frames, columns_of, parse_number, read_text
 from .pinhole import lens_of
 from .reading import Assumed, CameraFormatError, Reading
-from .source import check_frames, columns_of, parse_number, read_text
 
 _HEADER = "# Bundle file"
 _NUMBERS = 15

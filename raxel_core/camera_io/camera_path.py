@@ -14,8 +14,8 @@ from ..paths.camera_path import path_from_json, path_to_json
 from ..paths.estimate_path import estimate_from_json, estimate_to_json
 from .content import Content
 from .format import CameraFormat
+from .parsing import MOST_JSON_BYTES, read_text
 from .reading import Assumed, CameraFormatError, Reading
-from .source import MOST_JSON_BYTES, read_text
 
 # A sentence that quotes the file is cut here.
 _SENTENCE = 300

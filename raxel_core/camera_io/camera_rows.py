@@ -18,9 +18,9 @@ from ..geometry.trajectory import Trajectory
 from .content import Content
 from .direction import inversion_warning
 from .format import CameraFormat, assumed_unit, motions_of, trajectory_of
+from .parsing import check_frames, numbers, read_json, sequence
 from .reading import Assumed, Reading
 from .realestate10k import K_from_shares, shares_of_K
-from .source import check_frames, numbers, read_json, sequence
 
 _COLUMNS = 18
 

@@ -21,8 +21,8 @@ from ..geometry.distortion import Lens
 from .format import assumed_K, assumed_unit, trajectory_of
 from .frame_names import in_order, numbers_in, without_split
 from .gaps import with_gaps
+from .parsing import check_frames
 from .reading import Assumed, CameraFormatError, Reading
-from .source import check_frames
 from .timestamps import Clock, clock_of
 from .tracks import frames_of_track
 
@@ -82,7 +82,7 @@ def left_without_camera(views: int, posed: int) -> tuple[str, ...]:
 def reading_of(
     frames: Frames,
     format: str,
-    source: str,
+    file_name: str,
     assumed: Assumed,
     *,
     convention: str,
@@ -90,23 +90,23 @@ def reading_of(
     notes: Sequence[str] = (),
     warnings: Sequence[str] = (),
 ) -> Reading:
-    """The reading of `frames` by the format named `format`; `source` opens each refusal.
+    """The reading of `frames` by the format named `format`; `file_name` opens each refusal.
 
     `convention` and `notes` say how the matrices were read, `lens_from` where the lenses stand. Raises
     CameraFormatError when a frame is no camera.
     """
-    check_frames(len(frames.motions), source)
-    frames, order_notes, order_warnings = _ordered(frames, assumed.track, source)
+    check_frames(len(frames.motions), file_name)
+    frames, order_notes, order_warnings = _ordered(frames, assumed.track, file_name)
     motions, scale_notes = _rigid(frames)
-    K, hw, K_note, lens_warnings = _pinholes(frames, lens_from, assumed, source)
+    K, hw, K_note, lens_warnings = _pinholes(frames, lens_from, assumed, file_name)
     clock = _clock(frames, assumed)
     trajectory, mended = trajectory_of(
-        motions, K, hw, source, fps=clock.fps, unit=frames.unit or assumed.unit, name=frames.title[:200]
+        motions, K, hw, file_name, fps=clock.fps, unit=frames.unit or assumed.unit, name=frames.title[:200]
     )
     numbers = None if clock.numbers is None else tuple(clock.numbers.tolist())
     gap_warnings: list[str] = []
     if numbers is not None:
-        trajectory, gap_warnings = with_gaps(trajectory, numbers, assumed.gaps, source)
+        trajectory, gap_warnings = with_gaps(trajectory, numbers, assumed.gaps, file_name)
     filled = len(trajectory) != len(motions)
     length = f"Lengths: {frames.unit}, from the file." if frames.unit else assumed_unit(assumed)
     return Reading(
@@ -121,12 +121,12 @@ def reading_of(
     )
 
 
-def _ordered(frames: Frames, track: str, source: str) -> tuple[Frames, list[str], list[str]]:
+def _ordered(frames: Frames, track: str, file_name: str) -> tuple[Frames, list[str], list[str]]:
     """The frames of one camera, in order, and what there is to say of both."""
     count = len(frames.motions)
     names = frames.names or [""] * count
     sizes = [lens.hw for lens in frames.lenses] or [(1, 1)] * count
-    kept, warnings = frames_of_track(names, sizes, frames.cameras or [""] * count, track, source)
+    kept, warnings = frames_of_track(names, sizes, frames.cameras or [""] * count, track, file_name)
     frames = frames.of(kept)
     if frames.numbers and len(set(frames.numbers)) == len(kept):
         order = sorted(range(len(kept)), key=lambda index: frames.numbers[index])
@@ -170,7 +170,7 @@ def _clock(frames: Frames, assumed: Assumed) -> Clock:
 
 
 def _pinholes(
-    frames: Frames, lens_from: str, assumed: Assumed, source: str
+    frames: Frames, lens_from: str, assumed: Assumed, file_name: str
 ) -> tuple[Tensor, tuple[int, int], str, list[str]]:
     """K [F, 3, 3] or [3, 3], the pictures' size, where both come from, and warnings of distortions."""
     lenses = frames.lenses
@@ -181,11 +181,11 @@ def _pinholes(
     oblong = next((lens.hw for lens in lenses if not _same_aspect(lens.hw, hw)), None)
     if oblong is not None:
         shown = f"{hw[1]}x{hw[0]} and {oblong[1]}x{oblong[0]}"
-        raise CameraFormatError(f"{source}: expected pictures of one aspect, found {shown}; a track takes one size")
+        raise CameraFormatError(f"{file_name}: expected pictures of one aspect, found {shown}; a track takes one size")
     found: dict[Lens, tuple[Tensor, tuple[str, ...]]] = {}
     for index, lens in enumerate(lenses):
         if lens not in found:
-            where = f"{source} {frames.cameras[index]}" if frames.cameras else source
+            where = f"{file_name} {frames.cameras[index]}" if frames.cameras else file_name
             found[lens] = _pinhole(lens, hw, assumed.undistort, where)
     warnings = list(dict.fromkeys(told for _, lens_warnings in found.values() for told in lens_warnings))
     if len(warnings) > _SHOWN_WARNINGS:
@@ -200,7 +200,7 @@ def _same_aspect(a: tuple[int, int], b: tuple[int, int]) -> bool:
     return abs(a[0] * b[1] - a[1] * b[0]) <= 2 * max(*a, *b)
 
 
-def _pinhole(lens: Lens, hw: tuple[int, int], undistort: bool, source: str) -> tuple[Tensor, tuple[str, ...]]:
+def _pinhole(lens: Lens, hw: tuple[int, int], undistort: bool, file_name: str) -> tuple[Tensor, tuple[str, ...]]:
     """K [3, 3] in a picture of `hw`, and a warning of the distortion; CameraFormatError where a pinhole can not stand
     for the lens."""
     warnings: tuple[str, ...] = ()
@@ -208,31 +208,31 @@ def _pinhole(lens: Lens, hw: tuple[int, int], undistort: bool, source: str) -> t
         try:
             lens, model = lens.pinhole(), lens.model
         except ValueError as error:
-            raise CameraFormatError(f"{source}: {error}") from error
+            raise CameraFormatError(f"{file_name}: {error}") from error
         warnings = (
             f"K is that of the largest pinhole inside the {model} pictures: they need undistorting too "
             "(`trajectory undistort` does it)",
         )
     elif lens.distorted:
-        warnings = _distortion_warning(lens, source)
+        warnings = _distortion_warning(lens, file_name)
     fx, fy, cx, cy = lens.intrinsics
     rows = torch.tensor(((fx, fy), (cx, cy)), dtype=torch.float64)
     camera = Camera(torch.eye(4, dtype=torch.float64), K_from_focal(rows[0], rows[1]), lens.hw)
     return camera.resized(hw).K, warnings
 
 
-def _distortion_warning(lens: Lens, source: str) -> tuple[str, ...]:
+def _distortion_warning(lens: Lens, file_name: str) -> tuple[str, ...]:
     pixels = lens.corner_shift
     if pixels > _MOST_DISTORTION * hypot(*lens.hw):
         how = f"by {pixels:.3g} pixels" if isfinite(pixels) else "out of its view"
         raise CameraFormatError(
-            f"{source}: its {lens.model} lens distortion moves the image's corners {how}, too far for a pinhole: "
+            f"{file_name}: its {lens.model} lens distortion moves the image's corners {how}, too far for a pinhole: "
             "read it with undistort on, which takes the largest pinhole inside, and undistort the pictures too "
             "(`trajectory undistort`)"
         )
     if pixels < 0.005:
         return ()
     return (
-        f"{source}: its lens distortion ({lens.model}) was left out, which moves the image's corners by {pixels:.2g} "
-        "pixels; with undistort on it is not",
+        f"{file_name}: its lens distortion ({lens.model}) was left out, which moves the image's corners by "
+        f"{pixels:.2g} pixels; with undistort on it is not",
     )

@@ -121,9 +121,9 @@ def _reading(
     )  # fmt: skip
 
 
-def _records(trajectory: Trajectory, source: str) -> tuple[list[ColmapCamera], list[ColmapImage]]:
+def _records(trajectory: Trajectory, file_name: str) -> tuple[list[ColmapCamera], list[ColmapImage]]:
     """One PINHOLE for each K there is, and an image a frame."""
-    rows = [tuple(row) for row in without_skew(trajectory, source).tolist()]
+    rows = [tuple(row) for row in without_skew(trajectory, file_name).tolist()]
     lenses = {row: number for number, row in enumerate(dict.fromkeys(rows), start=1)}
     cam_from_world = se3.inverse(trajectory.camera.world_from_cam.double())
     quaternion = se3.quaternion_from_rotation(cam_from_world[:, :3, :3])
@@ -136,10 +136,10 @@ def _records(trajectory: Trajectory, source: str) -> tuple[list[ColmapCamera], l
 
 
 def _estimate_records(
-    estimate: Estimate, source: str
+    estimate: Estimate, file_name: str
 ) -> tuple[list[ColmapCamera], list[ColmapImage], list[ColmapPoint]]:
     """The records of the path, its images named by their frames in the footage, and its points."""
-    cameras, images = _records(estimate.trajectory, source)
+    cameras, images = _records(estimate.trajectory, file_name)
     named = [replace(image, name=frame_name(n)) for image, n in zip(images, estimate.footage.frames, strict=True)]
     if estimate.points is None:
         return cameras, named, []

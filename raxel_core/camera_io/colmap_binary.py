@@ -11,8 +11,8 @@ from typing import BinaryIO
 
 from ..geometry.distortion import MODELS
 from .colmap_model import MOST_PIXELS, NAMES, ColmapCamera, ColmapImage, ColmapPoint, parameter_count
+from .parsing import MOST_LINE, check_frames, number, open_file, whole
 from .reading import CameraFormatError
-from .source import MOST_LINE, check_frames, number, open_file, whole
 
 _COUNT, _CAMERA, _IMAGE = struct.Struct("<Q"), struct.Struct("<IiQQ"), struct.Struct("<I7dI")
 _SEEN, _POINT, _TRACK = struct.Struct("<ddq"), struct.Struct("<Q3d3BdQ"), struct.Struct("<II")
@@ -23,14 +23,14 @@ _PANORAMA = 17
 class _File:
     """An open file whose every read is held against its size."""
 
-    def __init__(self, file: BinaryIO, source: str) -> None:
-        self.file, self.source = file, source
+    def __init__(self, file: BinaryIO, file_name: str) -> None:
+        self.file, self.file_name = file, file_name
         self.size = os.fstat(file.fileno()).st_size
 
     def take(self, form: struct.Struct, what: str) -> tuple[int | float, ...]:
         data = self.file.read(form.size)
         if len(data) < form.size:
-            raise CameraFormatError(f"{self.source}: expected {what} at byte {self.size}, the file ends there")
+            raise CameraFormatError(f"{self.file_name}: expected {what} at byte {self.size}, the file ends there")
         return form.unpack(data)
 
     def count(self, noun: str, least_bytes: int) -> int:
@@ -38,7 +38,9 @@ class _File:
         found, left = int(self.take(_COUNT, f"the number of {noun}")[0]), self.size - self.file.tell()
         if found > left // least_bytes:
             room = left // least_bytes
-            raise CameraFormatError(f"{self.source}: it promises {found} {noun}, its size has room for at most {room}")
+            raise CameraFormatError(
+                f"{self.file_name}: it promises {found} {noun}, its size has room for at most {room}"
+            )
         return found
 
     def name(self, where: str) -> str:

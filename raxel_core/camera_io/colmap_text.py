@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from .colmap_model import MOST_PIXELS, ColmapCamera, ColmapImage, ColmapPoint, parameter_count
+from .parsing import MOST_LINE, check_frames, open_file, parse_number, read_text, whole
 from .reading import CameraFormatError
-from .source import MOST_LINE, check_frames, open_file, parse_number, read_text, whole
 
 _CAMERAS = "# Camera list with one line of data per camera:\n#   CAMERA_ID, MODEL, WIDTH, HEIGHT, PARAMS[]\n"
 _IMAGES = (

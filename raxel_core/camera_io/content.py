@@ -10,8 +10,8 @@ from itertools import islice
 from pathlib import Path
 
 from .archive import member_names, npz_shapes
+from .parsing import MOST_JSON_BYTES, MOST_LINE, columns_of, encoding_of, is_number, listed, npy_header, open_file
 from .reading import CameraFormatError
-from .source import MOST_JSON_BYTES, MOST_LINE, columns_of, encoding_of, is_number, listed, npy_header, open_file
 
 _HEAD_BYTES = 8192
 _MOST_FILES = 20_000

@@ -17,9 +17,9 @@ from .axes import rotation_from_euler
 from .clip import Frames, reading_of
 from .content import Content
 from .format import CameraFormat
+from .parsing import check_frames, mapping, number, read_json, sequence, whole
 from .pinhole import lens_of
 from .reading import Assumed, CameraFormatError, Reading
-from .source import check_frames, mapping, number, read_json, sequence, whole
 
 _NEEDED = ("position", "rotation", "fovVertical")
 

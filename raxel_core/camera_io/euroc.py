@@ -17,9 +17,9 @@ from ..geometry.trajectory import Trajectory
 from .clip import Frames, reading_of
 from .content import Content
 from .format import CameraFormat, row_text
+from .parsing import parse_table, read_text
 from .quaternions import motions_of_quaternions, order_warning
 from .reading import Assumed, Reading
-from .source import parse_table, read_text
 
 _COLUMNS = (8, 17)
 _HEADING = "#timestamp [ns],p_RS_R_x [m],p_RS_R_y [m],p_RS_R_z [m],q_RS_w [],q_RS_x [],q_RS_y [],q_RS_z []"

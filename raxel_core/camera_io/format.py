@@ -19,8 +19,8 @@ from ..geometry.estimate import Estimate
 from ..geometry.sparse_points import SparsePoints
 from ..geometry.trajectory import Trajectory
 from .content import Content
+from .parsing import check_frames
 from .reading import Assumed, CameraFormatError, Reading
-from .source import check_frames
 
 # How far R^T R may be from the identity before the note that rotations were made exact is worth a reader's time.
 _NOTED_DEVIATION = 1e-6
@@ -95,7 +95,7 @@ def trajectory_of(
     world_from_cam: Tensor,
     K: Tensor,
     hw: tuple[int, int],
-    source: str,
+    file_name: str,
     *,
     fps: float,
     unit: str,
@@ -104,15 +104,15 @@ def trajectory_of(
     """The trajectory of `world_from_cam` [F, 4, 4] and `K` [F, 3, 3] or [3, 3], and notes on what had to be mended.
 
     Rotations within 1e-3 of orthonormal (text rounded to few digits) are replaced by the nearest exact ones. Raises
-    CameraFormatError that opens with `source` when a frame is no camera.
+    CameraFormatError that opens with `file_name` when a frame is no camera.
     """
-    check_frames(len(world_from_cam), source)
+    check_frames(len(world_from_cam), file_name)
     try:
         camera = Camera(world_from_cam, K, hw).validate()
         exact, deviation = _exact(camera)
         trajectory = Trajectory(exact, fps=fps, unit=unit, name=name)
     except ValueError as error:
-        raise CameraFormatError(f"{source}: {error}") from error
+        raise CameraFormatError(f"{file_name}: {error}") from error
     if deviation <= _NOTED_DEVIATION:
         return trajectory, ()
     return trajectory, (f"Rotations were up to {deviation:.1g} off orthonormal; the nearest exact ones were taken.",)

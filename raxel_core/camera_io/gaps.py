@@ -8,15 +8,17 @@ from itertools import islice
 from math import gcd
 
 from ..geometry.trajectory import Trajectory
+from .parsing import MOST_FRAMES
 from .reading import CameraFormatError
-from .source import MOST_FRAMES
 
 _SHOWN_GAPS = 6
 # Numbers that leave out more than this share of the frames are those of photographs, not of a clip.
 _PHOTOGRAPHS = 0.9
 
 
-def with_gaps(trajectory: Trajectory, numbers: Sequence[int], choice: str, source: str) -> tuple[Trajectory, list[str]]:
+def with_gaps(
+    trajectory: Trajectory, numbers: Sequence[int], choice: str, file_name: str
+) -> tuple[Trajectory, list[str]]:
     """`trajectory` with the gaps that the rising `numbers` of its frames leave, as `choice` of reading.GAPS wants them,
     and warnings that name them."""
     steps = [after - before for before, after in zip(numbers, numbers[1:], strict=False)]
@@ -36,7 +38,7 @@ def with_gaps(trajectory: Trajectory, numbers: Sequence[int], choice: str, sourc
     if choice == "keep":
         return gapped, [*said, f"{named}: kept as gaps in time; gaps can be filled by interpolation, or closed"]
     if count > MOST_FRAMES:
-        raise CameraFormatError(f"{source}: expected at most {MOST_FRAMES} frames, filling the gaps makes {count}")
+        raise CameraFormatError(f"{file_name}: expected at most {MOST_FRAMES} frames, filling the gaps makes {count}")
     return gapped.filled(), [*said, f"{named}: their cameras were interpolated"]
 
 

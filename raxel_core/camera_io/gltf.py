@@ -25,10 +25,10 @@ from .content import Content
 from .format import CameraFormat, trajectory_of
 from .gltf_animation import POINTER, Channel, channels
 from .gltf_file import GltfFile, glb_bytes, read_gltf
+from .parsing import check_frames, mapping, number, numbers, sequence, whole
 from .pinhole import K_of_lens, centred
 from .quaternions import continuous
 from .reading import Assumed, CameraFormatError, Reading
-from .source import check_frames, mapping, number, numbers, sequence, whole
 from .tracks import chosen_track
 
 _MOST_DEPTH = 64
@@ -70,7 +70,7 @@ def _read(path: Path, assumed: Assumed) -> Reading:
 
 def _camera(file: GltfFile, track: str) -> tuple[list[int], int, tuple[str, ...]]:
     """The nodes that lead to the camera called `track`, or the first, outermost first; its number; and warnings."""
-    source, nodes = file.path.name, sequence(file.values.get("nodes", []), f"{file.path.name} nodes")
+    file_name, nodes = file.path.name, sequence(file.values.get("nodes", []), f"{file.path.name} nodes")
     parents: dict[int, int] = {}
     cameras = []
     for index in range(len(nodes)):
@@ -80,13 +80,13 @@ def _camera(file: GltfFile, track: str) -> tuple[list[int], int, tuple[str, ...]
         if "camera" in node:
             cameras.append(index)
     if not cameras:
-        raise CameraFormatError(f"{source} nodes: expected one with a camera, found none")
+        raise CameraFormatError(f"{file_name} nodes: expected one with a camera, found none")
     names = [_name(file, index) for index in cameras]
-    index, warnings = chosen_track(names, track, source)
+    index, warnings = chosen_track(names, track, file_name)
     chain = [cameras[index]]
     while chain[0] in parents:
         if len(chain) > _MOST_DEPTH:
-            raise CameraFormatError(f"{source} nodes: expected at most {_MOST_DEPTH} nodes in each other")
+            raise CameraFormatError(f"{file_name} nodes: expected at most {_MOST_DEPTH} nodes in each other")
         chain.insert(0, parents[chain[0]])
     node, where = file.item("nodes", chain[-1])
     return chain, whole(node["camera"], f"{where} camera"), warnings
@@ -108,17 +108,17 @@ def _lens(camera: int, key: str) -> str:
     return f"/cameras/{camera}/perspective/{key}"
 
 
-def _times(moving: list[Channel], ours: dict[str, Any], source: str, assumed: Assumed) -> tuple[Tensor, float, str]:
+def _times(moving: list[Channel], ours: dict[str, Any], file_name: str, assumed: Assumed) -> tuple[Tensor, float, str]:
     """The seconds [F] of the frames, frames a second, and the note that says where they come from."""
     keys = torch.cat([channel.times for channel in moving]).unique() if moving else torch.zeros(1, dtype=torch.float64)
     first, length = float(keys[0]), float(keys[-1] - keys[0])
     if "fps" in ours:
-        fps, given = number(ours["fps"], f"{source} fps"), "from the file"
+        fps, given = number(ours["fps"], f"{file_name} fps"), "from the file"
     else:
         fps, given = _even_rate(keys, assumed.rate)
     if not 1e-6 < fps < 1e6:
-        raise CameraFormatError(f"{source} fps: expected a rate between 0 and 1e6, found {fps:g}")
-    count = check_frames(int(min(length * fps + 0.5, 1e9)) + 1, source)
+        raise CameraFormatError(f"{file_name} fps: expected a rate between 0 and 1e6, found {fps:g}")
+    count = check_frames(int(min(length * fps + 0.5, 1e9)) + 1, file_name)
     times = _on_keys(first + torch.arange(count, dtype=torch.float64) / fps, keys, _EVEN / fps)
     return times, fps, f"Time: {fps:g} frames a second, {given}; {count} frames."
 
@@ -209,10 +209,10 @@ def _lens_values(channel: Channel | None, fixed: Any, times: Tensor, where: str)
     return torch.full_like(times, value) if channel is None else channel.at(times)[:, 0]
 
 
-def _unit(ours: dict[str, Any], source: str) -> tuple[str, str]:
+def _unit(ours: dict[str, Any], file_name: str) -> tuple[str, str]:
     unit = ours.get("unit", "metre")
     if unit not in UNITS:
-        raise CameraFormatError(f"{source} unit: expected one of {', '.join(UNITS)}, found {repr(unit)[:40]}")
+        raise CameraFormatError(f"{file_name} unit: expected one of {', '.join(UNITS)}, found {repr(unit)[:40]}")
     return unit, f"Lengths: {unit}, from the file." if "unit" in ours else "Lengths: metres, as glTF has them."
 
 
@@ -231,9 +231,9 @@ def _write(trajectory: Trajectory, path: Path) -> tuple[Path, ...]:
     return (path,)
 
 
-def _tracks(trajectory: Trajectory, source: str) -> dict[str, Tensor]:
+def _tracks(trajectory: Trajectory, file_name: str) -> dict[str, Tensor]:
     """Times in seconds and each value that changes, by JSON pointer, [F, width]; nothing for a still camera."""
-    values = _values(trajectory, source)
+    values = _values(trajectory, file_name)
     moving = {key: value for key, value in values.items() if bool((value.float() != value[0].float()).any())}
     times = torch.tensor(trajectory.frame_numbers, dtype=torch.float64)[:, None] / trajectory.fps
     if len(trajectory) > 1 and not moving:
@@ -241,8 +241,8 @@ def _tracks(trajectory: Trajectory, source: str) -> dict[str, Tensor]:
     return {"times": times, **moving} if moving else {}
 
 
-def _values(trajectory: Trajectory, source: str) -> dict[str, Tensor]:
-    fx, fy = centred(trajectory, source).unbind(-1)
+def _values(trajectory: Trajectory, file_name: str) -> dict[str, Tensor]:
+    fx, fy = centred(trajectory, file_name).unbind(-1)
     height, width = trajectory.camera.hw
     c2w = to_opengl(trajectory.camera.world_from_cam, up="y")
     return {

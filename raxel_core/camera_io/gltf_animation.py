@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from .gltf_file import GltfFile
+from .parsing import mapping, sequence
 from .quaternions import slerp
 from .reading import CameraFormatError
-from .source import mapping, sequence
 
 POINTER = "KHR_animation_pointer"
 _WIDTHS = {"translation": 3, "rotation": 4, "scale": 3}

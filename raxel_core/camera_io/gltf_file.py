@@ -18,8 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .reading import CameraFormatError
-from .source import (
+from .parsing import (
     MOST_BYTES,
     MOST_JSON_BYTES,
     MOST_NUMBER,
@@ -33,6 +32,7 @@ from .source import (
     sequence,
     whole,
 )
+from .reading import CameraFormatError
 
 _MAGIC, _JSON, _BIN = b"glTF", 0x4E4F534A, 0x004E4942
 _HEADER, _CHUNK = struct.Struct("<4sII"), struct.Struct("<II")

@@ -16,9 +16,9 @@ from ..geometry.trajectory import Trajectory
 from .content import Content
 from .direction import inversion_warning
 from .format import CameraFormat, assumed_unit, npy_bytes, trajectory_of, write_together
+from .parsing import read_npy
 from .pinhole import without_skew
 from .reading import Assumed, CameraFormatError, Reading
-from .source import read_npy
 
 HW = (480, 832)
 # A principal point further from the middle than this share of the size speaks of another size.
@@ -40,18 +40,18 @@ def _read(path: Path, assumed: Assumed) -> Reading:
 
 
 def reading_of_pair(
-    motions: Tensor, intrinsics: Tensor, source: str, assumed: Assumed
+    motions: Tensor, intrinsics: Tensor, file_name: str, assumed: Assumed
 ) -> tuple[Trajectory, tuple[str, ...], tuple[str, ...]]:
     """The trajectory, notes and warnings of `motions` [N, 4, 4] and `intrinsics` [N, 4] (or one row, or [4])."""
     intrinsics = intrinsics[None] if intrinsics.ndim == 1 else intrinsics
     if motions.ndim != 3 or motions.shape[1:] != (4, 4):
-        raise CameraFormatError(f"{source}: expected poses of shape [N, 4, 4], found {list(motions.shape)}")
+        raise CameraFormatError(f"{file_name}: expected poses of shape [N, 4, 4], found {list(motions.shape)}")
     if intrinsics.ndim != 2 or intrinsics.shape[1] != 4 or len(intrinsics) not in (1, len(motions)):
         raise CameraFormatError(
-            f"{source}: expected intrinsics of shape [{len(motions)}, 4], found {list(intrinsics.shape)}"
+            f"{file_name}: expected intrinsics of shape [{len(motions)}, 4], found {list(intrinsics.shape)}"
         )
     K = K_from_focal(intrinsics[:, :2], intrinsics[:, 2:])
-    trajectory, mended = trajectory_of(motions, K, HW, source, fps=assumed.rate, unit=assumed.unit)
+    trajectory, mended = trajectory_of(motions, K, HW, file_name, fps=assumed.rate, unit=assumed.unit)
     notes = (
         "Poses are camera-to-world (c2w) in OpenCV axes; nothing was inverted.",
         "K: from the file, pixels of 832x480, the size LingBot-World takes them in.",
@@ -73,9 +73,9 @@ def _size_warning(intrinsics: Tensor) -> tuple[str, ...]:
     )
 
 
-def intrinsics_of(trajectory: Trajectory, source: str) -> Tensor:
+def intrinsics_of(trajectory: Trajectory, file_name: str) -> Tensor:
     """Rows (fx, fy, cx, cy) [N, 4] in pixels of 832x480; CameraFormatError when K has a skew."""
-    return without_skew(trajectory.resized(HW), source)
+    return without_skew(trajectory.resized(HW), file_name)
 
 
 def _write(trajectory: Trajectory, path: Path) -> tuple[Path, ...]:

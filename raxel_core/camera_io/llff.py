@@ -17,9 +17,9 @@ from ..geometry.trajectory import Trajectory
 from .clip import Frames, reading_of
 from .content import Content
 from .format import CameraFormat, npy_bytes
+from .parsing import read_npy
 from .pinhole import centred_square, lens_of
 from .reading import Assumed, CameraFormatError, Reading
-from .source import read_npy
 
 _COLUMNS = 17
 # What the format asks for and a path does not know: the depths between which there is something to see.

@@ -21,9 +21,9 @@ from .direction import world_from_bare
 from .format import CameraFormat
 from .frame_names import in_order, numbers_in
 from .matrix_rows import full_motions
+from .parsing import MOST_FRAMES, check_frames, columns_of, is_number, parse_table, read_text
 from .pinhole import lenses_of
 from .reading import Assumed, CameraFormatError, Reading
-from .source import MOST_FRAMES, check_frames, columns_of, is_number, parse_table, read_text
 
 _NAMED = re.compile(r"(?:.*[^0-9])?[0-9]+(?:[._-]pose)?\.(?:txt|pose)", re.IGNORECASE)
 _NO_POSE = re.compile(r"[-+]?(?:inf|nan)", re.IGNORECASE)

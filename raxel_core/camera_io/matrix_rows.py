@@ -18,8 +18,8 @@ from .clip import Frames, reading_of
 from .content import Content
 from .direction import world_from_bare
 from .format import CameraFormat, motions_of, row_text
+from .parsing import Table, parse_table, read_text
 from .reading import Assumed, CameraFormatError, Reading
-from .source import Table, parse_table, read_text
 
 
 def _recognise_kitti(content: Content) -> bool:
@@ -49,24 +49,24 @@ def _reading(table: Table, format: str, path: Path, assumed: Assumed) -> Reading
     return reading_of(frames, format, path.name, assumed, convention=told, notes=notes, warnings=doubts)
 
 
-def full_motions(rows: Tensor, source: str) -> Tensor:
+def full_motions(rows: Tensor, file_name: str) -> Tensor:
     """Motions [F, 4, 4] of rows [F, 12] or [F, 16]; CameraFormatError when a last row is not 0 0 0 1."""
     if rows.shape[1] == 12:
         return motions_of(rows)
     if not bool((rows[:, 12:] == rows.new_tensor((0.0, 0.0, 0.0, 1.0))).all()):
         transposed = bool((rows[:, 3:15:4] == 0.0).all())
         doubt = ": they are written by columns" if transposed else ""
-        raise CameraFormatError(f"{source}: expected matrices whose last row is 0 0 0 1{doubt}")
+        raise CameraFormatError(f"{file_name}: expected matrices whose last row is 0 0 0 1{doubt}")
     return rows.unflatten(-1, (4, 4))
 
 
-def _numbers(table: Table, source: str) -> list[int]:
+def _numbers(table: Table, file_name: str) -> list[int]:
     given = table.values[:, 0]
     wrong = ((given != given.round()) | (given < 0.0) | (given > 1e9)).nonzero()
     if len(wrong):
         row = int(wrong[0])
         raise CameraFormatError(
-            f"{source} line {table.lines[row]}: expected a frame's number before the matrix, found {given[row]:g}"
+            f"{file_name} line {table.lines[row]}: expected a frame's number before the matrix, found {given[row]:g}"
         )
     return [int(number) for number in given.tolist()]
 

@@ -18,9 +18,9 @@ from ..geometry.distortion import Lens
 from .clip import Frames, left_without_camera, reading_of
 from .content import Content
 from .format import CameraFormat
+from .parsing import check_frames, mapping, number, parse_number, read_json, sequence, whole
 from .pinhole import lens_of
 from .reading import Assumed, CameraFormatError, Reading
-from .source import check_frames, mapping, number, parse_number, read_json, sequence, whole
 
 _NEEDED = ("views", "intrinsics", "poses")
 _IDS = ("viewId", "intrinsicId", "poseId")
@@ -65,10 +65,10 @@ def _read(path: Path, assumed: Assumed) -> Reading:
     )  # fmt: skip
 
 
-def _by(values: dict[str, Any], name: str, key: str, source: str) -> dict[str, dict[str, Any]]:
+def _by(values: dict[str, Any], name: str, key: str, file_name: str) -> dict[str, dict[str, Any]]:
     """The entries of the list `name` by the text under `key`."""
-    items = sequence(values[name], f"{source} {name}")
-    entries = [mapping(item, f"{source} {name} {index}", needs=(key,)) for index, item in enumerate(items)]
+    items = sequence(values[name], f"{file_name} {name}")
+    entries = [mapping(item, f"{file_name} {name} {index}", needs=(key,)) for index, item in enumerate(items)]
     named = [{**entry, **{other: str(entry.get(other, ""))[:60] for other in _IDS}} for entry in entries]
     return {entry[key]: entry for entry in named}
 

@@ -20,9 +20,9 @@ from .clip import Frames, reading_of
 from .content import Content
 from .format import CameraFormat
 from .matrix_rows import full_motions
+from .parsing import MOST_JSON_BYTES, check_frames, parse_number, read_text
 from .pinhole import lens_of
 from .reading import Assumed, CameraFormatError, Reading
-from .source import MOST_JSON_BYTES, check_frames, parse_number, read_text
 
 _COEFFICIENTS = ("k1", "k2", "p2", "p1", "k3", "k4")
 _FISHEYE = ("k1", "k2", "k3", "k4")
@@ -97,11 +97,11 @@ def _of(calibration: ElementTree.Element, key: str, where: str) -> float:
     return parse_number((calibration.findtext(key) or "0").strip(), f"{where} {key}")
 
 
-def _in_world(motions: Tensor, transform: ElementTree.Element | None, source: str) -> tuple[Tensor, str | None, str]:
+def _in_world(motions: Tensor, transform: ElementTree.Element | None, file_name: str) -> tuple[Tensor, str | None, str]:
     """The cameras [F, 4, 4] in the chunk's world, the unit there, and a note."""
     if transform is None or transform.find("scale") is None:
         return motions, None, "The chunk has no transform: lengths are the chunk's own."
-    where = f"{source} chunk transform"
+    where = f"{file_name} chunk transform"
     scale = _numbers(transform.findtext("scale"), 1, where)[0]
     rotation = _numbers(transform.findtext("rotation") or "1 0 0 0 1 0 0 0 1", 9, where)
     move = _numbers(transform.findtext("translation") or "0 0 0", 3, where)

@@ -27,9 +27,9 @@ from .content import Content
 from .direction import inversion_warning
 from .format import CameraFormat, motions_of
 from .frame_names import frame_name
+from .parsing import check_frames, mapping, matrix, number, read_json, sequence, whole
 from .pinhole import lens_of, without_skew
 from .reading import Assumed, CameraFormatError, Reading
-from .source import check_frames, mapping, matrix, number, read_json, sequence, whole
 
 # nerfstudio's names of lenses, as geometry.distortion calls them; all series of k and p are one, of which 0 are none.
 _LENSES = {
@@ -74,11 +74,11 @@ def _read(path: Path, assumed: Assumed) -> Reading:
     )  # fmt: skip
 
 
-def _as_object(values: Any, source: str) -> Any:
+def _as_object(values: Any, file_name: str) -> Any:
     """The list of cameras that `ns-export cameras` writes, as the object that transforms.json is."""
     if not isinstance(values, list):
         return values
-    given = [mapping(item, f"{source} {index}", needs=("transform",)) for index, item in enumerate(values)]
+    given = [mapping(item, f"{file_name} {index}", needs=("transform",)) for index, item in enumerate(values)]
     return {"frames": [{**item, "transform_matrix": item["transform"]} for item in given]}
 
 
@@ -93,12 +93,12 @@ def _times(frames: Sequence[tuple[dict[str, Any], str]]) -> Tensor | None:
     return torch.tensor([number(f["timestamp"], f"{where} timestamp") for f, where in frames], dtype=torch.float64)
 
 
-def _frames(values: dict[str, Any], source: str) -> list[dict[str, Any]]:
+def _frames(values: dict[str, Any], file_name: str) -> list[dict[str, Any]]:
     """The file's frames, in its order."""
-    frames = sequence(values["frames"], f"{source} frames")
-    check_frames(len(frames), source)
+    frames = sequence(values["frames"], f"{file_name} frames")
+    check_frames(len(frames), file_name)
     return [
-        mapping(frame, f"{source} frame {index}", needs=("transform_matrix",)) for index, frame in enumerate(frames)
+        mapping(frame, f"{file_name} frame {index}", needs=("transform_matrix",)) for index, frame in enumerate(frames)
     ]
 
 
@@ -111,15 +111,15 @@ def _motion(frame: dict[str, Any], where: str) -> list[float]:
     return [value for row in given[:3] for value in row]
 
 
-def _world_from_file(values: dict[str, Any], source: str) -> tuple[Any, str]:
+def _world_from_file(values: dict[str, Any], file_name: str) -> tuple[Any, str]:
     """What takes the file's c2w back before applied_scale and applied_transform, and the note that says so."""
-    scale = number(values.get("applied_scale", 1.0), f"{source} applied_scale")
+    scale = number(values.get("applied_scale", 1.0), f"{file_name} applied_scale")
     if scale <= 0.0:
-        raise CameraFormatError(f"{source} applied_scale: expected a number above 0, found {scale:g}")
+        raise CameraFormatError(f"{file_name} applied_scale: expected a number above 0, found {scale:g}")
     if "applied_transform" not in values:
         note = "No applied_transform: the world's axes are as they stand in the file."
         return lambda c2w: _shrunk(c2w, scale), note
-    where = f"{source} applied_transform"
+    where = f"{file_name} applied_transform"
     rows = sequence(values["applied_transform"], where)
     applied = torch.tensor(matrix(rows, 3 if len(rows) == 3 else 4, 4, where), dtype=torch.float64)[:3]
     rotation = applied[:, :3]

@@ -21,9 +21,9 @@ from .axes import from_opengl, to_opengl
 from .clip import Frames, reading_of
 from .content import Content
 from .format import CameraFormat
+from .parsing import check_frames, mapping, number, numbers, read_json, sequence, whole
 from .pinhole import centred_square, lens_of
 from .reading import Assumed, CameraFormatError, Reading
-from .source import check_frames, mapping, number, numbers, read_json, sequence, whole
 
 _NEEDED = ("camera_path", "render_height", "render_width")
 

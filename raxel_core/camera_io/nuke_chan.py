@@ -21,9 +21,9 @@ from .axes import euler_from_rotation, from_opengl, rotation_from_euler, to_open
 from .clip import Frames, reading_of
 from .content import Content
 from .format import CameraFormat
+from .parsing import Table, parse_table, read_text
 from .pinhole import centred_square, lenses_of
 from .reading import Assumed, CameraFormatError, Reading
-from .source import Table, parse_table, read_text
 
 _ORDER = "zxy"
 _COLUMNS = (7, 8)
@@ -60,14 +60,14 @@ def _aspect_warning(assumed: Assumed) -> list[str]:
     ]
 
 
-def _check_rising(table: Table, source: str) -> None:
+def _check_rising(table: Table, file_name: str) -> None:
     """CameraFormatError where a frame does not come after the one before."""
     frames = table.values[:, 0]
     wrong = (frames.diff() < 1.0).nonzero()
     if len(wrong):
         row = int(wrong[0]) + 1
         raise CameraFormatError(
-            f"{source} line {table.lines[row]}: expected a frame after {frames[row - 1]:g}, found {frames[row]:g}"
+            f"{file_name} line {table.lines[row]}: expected a frame after {frames[row - 1]:g}, found {frames[row]:g}"
         )
 
 
@@ -89,14 +89,14 @@ def _motion(values: Tensor) -> Tensor:
     return from_opengl(se3.from_rotation_translation(rotation, values[:, 1:4]), up="y")
 
 
-def _K(vfov_degrees: Tensor, lines: tuple[int, ...], source: str, assumed: Assumed) -> Tensor:
+def _K(vfov_degrees: Tensor, lines: tuple[int, ...], file_name: str, assumed: Assumed) -> Tensor:
     """K [F, 3, 3] of vertical angles [F], of the picture's height or of the sensor's where that is given."""
     wrong = ((vfov_degrees <= 0.0) | (vfov_degrees >= 180.0)).nonzero().flatten().tolist()
     if wrong:
         found = vfov_degrees[wrong[0]]
         raise CameraFormatError(
-            f"{source} line {lines[wrong[0]]}: expected a vertical angle of view between 0 and 180 degrees in column "
-            f"8, found {found:g}"
+            f"{file_name} line {lines[wrong[0]]}: expected a vertical angle of view between 0 and 180 degrees in "
+            f"column 8, found {found:g}"
         )
     hw = assumed.hw
     seen = hw[0] if assumed.sensor is None else hw[1] * assumed.sensor[1] / assumed.sensor[0]

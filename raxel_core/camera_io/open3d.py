@@ -21,9 +21,9 @@ from .content import Content
 from .direction import inversion_warning
 from .format import CameraFormat
 from .matrix_rows import full_motions
+from .parsing import check_frames, mapping, numbers, read_json, sequence, whole
 from .pinhole import lens_of, without_skew
 from .reading import Assumed, Reading
-from .source import check_frames, mapping, numbers, read_json, sequence, whole
 
 _VERSION = {"version_major": 1, "version_minor": 0}
 

@@ -16,9 +16,9 @@ from ..geometry.distortion import Lens
 from .clip import Frames, left_without_camera, reading_of
 from .content import Content
 from .format import CameraFormat
+from .parsing import check_frames, mapping, matrix, number, numbers, read_json, sequence, whole
 from .pinhole import lens_of
 from .reading import Assumed, CameraFormatError, Reading
-from .source import check_frames, mapping, matrix, number, numbers, read_json, sequence, whole
 
 _NEEDED = ("views", "intrinsics", "extrinsics")
 # OpenMVG's name of a lens: its parameters' key, ours, and where each of its parameters stands among ours.
@@ -67,11 +67,11 @@ def _named(view: dict[str, Any], key: str) -> int | None:
     return value if type(value) is int else None
 
 
-def _entries(values: dict[str, Any], name: str, source: str) -> list[tuple[int, dict[str, Any], str]]:
+def _entries(values: dict[str, Any], name: str, file_name: str) -> list[tuple[int, dict[str, Any], str]]:
     """(key, data, polymorphic name) of each entry of a list; cereal names a type once and then by number."""
     found, kinds = [], dict[int, str]()
-    for index, item in enumerate(sequence(values[name], f"{source} {name}")):
-        where = f"{source} {name} {index}"
+    for index, item in enumerate(sequence(values[name], f"{file_name} {name}")):
+        where = f"{file_name} {name} {index}"
         entry = mapping(item, where, needs=("key", "value"))
         value = mapping(entry["value"], where)
         kind, number_of_kind = value.get("polymorphic_name"), value.get("polymorphic_id", 0)

@@ -17,9 +17,9 @@ from ..geometry.distortion import Lens
 from .clip import Frames, reading_of
 from .content import Content
 from .format import CameraFormat
+from .parsing import check_frames, mapping, number, numbers, read_json, sequence, whole
 from .pinhole import lens_of
 from .reading import Assumed, CameraFormatError, Reading
-from .source import check_frames, mapping, number, numbers, read_json, sequence, whole
 from .tracks import chosen_track
 
 # OpenSfM's name of a lens: ours, and its keys in the order of ours.

@@ -16,11 +16,11 @@ from .reading import CameraFormatError
 _TOLERANCE = 1e-6
 
 
-def without_skew(trajectory: Trajectory, source: str) -> Tensor:
+def without_skew(trajectory: Trajectory, file_name: str) -> Tensor:
     """(fx, fy, cx, cy) [F, 4] in pixels and float64; CameraFormatError where K has a skew, which no format holds."""
     K = trajectory.camera.K.double()
     if bool((K[:, 0, 1] != 0.0).any()):
-        raise CameraFormatError(f"{source} is not written: its format has no place for the skew of K")
+        raise CameraFormatError(f"{file_name} is not written: its format has no place for the skew of K")
     return torch.stack((K[:, 0, 0], K[:, 1, 1], K[:, 0, 2], K[:, 1, 2]), dim=-1)
 
 
@@ -31,9 +31,9 @@ def K_of_lens(fx: Tensor, fy: Tensor, cx: Tensor, cy: Tensor) -> Tensor:
     return K_from_focal(rows[..., :2], rows[..., 2:])
 
 
-def centred(trajectory: Trajectory, source: str) -> Tensor:
+def centred(trajectory: Trajectory, file_name: str) -> Tensor:
     """(fx, fy) [F, 2] in pixels; CameraFormatError where the principal point is not the image's middle."""
-    intrinsics = without_skew(trajectory, source)
+    intrinsics = without_skew(trajectory, file_name)
     height, width = trajectory.camera.hw
     middle = intrinsics.new_tensor((0.5 * width, 0.5 * height))
     off = (intrinsics[:, 2:] - middle).abs().amax(-1) > _TOLERANCE * max(width, height)
@@ -41,36 +41,36 @@ def centred(trajectory: Trajectory, source: str) -> Tensor:
         frame = int(off.nonzero()[0])
         cx, cy = intrinsics[frame, 2:].tolist()
         raise CameraFormatError(
-            f"{source} is not written: its format has the principal point in the image's middle, frame {frame} has it "
-            f"at ({cx:g}, {cy:g}) of {width} x {height}; COLMAP, transforms.json, .usda and Blender .py hold it"
+            f"{file_name} is not written: its format has the principal point in the image's middle, frame {frame} has "
+            f"it at ({cx:g}, {cy:g}) of {width} x {height}; COLMAP, transforms.json, .usda and Blender .py hold it"
         )
     return intrinsics[:, :2]
 
 
-def centred_square(trajectory: Trajectory, source: str) -> Tensor:
+def centred_square(trajectory: Trajectory, file_name: str) -> Tensor:
     """The focal length [F] in pixels; CameraFormatError where pixels are not square or the principal point is not the
     image's middle."""
-    fx, fy = centred(trajectory, source).unbind(-1)
+    fx, fy = centred(trajectory, file_name).unbind(-1)
     oblong = (fx / fy - 1.0).abs() > _TOLERANCE
     if bool(oblong.any()):
         frame = int(oblong.nonzero()[0])
         raise CameraFormatError(
-            f"{source} is not written: its format has square pixels, frame {frame} has fx {fx[frame]:g} and fy "
+            f"{file_name} is not written: its format has square pixels, frame {frame} has fx {fx[frame]:g} and fy "
             f"{fy[frame]:g}; COLMAP, transforms.json, .usda, glTF and Blender .py hold both"
         )
     return fx
 
 
-def lenses_of(K: Tensor, hw: tuple[int, int], source: str) -> list[Lens]:
+def lenses_of(K: Tensor, hw: tuple[int, int], file_name: str) -> list[Lens]:
     """The pinholes in pictures of `hw` of matrices K [F, 3, 3] in pixels; CameraFormatError for one that is none."""
     rows = torch.stack((K[:, 0, 0], K[:, 1, 1], K[:, 0, 2], K[:, 1, 2]), dim=-1).tolist()
-    return [lens_of(hw, row, f"{source} frame {index}") for index, row in enumerate(rows)]
+    return [lens_of(hw, row, f"{file_name} frame {index}") for index, row in enumerate(rows)]
 
 
 def lens_of(
     hw: tuple[int, int],
     intrinsics: Sequence[float],
-    source: str,
+    file_name: str,
     *,
     model: str = "PINHOLE",
     coefficients: Sequence[float] = (),
@@ -80,4 +80,4 @@ def lens_of(
     try:
         return Lens(hw, (fx, fy, cx, cy), model, tuple(coefficients))
     except ValueError as error:
-        raise CameraFormatError(f"{source}: {error}") from error
+        raise CameraFormatError(f"{file_name}: {error}") from error

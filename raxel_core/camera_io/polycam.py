@@ -17,9 +17,9 @@ from .clip import Frames, reading_of
 from .content import Content
 from .format import CameraFormat, motions_of
 from .frame_names import in_order
+from .parsing import MOST_FRAMES, check_frames, mapping, number, read_json, whole
 from .pinhole import lens_of
 from .reading import Assumed, CameraFormatError, Reading
-from .source import MOST_FRAMES, check_frames, mapping, number, read_json, whole
 
 _PLACES = ("keyframes/corrected_cameras", "corrected_cameras", "keyframes/cameras", "cameras", "")
 _MATRIX = tuple(f"t_{row}{column}" for row in range(3) for column in range(4))

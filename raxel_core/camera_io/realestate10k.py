@@ -21,9 +21,9 @@ from .clip import Frames, reading_of
 from .content import Content
 from .direction import inversion_warning
 from .format import CameraFormat, motions_of, row_text
+from .parsing import parse_table, read_text
 from .pinhole import lenses_of, without_skew
 from .reading import Assumed, Reading
-from .source import parse_table, read_text
 
 _COLUMNS = (18, 19)
 _PER_SECOND = 1e6
@@ -72,10 +72,10 @@ def K_from_shares(shares: Tensor, hw: tuple[int, int]) -> tuple[Tensor, str, tup
     return K_from_focal(focal, principal_point), note, tuple(warnings)
 
 
-def shares_of_K(trajectory: Trajectory, source: str) -> Tensor:
+def shares_of_K(trajectory: Trajectory, file_name: str) -> Tensor:
     """Rows (fx, fy, cx, cy, 0, 0) [F, 6] in shares of width and height; CameraFormatError when K has a skew."""
     height, width = trajectory.camera.hw
-    intrinsics = without_skew(trajectory, source)
+    intrinsics = without_skew(trajectory, file_name)
     size = intrinsics.new_tensor((width, height, width, height))
     return torch.cat((intrinsics / size, torch.zeros_like(intrinsics[:, :2])), dim=-1)
 

@@ -17,9 +17,9 @@ from .axes import from_opengl
 from .clip import Frames, reading_of
 from .content import Content
 from .format import CameraFormat
+from .parsing import MOST_LINE, check_frames, parse_number, read_text
 from .pinhole import lens_of
 from .reading import Assumed, CameraFormatError, Reading
-from .source import MOST_LINE, check_frames, parse_number, read_text
 
 _NEEDED = ("x", "y", "alt", "heading", "pitch", "roll", "f")
 _SENSOR = 36.0

@@ -24,8 +24,8 @@ from ..geometry.trajectory import Trajectory
 from .content import Content
 from .direction import inversion_warning
 from .format import CameraFormat, assumed_K, trajectory_of
+from .parsing import MOST_LINE, check_frames, listed, mapping, parse_number, read_json
 from .reading import Assumed, CameraFormatError, Reading
-from .source import MOST_LINE, check_frames, listed, mapping, parse_number, read_json
 from .tracks import chosen_track
 
 _CENTIMETRES = 100.0
@@ -65,13 +65,15 @@ def _read(path: Path, assumed: Assumed) -> Reading:
     return Reading(trajectory, FORMAT.name, notes, (halved, *track_warnings, *inversion_warning(world_from_cam)))
 
 
-def _frames(values: Any, source: str) -> list[Any]:
+def _frames(values: Any, file_name: str) -> list[Any]:
     """What stands under frame0, frame1 ... in order, none left out."""
-    frames = mapping(values, source)
-    check_frames(len(frames), source)
+    frames = mapping(values, file_name)
+    check_frames(len(frames), file_name)
     missing = next((number for number in range(len(frames)) if f"frame{number}" not in frames), None)
     if missing is not None:
-        raise CameraFormatError(f"{source}: expected the keys frame0 to frame{len(frames) - 1}, missing frame{missing}")
+        raise CameraFormatError(
+            f"{file_name}: expected the keys frame0 to frame{len(frames) - 1}, missing frame{missing}"
+        )
     return [frames[f"frame{number}"] for number in range(len(frames))]
 
 
@@ -83,11 +85,11 @@ def _numbers_in(text: Any, where: str) -> list[float]:
     return [parse_number(token, where) for token in tokens]
 
 
-def _from_unreal(rows: Tensor, source: str) -> Tensor:
+def _from_unreal(rows: Tensor, file_name: str) -> Tensor:
     """`world_from_cam` [F, 4, 4] in metres from Unreal's rows: forward, right, up, centre."""
     if not bool((rows[:, :, 3] == rows.new_tensor((0.0, 0.0, 0.0, 1.0))).all()):
         raise CameraFormatError(
-            f"{source}: expected matrices whose last column is 0 0 0 1 (they are stored transposed)"
+            f"{file_name}: expected matrices whose last column is 0 0 0 1 (they are stored transposed)"
         )
     forward, right, up, centre = (_turned(rows[:, index, :3]) for index in range(4))
     return se3.from_rotation_translation(torch.stack((right, -up, forward), dim=-1), centre / _CENTIMETRES)

@@ -16,10 +16,7 @@ from .axes import from_opengl
 from .clip import Frames, reading_of
 from .content import Content
 from .format import CameraFormat
-from .pinhole import lens_of
-from .quaternions import motions_of_quaternions
-from .reading import Assumed, Reading
-from .source import (
+from .parsing import (
     MOST_JSON_BYTES,
     check_frames,
     decoded,
@@ -31,6 +28,9 @@ from .source import (
     sequence,
     whole,
 )
+from .pinhole import lens_of
+from .quaternions import motions_of_quaternions
+from .reading import Assumed, Reading
 
 _NEEDED = ("poses", "K", "w", "h")
 _MEMBER = "metadata"

@@ -17,8 +17,8 @@ from torch import Tensor
 from ..geometry.sparse_points import SparsePoints
 from ..geometry.trajectory import Trajectory
 from .archive import npz_shapes, read_npz
+from .parsing import listed, read_npy
 from .reading import CameraFormatError
-from .source import listed, read_npy
 
 MOST_POINTS = 100_000
 _MAPS = re.compile(r"points?|points_?3d|world_points|pts3d|point_?map", re.IGNORECASE)
@@ -47,18 +47,18 @@ def read_points(path: Path, trajectory: Trajectory) -> SparsePoints:
     raise CameraFormatError(f"{path.name}: expected an array such as world_points or depth, found {found}")
 
 
-def _map(values: Tensor, source: str) -> Tensor:
+def _map(values: Tensor, file_name: str) -> Tensor:
     if values.ndim < 2 or values.shape[-1] != 3 or not len(values):
-        raise CameraFormatError(f"{source}: expected points of shape [..., 3], found {list(values.shape)}")
+        raise CameraFormatError(f"{file_name}: expected points of shape [..., 3], found {list(values.shape)}")
     return values
 
 
-def _unprojected(depth: Tensor, trajectory: Trajectory, source: str) -> Tensor:
+def _unprojected(depth: Tensor, trajectory: Trajectory, file_name: str) -> Tensor:
     """[F, h, w, 3] in the world of depth maps [F, h, w]; what has no depth is NaN."""
     depth = depth[..., 0] if depth.ndim == 4 and depth.shape[-1] == 1 else depth
     if depth.ndim != 3 or len(depth) != len(trajectory) or not depth.numel():
         raise CameraFormatError(
-            f"{source}: expected {len(trajectory)} depth maps of shape [h, w], found {list(depth.shape)}"
+            f"{file_name}: expected {len(trajectory)} depth maps of shape [h, w], found {list(depth.shape)}"
         )
     camera = trajectory.camera.to(dtype=torch.float64).resized((depth.shape[1], depth.shape[2]))
     y, x = (torch.arange(size, dtype=torch.float64) + 0.5 for size in depth.shape[1:])

@@ -23,9 +23,9 @@ from ..geometry.trajectory import Trajectory
 from .content import Content
 from .direction import inversion_warning
 from .format import CameraFormat, assumed_K, motions_of, npy_bytes, trajectory_of, write_together
+from .parsing import mapping, number, read_json, read_npy
 from .pinhole import centred_square
 from .reading import Assumed, CameraFormatError, Reading
-from .source import mapping, number, read_json, read_npy
 
 # A focal length that changes by less than this share is one.
 _CONSTANT = 1e-3
@@ -54,7 +54,7 @@ def _read(path: Path, assumed: Assumed) -> Reading:
         warnings.append(f"no {path.stem}.json with x_fov stands beside it: the assumed angle of view was taken")
     else:
         K = K_from_fov(torch.tensor(lens.fov_x, dtype=torch.float64), assumed.hw)
-        K_note = f"K: x_fov {degrees(lens.fov_x):.4f} degrees, from {lens.source}."
+        K_note = f"K: x_fov {degrees(lens.fov_x):.4f} degrees, from {lens.file_name}."
         if lens.xi:
             warnings.append(f"the lens is distorted (xi = {lens.xi:g}), which was left out")
     trajectory, mended = trajectory_of(
@@ -76,24 +76,24 @@ class _Lens(NamedTuple):
 
     fov_x: float
     xi: float
-    source: str
+    file_name: str
 
 
 def _lens(path: Path) -> _Lens | None:
     """The lens in the JSON beside the poses, or else in the manifest of the published examples; None without either."""
     beside, manifest = _places(path)
     if beside.is_file():
-        values, source = mapping(read_json(beside), beside.name), beside.name
+        values, file_name = mapping(read_json(beside), beside.name), beside.name
     elif path.parent.parent.name == _POSES and manifest.is_file():
-        values, source = _case_of(path, manifest), f"{path.parent.name} in {_MANIFEST}"
+        values, file_name = _case_of(path, manifest), f"{path.parent.name} in {_MANIFEST}"
     else:
         return None
     if "x_fov" not in values:
         return None
-    fov_x = number(values["x_fov"], f"{source} x_fov")
+    fov_x = number(values["x_fov"], f"{file_name} x_fov")
     if not 0.0 < fov_x < pi:
-        raise CameraFormatError(f"{source} x_fov: expected an angle between 0 and pi radians, found {fov_x:g}")
-    return _Lens(fov_x, number(values.get("xi", 0.0), f"{source} xi"), source)
+        raise CameraFormatError(f"{file_name} x_fov: expected an angle between 0 and pi radians, found {fov_x:g}")
+    return _Lens(fov_x, number(values.get("xi", 0.0), f"{file_name} xi"), file_name)
 
 
 def _places(path: Path) -> tuple[Path, Path]:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ..geometry.trajectory import UNITS
+from .parsing import MOST_JSON_BYTES, mapping, number, parse_json, read_text
 from .reading import CameraFormatError
-from .source import MOST_JSON_BYTES, mapping, number, parse_json, read_text
 
 
 def embedded_json(values: dict[str, Any]) -> str:
@@ -36,19 +36,19 @@ def read_embedded(path: Path, opening: str, closing: str, tag: str, keys: tuple[
             f"{path.name}: expected a script written by Raxel, with its numbers after {opening.strip()!r}; other "
             "scripts would have to be run, and none is"
         )
-    source = f"{path.name} after {opening.strip()!r}"
-    values = mapping(parse_json(text[start + len(opening) : end + 2], source), source)
+    file_name = f"{path.name} after {opening.strip()!r}"
+    values = mapping(parse_json(text[start + len(opening) : end + 2], file_name), file_name)
     if values.get("format") != tag:
-        raise CameraFormatError(f"{source}: expected the format {tag!r}, found {repr(values.get('format'))[:40]}")
-    return mapping(values, source, needs=keys)
+        raise CameraFormatError(f"{file_name}: expected the format {tag!r}, found {repr(values.get('format'))[:40]}")
+    return mapping(values, file_name, needs=keys)
 
 
-def fps_and_unit(values: dict[str, Any], source: str) -> tuple[float, str]:
+def fps_and_unit(values: dict[str, Any], file_name: str) -> tuple[float, str]:
     """The frames a second and the unit that a file of ours names; CameraFormatError when they are none."""
-    fps = number(values["fps"], f"{source} fps")
+    fps = number(values["fps"], f"{file_name} fps")
     if fps <= 0.0:
-        raise CameraFormatError(f"{source} fps: expected a number above 0, found {fps:g}")
+        raise CameraFormatError(f"{file_name} fps: expected a number above 0, found {fps:g}")
     unit = values["unit"]
     if unit not in UNITS:
-        raise CameraFormatError(f"{source} unit: expected one of {', '.join(UNITS)}, found {repr(unit)[:40]}")
+        raise CameraFormatError(f"{file_name} unit: expected one of {', '.join(UNITS)}, found {repr(unit)[:40]}")
     return fps, unit

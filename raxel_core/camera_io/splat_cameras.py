@@ -21,9 +21,9 @@ from .clip import Frames, reading_of
 from .content import Content
 from .format import CameraFormat
 from .frame_names import frame_name
+from .parsing import check_frames, mapping, matrix, number, numbers, read_json, sequence, whole
 from .pinhole import centred, lens_of
 from .reading import Assumed, Reading
-from .source import check_frames, mapping, matrix, number, numbers, read_json, sequence, whole
 
 _KEYS = ("position", "rotation", "width", "height", "fx", "fy")
 

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from .frame_names import pattern_of, without_split
+from .parsing import listed
 from .reading import CameraFormatError
-from .source import listed
 
 # The track that takes all frames as one clip.
 ALL = "all"
@@ -17,13 +17,13 @@ _MOST_CAMERAS = 16
 _SAME_SIZE = 2
 
 
-def chosen_track(names: Sequence[str], track: str, source: str) -> tuple[int, tuple[str, ...]]:
+def chosen_track(names: Sequence[str], track: str, file_name: str) -> tuple[int, tuple[str, ...]]:
     """The index in `names` of the one called `track`, the first where that is "", and a warning that names the others.
 
     Raises CameraFormatError that lists the names when none is called so.
     """
     if track and track not in names:
-        raise CameraFormatError(f"{source}: expected the track {track[:40]!r}, it has {listed(names) or 'none'}")
+        raise CameraFormatError(f"{file_name}: expected the track {track[:40]!r}, it has {listed(names) or 'none'}")
     if track or len(names) < 2:
         return (names.index(track) if track else 0), ()
     warning = (
@@ -33,7 +33,7 @@ def chosen_track(names: Sequence[str], track: str, source: str) -> tuple[int, tu
 
 
 def frames_of_track(
-    names: Sequence[str], sizes: Sequence[tuple[int, int]], cameras: Sequence[str], track: str, source: str
+    names: Sequence[str], sizes: Sequence[tuple[int, int]], cameras: Sequence[str], track: str, file_name: str
 ) -> tuple[list[int], tuple[str, ...]]:
     """The indices of the frames of one camera, and warnings that name the others.
 
@@ -49,7 +49,7 @@ def frames_of_track(
         kept = [index for index, row in enumerate(labels) if track in (*row, ", ".join(filter(None, parts[index])))]
         if not kept:
             known = list(dict.fromkeys(label for row in labels for label in row))
-            raise CameraFormatError(f"{source}: expected the track {track[:40]!r}, it has {listed(known) or 'none'}")
+            raise CameraFormatError(f"{file_name}: expected the track {track[:40]!r}, it has {listed(known) or 'none'}")
         return kept, ()
     if track == ALL or len(groups) < 2:
         return list(range(len(labels))), _cameras_warning(cameras)

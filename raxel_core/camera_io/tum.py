@@ -17,9 +17,9 @@ from .clip import Frames, reading_of
 from .content import Content
 from .direction import inversion_warning
 from .format import CameraFormat, row_text
+from .parsing import parse_table, read_text
 from .quaternions import motions_of_quaternions, order_warning
 from .reading import Assumed, Reading
-from .source import parse_table, read_text
 
 _COLUMNS = 8
 

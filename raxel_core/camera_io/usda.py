@@ -25,9 +25,9 @@ from ..geometry.trajectory import UNITS, Trajectory
 from .axes import from_opengl, to_opengl
 from .content import Content
 from .format import CameraFormat, assumed_unit, trajectory_of
+from .parsing import check_frames, mapping, number, whole
 from .pinhole import K_of_lens, without_skew
 from .reading import Assumed, CameraFormatError, Reading
-from .source import check_frames, mapping, number, whole
 from .tracks import chosen_track
 from .usda_stage import attribute, sample_times, world_from_prim
 from .usda_syntax import Layer, Prim, parse_usda, quoted
@@ -77,21 +77,21 @@ def _read(path: Path, assumed: Assumed) -> Reading:
     return Reading(trajectory, FORMAT.name, notes, (*camera_warnings, *time_warnings, *unit_warnings, *K_warnings))
 
 
-def _camera(layer: Layer, track: str, source: str) -> tuple[list[Prim], tuple[str, ...]]:
+def _camera(layer: Layer, track: str, file_name: str) -> tuple[list[Prim], tuple[str, ...]]:
     """The camera called `track`, or the first, with all prims around it, outermost first; and a warning of others."""
     chains = [chain for prim in layer.prims for chain in _chains(prim, []) if chain[-1].type == "Camera"]
     if not chains:
         raise CameraFormatError(
-            f'{source}: expected a prim `def Camera "..."`, found none; references and sublayers are not followed'
+            f'{file_name}: expected a prim `def Camera "..."`, found none; references and sublayers are not followed'
         )
     paths = ["/".join(prim.name[:60] for prim in chain) for chain in chains]
     named = [path for path in paths if path.rpartition("/")[2] == track]
-    index, warnings = chosen_track(paths, named[0] if len(named) == 1 else track.strip("/"), source)
+    index, warnings = chosen_track(paths, named[0] if len(named) == 1 else track.strip("/"), file_name)
     chain = chains[index]
     projection = chain[-1].attributes.get("projection", "perspective")
     if projection != "perspective":
         found = repr(projection)[:40]
-        raise CameraFormatError(f"{source} {chain[-1].name[:60]}.projection: expected 'perspective', found {found}")
+        raise CameraFormatError(f"{file_name} {chain[-1].name[:60]}.projection: expected 'perspective', found {found}")
     return chain, warnings
 
 
@@ -106,22 +106,22 @@ def _chains(prim: Prim, around: list[Prim]) -> Iterator[list[Prim]]:
 
 
 def _times(
-    metadata: dict[str, Any], chain: list[Prim], source: str
+    metadata: dict[str, Any], chain: list[Prim], file_name: str
 ) -> tuple[Tensor, float, tuple[str, ...], tuple[str, ...]]:
     """The time codes [F] of the frames, frames a second, and what there is to say of them."""
-    rate = _positive(metadata, "timeCodesPerSecond", source)
-    frame_rate = _positive(metadata, "framesPerSecond", source)
+    rate = _positive(metadata, "timeCodesPerSecond", file_name)
+    frame_rate = _positive(metadata, "framesPerSecond", file_name)
     codes = rate or frame_rate or _RATE
     fps = frame_rate or codes
     samples = sample_times(chain) or [0.0]
     named = {"startTimeCode", "endTimeCode"} <= metadata.keys()
     first, last = (
-        (number(metadata[key], f"{source} {key}") for key in ("startTimeCode", "endTimeCode"))
+        (number(metadata[key], f"{file_name} {key}") for key in ("startTimeCode", "endTimeCode"))
         if named
         else _whole_frames(samples)
     )
     count = (last - first) * fps / codes
-    check_frames(int(min(max(count, -1.0), 1e9) + 1.0 + 1e-6), source)
+    check_frames(int(min(max(count, -1.0), 1e9) + 1.0 + 1e-6), file_name)
     times = first + torch.arange(int(count + 1e-6) + 1, dtype=torch.float64) * (codes / fps)
     given = "from the file" if rate or frame_rate else "USD's own where a file has none"
     notes = (
@@ -139,20 +139,20 @@ def _whole_frames(samples: list[float]) -> tuple[float, float]:
     return (first, last) if first <= last else (samples[0], samples[-1])
 
 
-def _positive(metadata: dict[str, Any], key: str, source: str) -> float | None:
+def _positive(metadata: dict[str, Any], key: str, file_name: str) -> float | None:
     if key not in metadata:
         return None
-    value = number(metadata[key], f"{source} {key}")
+    value = number(metadata[key], f"{file_name} {key}")
     if not 1e-6 < value < 1e6:
-        raise CameraFormatError(f"{source} {key}: expected a rate between 0 and 1e6, found {value:g}")
+        raise CameraFormatError(f"{file_name} {key}: expected a rate between 0 and 1e6, found {value:g}")
     return value
 
 
-def _motion(chain: list[Prim], times: Tensor, up: str, length: float, source: str) -> tuple[Tensor, tuple[str, ...]]:
+def _motion(chain: list[Prim], times: Tensor, up: str, length: float, file_name: str) -> tuple[Tensor, tuple[str, ...]]:
     """world_from_cam [F, 4, 4] with places times `length`, and a note if the camera's axes were not of length 1."""
     motions, scaled = [], False
     for block in times.split(_BLOCK):
-        matrix = world_from_prim(chain, block, source)
+        matrix = world_from_prim(chain, block, file_name)
         lengths = torch.linalg.vector_norm(matrix[:, :3, :3], dim=1, keepdim=True)
         scaled |= bool(((lengths - 1.0).abs() > 1e-6).any())
         c2w = se3.from_rotation_translation(matrix[:, :3, :3] / lengths, matrix[:, :3, 3] * length)
@@ -160,10 +160,10 @@ def _motion(chain: list[Prim], times: Tensor, up: str, length: float, source: st
     return torch.cat(motions), ("The scale on the camera's own axes was left out.",) if scaled else ()
 
 
-def _up(metadata: dict[str, Any], source: str) -> str:
+def _up(metadata: dict[str, Any], file_name: str) -> str:
     up = metadata.get("upAxis", "Y")
     if up not in ("Y", "Z"):
-        raise CameraFormatError(f"{source} upAxis: expected 'Y' or 'Z', found {repr(up)[:40]}")
+        raise CameraFormatError(f"{file_name} upAxis: expected 'Y' or 'Z', found {repr(up)[:40]}")
     return str(up).lower()
 
 
@@ -174,14 +174,14 @@ def _ours(metadata: dict[str, Any]) -> Any:
 
 
 def _lengths(
-    metadata: dict[str, Any], ours: dict[str, Any], source: str, assumed: Assumed
+    metadata: dict[str, Any], ours: dict[str, Any], file_name: str, assumed: Assumed
 ) -> tuple[float, str, str, tuple[str, ...]]:
     """What a length of the file is in the trajectory's unit, that unit, and what there is to say of it."""
-    metres = _positive(metadata, "metersPerUnit", source)
+    metres = _positive(metadata, "metersPerUnit", file_name)
     if "unit" in ours:
         if ours["unit"] not in UNITS:
             found = repr(ours["unit"])[:40]
-            raise CameraFormatError(f"{source} raxel.unit: expected one of {', '.join(UNITS)}, found {found}")
+            raise CameraFormatError(f"{file_name} raxel.unit: expected one of {', '.join(UNITS)}, found {found}")
         return metres or 1.0, ours["unit"], f"Lengths: {ours['unit']}, from the file.", ()
     if metres is not None:
         return metres, "metre", f"Lengths: metres, {metres:g} for each of the file's (metersPerUnit).", ()
@@ -190,17 +190,17 @@ def _lengths(
 
 
 def _K(
-    camera: Prim, times: Tensor, ours: dict[str, Any], source: str, assumed: Assumed
+    camera: Prim, times: Tensor, ours: dict[str, Any], file_name: str, assumed: Assumed
 ) -> tuple[Tensor, tuple[int, int], str, tuple[str, ...]]:
     """K [F, 3, 3], the image's size, where both come from, and warnings."""
     named = {"width", "height"} <= ours.keys()
     size = (ours["height"], ours["width"]) if named else assumed.hw
-    height, width = (whole(pixels, f"{source} size", least=1) for pixels in size)
+    height, width = (whole(pixels, f"{file_name} size", least=1) for pixels in size)
     focal, across, down, right, above = (
-        attribute(camera, key, times, (), _FALLBACKS[key], source) for key in _FALLBACKS
+        attribute(camera, key, times, (), _FALLBACKS[key], file_name) for key in _FALLBACKS
     )
     if not bool(((focal > 0.0) & (across > 0.0) & (down > 0.0)).all()):
-        raise CameraFormatError(f"{source} {camera.name[:60]}: expected a focalLength and apertures above 0")
+        raise CameraFormatError(f"{file_name} {camera.name[:60]}: expected a focalLength and apertures above 0")
     aspect = (across / down) / (width / height)
     oblong = not named and bool(((aspect - 1.0).abs() > _ASPECT_TOLERANCE).any())
     down = down if named else across * (height / width)

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from ..geometry import se3
 from .axes import rotation_from_euler
+from .parsing import number
 from .quaternions import slerp
 from .reading import CameraFormatError
-from .source import number
 from .usda_syntax import Prim
 
 _INVERT, _RESET = "!invert!", "!resetXformStack!"
@@ -36,10 +36,10 @@ def sample_times(prims: Sequence[Prim]) -> list[float]:
 
 
 def attribute(
-    prim: Prim, name: str, times: Tensor, shape: tuple[int, ...], fallback: float | None, source: str
+    prim: Prim, name: str, times: Tensor, shape: tuple[int, ...], fallback: float | None, file_name: str
 ) -> Tensor:
     """The attribute `name` [F, *shape] at `times` [F]: its time samples, else its value, else `fallback`."""
-    where = f"{source} {prim.name[:60]}.{name}"
+    where = f"{file_name} {prim.name[:60]}.{name}"
     if name + _SPLINE in prim.attributes:
         raise CameraFormatError(
             f"{where}: it is animated by a spline, which is not read: export the camera with time samples"
@@ -53,42 +53,42 @@ def attribute(
     return _tensor([value], shape, where).expand(len(times), *shape)
 
 
-def world_from_prim(chain: Sequence[Prim], times: Tensor, source: str) -> Tensor:
+def world_from_prim(chain: Sequence[Prim], times: Tensor, file_name: str) -> Tensor:
     """[F, 4, 4]: from the innermost of `chain` (outermost first) to the stage's world, scales of parents included."""
     motion = torch.eye(4, dtype=torch.float64).expand(len(times), 4, 4)
     for prim in chain:
-        for operation in _operations(prim, source):
+        for operation in _operations(prim, file_name):
             if operation == _RESET:
                 motion = torch.eye(4, dtype=torch.float64).expand(len(times), 4, 4)
             else:
-                motion = motion @ _operation(prim, operation, times, source)
+                motion = motion @ _operation(prim, operation, times, file_name)
     return motion
 
 
-def _operations(prim: Prim, source: str) -> list[str]:
+def _operations(prim: Prim, file_name: str) -> list[str]:
     """The names in xformOpOrder, outermost first."""
     order = prim.attributes.get("xformOpOrder", [])
     if not isinstance(order, list) or not all(isinstance(name, str) for name in order) or len(order) > 64:
-        raise CameraFormatError(f"{source} {prim.name[:60]}.xformOpOrder: expected a list of at most 64 names")
+        raise CameraFormatError(f"{file_name} {prim.name[:60]}.xformOpOrder: expected a list of at most 64 names")
     return order
 
 
-def _operation(prim: Prim, operation: str, times: Tensor, source: str) -> Tensor:
+def _operation(prim: Prim, operation: str, times: Tensor, file_name: str) -> Tensor:
     """The matrix [F, 4, 4] of one transform operation, acting on columns."""
     inverted, name = operation.startswith(_INVERT), operation.removeprefix(_INVERT)
     kind = name.split(":")[1] if name.startswith("xformOp:") else ""
-    where = f"{source} {prim.name[:60]}.{name[:60]}"
+    where = f"{file_name} {prim.name[:60]}.{name[:60]}"
     if kind in _SHAPES:
-        values = attribute(prim, name, times, _SHAPES[kind], None, source)
+        values = attribute(prim, name, times, _SHAPES[kind], None, file_name)
         matrix = _MATRICES[kind](values, where)
     elif kind in _ALONG:
         whole, axis = _ALONG[kind]
-        along = attribute(prim, name, times, (), None, source)
+        along = attribute(prim, name, times, (), None, file_name)
         values = torch.full((len(along), 3), float(whole == "scale"), dtype=torch.float64)
         values[:, axis] = along
         matrix = _MATRICES[whole](values, where)
     elif kind.startswith("rotate") and (axes := kind.removeprefix("rotate").lower()) in _ROTATIONS:
-        values = attribute(prim, name, times, (3,) if len(axes) == 3 else (), None, source)
+        values = attribute(prim, name, times, (3,) if len(axes) == 3 else (), None, file_name)
         matrix = _rigid(_rotation(torch.deg2rad(values), axes))
     else:
         known = ", ".join((*_SHAPES, *_ALONG, "rotateX to rotateZYX"))

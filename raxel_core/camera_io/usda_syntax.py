@@ -9,8 +9,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from .parsing import MOST_NUMBER, check_frames
 from .reading import CameraFormatError
-from .source import MOST_NUMBER, check_frames
 
 # What stands between tokens, matched on its own so that nothing within a comment is ever tried as a token. Repeats of
 # groups are bounded, here and below: each costs the regular expression's engine some 200 bytes.
@@ -58,18 +58,18 @@ class Layer:
     prims: list[Prim]
 
 
-def parse_usda(text: str, source: str, wanted: re.Pattern[str]) -> Layer:
+def parse_usda(text: str, file_name: str, wanted: re.Pattern[str]) -> Layer:
     """The layer in `text`, with values only of attributes whose name fits `wanted`; CameraFormatError with the line."""
     if not text.startswith("#usda 1."):
-        raise CameraFormatError(f"{source} line 1: expected #usda 1.0, found {text[:40].splitlines()[:1]}")
-    return _Parser(text, source, wanted).layer()
+        raise CameraFormatError(f"{file_name} line 1: expected #usda 1.0, found {text[:40].splitlines()[:1]}")
+    return _Parser(text, file_name, wanted).layer()
 
 
 class _Parser:
     """Reads one token ahead: `kind` and `token`."""
 
-    def __init__(self, text: str, source: str, wanted: re.Pattern[str]) -> None:
-        self.text, self.source, self.wanted = text, source, wanted
+    def __init__(self, text: str, file_name: str, wanted: re.Pattern[str]) -> None:
+        self.text, self.file_name, self.wanted = text, file_name, wanted
         self.place = self.next_place = 0
         self.kind, self.token = "", ""
         self.advance()
@@ -141,7 +141,7 @@ class _Parser:
             if time in found:
                 raise self.expected(f"each time once, {time:g} stands twice")
             found[time] = self.value(0)
-            check_frames(len(found), self.source)
+            check_frames(len(found), self.file_name)
             if self.token == ",":
                 self.advance()
         self.take_mark("}")
@@ -257,7 +257,7 @@ class _Parser:
         match = _TOKEN.match(self.text, self.place)
         if match is None or match.lastgroup is None:
             shown = repr(self.text[self.place : self.place + 40])
-            raise CameraFormatError(f"{self.source} line {self.line()}: expected USD text, found {shown}")
+            raise CameraFormatError(f"{self.file_name} line {self.line()}: expected USD text, found {shown}")
         self.kind, self.token, self.next_place = match.lastgroup, match[match.lastgroup], match.end()
 
     def _end(self, pattern: re.Pattern[str], place: int) -> int:
@@ -267,7 +267,7 @@ class _Parser:
 
     def expected(self, what: str) -> CameraFormatError:
         found = "the end of the file" if self.kind == "end" else repr(self.token[:40])
-        return CameraFormatError(f"{self.source} line {self.line()}: expected {what}, found {found}")
+        return CameraFormatError(f"{self.file_name} line {self.line()}: expected {what}, found {found}")
 
     def line(self) -> int:
         return self.text.count("\n", 0, self.place) + 1

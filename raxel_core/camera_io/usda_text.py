@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import IO
 
 from .archive import member_names, read_member
+from .parsing import MOST_JSON_BYTES, check_file, decoded, open_file
 from .reading import CameraFormatError
-from .source import MOST_JSON_BYTES, check_file, decoded, open_file
 
 _CHUNK = 2**20
 # Arrays longer than this are no camera's.
@@ -46,15 +46,15 @@ def _first_layer(path: Path) -> bytes:
     return data
 
 
-def _slim(file: IO[bytes], source: str) -> str:
+def _slim(file: IO[bytes], file_name: str) -> str:
     kept = bytearray()
     for piece in _Arrays().pieces(file):
         kept += piece
         if len(kept) > MOST_JSON_BYTES:
             raise CameraFormatError(
-                f"{source}: expected at most {MOST_JSON_BYTES} bytes beside its arrays, it has more"
+                f"{file_name}: expected at most {MOST_JSON_BYTES} bytes beside its arrays, it has more"
             )
-    return decoded(bytes(kept), source)
+    return decoded(bytes(kept), file_name)
 
 
 class _Arrays:

@@ -17,8 +17,8 @@ from ..geometry.trajectory import Trajectory
 from .content import Content
 from .format import CameraFormat
 from .lingbot import intrinsics_of, reading_of_pair
+from .parsing import check_frames, mapping, matrix, numbers, read_json, sequence
 from .reading import Assumed, Reading
-from .source import check_frames, mapping, matrix, numbers, read_json, sequence
 
 _KEYS = ("poses", "intrinsics")
 

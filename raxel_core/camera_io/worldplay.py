@@ -21,9 +21,9 @@ from .content import Content
 from .direction import inversion_warning
 from .format import CameraFormat
 from .matrix_rows import full_motions
+from .parsing import check_frames, mapping, matrix, read_json, whole
 from .pinhole import centred, lens_of
 from .reading import Assumed, Reading
-from .source import check_frames, mapping, matrix, read_json, whole
 
 _KEYS = ("extrinsic", "K")
 

@@ -31,11 +31,11 @@ def read_camera_trajectory(value: Any, assumed: Assumed, given: Any = None) -> R
     if not is_camera_trajectory(value):
         raise CameraFormatError(f"{NAME} is a dict with {', '.join(_MATRICES)}, or with {' and '.join(_PARTS)}")
     assumed = sized(NAME, value, assumed)
-    motion, source = _motions(value)
+    motion, file_name = _motions(value)
     motion, convention, warnings = _in_opencv(value, motion)
     held = next((value[key] for key in ("intrs", "intrinsics") if value.get(key) is not None), None)
     lens = lens_or_assumed(given, assumed) if held is None else intrinsics(f"{NAME}'s intrinsics", held, assumed.hw)
-    notes = (f"{len(motion)} camera-to-world poses (c2w) of {source}.", convention)
+    notes = (f"{len(motion)} camera-to-world poses (c2w) of {file_name}.", convention)
     return reading(NAME, motion, lens, assumed, notes=notes, warnings=warnings)
 
 

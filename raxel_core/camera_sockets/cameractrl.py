@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..camera_io.parsing import parse_json
 from ..camera_io.pinhole import without_skew
 from ..camera_io.reading import Assumed, CameraFormatError, Reading
 from ..camera_io.realestate10k import K_from_shares
-from ..camera_io.source import parse_json
 from ..geometry import se3
 from ..geometry.camera import K_from_focal, check_hw
 from ..geometry.trajectory import Trajectory

@@ -31,9 +31,9 @@ def run(options: argparse.Namespace) -> None:
     """Read the pictures, generate both, write the video and the path beside it."""
     from ..atomic_file import write_text
     from ..paths.camera_path import path_to_json
+    from ..paths.estimate_figures import reading_figures
     from ..pipeline import UnreadCamerasError, generate_joint
     from ..video_io import write_video
-    from .pose import summary
 
     path = shared.check_output(options.out, ".mp4", inputs=options.images).with_suffix(".json")
     shared.check_output(path, ".json")
@@ -55,5 +55,5 @@ def run(options: argparse.Namespace) -> None:
     write_video(options.out, result.video, fps=trajectory.fps)
     write_text(path, path_to_json(trajectory))
     say(f"wrote {options.out} and {path}")
-    body = {"video": str(options.out), "trajectory": str(path), **summary(result.cameras, trajectory)}
+    body = {"video": str(options.out), "trajectory": str(path), **reading_figures(trajectory, result.cameras.recovered)}
     show(body, "\n".join(f"{name}: {value}" for name, value in body.items()), as_json=options.json)

@@ -83,6 +83,7 @@ def _run_video(options: argparse.Namespace) -> None:
     """Read the clip, estimate, write the path in the pixels of the video as it is."""
     from ..atomic_file import write_text
     from ..paths.camera_path import path_to_json
+    from ..paths.estimate_figures import reading_figures
 
     out = shared.check_output(
         options.out or shared.result_beside(options.video, RESULT_SUFFIX), ".json", inputs=[options.video]
@@ -95,7 +96,7 @@ def _run_video(options: argparse.Namespace) -> None:
     if options.plot:
         write_plot(options.plot, {"estimate": trajectory})
     say(f"wrote {out}")
-    body = summary(estimate, trajectory)
+    body = reading_figures(trajectory, estimate.recovered)
     show(body, "\n".join(f"{name}: {value}" for name, value in body.items()), as_json=options.json)
 
 
@@ -167,20 +168,3 @@ def in_source_pixels(trajectory: Trajectory, clip: Clip) -> Trajectory:
     from dataclasses import replace
 
     return replace(trajectory, camera=clip.framing.read_in_source(trajectory.camera))
-
-
-def summary(estimate: CameraEstimate, trajectory: Trajectory) -> dict[str, object]:
-    """The figures of an estimate that tell what was found and how far to trust it."""
-    import math
-
-    camera, recovered = trajectory.camera, estimate.recovered
-    return {
-        "frames": len(trajectory),
-        "fps": trajectory.fps,
-        "unit": trajectory.unit,
-        "turn_degrees": round(math.degrees(float(trajectory.turn)), 4),
-        "path_length": round(float(trajectory.path_length), 5),
-        "fov_degrees": [round(math.degrees(angle), 3) for angle in camera.fov[0].tolist()],
-        "residual_rms": round(float(recovered.residual_rms.mean()), 6),
-        "inlier_fraction": round(float(recovered.inlier_fraction.mean()), 4),
-    }

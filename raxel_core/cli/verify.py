@@ -106,7 +106,7 @@ def _cameras(options: argparse.Namespace) -> Estimate:
     clip = shared.read_clip(options, model, reel)
     settings = shared.settings_of(options, progress_bar("cameras"))
     read = estimate_cameras(model, clip.video, settings, reading=shared.reading_of(options, fps=clip.fps))
-    return estimate_of(in_source_pixels(read.trajectory, clip), "joint", source=options.video.name)
+    return estimate_of(in_source_pixels(read.trajectory, clip), "joint", footage=options.video.name)
 
 
 def _write(found: Verification, options: argparse.Namespace) -> None:

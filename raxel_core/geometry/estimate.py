@@ -100,8 +100,11 @@ class Estimate:
         return replace(self, trajectory=self.trajectory.scaled(factor, unit=unit), covariance=covariance, points=points)
 
 
-def estimate_of(trajectory: Trajectory, estimator: str, *, source: str = "") -> Estimate:
-    """Cameras that another program found, one for each frame of its footage from the first on, as an estimate."""
+def estimate_of(trajectory: Trajectory, estimator: str, *, footage: str = "") -> Estimate:
+    """Cameras that another program found, one for each frame of its footage from the first on, as an estimate.
+
+    `footage` is what its file or folder is called.
+    """
     center = trajectory.camera.center - trajectory.camera.center[:1]
     rotation = trajectory.camera.rotation
     if float(torch.linalg.vector_norm(center, dim=-1).max()) > _STANDSTILL:
@@ -109,8 +112,8 @@ def estimate_of(trajectory: Trajectory, estimator: str, *, source: str = "") -> 
     else:
         motion = "rotation" if float(se3.geodesic(rotation, rotation[:1]).max()) > _STANDSTILL else "still"
     verdict = f"Cameras from {estimator}, with error bars that nobody told."
-    footage = Footage(source, 0.0, trajectory.fps, tuple(range(len(trajectory))))
-    return Estimate(trajectory, estimator, footage, motion, verdict)
+    pictures = Footage(footage, 0.0, trajectory.fps, tuple(range(len(trajectory))))
+    return Estimate(trajectory, estimator, pictures, motion, verdict)
 
 
 def as_estimate(cameras: Trajectory | Estimate, estimator: str = "another estimator") -> Estimate:

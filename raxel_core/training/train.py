@@ -237,11 +237,11 @@ def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def _copy(source: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> None:
-    """Fill `target` with `source`; ValueError unless both name the same tensors of the same shapes."""
-    shapes, expected = ({name: tuple(t.shape) for name, t in each.items()} for each in (source, target))
+def _copy(values: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> None:
+    """Fill `target` with `values`; ValueError unless both name the same tensors of the same shapes."""
+    shapes, expected = ({name: tuple(t.shape) for name, t in each.items()} for each in (values, target))
     if shapes != expected:
         other = sorted(name for name, _ in shapes.items() ^ expected.items())
         raise ValueError(f"the run's state is of another network: {', '.join(dict.fromkeys(other[:5]))} differ")
     for name, tensor in target.items():
-        tensor.copy_(source[name])
+        tensor.copy_(values[name])

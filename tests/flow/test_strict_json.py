@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from raxel_core.camera_io.source import parse_json
+from raxel_core.camera_io.parsing import parse_json
 from raxel_core.raype.config import RayPETrainConfig
 from raxel_core.recipe import Recipe
 from raxel_core.strict_json import escaped, parse_object, parse_value, printable

@@ -124,14 +124,14 @@ def read_text(path: Path, *, most: int = MOST_BYTES) -> str:
     return decoded(read_bytes(path, most=most), path.name)
 
 
-def decoded(data: bytes, source: str) -> str:
+def decoded(data: bytes, file_name: str) -> str:
     """The text that `data` is: UTF-8 unless a byte order mark, or a zero byte beside each letter, says otherwise."""
     encoding = encoding_of(data)
     try:
         return data.decode(encoding)
     except UnicodeDecodeError as error:
         name = encoding.removesuffix("-sig").upper()
-        raise CameraFormatError(f"{source}: expected {name} text, byte {error.start} is none") from error
+        raise CameraFormatError(f"{file_name}: expected {name} text, byte {error.start} is none") from error
 
 
 def encoding_of(data: bytes) -> str:
@@ -221,7 +221,7 @@ def check_frames(count: int, where: str) -> int:
     return count
 
 
-def parse_table(text: str, source: str, columns: int | tuple[int, ...]) -> Table:
+def parse_table(text: str, file_name: str, columns: int | tuple[int, ...]) -> Table:
     """The rows of numbers in `text`; empty lines, those that begin with # and a heading before the first are none.
 
     Each row has the same number of `columns`, one of those allowed, parted by white space, commas or semicolons.
@@ -231,7 +231,7 @@ def parse_table(text: str, source: str, columns: int | tuple[int, ...]) -> Table
     lines: list[int] = []
     heading: list[str] = []
     for line_number, line in enumerate(StringIO(text), start=1):
-        stripped, where = line.strip(), f"{source} line {line_number}"
+        stripped, where = line.strip(), f"{file_name} line {line_number}"
         if len(stripped) > MOST_LINE:
             raise CameraFormatError(f"{where}: expected at most {MOST_LINE} characters, found {len(stripped)}")
         tokens = columns_of(stripped)
@@ -244,8 +244,8 @@ def parse_table(text: str, source: str, columns: int | tuple[int, ...]) -> Table
             raise CameraFormatError(f"{where}: expected {wanted} columns of numbers, found {len(tokens)}")
         rows.append([parse_number(token, where) for token in tokens])
         lines.append(line_number)
-        check_frames(len(rows), source)
-    check_frames(len(rows), source)
+        check_frames(len(rows), file_name)
+    check_frames(len(rows), file_name)
     return Table(torch.tensor(rows, dtype=torch.float64), tuple(lines), tuple(heading))
 
 
@@ -253,10 +253,10 @@ def _is_heading(tokens: list[str], before: int) -> bool:
     return before < _MOST_HEADING and not is_number(tokens[0])
 
 
-def parse_json(text: str, source: str) -> Any:
+def parse_json(text: str, file_name: str) -> Any:
     """The JSON value in `text`, read as strictly as everywhere (`strict_json`)."""
     try:
-        return parse_value(source, text)
+        return parse_value(file_name, text)
     except ValueError as error:
         raise CameraFormatError(str(error)) from error
 
@@ -271,38 +271,38 @@ def read_npy(path: Path) -> Tensor:
     return npy_array(read_bytes(path), path.name)
 
 
-def npy_array(data: bytes, source: str) -> Tensor:
+def npy_array(data: bytes, file_name: str) -> Tensor:
     """As `read_npy`, of the bytes of such a file."""
-    dtype, fortran, shape, start = npy_header(data, source)
+    dtype, fortran, shape, start = npy_header(data, file_name)
     expected, found = prod(shape) * dtype.itemsize, len(data) - start
     if expected != found:
-        raise CameraFormatError(f"{source}: its header promises {expected} bytes of numbers, found {found}")
+        raise CameraFormatError(f"{file_name}: its header promises {expected} bytes of numbers, found {found}")
     with np.errstate(invalid="ignore"):  # a signalling NaN is refused below, without a warning on the way
         array = (
             np.frombuffer(data, dtype, offset=start).reshape(shape, order="F" if fortran else "C").astype(np.float64)
         )
     if not (np.abs(array) < MOST_NUMBER).all():
-        raise CameraFormatError(f"{source}: expected finite numbers, it holds NaN, infinity or one beyond 1e30")
+        raise CameraFormatError(f"{file_name}: expected finite numbers, it holds NaN, infinity or one beyond 1e30")
     return torch.from_numpy(np.ascontiguousarray(array))
 
 
-def npy_header(data: bytes, source: str) -> tuple[np.dtype, bool, tuple[int, ...], int]:
+def npy_header(data: bytes, file_name: str) -> tuple[np.dtype, bool, tuple[int, ...], int]:
     """dtype, order, shape, and where the numbers begin (numpy.lib.format, versions 1 to 3)."""
     if data[:6] != _NPY_MAGIC or len(data) < 12 or data[6] not in (1, 2, 3):
-        raise CameraFormatError(f"{source}: expected a numpy .npy file of version 1 to 3, found {_shown(data[:8])}")
+        raise CameraFormatError(f"{file_name}: expected a numpy .npy file of version 1 to 3, found {_shown(data[:8])}")
     size = 2 if data[6] == 1 else 4
     start = 8 + size + int.from_bytes(data[8 : 8 + size], "little")
     header = _NPY_HEADER.fullmatch(data[8 + size : min(start, 4096)].decode("latin-1"))
     if header is None:
-        raise CameraFormatError(f"{source}: expected a numpy header of an array of numbers (pickles are never read)")
+        raise CameraFormatError(f"{file_name}: expected a numpy header of an array of numbers (pickles are never read)")
     axes = [axis for axis in header[3].replace(" ", "").split(",") if axis]
     if len(axes) > 8 or any(len(axis) > 18 for axis in axes):
         shown = header[3][:_SHOWN]
-        raise CameraFormatError(f"{source}: expected an array that fits into memory, found shape ({shown})")
+        raise CameraFormatError(f"{file_name}: expected an array that fits into memory, found shape ({shown})")
     try:
         dtype = np.dtype(header[1])
     except TypeError as error:
-        raise CameraFormatError(f"{source}: expected an array of numbers, found dtype {header[1]}") from error
+        raise CameraFormatError(f"{file_name}: expected an array of numbers, found dtype {header[1]}") from error
     return dtype, header[2] == "True", tuple(map(int, axes)), start
 
 
