@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -319,9 +320,23 @@ def golden() -> dict[str, Any]:
     }
 
 
+def plan_values(plan: CameraPlan) -> dict[str, Any]:
+    """The plan as a JSON object with every field in it, those that say nothing left out: what the editor keeps."""
+    values = json.loads(json.dumps(asdict(plan)))
+    for made in values["moves"]:
+        for field in ("start", "end", "easing") if made["move"] == "handheld" else ("seed",):
+            made.pop(field, None)
+    for made in values["keys"]:
+        if made["look_at"] is None:
+            del made["roll_degrees"]
+    for kind in ("moves", "keys"):
+        values[kind] = [{k: v for k, v in made.items() if v is not None} for made in values[kind]]
+    return values
+
+
 def values_of(path: dict[str, Any]) -> list[dict[str, Any]]:
     """The plans of a path with all their fields."""
-    return [CameraPlan.from_values(plan).to_values() for plan in plans_of(path)]
+    return [plan_values(CameraPlan.from_values(plan)) for plan in plans_of(path)]
 
 
 def baked(path: dict[str, Any]) -> list[dict[str, list[float]]]:

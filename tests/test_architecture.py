@@ -271,11 +271,6 @@ def test_public_functions_have_docstrings_and_annotations(path):
             assert node.returns is not None, f"{path.name}: {node.name} does not say what it returns"
 
 
-# What only tests call, and why it stays: the other direction of a reader, which a round trip needs; figures of published
-# protocols that are held to evo, for the evaluation of real data; the start of RayPE's tuning from Wan's own weights.
-WITHOUT_A_CALLER = {
-    "raype_state", "to_values", "absolute_trajectory_error", "log_scale_error", "relative_pose_error", "load_wan_state",
-}  # fmt: skip
 # What ComfyUI calls by its name.
 CALLED_BY_COMFYUI = {
     "raxel_extension", "fingerprint_inputs", "get_model", "clip_target", "load_model_weights", "process_latent_in",
@@ -295,7 +290,7 @@ def test_every_public_name_has_a_caller_in_the_pack():
             for each in (node, *inside):
                 if isinstance(each, (ast.FunctionDef, ast.ClassDef)) and not each.name.startswith("_"):
                     lonely |= {each.name} if names[each.name] < 2 else set()
-    assert lonely - WITHOUT_A_CALLER - CALLED_BY_COMFYUI == set()
+    assert lonely - CALLED_BY_COMFYUI == set()
 
 
 def _run(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess:

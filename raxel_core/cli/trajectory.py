@@ -127,6 +127,7 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("truth", type=Path, metavar="TRUTH", help="a file or folder with the cameras asked for")
     parser.add_argument("estimate", type=Path, metavar="ESTIMATE", help="one with the cameras that were found")
     parser.add_argument("--reduction", choices=("mean", "sum"), default="mean", help="over frames (mean)")
+    parser.add_argument("--step", type=int, default=1, help="frames between two cameras whose motion is compared (1)")
     _add_input(parser)
     parser.add_argument("--json", action="store_true", help="print the result as JSON, angles in radians")
     parser.set_defaults(run=run_compare)
@@ -229,8 +230,8 @@ def run_compare(options: argparse.Namespace) -> None:
     camera, true_camera, matched = associated(estimate, truth)
     if matched:
         say(matched)
-    report = pose_report(camera, true_camera, unit=units[0], reduction=options.reduction)
-    body = {"reduction": options.reduction, "matched": matched, **asdict(report)}
+    report = pose_report(camera, true_camera, unit=units[0], reduction=options.reduction, step=options.step)
+    body = {"reduction": options.reduction, "step": options.step, "matched": matched, **asdict(report)}
     show(body, report.table(), as_json=options.json)
 
 

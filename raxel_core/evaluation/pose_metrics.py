@@ -26,7 +26,6 @@ from ..geometry.camera import Camera
 
 NORMALIZATIONS = ("none", "each", "truth")
 REDUCTIONS = ("mean", "sum")
-ALIGNMENTS = ("none", "first", "se3", "sim3")
 PAIRS = ("all", "reference")
 DIRECTIONS = ("folded", "signed")
 
@@ -49,7 +48,7 @@ class FrameErrors:
 
 
 @dataclass(frozen=True)
-class RelativeErrors:
+class _RelativeErrors:
     """Errors of the motion over `delta` frames: `rotation` [..., F - delta] radians, `translation` likewise."""
 
     rotation: Tensor
@@ -89,8 +88,8 @@ class PoseMetrics:
     `*_normalized` divides each path by its own largest distance from the first camera (CamI2V's "rel"), `*_by_truth`
     both by the truth's ("abs"). `rra_30`, `rta_30` are shares of pairs below 30 degrees, `mrra_30`, `auc_30` the area
     forms over thresholds of 1 to 30 degrees (rotation alone; the worse of rotation and direction). `rpe_*` are root
-    mean squares over steps of one frame. `log_scale` is the logarithm of the Sim(3) factor that takes the estimate to
-    the truth. `focal_error` is relative.
+    mean squares over steps of one frame, or of as many as asked for. `log_scale` is the logarithm of the Sim(3) factor
+    that takes the estimate to the truth. `focal_error` is relative.
     """
 
     rotation_error: Tensor
@@ -137,53 +136,6 @@ def reduce_frames(errors: Tensor, reduction: str = "mean") -> Tensor:
     return errors.mean(-1) if reduction == "mean" else errors.sum(-1)
 
 
-def absolute_trajectory_error(
-    estimate: Camera, truth: Camera, *, alignment: str = "se3", normalization: str = "none"
-) -> Tensor:
-    """Root mean square distance of camera centres [...], scene units (of the truth after "sim3").
-
-    `alignment`: "none" (as given), "first" (first cameras coincide), "se3" or "sim3" (least squares over the whole
-    path). The residual exists for every path, also where the fitting rotation is not unique (a straight line), so
-    none is refused; a truth that stands still has no similarity fit: NaN. `normalization` as in `frame_errors`,
-    applied after anchoring and before the fit. Source: Sturm et al. 2012; Umeyama 1991.
-    """
-    _check_name("alignment", alignment, ALIGNMENTS)
-    _check_name("normalization", normalization, NORMALIZATIONS)
-    paths = _paths(estimate, truth)
-    if alignment != "none" or normalization != "none":
-        paths = _anchored(paths)
-    center = _normalized(paths.center, normalization)
-    if alignment in ("none", "first"):
-        return _root_mean_square((center[0] - center[1]).norm(dim=-1))
-    fit = _fit(center)
-    return fit.residual(fit.scale if alignment == "sim3" else torch.ones_like(fit.scale))
-
-
-def log_scale_error(estimate: Camera, truth: Camera) -> Tensor:
-    """Logarithm of the Sim(3) scale that takes the estimate's centres to the truth's, [...]: 0 = right scale.
-
-    NaN where either path stands still or the best scale is zero. Source: Umeyama 1991, equation 42.
-    """
-    return _fit(_paths(estimate, truth).center).log_scale
-
-
-def relative_pose_error(estimate: Camera, truth: Camera, *, delta: int = 1, alignment: str = "se3") -> RelativeErrors:
-    """Errors of the motion from every frame f to f + `delta`, [..., F - delta], radians and scene units.
-
-    The error of a step is (Q_f^-1 Q_f+delta)^-1 (P_f^-1 P_f+delta), which no rigid alignment changes; "sim3" rescales
-    the estimate by the fitted scale first. ValueError when `delta` leaves no pair. Source: Sturm et al. 2012.
-    """
-    _check_name("alignment", alignment, ("se3", "sim3"))
-    paths = _paths(estimate, truth)
-    frames = paths.center.shape[-2]
-    if not 1 <= delta < frames:
-        raise ValueError(f"the step of a relative error must be 1 to {frames - 1} for {frames} frames, got {delta}")
-    if alignment == "sim3":
-        scale = _fit(paths.center).scale[..., None, None]
-        paths = paths._replace(center=torch.stack((scale * paths.center[0], paths.center[1])))
-    return _relative_errors(paths, delta)
-
-
 def pair_errors(estimate: Camera, truth: Camera, *, pairs: str = "all", direction: str = "folded") -> PairErrors:
     """Errors of relative cameras over pairs of frames: every i < j ("all"), or the first with each ("reference").
 
@@ -226,12 +178,20 @@ def fov_error(estimate: Camera, truth: Camera) -> Tensor:
 
 
 def pose_metrics(
-    estimate: Camera, truth: Camera, *, reduction: str = "mean", pairs: str = "all", direction: str = "folded"
+    estimate: Camera,
+    truth: Camera,
+    *,
+    reduction: str = "mean",
+    pairs: str = "all",
+    direction: str = "folded",
+    step: int = 1,
 ) -> PoseMetrics:
     """All figures of `PoseMetrics` at once, [...] each, from two paths with leading axes [..., F].
 
     `reduction` of R_err, T_err and CamMC over frames (the first, which is zero by the anchoring, is counted);
-    `pairs` and `direction` as in `pair_errors`.
+    `pairs` and `direction` as in `pair_errors`; `step` is how many frames the motion of `rpe_*` goes over. The fits of
+    `ate_se3`, `ate_sim3` and `log_scale` are Umeyama's (1991, equations 40 to 42), and their residual exists also where
+    the fitting rotation is not unique (a straight line). ValueError when `step` leaves no pair.
     """
     _check_name("pairs", pairs, PAIRS)
     _check_name("direction", direction, DIRECTIONS)
@@ -240,7 +200,7 @@ def pose_metrics(
     raw = _frame_errors(paths, se3.geodesic(paths.rotation[0], paths.rotation[1]), "none")
     common, over_truth = (_frame_errors(paths, raw.rotation, name) for name in ("each", "truth"))
     of_pairs = _pair_accuracies(paths, pairs, direction)
-    step = _relative_errors(paths, 1)
+    motion = _relative_errors(paths, step)
     fit = _fit(paths.center)
     return PoseMetrics(
         rotation_error=reduce_frames(raw.rotation, reduction),
@@ -260,8 +220,8 @@ def pose_metrics(
         ate_se3=fit.residual(torch.ones_like(fit.scale)),
         ate_sim3=fit.residual(fit.scale),
         log_scale=fit.log_scale,
-        rpe_rotation=step.rotation_rmse,
-        rpe_translation=step.translation_rmse,
+        rpe_rotation=motion.rotation_rmse,
+        rpe_translation=motion.translation_rmse,
         focal_error=focal_error(estimate, truth).mean(dim=(-2, -1)),
         fov_error=fov_error(estimate, truth).mean(dim=(-2, -1)),
     )
@@ -371,13 +331,17 @@ def _fit(center: Tensor) -> _Fit:
     return _Fit(scale, moved[0] @ ((U * sign[..., None, :]) @ Vh).mT, moved[1], moving[0])
 
 
-def _relative_errors(paths: _Paths, delta: int) -> RelativeErrors:
-    """Errors [..., F - delta] of the motions, each seen from the camera it starts at."""
+def _relative_errors(paths: _Paths, delta: int) -> _RelativeErrors:
+    """Errors [..., F - delta] of the motion from each frame f to f + delta, which no rigid alignment changes: that of
+    (Q_f^-1 Q_f+delta)^-1 (P_f^-1 P_f+delta). ValueError when `delta` leaves no pair. Source: Sturm et al. 2012."""
+    frames = paths.center.shape[-2]
+    if not 1 <= delta < frames:
+        raise ValueError(f"the step of a relative error must be 1 to {frames - 1} for {frames} frames, got {delta}")
     before = paths.rotation[..., :-delta, :, :]
     turn = before.mT @ paths.rotation[..., delta:, :, :]
     step = paths.center[..., delta:, :] - paths.center[..., :-delta, :]
     step = (step[..., None, :] @ before).squeeze(-2)
-    return RelativeErrors(rotation=se3.geodesic(turn[0], turn[1]), translation=(step[0] - step[1]).norm(dim=-1))
+    return _RelativeErrors(rotation=se3.geodesic(turn[0], turn[1]), translation=(step[0] - step[1]).norm(dim=-1))
 
 
 def _pair_errors(paths: _Paths, pairs: str, direction: str) -> PairErrors:

@@ -183,10 +183,12 @@ class Summary:
     standard_error: float
 
 
-def pose_report(estimate: Camera, truth: Camera, *, unit: str = "scene units", reduction: str = "mean") -> PoseReport:
+def pose_report(
+    estimate: Camera, truth: Camera, *, unit: str = "scene units", reduction: str = "mean", step: int = 1
+) -> PoseReport:
     """All figures of one camera path [F] against the true one; `unit` names the length of the scene.
 
-    `reduction` as in `pose_metrics`. ValueError when the paths are not one path each of the same length.
+    `reduction` and `step` as in `pose_metrics`. ValueError when the paths are not one path each of the same length.
     """
     if len(estimate.world_from_cam.shape) != 3 or len(truth.world_from_cam.shape) != 3:
         shapes = [list(camera.world_from_cam.shape[:-2]) for camera in (estimate, truth)]
@@ -195,7 +197,7 @@ def pose_report(estimate: Camera, truth: Camera, *, unit: str = "scene units", r
     return PoseReport(
         frames=len(errors.rotation),
         unit=unit,
-        figures=_numbers(pose_metrics(estimate, truth, reduction=reduction)),
+        figures=_numbers(pose_metrics(estimate, truth, reduction=reduction, step=step)),
         rotation_errors=tuple(errors.rotation.tolist()),
         translation_errors=tuple(errors.translation.tolist()),
     )

@@ -7,8 +7,8 @@ tests/golden/camera_paths.json.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from math import degrees, radians
 from typing import Any, TypeVar
@@ -207,16 +207,6 @@ class CameraPlan:
         keys = _each(f"{where}.keys", values.get("keys", ()), MOST_KEYS, Keyframe.from_values)
         return _located(where, partial(cls, **{**values, "moves": moves, "keys": keys}))
 
-    def to_values(self) -> dict[str, Any]:
-        """The plan as a JSON object with every field in it, those that say nothing left out."""
-        values = _lists(asdict(self))
-        values["moves"] = [_fields_of(move) for move in values["moves"]]
-        values["keys"] = [{k: v for k, v in key.items() if v is not None} for key in values["keys"]]
-        for key in values["keys"]:
-            if "look_at" not in key:
-                del key["roll_degrees"]
-        return values
-
     def build(
         self,
         frames: int,
@@ -333,16 +323,3 @@ def _located(where: str, make: Callable[[], _T]) -> _T:
         return make()
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from error
-
-
-def _fields_of(move: Mapping[str, Any]) -> dict[str, Any]:
-    """A move's fields, those of other moves left out."""
-    foreign = ("start", "end", "easing") if move["move"] == "handheld" else ("seed",)
-    return {name: value for name, value in move.items() if value is not None and name not in foreign}
-
-
-def _lists(value: Any) -> Any:
-    """`value` with its tuples as lists, as JSON has them."""
-    if isinstance(value, (list, tuple)):
-        return [_lists(entry) for entry in value]
-    return {name: _lists(entry) for name, entry in value.items()} if isinstance(value, dict) else value

@@ -156,15 +156,6 @@ def wan_state(model: RayWan, weights: Mapping[str, Tensor]) -> dict[str, Tensor]
     return {_wan_name(name, "plucker_pe" if deployed else ABLATION): tensor.detach() for name, tensor in state.items()}
 
 
-def load_wan_state(model: RayWan, state: Mapping[str, Tensor]) -> None:
-    """Fill `model` with what `wan_state` gave; ValueError names keys that are missing or surplus."""
-    names = dict(zip(wan_state(model, {}), (name for name, _ in model.named_parameters()), strict=True))
-    wrong = sorted(names.keys() ^ state.keys())
-    if wrong:
-        raise ValueError(f"the weights are of another network: {', '.join(wrong[:5])} are missing or surplus")
-    model.load_state_dict({names[key]: tensor for key, tensor in state.items()})
-
-
 def _wan_name(name: str, raype: str) -> str:
     """A parameter's name in a Wan state dict."""
     group, _, rest = name.partition(".")

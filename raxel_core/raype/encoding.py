@@ -190,14 +190,6 @@ def raype_from_state(tensors: Mapping[str, Tensor], *, moment_eps: float = 1e-6)
     return model.eval().requires_grad_(False)
 
 
-def raype_state(model: RayPE) -> dict[str, Tensor]:
-    """The weights of `model` under their names in a Wan state dict; the inverse of `raype_from_state`."""
-    return {
-        re.sub(r"^blocks\.(\d+)\.", r"blocks.\1.self_attn.plucker_pe.", name): tensor
-        for name, tensor in model.state_dict().items()
-    }
-
-
 def adds_nothing(model: RayPE) -> bool:
     """Whether the encodings are 0 whatever the rays: so is the release's low-noise expert, which was not trained."""
     return not any(

@@ -164,21 +164,18 @@ def test_a_path_against_itself_has_no_error() -> None:
 def test_fits_undo_what_they_fit() -> None:
     truth = random_path(frames=10)
     moved, scaled = transformed(truth, 1.0), transformed(truth, 0.25)
-    assert pm.absolute_trajectory_error(moved, truth, alignment="none") > 0.1
-    assert pm.absolute_trajectory_error(moved, truth, alignment="first") < 1e-12
-    assert pm.absolute_trajectory_error(moved, truth, alignment="se3") < 1e-12
-    assert pm.absolute_trajectory_error(scaled, truth, alignment="se3") > 0.1
-    assert pm.absolute_trajectory_error(scaled, truth, alignment="sim3") < 1e-12
-    assert math.isclose(pm.log_scale_error(scaled, truth), math.log(4), rel_tol=1e-12)
-    assert pm.relative_pose_error(scaled, truth, alignment="sim3").translation.max() < 1e-12
-    assert pm.relative_pose_error(moved, truth, delta=3).rotation.max() < 1e-12
+    of_moved, of_scaled = pm.pose_metrics(moved, truth, step=3), pm.pose_metrics(scaled, truth)
+    assert max(of_moved.ate, of_moved.ate_se3, of_moved.rpe_translation) < 1e-12 and of_moved.rpe_rotation < 1e-7
+    assert of_scaled.ate_se3 > 0.1 and of_scaled.rpe_translation > 0.1
+    assert of_scaled.ate_sim3 < 1e-12
+    assert math.isclose(of_scaled.log_scale, math.log(4), rel_tol=1e-12)
 
 
 def test_a_mirrored_path_is_not_fitted_by_a_reflection() -> None:
     truth = random_path(frames=10)
     mirrored = truth.world_from_cam.clone()
     mirrored[..., 0, 3] *= -1
-    assert pm.absolute_trajectory_error(replace(truth, world_from_cam=mirrored), truth, alignment="sim3") > 0.01
+    assert pm.pose_metrics(replace(truth, world_from_cam=mirrored), truth).ate_sim3 > 0.01
 
 
 def test_a_straight_line_has_a_fitted_error() -> None:
@@ -189,9 +186,10 @@ def test_a_straight_line_has_a_fitted_error() -> None:
     """
     truth = path_of([[0, 0, 0], [0, 0, 1], [0, 0, 5]])
     estimate = path_of([[0, 0, 0], [1, 0, 0], [2, 0, 0]])
-    assert math.isclose(pm.absolute_trajectory_error(estimate, truth, alignment="se3"), math.sqrt(2), rel_tol=1e-12)
-    assert math.isclose(pm.absolute_trajectory_error(estimate, truth, alignment="sim3"), math.sqrt(0.5), rel_tol=1e-12)
-    assert math.isclose(pm.log_scale_error(estimate, truth), math.log(2.5), rel_tol=1e-12)
+    found = pm.pose_metrics(estimate, truth)
+    assert math.isclose(found.ate_se3, math.sqrt(2), rel_tol=1e-12)
+    assert math.isclose(found.ate_sim3, math.sqrt(0.5), rel_tol=1e-12)
+    assert math.isclose(found.log_scale, math.log(2.5), rel_tol=1e-12)
 
 
 def test_figures_without_a_meaning_are_nan() -> None:
@@ -309,7 +307,7 @@ def test_bad_input_is_named() -> None:
     with pytest.raises(ValueError, match="normalization must be one of none, each, truth, got 'own'"):
         pm.frame_errors(truth, truth, normalization="own")
     with pytest.raises(ValueError, match="1 to 4 for 5 frames, got 5"):
-        pm.relative_pose_error(truth, truth, delta=5)
+        pm.pose_metrics(truth, truth, step=5)
     broken = truth.world_from_cam.clone()
     broken[2, 0, 3] = math.nan
     with pytest.raises(ValueError, match="the estimate holds NaN"):
@@ -337,20 +335,21 @@ def test_agreement_with_evo(with_scale: bool) -> None:
 
     truth = random_path(frames=81, spread=3.0)
     estimate = transformed(perturbed(truth, 0.05), 0.6)
-    mode = "sim3" if with_scale else "se3"
     reference, aligned = evo_path(truth), evo_path(estimate)
     _, _, scale = aligned.align(reference, correct_scale=with_scale)
     ate = evo_rmse(em.APE(em.PoseRelation.translation_part), (reference, aligned))
-    assert abs(ate - pm.absolute_trajectory_error(estimate, truth, alignment=mode)) < 1e-9
+    found = pm.pose_metrics(estimate, truth)
+    assert abs(ate - (found.ate_sim3 if with_scale else found.ate_se3)) < 1e-9
     if with_scale:
-        assert abs(math.log(scale) - pm.log_scale_error(estimate, truth)) < 1e-9
-    for delta in (1, 5):
-        ours = pm.relative_pose_error(estimate, truth, delta=delta, alignment=mode)
+        assert abs(math.log(scale) - found.log_scale) < 1e-9
+        return
+    for step in (1, 5):
+        ours = pm.pose_metrics(estimate, truth, step=step)
         for relation, value in (
-            (em.PoseRelation.translation_part, ours.translation_rmse),
-            (em.PoseRelation.rotation_angle_rad, ours.rotation_rmse),
+            (em.PoseRelation.translation_part, ours.rpe_translation),
+            (em.PoseRelation.rotation_angle_rad, ours.rpe_rotation),
         ):
-            theirs = evo_rmse(em.RPE(relation, delta, Unit.frames, all_pairs=True), (reference, aligned))
+            theirs = evo_rmse(em.RPE(relation, step, Unit.frames, all_pairs=True), (reference, aligned))
             assert abs(theirs - value) < 1e-9, relation
 
 
@@ -391,11 +390,10 @@ def evo_suite(truth: Camera, estimate: Camera) -> list[float]:
 
 def same_suite(truth: Camera, estimate: Camera) -> list[float]:
     """The six figures of `evo_suite` by our functions."""
-    errors = pm.frame_errors(estimate, truth)
-    fitted = [pm.absolute_trajectory_error(estimate, truth, alignment=name) for name in ("se3", "sim3")]
-    step = pm.relative_pose_error(estimate, truth)
-    rotation = errors.rotation.square().mean().sqrt()
-    return [float(v) for v in (errors.ate, *fitted, rotation, step.translation_rmse, step.rotation_rmse)]
+    rotation = pm.frame_errors(estimate, truth).rotation.square().mean().sqrt()
+    found = pm.pose_metrics(estimate, truth)
+    fitted = (found.ate, found.ate_se3, found.ate_sim3)
+    return [float(v) for v in (*fitted, rotation, found.rpe_translation, found.rpe_rotation)]
 
 
 def fastest(run: Any, repeats: int) -> float:

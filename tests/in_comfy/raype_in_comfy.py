@@ -12,6 +12,7 @@ import inspect
 import json
 import math
 import os
+import re
 import sys
 import traceback
 import types
@@ -43,7 +44,7 @@ spec.loader.exec_module(sys.modules["raxel"])
 from raxel.nodes.raype import patching as bridge  # noqa: E402
 from raxel.raxel_core.paths.plan import make_move  # noqa: E402
 from raxel.raxel_core.raype.checkpoint import LoadedRayPE  # noqa: E402
-from raxel.raxel_core.raype.encoding import RayPE, RayPEConfig, raype_from_state, raype_state  # noqa: E402
+from raxel.raxel_core.raype.encoding import RayPE, RayPEConfig, raype_from_state  # noqa: E402
 from raxel.raxel_core.raype.ray_tokens import token_rays  # noqa: E402
 
 DIM, LAYERS, FRAMES, HW = 256, 2, 9, (64, 96)
@@ -114,7 +115,7 @@ def with_override(model, override):
 
 def reference(model, loaded, rays_of, first=0, active=lambda options: True, strength=1.0):
     """The model with a hand-written attention: what RayPE adds, from its formulas, then softmax(q k^T / sqrt d) v."""
-    w = raype_state(loaded.model)
+    w = {re.sub(r"^(blocks\.\d+)", r"\1.self_attn.plucker_pe", k): t for k, t in loaded.model.state_dict().items()}
 
     def override(func, q, k, v, *args, heads=None, **kwargs):
         heads = args[0] if heads is None else heads

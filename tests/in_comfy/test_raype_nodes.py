@@ -16,9 +16,10 @@ from safetensors.torch import load_file, save_file
 from raxel_core.paths.camera_path import path_to_json
 from raxel_core.paths.plan import make_move
 from raxel_core.raype.conversion import extract_raype, join_expert
-from raxel_core.raype.encoding import RayPE, RayPEConfig, initialize_raype, raype_state
+from raxel_core.raype.encoding import RayPE, RayPEConfig, initialize_raype
 from tests.in_comfy.comfy_server import PACK, comfy_roots, interpreter_of
 from tests.in_comfy.test_nodes_workflows import api_prompt
+from tests.raype.raype_states import raype_state
 
 SCRIPT = Path(__file__).with_name("raype_in_comfy.py")
 CHECKS = re.findall(r"^def (check_\w+)", SCRIPT.read_text(encoding="utf-8"), re.MULTILINE)

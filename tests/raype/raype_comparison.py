@@ -23,13 +23,14 @@ from raxel_core.evaluation.pose_metrics import frame_errors
 from raxel_core.evaluation.scene_model import PipelineScenes
 from raxel_core.geometry.camera import Camera
 from raxel_core.raxel_model import RaxelModel, load_model
-from raxel_core.raype.backbone import RayWan, load_backbone, load_wan_state, wan_state
+from raxel_core.raype.backbone import RayWan, load_backbone, wan_state
 from raxel_core.raype.config import RayPETrainConfig
 from raxel_core.raype.objective import WEIGHTS_FILE, RayPEObjective
 from raxel_core.training.data import LatentClips
 from raxel_core.training.loss import canonical_cameras
 from raxel_core.training.synthetic import SPLITS, render_scenes
 from raxel_core.training.train import Trainer
+from tests.raype.raype_states import load_wan_state
 
 FRAMES, HW = 9, (64, 64)
 COMMON = RayPETrainConfig(

@@ -27,9 +27,9 @@ from raxel_core.raype.encoding import (
     initialize_raype,
     ray_features,
     raype_from_state,
-    raype_state,
 )
 from raxel_core.raype.ray_tokens import RAYPE_EXAMPLES, check_latent_frames, in_near_depth, range_warnings, token_rays
+from tests.raype.raype_states import raype_state
 
 SCOPE = Path(os.environ.get("SCOPE_PATH", "/nowhere"))
 PAPER = RayPEConfig(dim=24, layers=2)

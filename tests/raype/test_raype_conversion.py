@@ -15,10 +15,11 @@ from raxel_core.cli import main
 from raxel_core.model import WAN_14B, RaxelConfig
 from raxel_core.raype.checkpoint import load_raype, same_expert
 from raxel_core.raype.conversion import extract_raype, join_expert
-from raxel_core.raype.encoding import RayPE, RayPEConfig, raype_state
+from raxel_core.raype.encoding import RayPE, RayPEConfig
 from raxel_core.weights import save_checkpoint, streaming, tensor_file
 from raxel_core.weights.conversion import TensorSource
 from raxel_core.weights.state_dict import expected_shapes, to_wan
+from tests.raype.raype_states import raype_state
 from tests.wan_files import CONFIG, random_wan, save_shards
 from tests.weights.conversion_process import join_and_measure, join_without_disk
 

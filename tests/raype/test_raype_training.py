@@ -17,7 +17,7 @@ from raxel_core.geometry.camera import Camera, K_from_fov
 from raxel_core.latents.statistics import LatentStatistics
 from raxel_core.latents.wan_vae import WAN_STATISTICS, WanVAE
 from raxel_core.paths.plan import make_move
-from raxel_core.raype.backbone import RayWan, load_backbone, load_prompt, load_wan_state, ray_wan, wan_state
+from raxel_core.raype.backbone import RayWan, load_backbone, load_prompt, ray_wan, wan_state
 from raxel_core.raype.checkpoint import load_raype
 from raxel_core.raype.config import RayPETrainConfig, RayPEVariant
 from raxel_core.raype.encoding import RayEncoding, RayPEConfig, ray_features
@@ -35,6 +35,7 @@ from raxel_core.training.data import ClipPool
 from raxel_core.training.train import STATE_FILE, Trainer
 from raxel_core.training.vae import fit_patch_code, raxel_and_video_clips
 from tests.in_comfy.comfy_server import PACK, comfy_roots, interpreter_of
+from tests.raype.raype_states import load_wan_state
 
 CONFIG = RayPETrainConfig(
     name="test", steps=4, frames=5, hw=(32, 32), clips=8, shard_clips=8, batch=4, precision="no", log_every=1,
