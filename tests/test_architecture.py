@@ -32,9 +32,9 @@ LADDER: dict[str, set[str] | None] = {
     "runtime": {"model"},
     "camera_io": {"geometry", "paths", "atomic_file", "strict_json"},
     "camera_sockets": {"geometry", "paths", "camera_io", "framing", "latents", "runtime"},
-    "drawing": {"geometry", "paths", "camera_io", "framing"},
+    "drawing": {"geometry", "paths", "camera_io", "framing", "runtime"},
     "warp": {"atomic_file", "geometry", "framing", "runtime"},
-    "solving": {"geometry"},
+    "solving": {"geometry", "runtime"},
     "recipe": {"latents", "strict_json"},
     "raxel_model": {"geometry", "raxels", "latents", "model", "weights", "recipe", "runtime"},
     "denoising": {"geometry", "raxels", "latents", "model", "sampling", "framing", "raxel_model"},
@@ -48,7 +48,7 @@ LADDER: dict[str, set[str] | None] = {
     "footage": {"strict_json", "geometry", "paths", "camera_io", "framing", "video_io", "pipeline", "recipe", "solving"},
     "evaluation": {
         "geometry", "paths", "camera_io", "raxels", "sampling", "raxel_model", "denoising", "pipeline", "training",
-        "ray_diffusion",
+        "ray_diffusion", "runtime",
     },
     "benchmarks": {"geometry", "raxels", "camera_sockets", "latents", "model", "weights", "runtime", "training"},
     "cli": None,
@@ -95,7 +95,7 @@ PACKAGES = {
 # What `benchmark` compares with where it is installed.
 COMPARED = {"pytorch3d", "roma", "scipy", "evo"}
 # What an extra of pyproject.toml brings; without it there is one sentence.
-OPTIONAL = {"pycolmap"}
+OPTIONAL = {"pycolmap", "cv2"}
 BANNED_FILES = {"utils", "helpers", "common", "misc"}
 BANNED_NAMES = re.compile(r"^(extrinsics?|pose|T|RT|viewmat)$")
 LINES_IN_A_FUNCTION = 60
@@ -152,7 +152,7 @@ def test_what_the_core_imports_is_installed_with_the_pack():
     """A package outside requirements.txt has to come with one that is named there (psutil does, with accelerate)."""
     listed = _packages((ROOT / "requirements.txt").read_text().splitlines())
     brought = {package for name in listed for package in _packages(metadata.requires(name) or [])}
-    installed = {"cv2" if name == "opencv-python" else name for name in listed | brought}
+    installed = listed | brought
     for path in CORE.rglob("*.py"):
         tops = {name.split(".")[0] for level, name in _imports(path) if not level}
         foreign = tops - sys.stdlib_module_names - installed - COMPARED - OPTIONAL

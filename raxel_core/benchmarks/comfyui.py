@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pkgutil import resolve_name
 
 
 def comfyui_folder() -> str | None:
     """The folder of ComfyUI that the environment names."""
-    return os.environ.get("COMFYUI_PATH")
+    return os.getenv("COMFYUI_PATH")
 
 
 def keep_comfyui_on_the_cpu() -> None:
     """Tell ComfyUI not to look for a GPU when it is imported, as its flag --cpu does; ImportError without ComfyUI."""
-    importlib.import_module("comfy.cli_args").args.cpu = True
+    resolve_name("comfy.cli_args").args.cpu = True
 
 
 @contextmanager

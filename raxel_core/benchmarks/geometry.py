@@ -6,13 +6,13 @@ Every figure is the shortest of several runs. A peer that is not installed is re
 from __future__ import annotations
 
 import gc
-import importlib
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from pkgutil import resolve_name
 from types import ModuleType
 
 import torch
@@ -164,7 +164,7 @@ def _comfyui_rays() -> tuple[ModuleType | None, str]:
     try:
         with importable(folder):
             keep_comfyui_on_the_cpu()
-            module = importlib.import_module("comfy_extras.nodes_camera_trajectory")
+            module = resolve_name("comfy_extras.nodes_camera_trajectory")
     except ImportError as error:
         return None, f"ComfyUI in COMFYUI_PATH can not be imported ({error})"
     missing = [name for name in ("ray_condition", "WanCameraEmbedding") if not hasattr(module, name)]
@@ -223,7 +223,7 @@ def _peer_rows(repeats: int) -> list[GeometryRow]:
     ):
         what = f"procrustes, motion alone, {FRAMES} frames, 60 x 104"
         try:
-            library = importlib.import_module(module)
+            library = resolve_name(module)
         except ImportError as error:
             rows.append(GeometryRow(f"{what}, {name}", skipped=f"{name} can not be imported ({error})"))
             continue
@@ -269,14 +269,14 @@ def _start_row() -> GeometryRow:
         with importable(folder), _loaded_again(root):
             if folder:
                 keep_comfyui_on_the_cpu()
-                importlib.import_module("comfy_api.latest")
-                importlib.import_module("nodes")
-                importlib.import_module("server")  # ComfyUI has loaded it before it looks for packs
+                resolve_name("comfy_api.latest")
+                resolve_name("nodes")
+                resolve_name("server")  # ComfyUI has loaded it before it looks for packs
                 parts.append(f"{_PACK}.nodes")
             gc.collect()  # what others left behind is not the pack's cost
             started = time.perf_counter()
             for part in parts:
-                importlib.import_module(part)
+                resolve_name(part)
             taken = 1e3 * (time.perf_counter() - started)
     except ImportError as error:
         return GeometryRow(what, skipped=f"ComfyUI in COMFYUI_PATH can not be imported ({error})")

@@ -9,13 +9,13 @@ names a folder that holds ComfyUI (run this with ComfyUI's own interpreter), dif
 from __future__ import annotations
 
 import gc
-import importlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from math import prod
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any, NamedTuple
 
 import torch
@@ -346,9 +346,9 @@ def _comfyui_wan(workload: Workload, folder: str, device: torch.device) -> nn.Mo
         with importable(folder):
             if device.type == "cpu":
                 keep_comfyui_on_the_cpu()
-            importlib.import_module("comfy.cli_args").args.use_pytorch_cross_attention = True
-            operations = importlib.import_module("comfy.ops").disable_weight_init
-            module = importlib.import_module("comfy.ldm.wan.model")
+            resolve_name("comfy.cli_args").args.use_pytorch_cross_attention = True
+            operations = resolve_name("comfy.ops").disable_weight_init
+            module = resolve_name("comfy.ldm.wan.model")
     except ImportError as error:
         raise ValueError(f"ComfyUI in COMFYUI_PATH can not be imported ({error})") from error
     model = module.WanModel(

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..runtime.opencv import load_opencv
+
 _GAP = 8
 _LABEL_HEIGHT = 28
 _GROUND = -0.84
@@ -36,7 +38,7 @@ def _enlarged(clip: Tensor, height: int) -> Tensor:
 
 def _label(text: str, width: int) -> Tensor:
     """A line of text, [3, h, width] in [-1, 1]."""
-    import cv2
+    cv2 = load_opencv()
     import numpy as np
 
     line = np.full((_LABEL_HEIGHT, width, 3), _GROUND_BYTE, dtype=np.uint8)

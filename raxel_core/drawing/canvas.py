@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..runtime.opencv import load_opencv
+
 Colour = tuple[int, ...]
 """Red, green and blue, and the fourth channel of a canvas that has one; 0 to 255."""
 Pixels = np.ndarray[Any, np.dtype[Any]]
@@ -94,22 +96,19 @@ class Canvas:
 
     def picture(self) -> Tensor:
         """The picture, uint8 [H, W, 3]."""
-        import cv2
-
+        cv2 = load_opencv()
         size = (self.width // self.scale, self.height // self.scale)
         return torch.from_numpy(cv2.resize(self.pixels, size, interpolation=cv2.INTER_AREA))
 
     def line(self, points: Pixels, colour: Colour, width: float) -> None:
         """An open line through `points` [N, 2], `width` in design points."""
-        import cv2
-
+        cv2 = load_opencv()
         thickness = max(round(width * self.unit), 1)
         cv2.polylines(self.pixels, [_fixed(points)], False, colour, thickness, cv2.LINE_AA, _SUBPIXEL_BITS)
 
     def polygon(self, points: Pixels, colour: Colour, opacity: float = 1.0) -> None:
         """A filled polygon, mixed with what is below it."""
-        import cv2
-
+        cv2 = load_opencv()
         low = np.clip(np.floor(points.min(0)) - 1, 0, (self.width, self.height)).astype(int)
         high = np.clip(np.ceil(points.max(0)) + 2, 0, (self.width, self.height)).astype(int)
         part = self.pixels[low[1] : high[1], low[0] : high[0]]
@@ -120,16 +119,14 @@ class Canvas:
 
     def disc(self, center: Pixels, radius: float, colour: Colour) -> None:
         """A filled circle, `radius` in design points."""
-        import cv2
-
+        cv2 = load_opencv()
         x, y = _fixed(center[None])[0]
         reach = round(radius * self.unit * 2**_SUBPIXEL_BITS)
         cv2.circle(self.pixels, (int(x), int(y)), reach, colour, -1, cv2.LINE_AA, _SUBPIXEL_BITS)
 
     def text(self, words: str, place: tuple[float, float], colour: Colour = TEXT, size: float = 13) -> float:
         """Words with the left end of their base line at `place`; the width taken, in pixels of the canvas."""
-        import cv2
-
+        cv2 = load_opencv()
         font, scale, thickness = cv2.FONT_HERSHEY_SIMPLEX, size * self.unit / 30, max(round(size * self.unit / 17), 1)
         words = words.encode("ascii", "replace").decode()
         corner = (round(place[0]), round(place[1]))
@@ -138,8 +135,7 @@ class Canvas:
 
     def text_width(self, words: str, size: float = 13) -> float:
         """The width of words in pixels of the canvas."""
-        import cv2
-
+        cv2 = load_opencv()
         scale, thickness = size * self.unit / 30, max(round(size * self.unit / 17), 1)
         return float(cv2.getTextSize(words, cv2.FONT_HERSHEY_SIMPLEX, scale, thickness)[0][0])
 

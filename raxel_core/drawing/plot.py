@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..geometry.trajectory import Trajectory
 from ..paths.path_figures import speeds, turn_rates
+from ..runtime.opencv import load_opencv
 from .canvas import (
     AXIS,
     BACKGROUND,
@@ -507,8 +508,7 @@ def _sheet(rows: Mapping[str, Sequence[tuple[str, Pixels]]], cell_width: int) ->
 
 def _place_cell(canvas: Canvas, image: Pixels, label: str, box: Box) -> None:
     """A picture in the middle of its box, as large as fits, with its label on a dark tag in the lower left corner."""
-    import cv2
-
+    cv2 = load_opencv()
     factor = min(box.width / image.shape[1], box.height / image.shape[0])
     size = (max(round(factor * image.shape[1]), 1), max(round(factor * image.shape[0]), 1))
     fitted = cv2.resize(image, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)

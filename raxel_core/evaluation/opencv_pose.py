@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ..geometry.camera import Camera
+from ..runtime.opencv import load_opencv
 
 # D. Lowe's ratio of the best to the second-best match, and the fewest matches that a five-point solution is kept with.
 _RATIO = 0.8
@@ -24,10 +25,9 @@ def essential_cameras(video: Tensor, truth: Camera) -> Camera:
 
     Of the true cameras K and each centre's distance are taken. Source: D. Nister, PAMI 26 (2004) 756, as OpenCV has it.
     """
-    import cv2
-
+    cv2 = load_opencv()
     grey = ((video.mean(0).clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).numpy()
-    sift = cv2.SIFT_create()  # type: ignore[attr-defined]
+    sift = cv2.SIFT_create()
     first, *others = (sift.detectAndCompute(frame, None) for frame in grey)
     motions = [torch.eye(4, dtype=torch.float64)]
     for number, found in enumerate(others, start=1):
@@ -38,8 +38,7 @@ def essential_cameras(video: Tensor, truth: Camera) -> Camera:
 
 def _motion(first: tuple, found: tuple, K: np.ndarray, distance: float) -> Tensor:
     """first_from_cam [4, 4] from two sets of (keypoints, descriptors); NaN where it can not be told."""
-    import cv2
-
+    cv2 = load_opencv()
     unknown = torch.full((4, 4), torch.nan, dtype=torch.float64)
     a, b = _matches(first, found)
     if len(a) < _FEWEST:
@@ -56,8 +55,7 @@ def _motion(first: tuple, found: tuple, K: np.ndarray, distance: float) -> Tenso
 
 def _matches(first: tuple, found: tuple) -> tuple[np.ndarray, np.ndarray]:
     """Pixels [N, 2] of both pictures that match each other and nothing else as well."""
-    import cv2
-
+    cv2 = load_opencv()
     if first[1] is None or found[1] is None or min(len(first[1]), len(found[1])) < 2:
         return np.zeros((0, 2)), np.zeros((0, 2))
     pairs = cv2.BFMatcher().knnMatch(first[1], found[1], k=2)

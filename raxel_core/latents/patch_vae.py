@@ -14,6 +14,7 @@ import torch
 from einops import rearrange
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
+from torch.nn import Conv2d
 
 from .frames import check_frame_count
 
@@ -28,9 +29,9 @@ class Refiner(nn.Module):
 
     def __init__(self, channels: int, hidden: int, values: int) -> None:
         super().__init__()
-        self.enter = nn.Conv2d(channels, hidden, 3, padding=1, padding_mode="replicate")
-        self.mix = nn.Conv2d(hidden, hidden, 3, padding=1, padding_mode="replicate")
-        self.leave = nn.Conv2d(hidden, values, 1)
+        self.enter = Conv2d(channels, hidden, 3, padding=1, padding_mode="replicate")
+        self.mix = Conv2d(hidden, hidden, 3, padding=1, padding_mode="replicate")
+        self.leave = Conv2d(hidden, values, 1)
         for parameter in self.leave.parameters():
             nn.init.zeros_(parameter)
 

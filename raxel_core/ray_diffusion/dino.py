@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import Conv2d, LayerNorm, Linear
 from torch.nn.functional import interpolate, scaled_dot_product_attention
 
 _WIDTH, _DEPTH, _HEADS, _PATCH = 384, 12, 6, 14
@@ -22,8 +23,8 @@ class Attention(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.qkv = nn.Linear(width, 3 * width)
-        self.proj = nn.Linear(width, width)
+        self.qkv = Linear(width, 3 * width)
+        self.proj = Linear(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, L, C] -> [B, L, C]."""
@@ -36,9 +37,9 @@ class Mlp(nn.Module):
 
     def __init__(self, width: int, *, approximate: str = "none") -> None:
         super().__init__()
-        self.fc1 = nn.Linear(width, 4 * width)
+        self.fc1 = Linear(width, 4 * width)
         self.act = nn.GELU(approximate=approximate)
-        self.fc2 = nn.Linear(4 * width, width)
+        self.fc2 = Linear(4 * width, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., C] -> [..., C]."""
@@ -57,7 +58,7 @@ class _LayerScale(nn.Module):
 class _Block(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.norm1, self.norm2 = nn.LayerNorm(_WIDTH, eps=1e-6), nn.LayerNorm(_WIDTH, eps=1e-6)
+        self.norm1, self.norm2 = LayerNorm(_WIDTH, eps=1e-6), LayerNorm(_WIDTH, eps=1e-6)
         self.attn, self.mlp = Attention(_WIDTH, _HEADS), Mlp(_WIDTH)
         self.ls1, self.ls2 = _LayerScale(_WIDTH), _LayerScale(_WIDTH)
 
@@ -69,7 +70,7 @@ class _Block(nn.Module):
 class _PatchEmbed(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.proj = nn.Conv2d(3, _WIDTH, _PATCH, _PATCH)
+        self.proj = Conv2d(3, _WIDTH, _PATCH, _PATCH)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.proj(x).flatten(2).mT  # [B, h w, C]
@@ -85,7 +86,7 @@ class DinoV2(nn.Module):
         self.mask_token = nn.Parameter(torch.zeros(1, _WIDTH))  # of its training; part of the file
         self.patch_embed = _PatchEmbed()
         self.blocks = nn.ModuleList(_Block() for _ in range(_DEPTH))
-        self.norm = nn.LayerNorm(_WIDTH, eps=1e-6)
+        self.norm = LayerNorm(_WIDTH, eps=1e-6)
 
     def forward(self, images: Tensor) -> Tensor:
         """[B, 3, 14 h, 14 w] -> [B, 384, h, w]; ValueError for other sizes."""

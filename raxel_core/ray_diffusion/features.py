@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from torch import Tensor, nn
+from torch.nn import Conv2d, GroupNorm
 from torch.nn.functional import interpolate
 
 from .config import RayDiffusionConfig
@@ -48,10 +49,10 @@ class ConvolutionFeatures(nn.Module):
                 f"crops have 4 px a ray, {4 * config.grid} for a grid of {config.grid}, not {config.image_px}"
             )
         channels = config.feature_channels
-        self.stem = nn.Conv2d(3, channels // 2, 4, 2, 1)
-        self.down = nn.Conv2d(channels // 2, channels, 4, 2, 1)
+        self.stem = Conv2d(3, channels // 2, 4, 2, 1)
+        self.down = Conv2d(channels // 2, channels, 4, 2, 1)
         self.blocks = nn.ModuleList(_Residual(channels) for _ in range(2))
-        self.norm = nn.GroupNorm(1, channels)
+        self.norm = GroupNorm(1, channels)
 
     def forward(self, crops: Tensor) -> Tensor:
         """[M, 3, 4 grid, 4 grid] in [-1, 1] -> [M, C, grid, grid]."""
@@ -66,8 +67,8 @@ class _Residual(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.norm = nn.GroupNorm(8, channels)
-        self.first, self.second = nn.Conv2d(channels, channels, 3, 1, 1), nn.Conv2d(channels, channels, 3, 1, 1)
+        self.norm = GroupNorm(8, channels)
+        self.first, self.second = Conv2d(channels, channels, 3, 1, 1), Conv2d(channels, channels, 3, 1, 1)
         for parameter in self.second.parameters():
             nn.init.zeros_(parameter)
 

@@ -11,6 +11,7 @@ import math
 import torch
 from einops import rearrange
 from torch import Tensor, nn
+from torch.nn import Conv2d, LayerNorm, Linear
 
 from .config import RAY_CHANNELS, RayDiffusionConfig
 from .dino import Attention, Mlp
@@ -48,7 +49,7 @@ class RayTransformer(nn.Module):
 class _PatchEmbed(nn.Module):
     def __init__(self, config: RayDiffusionConfig) -> None:
         super().__init__()
-        self.proj = nn.Conv2d(config.in_channels, config.hidden, config.patch, config.patch)
+        self.proj = Conv2d(config.in_channels, config.hidden, config.patch, config.patch)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.proj(x)
@@ -72,7 +73,7 @@ class _Positions(nn.Module):
 class _TimeEmbedding(nn.Module):
     def __init__(self, hidden: int) -> None:
         super().__init__()
-        self.mlp = nn.Sequential(nn.Linear(_FREQUENCIES, hidden), nn.SiLU(), nn.Linear(hidden, hidden))
+        self.mlp = nn.Sequential(Linear(_FREQUENCIES, hidden), nn.SiLU(), Linear(hidden, hidden))
 
     def forward(self, t: Tensor) -> Tensor:
         half = _FREQUENCIES // 2
@@ -85,11 +86,11 @@ class _TimeEmbedding(nn.Module):
 class _Block(nn.Module):
     def __init__(self, hidden: int, heads: int) -> None:
         super().__init__()
-        self.norm1 = nn.LayerNorm(hidden, elementwise_affine=False, eps=1e-6)
+        self.norm1 = LayerNorm(hidden, elementwise_affine=False, eps=1e-6)
         self.attn = Attention(hidden, heads)
-        self.norm2 = nn.LayerNorm(hidden, elementwise_affine=False, eps=1e-6)
+        self.norm2 = LayerNorm(hidden, elementwise_affine=False, eps=1e-6)
         self.mlp = Mlp(hidden, approximate="tanh")
-        self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(hidden, 6 * hidden))
+        self.adaLN_modulation = nn.Sequential(nn.SiLU(), Linear(hidden, 6 * hidden))
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         parts = self.adaLN_modulation(condition)[:, None].chunk(6, dim=-1)
@@ -101,9 +102,9 @@ class _Block(nn.Module):
 class _FinalLayer(nn.Module):
     def __init__(self, hidden: int, channels: int) -> None:
         super().__init__()
-        self.norm_final = nn.LayerNorm(hidden, elementwise_affine=False, eps=1e-6)
-        self.linear = nn.Linear(hidden, channels)
-        self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(hidden, 2 * hidden))
+        self.norm_final = LayerNorm(hidden, elementwise_affine=False, eps=1e-6)
+        self.linear = Linear(hidden, channels)
+        self.adaLN_modulation = nn.Sequential(nn.SiLU(), Linear(hidden, 2 * hidden))
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         shift, scale = self.adaLN_modulation(condition)[:, None].chunk(2, dim=-1)
@@ -125,7 +126,7 @@ def initialize(transformer: RayTransformer, generator: torch.Generator, *, alike
     """
     with torch.no_grad():
         for module in transformer.modules():
-            if isinstance(module, nn.Linear):
+            if isinstance(module, Linear):
                 nn.init.xavier_uniform_(module.weight, generator=generator)
                 nn.init.zeros_(module.bias)
         embedder = transformer.x_embedder.proj

@@ -21,6 +21,7 @@ from typing import NamedTuple, TypeVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import Linear
 
 FEATURES = 7  # d, m^, s
 PAPER_GATE = 32
@@ -83,17 +84,15 @@ def ray_features(rays: Tensor, *, moment_eps: float = 1e-6) -> RayFeatures:
 def ray_projection(config: RayPEConfig, *, features: int = FEATURES) -> nn.Module:
     """E: [..., features] -> [..., dim], without biases."""
     if not config.hidden:
-        return nn.Linear(features, config.dim, bias=False)
+        return Linear(features, config.dim, bias=False)
     return nn.Sequential(
-        nn.Linear(features, config.hidden, bias=False), nn.GELU(), nn.Linear(config.hidden, config.dim, bias=False)
+        Linear(features, config.hidden, bias=False), nn.GELU(), Linear(config.hidden, config.dim, bias=False)
     )
 
 
 def ray_gate(config: RayPEConfig) -> nn.Sequential:
     """g: s [..., 1] -> [..., dim] in (0, 1)."""
-    return nn.Sequential(
-        nn.Linear(1, config.gate_hidden), nn.SiLU(), nn.Linear(config.gate_hidden, config.dim), nn.Sigmoid()
-    )
+    return nn.Sequential(Linear(1, config.gate_hidden), nn.SiLU(), Linear(config.gate_hidden, config.dim), nn.Sigmoid())
 
 
 class RayEncoding(nn.Module):
@@ -200,7 +199,7 @@ def adds_nothing(model: RayPE) -> bool:
 
 
 def _last_weight(projection: nn.Module) -> Tensor:
-    return projection.get_parameter("weight" if isinstance(projection, nn.Linear) else "2.weight")
+    return projection.get_parameter("weight" if isinstance(projection, Linear) else "2.weight")
 
 
 def _encode(projection: nn.Module, norm_weight: Tensor, alpha: Tensor, features: Tensor, x: Tensor) -> Tensor:
@@ -210,7 +209,7 @@ def _encode(projection: nn.Module, norm_weight: Tensor, alpha: Tensor, features:
     weight and alpha belong to the rows of W.
     """
     hidden = features
-    if not isinstance(projection, nn.Linear):
+    if not isinstance(projection, Linear):
         hidden = F.gelu(F.linear(features, projection.get_parameter("0.weight").to(features)))
     last = _last_weight(projection).to(hidden)
     gram = last.mT @ last / last.shape[0]

@@ -6,7 +6,7 @@ With all switches at the paper's the weights have the names of `model.raype.RayE
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, autocast, nn
 
 from .config import RayPEVariant
 from .encoding import FEATURES, NORM_EPS, RayFeatures, RayPEConfig, ray_features, ray_gate, ray_projection
@@ -40,7 +40,7 @@ class RayTerms(nn.Module):
 
     def forward(self, features: RayFeatures) -> list[Tensor]:
         """The encodings [..., L, dim] of `features` [..., L, .], for queries, keys and perhaps values, in float32."""
-        with torch.autocast(features.query.device.type, enabled=False):
+        with autocast(features.query.device.type, enabled=False):
             gate = self.scale_gate(features.log_scale) if self.variant.ngi else 1.0
             sides = zip(self.parts, (features.query, features.key, features.query), strict=False)
             return [self._encode(part, side) * gate for part, side in sides]

@@ -34,12 +34,12 @@ class Processes:
 
 def launched() -> bool:
     """Whether a launcher has started this process as one of several."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+    return int(os.getenv("WORLD_SIZE", "1")) > 1
 
 
 def is_first_process() -> bool:
     """Whether this is the process that speaks to the user: the only one, or number 0."""
-    return not launched() or os.environ.get("RANK") == "0"
+    return not launched() or os.getenv("RANK") == "0"
 
 
 def join_processes(device: torch.device) -> Processes:

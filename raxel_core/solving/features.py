@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
+from ..runtime.opencv import load_opencv
 from .colmap import load_pycolmap
 from .lens import Lens
 
@@ -129,7 +129,7 @@ def _found(
 
 def _search(picture: Picture, most: int) -> tuple[tuple[int, int], tuple[int, int], tuple[Any, ...]]:
     """Keypoints, descriptors and colours of one picture."""
-    pycolmap = load_pycolmap()
+    pycolmap, cv2 = load_pycolmap(), load_opencv()
     hw = picture.rgb.shape[:2]
     fitted = fitted_hw(hw, most)
     rgb = picture.rgb if hw == fitted else cv2.resize(picture.rgb, fitted[::-1], interpolation=cv2.INTER_AREA)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..atomic_file import replacing
 from ..geometry.distortion import Lens, undistortion_map
+from ..runtime.opencv import load_opencv
 
 
 def undistort_picture(picture: Path, target: Path, lens: Lens) -> None:
@@ -17,8 +18,7 @@ def undistort_picture(picture: Path, target: Path, lens: Lens) -> None:
     Raises ValueError when the picture can not be read or has another size than the lens says, OSError when `target`
     can not be written.
     """
-    import cv2
-
+    cv2 = load_opencv()
     image = cv2.imread(str(picture), cv2.IMREAD_UNCHANGED)
     if image is None:
         raise ValueError(f"{picture} is no picture that OpenCV reads")

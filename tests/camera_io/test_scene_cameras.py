@@ -33,7 +33,7 @@ from raxel_core.strict_json import printable
 GOLDEN = Path(__file__).parents[1] / "golden" / "cameras"
 HW = (480, 832)
 # Everything that ends a string, a literal, a line or a script somewhere.
-HOSTILE = "A'\"\\é😀\n\r};\n''')\n\"\"\"\u2028 </script> ${x} #usda ]]> \x00 \x1b %s {0}"
+HOSTILE = "A'\"\\é\U0001f600\n\r};\n''')\n\"\"\"\u2028 </script> ${x} #usda ]]> \x00 \x1b %s {0}"
 # format -> the name it is saved under, and whether it holds a principal point off the middle and oblong pixels.
 SAVED = {
     "colmap": ("colmap", True),
