@@ -76,7 +76,7 @@ def _training(options: argparse.Namespace) -> list[dict[str, object]]:
     if options.config is None:
         config = TrainConfig(name=EMBEDDED_MODEL, steps=10_000, frames=9)
     else:
-        config = TrainConfig.from_json(options.config.read_text())
+        config = TrainConfig.from_json(options.config.read_text(encoding="utf-8"))
     cost = run_training_benchmark(config, load_vae(f"{EMBEDDED_MODEL}-vae"), steps=options.repeats)
     if not options.json:
         print_training_benchmark(cost)
