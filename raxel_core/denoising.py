@@ -104,9 +104,8 @@ def video_latents(
 ) -> Tensor:
     """The normalised latents [B, C, T, h, w] of the clips that `denoise_video` returns."""
     check_aspect(camera.hw, hw)
-    raxels = model.raxels(camera, hw, reference=reference_frame(sources))
-    rays = model.encode_rays(raxels)
-    start = _noise(model, run, raxels.shape[2], hw, batch=rays.shape[0])._replace(rays=rays)
+    rays = model.encode_cameras(camera, hw, reference=reference_frame(sources))
+    start = _noise(model, run, camera.batch_shape[-1], hw, batch=rays.shape[0])._replace(rays=rays)
     shown = replace(sources, camera=None, camera_frames=()) if sources else None
     return _sample(model, start, shown, hw, run).video
 
@@ -172,11 +171,14 @@ def _conditions(model: RaxelModel, sources: SourceBatch | None, hw: tuple[int, i
     text = None if run.text is None else run.text.to(model.device).expand(len(run.seeds), -1, -1)
     if sources is None:
         return _Conditions(text=text)
-    images = _Clean(model.encode_images(sources.images), _latent_times(sources.frames))
+    # Pictures with a known camera come first: a Plücker model reads its map beside each. The order says nothing itself.
+    order = sorted(range(len(sources.frames)), key=lambda index: sources.frames[index] not in sources.camera_frames)
+    frames = [sources.frames[index] for index in order]
+    images = _Clean(model.encode_images(sources.images[:, :, order]), _latent_times(frames))
     if sources.camera is None:
         return _Conditions(images=images, text=text)
-    raxels = model.raxels(sources.camera, hw, reference=0)
-    return _Conditions(images, _Clean(model.encode_ray_images(raxels), _latent_times(sources.camera_frames)), text)
+    rays = model.encode_single_cameras(sources.camera, hw)
+    return _Conditions(images, _Clean(rays, _latent_times(sources.camera_frames)), text)
 
 
 def _denoiser(model: RaxelModel, conditions: _Conditions, on_block: Callable[[int], None] | None) -> Denoise:

@@ -11,12 +11,13 @@ from torch import Tensor, nn
 
 from .geometry.camera import Camera
 from .latents.clip_sizes import ClipSizes
-from .latents.frames import check_frame_count
+from .latents.frames import TEMPORAL_STRIDE, check_frame_count, pixel_frames
 from .latents.patch_vae import load_patch_vae
 from .latents.vae import VideoVAE, encode_images
 from .latents.wan_vae import WanVAE, is_wan_vae, load_wan_vae
+from .model.config import PLUCKER_CHANNELS
 from .model.transformer import RaxelTransformer
-from .raxels import encode_raxels
+from .raxels import encode_raxels, plucker_maps, raxels_of_plucker
 from .recipe import METADATA_KEY, Recipe
 from .runtime.offload import Demand, check_bounded, demand, nbytes, place
 from .weights.checkpoint import load_checkpoint, read_header
@@ -45,16 +46,16 @@ class RaxelModel:
 
     def __post_init__(self) -> None:
         config = self.transformer.config
-        if config.ray_representation != "raxel":
-            raise ValueError(f"the pipeline runs models with a raxel stream, not {config.ray_representation!r}")
         channels = {
             "network": config.in_channels,
             "VAE": self.vae.latent_channels,
             "video statistics": self.recipe.video_statistics.channels,
-            "ray statistics": self.recipe.ray_statistics.channels,
         }
         if len(set(channels.values())) > 1:
             raise ValueError(f"network, VAE and recipe differ in latent channels: {channels}")
+        if config.ray_channels != self.recipe.ray_statistics.channels:
+            rays = {"network": config.ray_channels, "ray statistics": self.recipe.ray_statistics.channels}
+            raise ValueError(f"network and recipe differ in channels of the rays: {rays}")
 
     @property
     def device(self) -> torch.device:
@@ -75,7 +76,7 @@ class RaxelModel:
         Raises ValueError for a frame count that is not 4n + 1 or a size that does not suit the model.
         """
         video = self.sizes.video_shape(frames, hw)
-        return video, self.sizes.ray_shape(video)
+        return video, (PLUCKER_CHANNELS, *video[1:]) if self._of_plucker else self.sizes.ray_shape(video)
 
     def encode_video(self, video: Tensor) -> Tensor:
         """Latents [B, C, T, h, w] of clips [B, 3, F, H, W] in [-1, 1], F = 4(T - 1) + 1."""
@@ -88,13 +89,27 @@ class RaxelModel:
         self.sizes.check_hw((images.shape[3], images.shape[4]))
         return self.recipe.video_statistics.normalize(encode_images(self.vae, self._placed(images)).float())
 
+    def encode_cameras(self, camera: Camera, hw: tuple[int, int], *, reference: int) -> Tensor:
+        """Ray latents [B, C, T, h, w] of cameras [B, F] of a video of `hw`, relative to frame `reference`, in float32.
+
+        They code the cameras' raxels; in a Plücker model they are the maps of the last pixel frame of each latent one.
+        """
+        check_frame_count(camera.batch_shape[-1])
+        if self._of_plucker:
+            maps = self._plucker_maps(camera, hw, reference=reference)[:, :, ::TEMPORAL_STRIDE]
+            return self.recipe.ray_statistics.normalize(maps)
+        return self.encode_rays(self.raxels(camera, hw, reference=reference))
+
     def encode_rays(self, raxels: Tensor) -> Tensor:
         """Latents [B, C, T, h, w] of raxel clips [B, 3, F, h, w], coded in float32."""
         check_frame_count(raxels.shape[2])
         return self.recipe.ray_statistics.normalize(self.vae.encode(self._placed(raxels)).float())
 
-    def encode_ray_images(self, raxels: Tensor) -> Tensor:
-        """Latents [B, C, M, h, w] of single raxel images [B, 3, M, h, w], each coded alone in float32."""
+    def encode_single_cameras(self, camera: Camera, hw: tuple[int, int]) -> Tensor:
+        """Ray latents [B, C, M, h, w] of cameras [B, M] of single pictures, relative to the first, each coded alone."""
+        if self._of_plucker:
+            return self.recipe.ray_statistics.normalize(self._plucker_maps(camera, hw, reference=0))
+        raxels = self.raxels(camera, hw, reference=0)
         return self.recipe.ray_statistics.normalize(encode_images(self.vae, self._placed(raxels)).float())
 
     def raxels(self, camera: Camera, hw: tuple[int, int], *, reference: Camera | int) -> Tensor:
@@ -107,7 +122,20 @@ class RaxelModel:
 
     def decode_rays(self, latents: Tensor) -> Tensor:
         """Raxels [B, 3, F, h, w] of ray latents [B, C, T, h, w], on the CPU, float32, never clamped."""
-        return self.vae.decode(self.recipe.ray_statistics.denormalize(latents.float())).float().cpu()
+        codes = self.recipe.ray_statistics.denormalize(latents.float())
+        if not self._of_plucker:
+            return self.vae.decode(codes).float().cpu()
+        times = torch.arange(pixel_frames(codes.shape[2])) / TEMPORAL_STRIDE
+        return raxels_of_plucker(codes.cpu(), times, scale=self.recipe.raxel_scale)
+
+    @property
+    def _of_plucker(self) -> bool:
+        return self.transformer.config.ray_representation == "plucker"
+
+    def _plucker_maps(self, camera: Camera, hw: tuple[int, int], *, reference: int) -> Tensor:
+        """Maps [B, 6, F, h, w] on the grid of the video's latents, a map a camera."""
+        grid = (hw[0] // self.vae.spatial_stride, hw[1] // self.vae.spatial_stride)
+        return plucker_maps(camera, grid, reference=reference).to(self.device, torch.float32)
 
     def _placed(self, video: Tensor) -> Tensor:
         """Move pixels to the network's device in float32."""

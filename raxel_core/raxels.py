@@ -3,7 +3,8 @@
 For pixel u of camera j, in the frame of the reference camera: d = R K^-1 u~ / |K^-1 u~|, o = t, and the raxel is
 scale * (o + d). Three channels x, y, z; a raxel video is [..., 3, F, h, w], the layout of a video, and values outside
 [-1, 1] stay as they are: `range_report` says how many there are and which scene scale would fit.
-Source: "Rays as Pixels", the raxel representation; the recovery is `geometry.pose`.
+Source: "Rays as Pixels", the raxel representation; the recovery is `geometry.pose`. The paper's ablation has Plücker
+maps (d, o x d) in their place, six channels on the grid of the video's latents: `plucker_maps`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from .geometry.camera import Camera, check_hw
 from .geometry.pose import RecoveredCameras, recover_cameras
-from .geometry.rays import homogeneous_directions, mapped_rays, ray_length, slopes
+from .geometry.rays import homogeneous_directions, mapped_rays, ray_length, slopes, unit_directions
 
 RAXEL_SCALE = 0.5
 
@@ -114,6 +115,41 @@ def range_report(
     room = torch.where(shift > 0.0, 1.0 - (high - shift), 1.0 + (low - shift))
     factor = torch.where(shift == 0.0, 1.0, room / shift.abs()).clamp(0.0, 1.0)
     return RangeReport(outside / raxels.numel(), peak, _cut(float(factor.min())))
+
+
+def plucker_maps(camera: Camera, hw: tuple[int, int], *, reference: Camera | int = 0) -> Tensor:
+    """Plücker maps [..., 6, F, h, w] of `camera` [..., F] on a grid of `hw`: unit direction, then moment = o x d.
+
+    The frame is that of `reference`, as in `encode_raxels`; ValueError likewise.
+    """
+    relative = _relative(camera, reference).resized(hw)
+    direction = (relative.rotation @ unit_directions(relative.K, relative.hw).flatten(-2)).unflatten(-1, relative.hw)
+    center = relative.center[..., None, None].expand_as(direction)  # [..., F, 3, h, w], as the directions
+    maps = torch.cat((direction, torch.linalg.cross(center, direction, dim=-3)), dim=-3)
+    return maps.transpose(-4, -3)
+
+
+def raxels_of_plucker(maps: Tensor, times: Tensor, *, scale: float = RAXEL_SCALE) -> Tensor:
+    """The raxel video [..., 3, F, h, w] of Plücker maps [..., 6, T, h, w], read at `times` [F] from 0 to T - 1.
+
+    The camera centre of a frame is the point nearest to all its lines: sum (1 - d d^T) o = sum d x m. Between maps,
+    centres and directions go straight. Any multiple of a line's six numbers is the same line.
+    """
+    _check_scale(scale)
+    direction, moment = maps.transpose(-4, -3).unflatten(-3, (2, 3)).unbind(-4)  # [..., T, 3, h, w] each
+    length = torch.linalg.vector_norm(direction, dim=-3, keepdim=True).clamp_min(torch.finfo(maps.dtype).tiny)
+    direction, moment = direction / length, moment / length
+    d, m = (each.flatten(-2).mT.double() for each in (direction, moment))  # [..., T, N, 3]
+    away = d.shape[-2] * torch.eye(3, dtype=d.dtype, device=d.device) - d.mT @ d
+    foot = torch.linalg.cross(d, m, dim=-1).sum(-2)
+    center = torch.linalg.solve(away, foot).to(maps)[..., None, None]  # [..., T, 3, 1, 1]
+    before = times.floor().long().clamp(max=maps.shape[-3] - 1)
+    after, share = (before + 1).clamp(max=maps.shape[-3] - 1), (times - before).to(maps)[:, None, None, None]
+    center, direction = (
+        torch.lerp(each.index_select(-4, before), each.index_select(-4, after), share) for each in (center, direction)
+    )
+    raxels = center + direction / torch.linalg.vector_norm(direction, dim=-3, keepdim=True)
+    return scale * raxels.transpose(-4, -3)
 
 
 def _relative(camera: Camera, reference: Camera | int) -> Camera:

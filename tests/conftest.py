@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.in_comfy.comfy_process import NO_COMFYUI
 from tests.in_comfy.comfy_server import ComfyServer, comfy_roots, interpreter_of
 from tests.small_checkpoint import save_small_checkpoint
-
-_NO_COMFYUI = "no ComfyUI found: set COMFYUI_PATH to run the tests of the nodes"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -19,11 +18,17 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="session", params=[str(root) for root in comfy_roots()] or [None])
-def comfy(request, tmp_path_factory):
-    """A running ComfyUI with this pack and the small checkpoint; each ComfyUI that is found has its turn."""
+def comfy_root(request):
+    """The folder of a ComfyUI; each that is found has its turn."""
     if request.param is None:
-        pytest.skip(_NO_COMFYUI)
-    root = next(path for path in comfy_roots() if str(path) == request.param)
+        pytest.skip(NO_COMFYUI)
+    return next(path for path in comfy_roots() if str(path) == request.param)
+
+
+@pytest.fixture(scope="session")
+def comfy(comfy_root, tmp_path_factory):
+    """A running ComfyUI with this pack and the small checkpoint."""
+    root = comfy_root
     python = interpreter_of(root)
     if python is None:
         pytest.skip(f"{root} has no Python of its own: set COMFYUI_PYTHON to the one that runs it")

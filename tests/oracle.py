@@ -39,9 +39,11 @@ class LosslessVAE:
 class Oracle(nn.Module):
     """A network that knows the clip's latents: its velocity carries any noise exactly to them. Keeps its questions."""
 
-    def __init__(self, video: Tensor, rays: Tensor) -> None:
+    def __init__(self, video: Tensor, rays: Tensor, representation: str = "raxel") -> None:
         super().__init__()
-        self.config = RaxelConfig(24, 48, 2, 2, in_channels=CHANNELS, patch=(1, 1, 1), text_dim=8)
+        self.config = RaxelConfig(
+            24, 48, 2, 2, in_channels=CHANNELS, patch=(1, 1, 1), text_dim=8, ray_representation=representation
+        )
         self.anchor = nn.Parameter(torch.zeros(1))
         self.video, self.rays = video, rays
         self.questions: list[dict[str, Tensor]] = []
@@ -62,9 +64,9 @@ class Oracle(nn.Module):
         return torch.cat([velocity, torch.zeros_like(x[:, :, frames:])], dim=2)
 
 
-def lossless_recipe() -> Recipe:
+def lossless_recipe(ray_channels: int = CHANNELS) -> Recipe:
     statistics = LatentStatistics((0.1,) * CHANNELS, (0.5,) * CHANNELS)
-    ray_statistics = LatentStatistics((-0.2,) * CHANNELS, (0.3,) * CHANNELS)
+    ray_statistics = LatentStatistics((-0.2,) * ray_channels, (0.3,) * ray_channels)
     return Recipe("lossless", FRAMES, HW, 8.0, "near_depth", statistics, ray_statistics)
 
 
@@ -76,9 +78,9 @@ def moving_clip() -> tuple[Tensor, Camera]:
     return video, Camera(se3.exp(twist), K_from_fov(1.2, HW), HW)
 
 
-def oracle_model(video: Tensor, camera: Camera, *, reference: int = 0) -> RaxelModel:
+def oracle_model(video: Tensor, camera: Camera, *, reference: int = 0, representation: str = "raxel") -> RaxelModel:
     """A model whose network knows this clip."""
-    placeholder = RaxelModel(Oracle(torch.zeros(1), torch.zeros(1)), LosslessVAE(), lossless_recipe())
-    raxels = placeholder.raxels(camera[None], HW, reference=reference)
-    network = Oracle(placeholder.encode_video(video[None]), placeholder.encode_rays(raxels))
-    return replace(placeholder, transformer=network)
+    recipe = lossless_recipe(6 if representation == "plucker" else CHANNELS)
+    placeholder = RaxelModel(Oracle(torch.zeros(1), torch.zeros(1), representation), LosslessVAE(), recipe)
+    rays = placeholder.encode_cameras(camera[None], HW, reference=reference)
+    return replace(placeholder, transformer=Oracle(placeholder.encode_video(video[None]), rays, representation))

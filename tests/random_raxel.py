@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,12 +12,12 @@ from raxel_core.cli.convert import wan_recipe
 from raxel_core.model import RaxelConfig, RaxelTransformer
 from raxel_core.recipe import METADATA_KEY
 from raxel_core.weights.checkpoint import save_checkpoint
-from tests.in_comfy.comfy_server import PACK, comfy_roots, interpreter_of
+from tests.in_comfy.comfy_process import run_script
+from tests.in_comfy.comfy_server import comfy_roots
 from tests.small_checkpoint import small_transformer
 
 CONFIG = RaxelConfig(dim=256, ffn_dim=160, layers=2, heads=2, text_dim=24, freq_dim=32)
 ROOTS = [pytest.param(root, id=root.name) for root in comfy_roots()] or [None]
-SCRIPT = Path(__file__).parent / "in_comfy" / "velocities_in_comfy.py"
 
 
 def random_raxel(seed: int = 0) -> RaxelTransformer:
@@ -57,15 +55,9 @@ def velocities_in_comfy(
     root: Path | None, folder: Path, batch: dict[str, torch.Tensor], model: Path, *lora: str
 ) -> dict[str, torch.Tensor]:
     """What velocities_in_comfy.py finds in the ComfyUI at `root`; skips the test where there is none."""
-    python = None if root is None else interpreter_of(root)
-    if python is None:
-        pytest.skip("no ComfyUI found: set COMFYUI_PATH to run the tests of the nodes")
     save_file(batch, folder / "batch.safetensors")
     out = folder / "velocities.safetensors"
-    command = [python, SCRIPT, root, PACK, folder, folder / "batch.safetensors", out, model, *lora]
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_script(root, "velocities_in_comfy.py", folder, folder / "batch.safetensors", out, model, *lora)
     return load_file(out)
 
 

@@ -76,9 +76,9 @@ class PipelineScenes:
         return self.model.decode_video(self.model.encode_video(video))
 
     def reconstruct_camera(self, camera: Camera) -> Camera:
-        """Cameras [B, F] through raxels, the VAE and back."""
-        raxels = self.model.raxels(camera, camera.hw, reference=0)
-        return self._read(self.model.decode_rays(self.model.encode_rays(raxels)), camera.hw)
+        """Cameras [B, F] through the rays' latents and back: for raxels, through the VAE."""
+        latents = self.model.encode_cameras(camera, camera.hw, reference=0)
+        return self._read(self.model.decode_rays(latents), camera.hw)
 
     def _count(self, done: int, total: int) -> None:
         self.on_step()

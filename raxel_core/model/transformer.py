@@ -98,8 +98,9 @@ class RaxelTransformer(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Velocities (noise - data) of both streams, in the shapes and dtypes of `video` and `rays`.
 
-        `video` [B, C, T, h, w] and `rays` [B, C, Tr, hr, wr] latents (Plücker maps [B, 6, T, h, w] if the model is
-        of that kind), `video_sigma` [B, T] and `ray_sigma` [B, Tr] noise levels of each frame (1 noise, 0 data),
+        `video` [B, C, T, h, w] and `rays` [B, C, Tr, hr, wr] latents (a Plücker model: maps [B, 6, Tr, h, w] of
+        the first Tr video frames; of the others it knows no camera), `video_sigma` [B, T] and `ray_sigma` [B, Tr] noise
+        levels of each frame (1 noise, 0 data),
         `video_time` [T] or [B, T] and `ray_time` latent times of the frames (0, 1, 2, ... unless given), `text`
         [B, M, text_dim]; `on_block(i)` is called before block i and may raise to stop. Where the network reads one way
         and one stream is clean, that stream's velocity is 0, and with `memory` what the other one reads of it is
@@ -113,7 +114,7 @@ class RaxelTransformer(nn.Module):
         dtype = self._compute_dtype(video)
         if self.config.ray_representation == "plucker":
             run = self._run_single
-            if not torch.equal(video_time.expand_as(ray_time), ray_time):
+            if not bool((video_time[:, : rays.shape[2]] == ray_time).all()):
                 raise ValueError("a Plücker model has one stream, but video_time and ray_time differ")
         else:
             run = self._run_two
@@ -202,12 +203,19 @@ class RaxelTransformer(nn.Module):
         on_block: Callable[[int], None],
         memory: StreamMemory | None,
     ) -> tuple[Tensor, Tensor]:
-        """Plücker maps join the latents by channels: a convolution over both is the sum of one over each."""
+        """Plücker maps join the latents by channels: a convolution over both is the sum of one over each.
+
+        A video frame without a map, as a picture that is shown without its camera, gets one of zeros at noise level 1:
+        the mean of all maps, said to hold nothing.
+        """
         if self.sequence_group is not None:
             raise ValueError("only a model with a stream of rays can share a clip among processes, not a Plücker model")
+        given, missing = rays.shape[2], video.shape[2] - rays.shape[2]
+        rays = nn.functional.pad(rays, (0, 0, 0, 0, 0, missing))
+        ray_sigma = nn.functional.pad(sigmas[1], (0, missing), value=1.0)
         maps = self.plucker_embedding(rays.movedim(1, -1)).movedim(-1, 1)  # [B, C, T, h, w]
         v = _enter(self.patch_embedding(video), sigmas[0], self.time_embedding, self.time_projection)
-        r = _enter(self.ray_patch_embedding(maps), sigmas[1], self.ray_time_embedding, self.ray_time_projection)
+        r = _enter(self.ray_patch_embedding(maps), ray_sigma, self.ray_time_embedding, self.ray_time_projection)
         x = v.tokens + r.tokens
         condition = Conditioning(
             video=v.projected + r.projected,
@@ -218,7 +226,7 @@ class RaxelTransformer(nn.Module):
         for index, block in enumerate(self.blocks):
             on_block(index)
             x = self._run_block(block, x, condition)
-        return self.video_head(x, v.embedding, v.grid), self.ray_head(x, r.embedding, v.grid)
+        return self.video_head(x, v.embedding, v.grid), self.ray_head(x, r.embedding, v.grid)[:, :, :given]
 
     def _run_block(self, block: nn.Module, *args: Tensor | Conditioning | Kept | bool | None) -> Any:
         if self.gradient_checkpointing and torch.is_grad_enabled():
@@ -250,7 +258,9 @@ class RaxelTransformer(nn.Module):
         _check_latents("rays", rays, config.ray_channels, config.patch)
         if rays.shape[0] != video.shape[0]:
             raise ValueError(f"rays hold {rays.shape[0]} samples but the video holds {video.shape[0]}")
-        if config.ray_representation == "plucker" and rays.shape[2:] != video.shape[2:]:
+        if config.ray_representation == "plucker" and (
+            rays.shape[3:] != video.shape[3:] or rays.shape[2] > video.shape[2]
+        ):
             raise ValueError(
                 f"Plücker maps of size {tuple(rays.shape[2:])} must match the video latents {tuple(video.shape[2:])}"
             )

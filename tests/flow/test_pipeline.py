@@ -320,7 +320,7 @@ def test_bad_input_is_refused_in_one_sentence(call, message: str) -> None:
 def test_a_model_whose_parts_do_not_fit_is_refused() -> None:
     model = _random_model()
     wrong = replace(lossless_recipe(), ray_statistics=LatentStatistics((0.0,) * 4, (1.0,) * 4))
-    with pytest.raises(ValueError, match="differ in latent channels"):
+    with pytest.raises(ValueError, match="network and recipe differ in channels of the rays"):
         replace(model, recipe=wrong)
 
 

@@ -9,8 +9,6 @@ look at. REPORT becomes a JSON object: the values that were accepted, what left 
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import json
 import os
 import sys
@@ -19,24 +17,16 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-COMFY, PACK, BASE, OUTSIDE, COUNT, SEED, REPORT = sys.argv[1:8]
-sys.path.insert(0, COMFY)
-sys.argv = ["checks", "--cpu", "--base-directory", BASE]
+from inside import enter
 
-import comfy.options  # noqa: E402
-
-comfy.options.enable_args_parsing()
-importlib.import_module("utils.extra_config")  # as main.py does: later, a folder of ComfyUI hides this package
+COMFY, PACK = sys.argv[1:3]
+BASE, OUTSIDE, COUNT, SEED, REPORT = enter(base=True)
 
 import folder_paths  # noqa: E402
 
 import nodes as stock  # noqa: E402, F401
 
 folder_paths.set_temp_directory(str(Path(BASE) / "temp"))
-spec = importlib.util.spec_from_file_location("raxel", Path(PACK) / "__init__.py", submodule_search_locations=[PACK])
-sys.modules["raxel"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(sys.modules["raxel"])
-
 from raxel.nodes.comfy_io.output_files import save_output_file  # noqa: E402
 from raxel.nodes.exchange.camera_files import RaxelLoadCamera, RaxelSaveCamera  # noqa: E402
 from raxel.nodes.joint.model import LoadRaxelModel  # noqa: E402

@@ -2,8 +2,7 @@
 
     python model_in_comfy.py COMFYUI PACK BASE REPORT
 
-BASE is an empty folder for models and output. Each function below named check_... is one test; REPORT becomes a JSON
-object of their names and tracebacks ("" = passed).
+BASE is an empty folder for models and output. Each function below named check_... is one test.
 """
 
 from __future__ import annotations
@@ -11,30 +10,20 @@ from __future__ import annotations
 import _thread
 import functools
 import gc
-import importlib
-import importlib.util
 import json
-import os
 import re
 import struct
-import sys
 import threading
 import time
-import traceback
 import types
 import unittest
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-COMFY, PACK, BASE, REPORT = sys.argv[1:5]
-sys.path.insert(0, COMFY)
-sys.argv = ["checks", "--cpu", "--base-directory", BASE]
+from inside import enter, report_checks
 
-import comfy.options  # noqa: E402
-
-comfy.options.enable_args_parsing()
-importlib.import_module("utils.extra_config")  # as main.py does: later, a folder of ComfyUI hides this package
+BASE, REPORT = enter(base=True)
 
 import comfy.conds  # noqa: E402
 import comfy.hooks  # noqa: E402
@@ -54,14 +43,6 @@ from comfy.ldm.modules.attention import optimized_attention  # noqa: E402
 from comfy.nested_tensor import NestedTensor  # noqa: E402
 from comfy_api.torch_helpers import set_torch_compile_wrapper  # noqa: E402
 from comfy_extras.nodes_model_merging import ModelMergeSimple, ModelSave  # noqa: E402
-from safetensors.torch import save_file  # noqa: E402
-
-import nodes as stock  # noqa: E402
-
-spec = importlib.util.spec_from_file_location("raxel", Path(PACK) / "__init__.py", submodule_search_locations=[PACK])
-sys.modules["raxel"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(sys.modules["raxel"])
-
 from raxel.nodes.comfy_model import detection, loading, network  # noqa: E402
 from raxel.nodes.comfy_model.base_model import RaxelBaseModel, tensor_of_text  # noqa: E402
 from raxel.nodes.comfy_model.outer_sample import with_raxel_sampling  # noqa: E402
@@ -70,6 +51,9 @@ from raxel.raxel_core.model import WAN_14B, RaxelConfig  # noqa: E402
 from raxel.raxel_core.recipe import METADATA_KEY, Recipe  # noqa: E402
 from raxel.raxel_core.weights import save_checkpoint  # noqa: E402
 from raxel.raxel_core.weights.state_dict import expected_shapes, to_wan  # noqa: E402
+from safetensors.torch import save_file  # noqa: E402
+
+import nodes as stock  # noqa: E402
 
 detection.register_raxel_architecture()
 
@@ -843,21 +827,5 @@ def check_weights_that_are_not_finite_are_named():
     refused(lambda: sampled(model), "NaN", "blocks.1.ffn.2.bias")
 
 
-def main():
-    report = {}
-    chosen = os.environ.get("CHECKS", "")
-    for name, check in [(n, f) for n, f in globals().items() if n.startswith("check_") and re.search(chosen, n)]:
-        torch.manual_seed(0)
-        try:
-            check()
-            report[name] = ""
-        except unittest.SkipTest as reason:
-            report[name] = f"skipped: {reason}"
-        except Exception:  # noqa: BLE001
-            report[name] = traceback.format_exc()
-        comfy.model_management.unload_all_models()
-    Path(REPORT).write_text(json.dumps(report), encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    report_checks(dict(globals()), REPORT, between=comfy.model_management.unload_all_models)

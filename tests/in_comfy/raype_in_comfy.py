@@ -2,31 +2,24 @@
 
     python raype_in_comfy.py COMFYUI PACK REPORT
 
-Each function below named check_... is one test; REPORT becomes a JSON object of their names and tracebacks ("" = passed).
+Each function below named check_... is one test.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import inspect
-import json
 import math
 import os
 import re
 import sys
-import traceback
 import types
 import unittest
 from pathlib import Path
 
-COMFY, PACK, REPORT = sys.argv[1:4]
-sys.path.insert(0, COMFY)
-sys.argv = ["checks", "--cpu"]
+from inside import enter, report_checks
 
-import comfy.options  # noqa: E402
-
-comfy.options.enable_args_parsing()
-importlib.import_module("utils.extra_config")  # as main.py does: later, a folder of ComfyUI hides this package
+(REPORT,) = enter()
 
 import comfy.model_management  # noqa: E402
 import comfy.ops  # noqa: E402
@@ -36,11 +29,6 @@ import comfy.samplers  # noqa: E402
 import comfy.sd  # noqa: E402
 import torch  # noqa: E402
 from comfy.ldm.wan.model import WanModel  # noqa: E402
-
-spec = importlib.util.spec_from_file_location("raxel", Path(PACK) / "__init__.py", submodule_search_locations=[PACK])
-sys.modules["raxel"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(sys.modules["raxel"])
-
 from raxel.nodes.raype import patching as bridge  # noqa: E402
 from raxel.raxel_core.paths.plan import make_move  # noqa: E402
 from raxel.raxel_core.raype.checkpoint import LoadedRayPE  # noqa: E402
@@ -518,19 +506,5 @@ def check_paths_that_do_not_fit_the_latent():
     refused(lambda: sampled(applied(model, trajectory=path(hw=(96, 96)))), "96x96 pixels", "12x8 cells")
 
 
-def main():
-    report = {}
-    for name, check in [(n, f) for n, f in globals().items() if n.startswith("check_")]:
-        torch.manual_seed(0)
-        try:
-            check()
-            report[name] = ""
-        except unittest.SkipTest as reason:
-            report[name] = f"skipped: {reason}"
-        except Exception:  # noqa: BLE001
-            report[name] = traceback.format_exc()
-    Path(REPORT).write_text(json.dumps(report), encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    report_checks(dict(globals()), REPORT)

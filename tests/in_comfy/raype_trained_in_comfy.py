@@ -8,30 +8,16 @@ the velocities of stock Wan with Apply RayPE's patches, with and without the ray
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
+from inside import enter
 
-COMFY, PACK, WEIGHTS, CALL = sys.argv[1:5]
-sys.path.insert(0, COMFY)
-sys.argv = ["call", "--cpu"]
-
-import comfy.options  # noqa: E402
-
-comfy.options.enable_args_parsing()
-importlib.import_module("utils.extra_config")  # as main.py does: later, a folder of ComfyUI hides this package
+WEIGHTS, CALL = enter()
 
 import comfy.model_management  # noqa: E402
 import torch  # noqa: E402
-from safetensors.torch import load_file, save_file  # noqa: E402
-
-spec = importlib.util.spec_from_file_location("raxel", Path(PACK) / "__init__.py", submodule_search_locations=[PACK])
-sys.modules["raxel"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(sys.modules["raxel"])
-
 from raxel.nodes.raype import patching as bridge  # noqa: E402
 from raxel.raxel_core.paths.plan import make_move  # noqa: E402
 from raxel.raxel_core.raype.checkpoint import load_raype  # noqa: E402
+from safetensors.torch import load_file, save_file  # noqa: E402
 
 torch.set_grad_enabled(False)
 call, loaded = load_file(CALL), load_raype(WEIGHTS)

@@ -3,11 +3,9 @@ opened or written. Python's audit hook says so, and where it is installed a trac
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
-import subprocess
 import time
 from pathlib import Path
 
@@ -15,22 +13,14 @@ import pytest
 
 from raxel_core.camera_io import write_cameras
 from raxel_core.paths.plan import make_move
-from tests.in_comfy.comfy_server import PACK, comfy_roots, interpreter_of
+from tests.in_comfy.comfy_process import read_report, run_script
 
-SCRIPT = Path(__file__).with_name("hostile_in_comfy.py")
+SCRIPT = "hostile_in_comfy.py"
 FEW, MANY, SEED = 60, 300, os.environ.get("RAXEL_HOSTILE_SEED", "1")
 PREFIXES = ("%year%", "%year%-%month%", "to", "linked")
 CALLS = re.compile(
     r"^(?:\d+\s+)?(open|openat|openat2|creat|mkdir|mkdirat|rename\w*|link\w*|symlink\w*|unlink\w*)\((.*)"
 )
-
-
-@pytest.fixture(params=[str(root) for root in comfy_roots()] or [None])
-def comfy(request):
-    """A ComfyUI that is found."""
-    if request.param is None or interpreter_of(Path(request.param)) is None:
-        pytest.skip("no ComfyUI found: set COMFYUI_PATH to run the tests of the nodes")
-    return Path(request.param)
 
 
 def places(folder: Path) -> tuple[Path, Path]:
@@ -70,17 +60,14 @@ def everything(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def run(comfy: Path, folder: Path, count: int, *, traced: Path | None = None) -> dict:
+def run(comfy_root: Path, folder: Path, count: int, *, traced: Path | None = None) -> dict:
     """The report of `count` values an input."""
     base, outside = places(folder)
     before, report = everything(outside), folder / "report.json"
     trace = ["strace", "-f", "-qq", "-s", "4096", "-e", "trace=%file", "-o", traced] if traced else []
-    command = [*trace, interpreter_of(comfy), SCRIPT, comfy, PACK, base, outside, str(count), SEED, report]
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=1800, env=environment, check=False)
-    assert report.is_file(), done.stdout[-2000:] + done.stderr[-4000:]
+    run_script(comfy_root, SCRIPT, base, outside, count, SEED, report, before=trace, seconds=1800)
     assert everything(outside) == before
-    return json.loads(report.read_text(encoding="utf-8"))
+    return read_report(report)
 
 
 def judge(told: dict, count: int) -> None:
@@ -90,15 +77,15 @@ def judge(told: dict, count: int) -> None:
     assert len(told["accepted"]) < told["values"]
 
 
-def test_hostile_names_stay_in_comfyuis_folders(comfy, tmp_path):
-    judge(run(comfy, tmp_path, FEW), FEW)
+def test_hostile_names_stay_in_comfyuis_folders(comfy_root, tmp_path):
+    judge(run(comfy_root, tmp_path, FEW), FEW)
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
-def test_three_hundred_hostile_names_an_input_under_a_tracer(comfy, tmp_path):
+def test_three_hundred_hostile_names_an_input_under_a_tracer(comfy_root, tmp_path):
     calls = tmp_path / "calls"
-    told = run(comfy, tmp_path, MANY, traced=calls)
+    told = run(comfy_root, tmp_path, MANY, traced=calls)
     judge(told, MANY)
     text = calls.read_text(encoding="utf-8", errors="replace")
     between = text[text.index("/raxel-marks-the-begin") : text.index("/raxel-marks-the-end")].splitlines()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -15,34 +13,26 @@ from safetensors.torch import save_file
 
 from raxel_core.recipe import METADATA_KEY
 from raxel_core.weights import save_checkpoint
-from tests.in_comfy.comfy_server import PACK, comfy_roots, interpreter_of
+from tests.in_comfy.comfy_process import checks_of, judge, read_report, run_script
+from tests.in_comfy.comfy_server import PACK
 from tests.small_checkpoint import CHANNELS, CONFIG, MODEL_NAME, small_recipe, small_transformer
 
-SCRIPT = Path(__file__).with_name("model_in_comfy.py")
-CHECKS = re.findall(r"^def (check_\w+)", SCRIPT.read_text(encoding="utf-8"), re.MULTILINE)
+SCRIPT = "model_in_comfy.py"
 
 
-@pytest.fixture(scope="module", params=[str(root) for root in comfy_roots()] or [None])
-def report(request, tmp_path_factory):
+@pytest.fixture(scope="module")
+def report(comfy_root, tmp_path_factory):
     """What the checks said, in each ComfyUI that is found."""
-    if request.param is None or interpreter_of(Path(request.param)) is None:
-        pytest.skip("no ComfyUI found: set COMFYUI_PATH to run the tests of the nodes")
     base = tmp_path_factory.mktemp("model")
-    out = base / "report.json"
-    command = [interpreter_of(Path(request.param)), SCRIPT, request.param, PACK, base, out]
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=900, env=environment, check=False)
+    printed = run_script(comfy_root, SCRIPT, base, base / "report.json", seconds=900)
     (base / "models" / "diffusion_models" / "14b.safetensors").unlink(missing_ok=True)
-    assert out.is_file(), done.stdout + done.stderr
-    print(*re.findall(r"40 GB: .*", done.stdout))
-    return json.loads(out.read_text(encoding="utf-8"))
+    print(*re.findall(r"40 GB: .*", printed))
+    return read_report(base / "report.json")
 
 
-@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("check", checks_of(SCRIPT))
 def test_in_comfyui(report, check):
-    if report[check].startswith("skipped: "):
-        pytest.skip(report[check])
-    assert report[check] == "", report[check]
+    judge(report, check)
 
 
 def node(kind, /, **inputs):

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 import torch
@@ -17,35 +16,27 @@ from raxel_core.paths.camera_path import path_to_json
 from raxel_core.paths.plan import make_move
 from raxel_core.raype.conversion import extract_raype, join_expert
 from raxel_core.raype.encoding import RayPE, RayPEConfig, initialize_raype
-from tests.in_comfy.comfy_server import PACK, comfy_roots, interpreter_of
+from tests.in_comfy.comfy_process import checks_of, judge, read_report, run_script
+from tests.in_comfy.comfy_server import PACK, interpreter_of
 from tests.in_comfy.test_nodes_workflows import api_prompt
 from tests.raype.raype_states import raype_state
 
-SCRIPT = Path(__file__).with_name("raype_in_comfy.py")
-CHECKS = re.findall(r"^def (check_\w+)", SCRIPT.read_text(encoding="utf-8"), re.MULTILINE)
+SCRIPT = "raype_in_comfy.py"
 DIM, LAYERS = 256, 2
 INDEX = "diffusion_pytorch_model.safetensors.index.json"
 
 
-@pytest.fixture(scope="module", params=[str(root) for root in comfy_roots()] or [None])
-def report(request, tmp_path_factory):
+@pytest.fixture(scope="module")
+def report(comfy_root, tmp_path_factory):
     """What the checks said, in each ComfyUI that is found."""
-    if request.param is None or interpreter_of(Path(request.param)) is None:
-        pytest.skip("no ComfyUI found: set COMFYUI_PATH to run the tests of the nodes")
-    out = tmp_path_factory.mktemp("raype") / "report.json"
-    command = [interpreter_of(Path(request.param)), SCRIPT, request.param, PACK, out]
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, env=environment, check=False)
-    assert out.is_file(), done.stdout + done.stderr
-    assert "memory leak" not in done.stdout + done.stderr
-    return json.loads(out.read_text(encoding="utf-8"))
+    path = tmp_path_factory.mktemp("raype") / "report.json"
+    assert "memory leak" not in run_script(comfy_root, SCRIPT, path)
+    return read_report(path)
 
 
-@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("check", checks_of(SCRIPT))
 def test_in_comfyui(report, check):
-    if report[check].startswith("skipped: "):
-        pytest.skip(report[check])
-    assert report[check] == "", report[check]
+    judge(report, check)
 
 
 def node(kind, /, **inputs):

@@ -9,34 +9,20 @@ ComfyUI's LoraLoaderModelOnly, and the networks are given BATCH. OUT holds `own.
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
+from inside import enter
 
-COMFY, PACK, BASE, BATCH, OUT, MODEL, *LORA = sys.argv[1:]
-sys.path.insert(0, COMFY)
-sys.argv = ["velocities", "--cpu"]
-
-import comfy.options  # noqa: E402
-
-comfy.options.enable_args_parsing()
-importlib.import_module("utils.extra_config")  # as main.py does: later, a folder of ComfyUI hides this package
+BASE, BATCH, OUT, MODEL, *LORA = enter()
 
 import comfy.model_management  # noqa: E402
 import comfy.quant_ops  # noqa: E402
 import comfy.sd  # noqa: E402
 import folder_paths  # noqa: E402
 import torch  # noqa: E402
+from raxel.nodes.comfy_model import detection, loading  # noqa: E402
+from raxel.raxel_core.model import RaxelTransformer  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 
 import nodes as stock  # noqa: E402
-
-spec = importlib.util.spec_from_file_location("raxel", Path(PACK) / "__init__.py", submodule_search_locations=[PACK])
-sys.modules["raxel"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(sys.modules["raxel"])
-
-from raxel.nodes.comfy_model import detection, loading  # noqa: E402
-from raxel.raxel_core.model import RaxelTransformer  # noqa: E402
 
 torch.set_grad_enabled(False)
 detection.register_raxel_architecture()
