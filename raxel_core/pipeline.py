@@ -42,6 +42,7 @@ __all__ = [
     "generate_video",
     "load_model",
     "read_cameras",
+    "read_window",
     "self_consistency",
     "spread_frames",
     "trajectory_warnings",
@@ -174,6 +175,20 @@ def estimate_cameras(
     batch = _source_batch(sources, frames=video.shape[1])
     (raxels,) = denoise_rays(model, video[None], batch, run=settings.pose_run())
     return _read_from(model, raxels, (video.shape[2], video.shape[3]), batch, reading)
+
+
+def read_window(
+    model: RaxelModel,
+    video: Tensor,
+    settings: Settings = _DEFAULT_SETTINGS,
+    *,
+    reading: Reading = _DEFAULT_READING,
+    known: Camera | None = None,
+) -> CameraEstimate:
+    """The cameras of one window of a longer clip, as `estimate_cameras`, with the lens of `known` for focal "known"."""
+    _check_clip(video)
+    (raxels,) = denoise_rays(model, video[None], None, run=settings.pose_run())
+    return read_cameras(model, raxels, (video.shape[2], video.shape[3]), reading, known=known)
 
 
 def generate_video(

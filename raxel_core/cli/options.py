@@ -81,7 +81,7 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--solver", choices=("euler", "multistep"), default="euler", help="of the flow (euler)")
 
 
-def settings_of(options: argparse.Namespace, progress: Progress) -> Settings:
+def settings_of(options: argparse.Namespace, progress: Progress | None) -> Settings:
     """The sampling that the options of a command name; what it does not offer stays as `Settings` has it."""
     from ..pipeline import Settings
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,9 +13,14 @@ from .clip_list import RESULT_SUFFIX, ListedClip, read_clip_list
 from .console import progress_bar, say, sentence, show, write_plot
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ..footage.reel import Reel
+    from ..footage.windows import Plan
+    from ..geometry.estimate import Estimate
     from ..geometry.trajectory import Trajectory
     from ..pipeline import CameraEstimate, RaxelModel
+    from ..solving.lens import Lens
     from ..video_io import Clip
 
 LAUNCHERS = """
@@ -52,12 +57,16 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--list", type=Path, metavar="FILE", help="instead: a text file of videos, one a line, relative to its folder"
     )
     shared.add_selection(parser)
+    parser.add_argument("--spread", type=int, metavar="N", help="instead: N frames over the whole clip")
+    parser.add_argument(
+        "--against", type=Path, metavar="FILE", help="cameras of the same footage, solved or true, to compare with"
+    )
     shared.add_recovery(parser, steps_flag="--steps", methods=(*shared.METHODS, solve.METHOD))
     parser.add_argument(
         "--out",
         type=Path,
-        help=f"camera path file (VIDEO with the ending {RESULT_SUFFIX}), with colmap of any format, told by the name; "
-        "with --list a folder for them",
+        help="camera file of any format, told by its name: .json, .usda, .chan, .py, .glb, colmap/ and more (VIDEO "
+        f"with the ending {RESULT_SUFFIX}); with --list a folder for them",
     )
     parser.add_argument("--plot", type=Path, help="also draw the path into this PNG")
     solve.add_solving(parser)
@@ -80,34 +89,86 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _run_video(options: argparse.Namespace) -> None:
-    """Read the clip, estimate, write the path in the pixels of the video as it is."""
-    from ..atomic_file import write_text
-    from ..paths.camera_path import path_to_json
-    from ..paths.estimate_figures import reading_figures
+    """Estimate the camera of every frame, write the path in the pixels of the video as it is."""
+    from ..camera_io import write_estimate
 
-    out = shared.check_output(
-        options.out or shared.result_beside(options.video, RESULT_SUFFIX), ".json", inputs=[options.video]
-    )
-    if options.plot:
-        shared.check_output(options.plot, ".png", inputs=[options.video])
+    out = options.out or shared.result_beside(options.video, RESULT_SUFFIX)
+    solve.check_outputs(options, out)
     reel = shared.open_footage(options)
-    estimate, trajectory = _estimate(shared.load(options), options, reel)
-    write_text(out, path_to_json(trajectory))
+    estimate = follow_video(options, reel, lambda: shared.load(options), out=out)
+    files = [str(path) for path in write_estimate(estimate, out)]
     if options.plot:
-        write_plot(options.plot, {"estimate": trajectory})
-    say(f"wrote {out}")
-    body = reading_figures(trajectory, estimate.recovered)
-    show(body, "\n".join(f"{name}: {value}" for name, value in body.items()), as_json=options.json)
+        write_plot(options.plot, {"estimate": estimate.trajectory})
+    say(f"wrote {', '.join(files)}")
+    solve.show_estimate(estimate, files, as_json=options.json)
 
 
-def _estimate(model: RaxelModel, options: argparse.Namespace, reel: Reel) -> tuple[CameraEstimate, Trajectory]:
-    """The cameras of the options' video, and their path in its own pixels."""
-    from ..pipeline import estimate_cameras
+def follow_video(
+    options: argparse.Namespace, reel: Reel, load: Callable[[], RaxelModel], *, out: Path | None = None
+) -> Estimate:
+    """The cameras of the options' footage by the model that `load` gives, window by window; with `out`, what is done is
+    kept beside it until the end."""
+    from ..camera_io import read_estimate
+    from ..footage.follow import follow_clip
+    from ..footage.record import WindowRecord
+    from ..footage.windows import plan_for
+    from ..runtime.processes import is_first_process
 
-    clip = shared.read_clip(options, model, reel)
-    settings = shared.settings_of(options, progress_bar("cameras"))
-    estimate = estimate_cameras(model, clip.video, settings, reading=shared.reading_of(options, fps=clip.fps))
-    return estimate, in_source_pixels(estimate.trajectory, clip)
+    other = read_estimate(options.against) if getattr(options, "against", None) else None
+    lens = solve.lens_of(options, reel.hw)
+    model = load()
+    selection = shared.selection_of(options, reel)
+    spread = getattr(options, "spread", None)
+    plan = plan_for(reel, model.recipe, fps=selection.fps, start=selection.start, most=selection.frames, spread=spread)
+    first, facts = is_first_process(), _facts(options, reel, plan)
+    record = None if out is None else WindowRecord(_record_file(out), facts, writing=first)
+    if record is not None and record.done:
+        say(f"going on after {len(record.done)} windows that {record.path} holds")
+    estimate = follow_clip(
+        reel, plan, model.recipe, _reader(model, options, reel, plan, lens),
+        focal="shared" if lens is None else "known", record=record, other=other, progress=progress_bar("windows"),
+    )  # fmt: skip
+    if record is not None:
+        record.remove()
+    return estimate
+
+
+def _reader(
+    model: RaxelModel, options: argparse.Namespace, reel: Reel, plan: Plan, lens: Lens | None
+) -> Callable[[Tensor, int], CameraEstimate]:
+    """What reads the cameras of one window, with the lens where it is known."""
+    from dataclasses import replace
+
+    import torch
+
+    from ..framing import framing_for
+    from ..geometry.camera import Camera
+    from ..pipeline import read_window
+
+    settings, reading = shared.settings_of(options, None), shared.reading_of(options, fps=reel.rate / plan.step)
+    known = None
+    if lens is not None:
+        reading = replace(reading, focal="known")
+        known = framing_for(reel.hw, plan.hw).to_fitted(Camera(torch.eye(4, dtype=torch.float64), lens.K(), reel.hw))
+
+    def read(video: Tensor, draw: int) -> CameraEstimate:
+        return read_window(model, video, replace(settings, seed=settings.seed + draw), reading=reading, known=known)
+
+    return read
+
+
+def _record_file(out: Path) -> Path:
+    """Where the windows that are done wait for the others."""
+    return out.parent / f".{out.name}.windows"
+
+
+def _facts(options: argparse.Namespace, reel: Reel, plan: Plan) -> dict[str, object]:
+    """What windows depend on: those that were made under other facts are not taken up again."""
+    files = [reel.path] if reel.series is None else [reel.series.files[0], reel.series.files[-1]]
+    stats = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    names = ("model", "lora", "vae", "dtype", "seed", "ray_steps", "method", "focal", "K", "fov_degrees", "focal_mm")
+    settings = {name: str(getattr(options, name, None)) for name in names}
+    return {"footage": stats, "count": reel.count, "rate": reel.rate, "plan": str(plan), **settings}
 
 
 def _run_list(options: argparse.Namespace) -> None:
@@ -128,14 +189,14 @@ def _run_list(options: argparse.Namespace) -> None:
 def _estimate_listed(model: RaxelModel | None, clip: ListedClip, options: argparse.Namespace) -> Outcome:
     """Write the path of one video of a list; an error of the video's or of the machine's is an outcome like others."""
     from ..atomic_file import write_text
-    from ..paths.camera_path import path_to_json
+    from ..paths.estimate_path import estimate_to_json
 
     assert model is not None
     try:
         listed = argparse.Namespace(**{**vars(options), "video": clip.video})
-        _, trajectory = _estimate(model, listed, shared.open_footage(listed))
         clip.result.parent.mkdir(parents=True, exist_ok=True)
-        write_text(clip.result, path_to_json(trajectory))
+        estimate = follow_video(listed, shared.open_footage(listed), lambda: model, out=clip.result)
+        write_text(clip.result, estimate_to_json(estimate))
     except (ValueError, OSError, MemoryError, RuntimeError) as error:
         told = sentence(error)
         if told is None:

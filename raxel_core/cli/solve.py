@@ -12,6 +12,7 @@ from .console import progress_bar, say, show
 
 if TYPE_CHECKING:
     from ..footage.reel import Reel
+    from ..geometry.estimate import Estimate
     from ..solving.features import Picture
     from ..solving.lens import Lens
     from ..solving.settings import Scale, SolveSettings
@@ -56,11 +57,10 @@ def add_solving(parser: argparse.ArgumentParser) -> None:
 def run_solve(options: argparse.Namespace) -> None:
     """Solve, write the path in the format that the name of --out asks for, print what was found."""
     from ..camera_io import write_estimate
-    from ..paths.estimate_figures import estimate_figures
     from .console import write_plot
 
     out = options.out or shared.result_beside(options.video, ".cameras.json")
-    _check_outputs(options, out)
+    check_outputs(options, out)
     solved = solve_video(options)
     files = [str(path) for path in write_estimate(solved.estimate, out)]
     if options.plot:
@@ -68,8 +68,15 @@ def run_solve(options: argparse.Namespace) -> None:
     if options.undistort:
         _write_undistorted(options, solved)
     say(f"wrote {', '.join(files)}")
-    body = estimate_figures(solved.estimate)
-    show({**body, "files": files}, "\n".join((solved.estimate.verdict, *solved.estimate.notes)), as_json=options.json)
+    show_estimate(solved.estimate, files, as_json=options.json)
+
+
+def show_estimate(estimate: Estimate, files: list[str], *, as_json: bool) -> None:
+    """Print what was found: the verdict and the notes for people, every figure for machines."""
+    from ..paths.estimate_figures import estimate_figures
+
+    body = {**estimate_figures(estimate), "files": files}
+    show(body, "\n".join((estimate.verdict, *estimate.notes)), as_json=as_json)
 
 
 def solve_video(options: argparse.Namespace) -> Solved:
@@ -85,7 +92,7 @@ def solve_video(options: argparse.Namespace) -> Solved:
     return solve_cameras(_pictures(stream, options.masks), clip, settings=settings, progress=progress_bar("solve"))
 
 
-def _check_outputs(options: argparse.Namespace, out: Path) -> None:
+def check_outputs(options: argparse.Namespace, out: Path) -> None:
     """Look before long work whether the results can be written."""
     from ..camera_io import format_for
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from . import options as shared
 from . import solve
-from .console import progress_bar, say, show
+from .console import say, show
 
 if TYPE_CHECKING:
     from ..evaluation.verification import Verification, VerifyBounds
@@ -30,7 +30,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--method",
         choices=(solve.METHOD, *shared.METHODS),
         default=solve.METHOD,
-        help="how the video's cameras are found: solved (colmap), or by the model, its first frames only",
+        help="how the video's cameras are found: solved (colmap), or by the model",
     )
     add_bounds(parser)
     shared.add_selection(parser)
@@ -92,21 +92,14 @@ def bounds_of(options: argparse.Namespace) -> VerifyBounds:
 def _cameras(options: argparse.Namespace) -> Estimate:
     """The cameras of the video, from a file, by solving or by the model."""
     from ..camera_io import read_estimate
-    from ..geometry.estimate import estimate_of
-    from ..pipeline import estimate_cameras
 
     if options.cameras:
         return read_estimate(options.cameras)
     if options.method == solve.METHOD:
         return solve.solve_video(options).estimate
-    from .pose import in_source_pixels
+    from .pose import follow_video
 
-    reel = shared.open_footage(options)
-    model = shared.load(options)
-    clip = shared.read_clip(options, model, reel)
-    settings = shared.settings_of(options, progress_bar("cameras"))
-    read = estimate_cameras(model, clip.video, settings, reading=shared.reading_of(options, fps=clip.fps))
-    return estimate_of(in_source_pixels(read.trajectory, clip), "joint", footage=options.video.name)
+    return follow_video(options, shared.open_footage(options), lambda: shared.load(options))
 
 
 def _write(found: Verification, options: argparse.Namespace) -> None:

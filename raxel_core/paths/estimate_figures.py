@@ -27,8 +27,8 @@ def reading_figures(trajectory: Trajectory, recovered: RecoveredCameras) -> dict
     """The figures of a path read from raxels, and how well its rays fit in the mean of its frames."""
     return {
         **path_figures(trajectory),
-        "residual_rms": round(float(recovered.residual_rms.mean()), 6),
-        "inlier_fraction": round(float(recovered.inlier_fraction.mean()), 4),
+        "ray_residual": round(float(recovered.residual_rms.mean()), 6),
+        "rays_that_fit": round(float(recovered.inlier_fraction.mean()), 4),
     }
 
 
@@ -37,8 +37,8 @@ def reading_figures_by_frame(trajectory: Trajectory, recovered: RecoveredCameras
     return {
         **path_figures(trajectory),
         "fov_degrees": trajectory.camera.fov.rad2deg().tolist(),
-        "residual_rms": recovered.residual_rms.tolist(),
-        "inlier_fraction": recovered.inlier_fraction.tolist(),
+        "ray_residual": recovered.residual_rms.tolist(),
+        "rays_that_fit": recovered.inlier_fraction.tolist(),
     }
 
 
@@ -48,7 +48,7 @@ def reading_sentence(trajectory: Trajectory, recovered: RecoveredCameras) -> str
     return (
         f"{figures['frames']} cameras: turn {figures['turn_degrees']:.1f} degrees, "
         f"path {figures['path_length']:.2f} {figures['unit']}, "
-        f"angle of view {figures['fov_degrees'][0]:.0f} degrees, {figures['inlier_fraction']:.0%} of the rays fit"
+        f"angle of view {figures['fov_degrees'][0]:.0f} degrees, {figures['rays_that_fit']:.0%} of the rays fit"
     )
 
 
