@@ -46,8 +46,8 @@ LADDER: dict[str, set[str] | None] = {
     "ray_diffusion": {"strict_json", "geometry", "weights", "training", "video_io"},
     "raype": {"atomic_file", "strict_json", "geometry", "latents", "model", "weights", "sampling", "recipe", "training"},
     "footage": {
-        "atomic_file", "strict_json", "geometry", "paths", "camera_io", "framing", "video_io", "latents", "pipeline",
-        "recipe", "solving",
+        "atomic_file", "strict_json", "geometry", "paths", "camera_io", "framing", "video_io", "latents", "sampling",
+        "pipeline", "recipe", "solving",
     },
     "evaluation": {
         "geometry", "paths", "camera_io", "raxels", "sampling", "raxel_model", "denoising", "pipeline", "training",

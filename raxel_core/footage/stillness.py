@@ -39,9 +39,9 @@ def displacement_px(first: np.ndarray, second: np.ndarray) -> float:
     corners = cv2.goodFeaturesToTrack(first, _CORNERS, 0.01, 8)
     if corners is None or len(corners) < _FEWEST:
         return math.nan
-    there, found, _ = cv2.calcOpticalFlowPyrLK(first, second, corners, None)  # type: ignore[call-overload]
-    back, again, _ = cv2.calcOpticalFlowPyrLK(second, first, there, None)
-    kept = (found & again).reshape(-1).astype(bool)
+    there, found, _ = cv2.calcOpticalFlowPyrLK(first, second, corners, np.empty_like(corners))
+    back, again, _ = cv2.calcOpticalFlowPyrLK(second, first, there, np.empty_like(corners))
+    kept = (np.asarray(found) & np.asarray(again)).reshape(-1).astype(bool)
     kept &= np.linalg.norm((back - corners).reshape(-1, 2), axis=-1) < _ASTRAY_PX
     if kept.sum() < max(_FEWEST, _LEAST_SHARE * len(corners)):
         return math.inf
