@@ -16,7 +16,7 @@ from ..geometry.camera import Camera
 from ..geometry.rays import Rays, plucker_from_rays
 from ..training.config import COUNT, POSITIVE, SHARE, Limits, RunConfig
 from ..training.run_state import step_of_file
-from ..training.sparse_views import SparseViews, render_views
+from ..training.sparse_views import SparseViews, ViewConfig, render_views
 from ..training.synthetic import SPLITS
 from .bundle import bundle_from_plucker
 from .checkpoint import save_ray_diffusion
@@ -34,7 +34,9 @@ class RayDiffusionTrainConfig(RunConfig):
     """A run that trains Ray Diffusion, Ray Regression, or one network for both.
 
     Data: each step draws one number of views in `views`, and as many scenes as bring it to about `batch` photographs;
-    `world_share` of the steps see places of the world (`training.world`), the others rooms.
+    `world_share` of the steps see places of the world (`training.world`), the others rooms. `spread` is the share of
+    the views' usual spread (`sparse_views.ViewConfig`), so that a run can begin with views that are near each other,
+    in which it is easier to find what they have in common, and be carried on at 1.
     Objective: mean squared error of the clean rays. `method` "diffusion" draws the noise level evenly, "regression"
     always the last one, at which nothing is left of the rays, and "both" that one in `pure_noise_share` of the scenes.
     Optimiser: AdamW, as in the paper, or Muon for the matrices inside the blocks with `muon`; `alike` as in
@@ -46,6 +48,7 @@ class RayDiffusionTrainConfig(RunConfig):
     method: str = "diffusion"
     views: tuple[int, int] = (2, 8)
     world_share: float = 0.5
+    spread: float = 1.0
     pure_noise_share: float = 0.4
     learning_rate: float = 1e-4
     warmup: int = 100
@@ -58,8 +61,8 @@ class RayDiffusionTrainConfig(RunConfig):
         "model": RayDiffusionConfig.from_values,
     }
     limits: ClassVar[Limits] = {
-        **RunConfig.limits, "views": (2, 8), "world_share": SHARE, "pure_noise_share": SHARE, "learning_rate": POSITIVE,
-        "warmup": COUNT, "decay_from": SHARE,
+        **RunConfig.limits, "views": (2, 8), "world_share": SHARE, "spread": (0.01, 1.0),
+        "pure_noise_share": SHARE, "learning_rate": POSITIVE, "warmup": COUNT, "decay_from": SHARE,
     }  # fmt: skip
 
     def __post_init__(self) -> None:
@@ -85,6 +88,7 @@ class SyntheticViews:
 
     config: RayDiffusionConfig
     world_share: float = 0.0
+    spread: float = 1.0
     first: int = SPLITS["train"].start
     most: int = 64
 
@@ -98,6 +102,7 @@ class SyntheticViews:
             px=self.config.image_px,
             grid=self.config.grid,
             scenes="world" if of_world else "room",
+            config=ViewConfig().narrowed(self.spread),
         )
 
 
@@ -138,7 +143,7 @@ class RayDiffusionObjective:
             torch.manual_seed(self.config.seed)
             self.model = RayDiffuser(self.config.model)
         initialize(self.model.ray_predictor, torch.Generator().manual_seed(self.config.seed), alike=self.config.alike)
-        self.views = self.views or SyntheticViews(self.config.model, self.config.world_share)
+        self.views = self.views or SyntheticViews(self.config.model, self.config.world_share, self.config.spread)
 
     @property
     def pool(self) -> None:

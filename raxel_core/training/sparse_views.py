@@ -8,7 +8,7 @@ Everything is a function of the scene's seed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
 
@@ -42,6 +42,20 @@ class ViewConfig:
     roll: float = 4.0
     fov: tuple[float, float] = (38.0, 75.0)
     crop: tuple[float, float] = (0.75, 1.0)
+
+    def narrowed(self, share: float) -> ViewConfig:
+        """The same with `share` of the way from the middle view, still leaning as far."""
+
+        def part(limits: tuple[float, float], about: float) -> tuple[float, float]:
+            return about + share * (limits[0] - about), about + share * (limits[1] - about)
+
+        return replace(
+            self,
+            azimuth=part(self.azimuth, 0.0),
+            elevation=part(self.elevation, 0.0),
+            distance=part(self.distance, 1.0),
+            aim=share * self.aim,
+        )
 
 
 @dataclass(frozen=True)
