@@ -15,25 +15,29 @@ from ..strict_json import escaped, printable
 
 WIDTH = 30
 _REDRAW_SECONDS = 0.1
+_LOG_SECONDS = 10.0
 # What PyTorch says on a GPU and on the CPU; it has an exception of its own for the first only.
 _OUT_OF_MEMORY = ("out of memory", "DefaultCPUAllocator")
 
 
 def progress_bar(label: str) -> Callable[[int, int], None]:
-    """A progress callback `(done, total)` that draws one line on stderr; silent when stderr is no terminal."""
-    started = time.monotonic()
-    drawn = 0.0
+    """A progress callback `(done, total)` that draws one line on stderr, again and again; where stderr is no terminal,
+    a line of its own every few seconds, so that a log says how far a long run is and a short one says nothing."""
+    started, drawn = time.monotonic(), 0.0
 
     def draw(done: int, total: int) -> None:
         nonlocal drawn
-        now = time.monotonic()
-        if not sys.stderr.isatty() or not _speaks() or (done < total and now - drawn < _REDRAW_SECONDS):
+        now, terminal = time.monotonic(), sys.stderr.isatty()
+        early = now - drawn < _REDRAW_SECONDS and done < total if terminal else now - max(drawn, started) < _LOG_SECONDS
+        if early or not _speaks():
             return
         drawn = now
-        filled = WIDTH * done // max(total, 1)
-        bar = "#" * filled + "." * (WIDTH - filled)
-        end = "\n" if done >= total else ""
-        print(f"\r{label} [{bar}] {done}/{total} {now - started:.1f} s", end=end, file=sys.stderr, flush=True)
+        if terminal:
+            filled = WIDTH * done // max(total, 1)
+            line = f"\r{label} [{'#' * filled + '.' * (WIDTH - filled)}] {done}/{total} {now - started:.1f} s"
+            print(line, end="\n" if done >= total else "", file=sys.stderr, flush=True)
+        else:
+            print(f"raxel: {label} {done}/{total}, {now - started:.0f} s", file=sys.stderr, flush=True)
 
     return draw
 

@@ -449,11 +449,17 @@ def test_every_command_explains_itself(capsys) -> None:
         assert end.value.code == 0
 
 
-def test_progress_is_drawn_on_a_terminal_only(monkeypatch, capsys) -> None:
+def test_progress_is_a_bar_on_a_terminal_and_a_line_now_and_then_in_a_log(monkeypatch, capsys) -> None:
+    from raxel_core.cli import console
     from raxel_core.cli.console import progress_bar
 
-    progress_bar("work")(1, 2)
-    assert capsys.readouterr().err == ""
+    clock = iter([100.0, 101.0, 115.0, 116.0, 117.0])
+    monkeypatch.setattr(console.time, "monotonic", lambda: next(clock))
+    draw = progress_bar("work")
+    for done in (1, 2, 3, 4):
+        draw(done, 4)
+    assert capsys.readouterr().err == "raxel: work 2/4, 15 s\n"
+    monkeypatch.undo()
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     draw = progress_bar("work")
     draw(1, 2)

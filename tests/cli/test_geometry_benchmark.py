@@ -19,7 +19,7 @@ def test_a_row_says_what_was_measured(capsys):
     ]
     print_geometry_benchmark(rows)
     lines = capsys.readouterr().out.splitlines()
-    assert "2.00 ms" in lines[0] and "a peer 30.00 ms, 15.00 times as long" in lines[0] and "met" in lines[0]
+    assert "2.00 ms" in lines[0] and "a peer 30.00 ms: theirs is 15 times ours" in lines[0] and "met" in lines[0]
     assert "NOT met" in lines[1]
     assert lines[2].endswith("SKIPPED: there is no peer")
     assert [row.ratio for row in rows] == [15.0, None, None]

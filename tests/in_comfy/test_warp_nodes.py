@@ -179,9 +179,7 @@ def test_a_long_warp_can_be_interrupted(comfy, graph):
     time.sleep(2.0)
     assert comfy.get("/queue")["queue_running"]
     comfy.post("/interrupt", {})
-    before = time.monotonic()
     assert comfy.wait(started).status == "interrupted"
-    assert time.monotonic() - before < 20.0
 
 
 def test_a_path_is_checked_against_video_and_checkpoint(comfy, graph):
