@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -62,6 +63,31 @@ def test_the_language_names_every_node_input_and_output(comfy, nodes, language):
         assert all(word.strip() for word in words), name
     served = comfy.get("/i18n")[language]["nodeDefs"]
     assert served["CameraTrajectoryBuilder"] == said["CameraTrajectoryBuilder"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES[1:])
+def test_the_language_explains_every_node_input_and_output(nodes, language):
+    """English is the schema's own. The lists of file formats are names of programs, and stay as they are."""
+    said = json.loads((PACK / "locales" / language / "nodeDefs.json").read_text(encoding="utf-8"))
+    for name, info in nodes.items():
+        pairs = [(info["description"], said[name].get("description"))]
+        for key, (_, *options) in inputs_of(info).items():
+            if key != "format":
+                pairs.append((options[0].get("tooltip"), said[name]["inputs"][key].get("tooltip")))
+        for number, meaning in enumerate(info.get("output_tooltips") or []):
+            pairs.append((meaning, said[name]["outputs"][str(number)].get("tooltip")))
+        for english, words in pairs:
+            assert bool(words) == bool(english) and (words is None or words != english), (name, english, words)
+            assert not english or numbers(words) >= numbers(english) - WRITTEN_OUT, (name, english, words)
+
+
+# Numbers that a language may write as a word, as "4 times" or the 25th.
+WRITTEN_OUT = {"1", "2"}
+
+
+def numbers(text):
+    """The numbers of a text, by which a translation that has fallen behind its English is told."""
+    return set(re.findall(r"\d+(?:\.\d+)?", text))
 
 
 def test_the_languages_are_not_english(comfy):
