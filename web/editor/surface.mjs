@@ -12,12 +12,13 @@ export class Surface {
     this.#draw = draw;
     this.canvas = element("canvas", properties);
     this.ctx = this.canvas.getContext("2d");
-    this.#observer = new ResizeObserver(() => this.invalidate());
+    // Asking the canvas itself would lay out the page anew with every edit of a drag.
+    this.size = [0, 0];
+    this.#observer = new ResizeObserver(([{ contentRect: { width, height } }]) => {
+      this.size = [width, height];
+      this.invalidate();
+    });
     this.#observer.observe(this.canvas);
-  }
-
-  get size() {
-    return [this.canvas.clientWidth, this.canvas.clientHeight];
   }
 
   invalidate() {
