@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from math import ceil, pi
+from math import ceil, pi, sqrt
 
 import torch
 from torch import Tensor
@@ -15,6 +15,10 @@ from ..geometry.trajectory import Trajectory
 
 # The Gaussian is cut off at this many standard deviations.
 _REACH = 3.0
+# One pass has a standard deviation of so many of its strides, the last one up to half as much again: what is left
+# for the last is then never too narrow for its stride.
+_WIDEST = 12.0
+_LAST = 1.5
 _LARGEST_ROUNDS = 50
 # The mean has converged when no camera moves by more, in radians or as a share of the path's extent.
 _CONVERGED = 1e-9
@@ -31,23 +35,51 @@ def smooth(trajectory: Trajectory, seconds: float, *, progress: Callable[[int, i
     X_0 X_k^-1 X_0, so that both ends stay exactly and a motion of constant twist (a straight drive, a pan, an orbit)
     is not changed at all. Raises ValueError when `seconds` is negative or the camera turns by more than 135 degrees
     within the Gaussian's reach of three standard deviations.
-    The work grows with the frames times the frames within that reach; `progress(done, total)` is called on the way and
-    may raise to end it. Source: X. Pennec, V. Arsigny, "Exponential barycenters of
+    A Gaussian of more than 18 frames is made of several, each over the path that the one before has smoothed and with
+    its weights at strides that suit it, so that the work is in proportion to the frames, however long the time; in a
+    plane this is the same Gaussian (Burt, Adelson, "The Laplacian Pyramid as a Compact Image Code", 1983), between
+    rotations that differ it departs by what three of them do not commute. `progress(done, total)` is called on the way
+    and may raise to end it. Source: X. Pennec, V. Arsigny, "Exponential barycenters of
     the canonical Cartan connection and invariant means on Lie groups", in Matrix Information Geometry (2013).
     """
     if not 0.0 <= seconds < float("inf"):
         raise ValueError(f"a standard deviation in time is not negative, got {seconds}")
-    camera, sigma = trajectory.camera.to(dtype=torch.float64), seconds * trajectory.fps
-    reach = min(ceil(_REACH * sigma), len(trajectory) - 1)
-    if not reach:
+    camera, last = trajectory.camera.to(dtype=torch.float64), len(trajectory) - 1
+    passes = _passes(seconds * trajectory.fps, last)
+    if not passes:
         return trajectory
-    offsets = torch.arange(-reach, reach + 1, dtype=torch.float64, device=camera.K.device)
-    weights = torch.exp(-0.5 * (offsets / sigma) ** 2)
-    weights = weights / weights.sum()
-    motions = _mean_motions(_extended_motions(camera.world_from_cam, reach), weights, progress)
-    K = _mean_intrinsics(camera.K, weights, reach)
-    smoothed = Camera(motions, K, camera.hw).to(dtype=trajectory.camera.K.dtype)
+    motions, values = camera.world_from_cam, _intrinsic_values(camera.K)
+    for stride, spread in passes:
+        weights = _gaussian(spread / stride, last // stride).to(motions.device)
+        motions = _mean_motions(motions, weights, stride, progress)
+        values = _mean_values(values, weights, stride)
+    smoothed = Camera(motions, _intrinsics(values), camera.hw).to(dtype=trajectory.camera.K.dtype)
     return replace(trajectory, camera=smoothed)
+
+
+def _passes(sigma: float, last: int) -> list[tuple[int, float]]:
+    """Stride and standard deviation, in frames, of the filters that together have `sigma`, over frames 0 to `last`.
+
+    A filter's stride is at most the standard deviation that the path was smoothed by before it: what a Gaussian lets
+    through at that stride's frequency is e^(-2 pi^2), or 3e-9. A filter longer than the clip is cut at its length.
+    """
+    passes: list[tuple[int, float]] = []
+    done, left = 0.0, sigma * sigma
+    while left > 0.0 and last > 0:
+        stride = max(int(sqrt(done)), 1)
+        if sqrt(left) <= _LAST * _WIDEST * stride or last <= _REACH * _LAST * _WIDEST * stride:
+            passes.append((last // ceil(last / stride), sqrt(left)))
+            break
+        passes.append((stride, _WIDEST * stride))
+        done, left = done + (_WIDEST * stride) ** 2, left - (_WIDEST * stride) ** 2
+    return passes
+
+
+def _gaussian(sigma: float, most: int) -> Tensor:
+    """Weights [2 r + 1] of a Gaussian of standard deviation `sigma`, cut off at its reach or at `most`; sum 1."""
+    reach = ceil(min(_REACH * sigma, most))
+    weights = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, dtype=torch.float64) / sigma) ** 2)
+    return weights / weights.sum()
 
 
 def _extended_motions(motions: Tensor, reach: int) -> Tensor:
@@ -57,17 +89,16 @@ def _extended_motions(motions: Tensor, reach: int) -> Tensor:
     return torch.cat((before, motions, after))
 
 
-def _mean_motions(extended: Tensor, weights: Tensor, progress: Callable[[int, int], None] | None) -> Tensor:
-    """The mean motions [F, 4, 4] over windows of `extended` [F + 2 r, 4, 4], with weights [2 r + 1]."""
-    reach = (len(weights) - 1) // 2
-    frames = len(extended) - 2 * reach
-    mean = extended[reach : reach + frames]
+def _mean_motions(motions: Tensor, weights: Tensor, stride: int, progress: Callable[[int, int], None] | None) -> Tensor:
+    """The mean of each of `motions` [F, 4, 4] and of its neighbours `stride` apart, with weights [2 r + 1]."""
+    frames, reach = len(motions), (len(weights) - 1) // 2 * stride
+    extended, mean = _extended_motions(motions, reach), motions
     size = float((mean[:, :3, 3] - mean[0, :3, 3]).norm(dim=-1).max()) or 1.0
     scale = mean.new_tensor((1.0, 1.0, 1.0, size, size, size))
     for _ in range(_LARGEST_ROUNDS):
         step = torch.zeros_like(mean[:, 0, :1]).expand(frames, 6).clone()
         for place, weight in enumerate(weights):
-            twist = se3.log(se3.relative(mean, extended[place : place + frames]))
+            twist = se3.log(se3.relative(mean, extended[place * stride :][:frames]))
             _check_turn(twist)
             step += weight * twist
             if progress is not None:
@@ -88,13 +119,26 @@ def _check_turn(twist: Tensor) -> None:
         )
 
 
-def _mean_intrinsics(K: Tensor, weights: Tensor, reach: int) -> Tensor:
-    """K [F, 3, 3] averaged over windows: focal lengths in their logarithm, the rest as it is."""
-    values = K.flatten(1).clone()
-    values[:, [0, 4]] = values[:, [0, 4]].log()
+def _mean_values(values: Tensor, weights: Tensor, stride: int) -> Tensor:
+    """`values` [F, N] averaged as the motions are."""
+    reach = (len(weights) - 1) // 2 * stride
     before = 2.0 * values[:1] - values[1 : reach + 1].flip(0)
     after = 2.0 * values[-1:] - values[-reach - 1 : -1].flip(0)
-    windows = torch.cat((before, values, after)).unfold(0, len(weights), 1)  # [F, 9, 2 r + 1]
-    mean = windows @ weights
-    mean[:, [0, 4]] = mean[:, [0, 4]].exp()
-    return mean.unflatten(-1, (3, 3))
+    extended, mean = torch.cat((before, values, after)), torch.zeros_like(values)
+    for place, weight in enumerate(weights):
+        mean += weight * extended[place * stride :][: len(values)]
+    return mean
+
+
+def _intrinsic_values(K: Tensor) -> Tensor:
+    """What of K [F, 3, 3] is averaged, [F, 9]: focal lengths in their logarithm, the rest as it is."""
+    values = K.flatten(1).clone()
+    values[:, [0, 4]] = values[:, [0, 4]].log()
+    return values
+
+
+def _intrinsics(values: Tensor) -> Tensor:
+    """The K that `_intrinsic_values` gave `values` of."""
+    K = values.clone()
+    K[:, [0, 4]] = K[:, [0, 4]].exp()
+    return K.unflatten(-1, (3, 3))

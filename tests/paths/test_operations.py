@@ -240,6 +240,38 @@ def test_a_smoothed_bump_is_the_gaussians_own() -> None:
     assert smooth(bump, 0.0) is bump
 
 
+def test_a_long_gaussian_is_one_gaussian() -> None:
+    # sigma = 2.4 s at 10 frames a second = 24 frames, more than one pass takes. Where nothing turns, the result is the
+    # weighed sum itself; where it turns, the fixed point over the whole window, which passes miss by little.
+    bump = path([[0, 0, 0]] * 100 + [[0, 1.0, 0]] + [[0, 0, 0]] * 100)
+    weights = torch.exp(-0.5 * (torch.arange(-72, 73, dtype=F64) / 24) ** 2)
+    weights = weights / weights.sum()
+    close(smooth(bump, 2.4).camera.center[28:173, 1], weights, atol=2e-4)
+    given = wobbly(101).camera.world_from_cam
+    before = given[0] @ torch.linalg.inv(given[1:73].flip(0)) @ given[0]
+    after = given[-1] @ torch.linalg.inv(given[-73:-1].flip(0)) @ given[-1]
+    windows = torch.cat((before, given, after)).unfold(0, 145, 1).movedim(-1, 1)  # [F, 145, 4, 4]
+    mean = given
+    for _ in range(12):
+        twists = se3.log(torch.linalg.inv(mean)[:, None] @ windows)
+        mean = mean @ se3.exp((weights[:, None] * twists).sum(1))
+    found = smooth(wobbly(101), 2.4).camera.world_from_cam
+    moved = (found - given)[:, :3, 3].norm(dim=-1).max()
+    assert float((found - mean)[:, :3, 3].norm(dim=-1).max() / moved) < 0.005
+    assert float(se3.log(se3.relative(found, mean))[:, :3].norm(dim=-1).max()) < 0.001
+
+
+def test_the_work_of_smoothing_grows_with_the_frames_alone() -> None:
+    # A step of work is one neighbour of every frame: five times the frames over five times the time are smoothed in
+    # little more of them.
+    def steps(frames: int) -> int:
+        done: list[int] = []
+        smooth(wobbly(frames, size=0.001), frames / 20.0, progress=lambda step, total: done.append(step))
+        return len(done)
+
+    assert steps(1000) < 2 * steps(200)
+
+
 def test_a_layer_moves_each_camera_in_its_own_frame() -> None:
     # The path looks along x after a quarter turn; a layer that goes up and forward goes up and along x there.
     turned = path([[float(x), 0, 0] for x in range(3)], se3.rotation_y(torch.full((3,), pi / 2, dtype=F64)))
