@@ -10,15 +10,14 @@ from torch import Tensor
 from ..geometry import se3
 from ..geometry.camera import Camera
 from ..geometry.rays import unit_directions
-from ..latents.clip_sizes import raxel_hw
 from ..latents.frames import latent_times
-from ..latents.vae import VideoVAE, encode_images
+from ..latents.vae import VideoVAE
 from ..model.given_frames import StreamFrames, append_given
 from ..model.transformer import RaxelTransformer
-from ..raxels import encode_raxels
 from ..recipe import Recipe
 from .config import TASKS, TrainConfig
 from .data import LatentClips
+from .ray_codes import decode_cameras, encode_cameras, encode_single_cameras, raxels_of
 
 NEAREST_DEPTH = 0.3
 ROTATION_UNIT = 0.1  # radians, near-depth units and log focal that count as an error of 1
@@ -74,21 +73,15 @@ def make_example(
     shown = frames if known else frames[:, :0]
     return Example(
         video=recipe.video_statistics.normalize(clips.video),
-        rays=recipe.ray_statistics.normalize(vae.encode(raxels)),
+        rays=recipe.ray_statistics.normalize(encode_cameras(camera, config, vae)),
         sources=recipe.video_statistics.normalize(sources),
-        source_rays=recipe.ray_statistics.normalize(_encode_frames(vae, raxels, shown)),
+        source_rays=recipe.ray_statistics.normalize(encode_single_cameras(camera, shown, config, vae)),
         source_time=latent_times(frames),
         video_sigma=video_sigma.to(device),
         ray_sigma=ray_sigma.to(device),
         camera=camera,
         raxels=raxels,
     )
-
-
-def _encode_frames(vae: VideoVAE, video: Tensor, frames: Tensor) -> Tensor:
-    """The frames [B, N] of a clip [B, 3, F, h, w], each coded alone: [B, C, N, ., .], N may be 0."""
-    images = torch.gather(video, 2, frames[:, None, :, None, None].expand(-1, 3, -1, *video.shape[3:]))
-    return encode_images(vae, images) if frames.shape[1] else vae.encode(video[:, :, :1])[:, :, :0]
 
 
 def _draw_sources(batch: int, task: str, stored: int, far_share: float, generator: torch.Generator) -> Tensor:
@@ -126,17 +119,6 @@ def canonical_cameras(camera: Camera, near_depth: Tensor, reference: Tensor) -> 
     return replace(camera, world_from_cam=se3.from_rotation_translation(relative[..., :3, :3], center))
 
 
-def raxels_of(
-    camera: Camera, hw: tuple[int, int], recipe: Recipe | None = None, *, downscale: int = 2, scale: float = 0.5
-) -> Tensor:
-    """Raxels [B, 3, F, h, w] of canonical cameras [B, F] of a video of `hw`, as a recipe given has them."""
-    if recipe is not None:
-        downscale, scale = recipe.raxel_downscale, recipe.raxel_scale
-    still = torch.eye(4).to(camera.world_from_cam)
-    world = replace(camera, world_from_cam=still.expand_as(camera.world_from_cam))[:, 0]
-    return encode_raxels(camera, raxel_hw(hw, downscale), scale=scale, reference=world)
-
-
 def flow_loss(
     model: RaxelTransformer, example: Example, noise: tuple[Tensor, Tensor], config: TrainConfig, recipe: Recipe,
     vae: VideoVAE,
@@ -163,7 +145,7 @@ def flow_loss(
     if ray_sigma.any():
         parts["rays"] = _stream_loss(velocity[1][:, :, :frames], noise[1] - example.rays, config.cosine_weight)
         denoised = noisy_rays - ray_sigma[:, None, None, None, None] * velocity[1][:, :, :frames].float()
-        raxels = vae.decode(recipe.ray_statistics.denormalize(denoised))
+        raxels = decode_cameras(recipe.ray_statistics.denormalize(denoised), config, vae, scale=recipe.raxel_scale)
         rotation, translation, focal = camera_errors(raxels / recipe.raxel_scale, example.camera)
         parts["rotation"] = _pseudo_huber(rotation / ROTATION_UNIT)
         parts["translation"] = _pseudo_huber(translation / TRANSLATION_UNIT)

@@ -19,7 +19,8 @@ from ..weights.checkpoint import load_checkpoint, save_checkpoint
 from ..weights.lora import add_adapters, save_lora
 from .config import TrainConfig
 from .data import ClipPool, DeviceClips, LatentClips
-from .loss import Example, canonical_cameras, flow_loss, make_example, raxels_of
+from .loss import Example, canonical_cameras, flow_loss, make_example
+from .ray_codes import encode_cameras
 from .run_state import step_of_file
 from .validate import pose_figures, video_figures
 
@@ -175,7 +176,7 @@ def make_recipe(config: TrainConfig, clips: LatentClips, vae: VideoVAE, vae_name
     clips = clips[: min(len(clips), 512)].to("cpu")
     reference = torch.arange(len(clips)) % config.frames * (torch.arange(len(clips)) % 2)
     camera = canonical_cameras(clips.camera, clips.near_depth, reference)
-    rays = vae.encode(raxels_of(camera, config.hw, downscale=config.raxel_downscale))
+    rays = encode_cameras(camera, config, vae)
     return _recipe(config, vae_name, floored(LatentStatistics.from_latents(clips.video), VIDEO_STD_FLOOR),
                    floored(LatentStatistics.from_latents(rays), RAY_STD_FLOOR))  # fmt: skip
 

@@ -11,7 +11,8 @@ from torch import Tensor
 from ..latents.patch_vae import GROUP, GROUP_VALUES, IMAGE_VALUES, PatchVAE, group_patches, image_patches
 from .config import TrainConfig
 from .data import RENDER_BATCH
-from .loss import canonical_cameras, raxels_of
+from .loss import canonical_cameras
+from .ray_codes import raxels_of
 from .scene_sets import SCENE_SETS, check_shares
 
 RAXEL_WEIGHT = 16.0  # in the covariance of the code

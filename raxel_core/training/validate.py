@@ -14,7 +14,8 @@ from ..model.transformer import RaxelTransformer
 from ..recipe import Recipe
 from .config import TrainConfig
 from .data import LatentClips
-from .loss import camera_errors, canonical_cameras, raxels_of
+from .loss import camera_errors, canonical_cameras
+from .ray_codes import decode_cameras, encode_cameras
 
 BATCH = 64
 
@@ -57,11 +58,12 @@ def _poses(
     for start in range(0, len(clips), BATCH):
         part, true = clips[start : start + BATCH].to(device), camera[start : start + BATCH]
         video = recipe.video_statistics.normalize(part.video)
-        rays = recipe.ray_statistics.normalize(vae.encode(raxels_of(true.to(device), config.hw, recipe)))
+        rays = recipe.ray_statistics.normalize(encode_cameras(true.to(device), config, vae))
         noise = torch.randn(rays.shape, generator=generator).to(device)
         sigma = torch.ones(rays.shape[0], rays.shape[2], device=device)
         velocity = model(video, noise, torch.zeros(video.shape[0], video.shape[2], device=device), sigma)[1]
-        bundles = vae.decode(recipe.ray_statistics.denormalize(noise - velocity.float())).cpu() / recipe.raxel_scale
+        codes = recipe.ray_statistics.denormalize(noise - velocity.float())
+        bundles = decode_cameras(codes, config, vae, scale=recipe.raxel_scale).cpu() / recipe.raxel_scale
         rotation, center = motion_to_bundle(bundles, bundles[:, :, 0])
         found["rotation"].append(rotation.float())
         found["center"].append(center.float())
@@ -96,7 +98,7 @@ def picture_figures(
     found: dict[str, list[Tensor]] = {"video": [], "shuffled": [], "copy": []}
     for start in range(0, len(clips), BATCH):
         part, true = clips[start : start + BATCH].to(device), camera[start : start + BATCH]
-        rays = recipe.ray_statistics.normalize(vae.encode(raxels_of(true.to(device), config.hw, recipe)))
+        rays = recipe.ray_statistics.normalize(encode_cameras(true.to(device), config, vae))
         noise = torch.randn(part.video.shape, generator=generator).to(device)
         truth = vae.decode(part.video).clamp(-1, 1)[:, :, 1:]
         for name, shown in (("video", rays), ("shuffled", rays.roll(1, 0))):

@@ -11,7 +11,8 @@ from raxel_core.latents.patch_vae import PatchVAE, load_patch_vae
 from raxel_core.latents.vae import VideoVAE, encode_images
 from raxel_core.raxel_model import CHECKPOINTS
 from raxel_core.raxels import decode_raxels
-from raxel_core.training.loss import canonical_cameras, raxels_of
+from raxel_core.training.loss import canonical_cameras
+from raxel_core.training.ray_codes import raxels_of
 from raxel_core.training.synthetic import SPLITS, render_scenes
 from raxel_core.training.vae import fit_patch_code
 
