@@ -9,8 +9,10 @@ if find_spec("comfy.nested_tensor") is None:
 
 from comfy_api.latest import ComfyExtension, io
 
+from .comfy_io.samples import put_samples
 from .comfy_model.detection import register_raxel_architecture
 from .exchange.camera_files import RaxelLoadCamera, RaxelSaveCamera
+from .exchange.camera_list import serve_camera_files
 from .exchange.camera_sockets import (
     RaxelFromCamera,
     RaxelToCameraCtrl,
@@ -19,6 +21,7 @@ from .exchange.camera_sockets import (
     RaxelToReCamMaster,
     RaxelToWanCamera,
 )
+from .exchange.points import RaxelDepthPoints, RaxelPointTracks
 from .exchange.ray_maps import RaxelCamerasFromRayMap, RaxelRayMapFromCameras
 from .exchange.warp import RaxelNearDepth, RaxelWarp
 from .joint.encode import RaxelEncode
@@ -89,6 +92,8 @@ NODES: tuple[type[io.ComfyNode], ...] = (
     RaxelChangeIntrinsics,
     RaxelNearDepth,
     RaxelWarp,
+    RaxelPointTracks,
+    RaxelDepthPoints,
     # files and sockets of other programs
     RaxelLoadCamera,
     RaxelSaveCamera,
@@ -119,6 +124,9 @@ class RaxelExtension(ComfyExtension):
 
 
 def raxel_extension() -> ComfyExtension:
-    """The pack's one extension, with the architecture registered beside ComfyUI's own for the stock loaders."""
+    """The pack's one extension, with the architecture registered beside ComfyUI's own for the stock loaders, the
+    samples in ComfyUI's input folder and the list of camera files served."""
     register_raxel_architecture()
+    serve_camera_files()
+    put_samples()
     return RaxelExtension()

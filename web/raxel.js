@@ -50,6 +50,7 @@ app.registerExtension({
   },
   getCustomWidgets: () => ({ [TYPE]: cameraPathWidget }),
   nodeCreated(node) {
+    if (node.comfyClass === "RaxelLoadCamera") import("./camera_files.mjs").then((files) => files.offerFiles({ api, node }));
     if (!node.widgets?.some(({ type }) => type === TYPE)) return;
     node.setSize(NEW_NODE_SIZE.map((least, axis) => Math.max(least, node.size[axis])));
   },

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Collection
 from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
@@ -14,6 +16,8 @@ from ...raxel_core.strict_json import printable
 _NO_MODELS = {"custom_nodes", "configs"}
 _MOST_OFFERED = 1000
 _LONGEST_NAME = 4096
+# How many files are offered, and how far a folder is searched for them.
+_MOST_LISTED, _DEEPEST, _MOST_LOOKED_AT = 60, 4, 20_000
 
 
 def readable_path(name: str) -> Path:
@@ -70,6 +74,37 @@ def _near(name: str) -> str:
             offered += [f"{'' if below == '.' else below + '/'}{entry}{kind}" for entry in names if entry[:1] != "."]
     likely = get_close_matches(name.strip(), offered, n=3, cutoff=0.3)
     return f"; there is {', '.join(printable(entry, 60) for entry in likely)}" if likely else ""
+
+
+def camera_files(suffixes: Collection[str], folders_with: Collection[str]) -> list[str]:
+    """The names, as `readable_path` takes them, of files that end in one of `suffixes` and of folders that hold one of
+    `folders_with`, in the input folder and then in the output folder, each newest first and at most 60.
+
+    Folders are looked into as deep as `_DEEPEST`, and no more than `_MOST_LOOKED_AT` entries; links are not followed.
+    """
+    places = (("", folder_paths.get_input_directory()), (" [output]", folder_paths.get_output_directory()))
+    return [
+        f"{name}{kind}"
+        for kind, root in places
+        for name in _newest(Path(root), tuple(suffixes), frozenset(folders_with))[:_MOST_LISTED]
+    ]
+
+
+def _newest(root: Path, suffixes: tuple[str, ...], folders_with: frozenset[str]) -> list[str]:
+    """The names from `root` on of what `camera_files` looks for, the newest first."""
+    found: dict[str, float] = {}
+    left = _MOST_LOOKED_AT
+    for folder, below, names in os.walk(root):
+        inside = Path(folder).relative_to(root)
+        left -= len(names) + len(below)
+        below[:] = [] if len(inside.parts) >= _DEEPEST or left < 0 else [name for name in below if name[:1] != "."]
+        whole = inside.parts and folders_with & set(names)
+        told = [""] if whole else [name for name in names if name.lower().endswith(suffixes)]
+        for name in told:
+            path = root / inside / name
+            if path.name[:1] != "." and path.name.isprintable() and path.exists():  # gone since it was listed
+                found[(inside / name).as_posix()] = path.lstat().st_mtime
+    return sorted(found, key=lambda name: (-found[name], name))
 
 
 def fingerprint(path: Path) -> tuple[tuple[str, int, int], ...]:

@@ -46,8 +46,8 @@ class RaxelLoadCamera(io.ComfyNode):
                     "path",
                     default="",
                     tooltip="A file or folder in ComfyUI's input folder, as shots/transforms.json; with [output] or "
-                    "[temp] after it, in those. Absolute paths work inside ComfyUI's input, output, temp and model "
-                    "folders.",
+                    "[temp] after it, in those. The button below lists them, saved ones too, and uploads others. "
+                    "Absolute paths work inside ComfyUI's input, output, temp and model folders.",
                 ),
                 io.Combo.Input(
                     "format",

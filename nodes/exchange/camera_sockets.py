@@ -8,7 +8,7 @@ from comfy_api.latest import io
 
 from ...raxel_core.camera_io.reading import Assumed
 from ...raxel_core.camera_sockets.cameractrl import camera_pose, cameractrl_poses, cameractrl_text
-from ...raxel_core.camera_sockets.load3d import load3d_camera
+from ...raxel_core.camera_sockets.load3d import load3d_camera, load3d_cameras
 from ...raxel_core.camera_sockets.matrices import camera_matrices
 from ...raxel_core.camera_sockets.recammaster import recammaster_poses
 from ...raxel_core.camera_sockets.recognition import AUTO, PAYLOADS, read_camera
@@ -173,7 +173,7 @@ class RaxelToMatrices(io.ComfyNode):
 
 
 class RaxelToLoad3DCamera(io.ComfyNode):
-    """One frame of a trajectory -> the camera of ComfyUI's 3D viewer."""
+    """A trajectory -> the camera of one frame, and of every frame, for ComfyUI's 3D nodes."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -181,8 +181,9 @@ class RaxelToLoad3DCamera(io.ComfyNode):
             node_id="RaxelToLoad3DCamera",
             display_name="Raxel to Load3D Camera",
             category=EXCHANGE_CATEGORY,
-            description="The camera of one frame for Preview 3D and Render Splat. It looks through the middle of its "
-            "picture; Render Splat takes the angle of view across the smaller side.",
+            description="The camera of one frame for Preview 3D and Render Splat, and the list of all of them for the "
+            "nodes that render a picture each. A camera looks through the middle of its picture; Render Splat takes "
+            "the angle of view across the smaller side.",
             inputs=[
                 inputs.trajectory(),
                 inputs.frame("Which frame, counted from 0; negative counts from the end."),
@@ -196,12 +197,20 @@ class RaxelToLoad3DCamera(io.ComfyNode):
                     tooltip="How far ahead of the camera the viewer's orbit has its middle, in the path's unit.",
                 ),
             ],
-            outputs=[io.Load3DCamera.Output(display_name="camera_info", tooltip="Axes as in three.js: y up.")],
+            outputs=[
+                io.Load3DCamera.Output(display_name="camera_info", tooltip="Axes as in three.js: y up."),
+                io.Load3DCamera.Output(
+                    display_name="camera_list",
+                    tooltip="The camera of every frame, as Batch Cameras lists them, for Render Mesh and Render Splat: "
+                    "a picture each. Nodes before ComfyUI 0.46 take one camera, not a list.",
+                ),
+            ],
         )
 
     @classmethod
     def execute(cls, trajectory: Trajectory, frame: int, target_distance: float = 1.0) -> io.NodeOutput:
-        return io.NodeOutput(load3d_camera(trajectory, frame, target_distance=target_distance))
+        one = load3d_camera(trajectory, frame, target_distance=target_distance)
+        return io.NodeOutput(one, load3d_cameras(trajectory, target_distance=target_distance))
 
 
 class RaxelFromCamera(io.ComfyNode):

@@ -10,30 +10,31 @@ import torch
 from torch import Tensor
 
 from ...raxel_core.geometry.trajectory import Trajectory
-from ...raxel_core.warp.depth_map import DepthMap, depth_from_geometry, depth_from_picture
+from ...raxel_core.warp.depth_map import DepthMap, depth_from_picture, depths_from_geometry
 from ...raxel_core.warp.point_splat import BYTES_AT_WORK, Warp, warp
-
-# How far the channels of a grey picture may differ in the mean, as they do after a lossy file.
-_GREY_TOLERANCE = 0.02
+from ..comfy_io.images import grey_pictures
 
 
-def depth_map_of(depth: Tensor | None, geometry: Any, *, kind: str, near: float, far: float) -> DepthMap:
-    """The depth map of the one socket that is connected; ValueError unless it is exactly one."""
+def depth_maps_of(depth: Tensor | None, geometry: Any, *, kind: str, near: float, far: float) -> tuple[DepthMap, ...]:
+    """The depth maps of the one socket that is connected, one a picture; ValueError unless it is exactly one."""
     if (depth is None) == (geometry is None):
         given = "neither is" if depth is None else "both are"
         raise ValueError(f"connect depth or geometry, one of the two: {given} connected")
     if depth is None:
-        return depth_from_geometry(geometry)
-    picture = _one_picture(depth, "depth")
-    if float((picture.amax(0) - picture.amin(0)).mean()) > _GREY_TOLERANCE:
-        raise ValueError("depth is a coloured picture, a grey one was expected: render it without a colour map")
-    return depth_from_picture(picture.mean(0), kind, near=near, far=far)
+        return depths_from_geometry(geometry)
+    return tuple(depth_from_picture(grey, kind, near=near, far=far) for grey in grey_pictures(depth))
 
 
 def warp_on_device(
-    image: Tensor, depth: DepthMap, trajectory: Trajectory, *, hole_colour: tuple[float, float, float], edge: float
+    image: Tensor,
+    depths: tuple[DepthMap, ...],
+    trajectory: Trajectory,
+    *,
+    source: Trajectory | None,
+    hole_colour: tuple[float, float, float],
+    edge: float,
 ) -> Warp:
-    """The IMAGE's one picture along `trajectory`, each frame counted by ComfyUI's progress bar and interruptible."""
+    """The IMAGE along `trajectory`, each frame counted by ComfyUI's progress bar and interruptible."""
     device, bar = comfy.model_management.get_torch_device(), comfy.utils.ProgressBar(len(trajectory))
     height, width = trajectory.camera.hw
     comfy.model_management.free_memory(BYTES_AT_WORK * height * width, device)
@@ -42,27 +43,45 @@ def warp_on_device(
         bar.update_absolute(done, total)
         comfy.model_management.throw_exception_if_processing_interrupted()
 
-    picture = _one_picture(image, "image").to(comfy.model_management.intermediate_device())
+    clip = pictures_of(image).to(comfy.model_management.intermediate_device())
     return warp(
-        picture, depth, trajectory, hole_colour=hole_colour, edge_threshold=edge, device=device, progress=progress
+        clip,
+        depths,
+        trajectory,
+        source=source,
+        hole_colour=hole_colour,
+        edge_threshold=edge,
+        device=device,
+        progress=progress,
     )
 
 
-def depth_report(depth: DepthMap) -> str:
-    """How a depth map was read and what it holds, in sentences."""
+def pictures_of(image: Tensor) -> Tensor:
+    """An IMAGE as pictures [3, F, H, W] in [0, 1], without alpha; ValueError for NaN, infinity and other shapes."""
+    if image.ndim != 4 or not len(image) or image.shape[-1] < 3:
+        raise ValueError(f"images are [pictures, height, width, 3], got {list(image.shape)}")
+    if not bool(torch.isfinite(image).all()):
+        raise ValueError("the images contain NaN or infinity")
+    return image[..., :3].float().movedim(-1, 0)
+
+
+def depth_report(depth: DepthMap, count: int = 1) -> str:
+    """How a depth map, the first of `count`, was read and what it holds, in sentences."""
     share = float((depth.depth > 0.0).float().mean())
     size = f"{depth.hw[1]} x {depth.hw[0]} pixels, {share:.0%} of them known"
     lens = "" if depth.K is None else f" Its lens sees {fov_degrees(depth):.1f} degrees across."
-    return f"{' '.join(depth.notes)} {size}; near depth (25th percentile) {depth.near_depth:.4g}.{lens}"
+    first = "" if count == 1 else f"The first of {count} depth maps: "
+    return f"{' '.join(depth.notes)} {first}{size}; near depth (25th percentile) {depth.near_depth:.4g}.{lens}"
 
 
-def warp_report(depth: DepthMap, made: Warp, trajectory: Trajectory) -> str:
+def warp_report(depths: tuple[DepthMap, ...], made: Warp, trajectory: Trajectory) -> str:
     """`depth_report`, the lens where it is not the trajectory's, and how much of the last frame is unknown."""
     asked, used = (float(path.camera.fov[0, 0].rad2deg()) for path in (trajectory, made.trajectory))
     lens = ""
     if abs(asked - used) > 0.5:
         lens = f" Rendered at {used:.1f} degrees, not the given {asked:.1f}: go on with the trajectory output."
-    return f"{depth_report(depth)}{lens} Holes: {float(made.holes[-1].mean()):.0%} of the last frame."
+    said = depth_report(depths[0], len(depths))
+    return f"{said}{lens} Holes: {float(made.holes[-1].mean()):.0%} of the last frame."
 
 
 def fov_degrees(depth: DepthMap) -> float:
@@ -71,12 +90,3 @@ def fov_degrees(depth: DepthMap) -> float:
         return 0.0
     size, (fx, cx) = depth.hw[1], (depth.K[0, 0], depth.K[0, 2])
     return float((torch.atan2(cx, fx) + torch.atan2(size - cx, fx)).rad2deg())
-
-
-def _one_picture(image: Tensor, name: str) -> Tensor:
-    """The picture [3, H, W] of an IMAGE of one; ValueError for several, NaN or infinity."""
-    if image.ndim != 4 or image.shape[0] != 1 or image.shape[-1] < 3:
-        raise ValueError(f"{name} is one picture, [1, height, width, 3], got {list(image.shape)}")
-    if not bool(torch.isfinite(image).all()):
-        raise ValueError(f"{name} contains NaN or infinity")
-    return image[0, ..., :3].float().movedim(-1, 0)

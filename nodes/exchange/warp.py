@@ -1,4 +1,4 @@
-"""The nodes that see a picture with depth from other cameras, and tell its scale."""
+"""The nodes that see a picture or clip with depth from other cameras, and tell its scale."""
 
 from __future__ import annotations
 
@@ -12,50 +12,13 @@ from ...raxel_core.warp.point_splat import HOLE_COLOURS
 from .. import inputs
 from ..catalogue import schema
 from ..comfy_io.notice import show_on_node
-from ..sockets import GEOMETRY_SOCKETS, TRAJECTORY_CATEGORY, TrajectorySocket
-from .depth import depth_map_of, depth_report, fov_degrees, warp_on_device, warp_report
-
-
-def _depth_inputs() -> list[io.Input]:
-    """The sockets and widgets of a depth map, the same on both nodes."""
-    return [
-        io.Image.Input(
-            "depth",
-            optional=True,
-            tooltip="A grey depth picture of any depth node; read by depth_kind. Connect this or geometry.",
-        ),
-        io.MultiType.Input(
-            "geometry",
-            types=list(GEOMETRY_SOCKETS),
-            optional=True,
-            tooltip="Geometry of one picture from Run MoGe Inference or Run Depth Anything 3: depths in true "
-            "proportion, and the lens where it is known. Connect this or depth.",
-        ),
-        inputs.depth_kind(),
-        io.Float.Input(
-            "near",
-            default=1.0,
-            min=0.0001,
-            max=100000.0,
-            step=0.01,
-            optional=True,
-            tooltip="Depth at the near end of a grey picture's range, in metres or any unit. With unit near_depth only "
-            "far / near counts.",
-        ),
-        io.Float.Input(
-            "far",
-            default=10.0,
-            min=0.0002,
-            max=1000000.0,
-            step=0.1,
-            optional=True,
-            tooltip="Depth at the far end of a grey picture's range, in the unit of near.",
-        ),
-    ]
+from ..sockets import TRAJECTORY_CATEGORY, TrajectorySocket
+from .depth import depth_maps_of, depth_report, fov_degrees, warp_on_device, warp_report
+from .depth_inputs import depth_inputs
 
 
 class RaxelWarp(io.ComfyNode):
-    """Picture, depth and trajectory -> the video that the cameras see of it, and its holes."""
+    """Picture or clip, depth and trajectory -> the video that the cameras see of it, and its holes."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -63,15 +26,20 @@ class RaxelWarp(io.ComfyNode):
             node_id="RaxelWarp",
             display_name="Raxel Point-Splat Warp",
             category=TRAJECTORY_CATEGORY,
-            description="Shows a picture with depth from the cameras of a trajectory and marks what it cannot know: "
-            "the guide video of Uni3C (render_video), VACE (control_video and control_masks) and LTX CrossView.",
+            description="Shows a picture, or a moving clip, with its depth from the cameras of a trajectory and marks "
+            "what it cannot know: the guide video of Uni3C (render_video), VACE (control_video and control_masks) and "
+            "LTX CrossView.",
             inputs=[
-                io.Image.Input("image", tooltip="One picture, taken by the first camera of the trajectory."),
+                io.Image.Input(
+                    "image",
+                    tooltip="One picture, taken by the first camera of the trajectory; or a clip of as many pictures "
+                    "as the trajectory has frames, each filmed again from its own frame's camera.",
+                ),
                 inputs.trajectory(
                     "The cameras, and the size of the video. 81 frames of 832 x 480 take 0.5 GB of memory and about "
                     "8 s of one CPU core."
                 ),
-                *_depth_inputs(),
+                *depth_inputs("Of a clip one for each picture. "),
                 io.Combo.Input(
                     "hole_colour",
                     options=list(HOLE_COLOURS),
@@ -89,6 +57,12 @@ class RaxelWarp(io.ComfyNode):
                     optional=True,
                     tooltip="Drops pixels that hang between a near and a far surface, each farther away than this "
                     "share of their depth: they would fly about. 0 keeps all.",
+                ),
+                inputs.trajectory(
+                    "The cameras that took the clip, as Raxel Solve Camera finds them, in the trajectory's "
+                    "unit; both paths start at the same place. Not connected: the clip's camera stood still.",
+                    id="source",
+                    optional=True,
                 ),
             ],
             hidden=[io.Hidden.unique_id],
@@ -116,11 +90,12 @@ class RaxelWarp(io.ComfyNode):
         far: float = 10.0,
         hole_colour: str = "black",
         edge_threshold: float = 0.1,
+        source: Trajectory | None = None,
     ) -> io.NodeOutput:
-        depth_map = depth_map_of(depth, geometry, kind=depth_kind, near=near, far=far)
+        depths = depth_maps_of(depth, geometry, kind=depth_kind, near=near, far=far)
         colour = HOLE_COLOURS[hole_colour]
-        made = warp_on_device(image, depth_map, trajectory, hole_colour=colour, edge=edge_threshold)
-        report = warp_report(depth_map, made, trajectory)
+        made = warp_on_device(image, depths, trajectory, source=source, hole_colour=colour, edge=edge_threshold)
+        report = warp_report(depths, made, trajectory)
         show_on_node(cls, report)
         return io.NodeOutput(made.video.movedim(0, -1), made.holes, made.trajectory, report)
 
@@ -136,7 +111,7 @@ class RaxelNearDepth(io.ComfyNode):
             category=TRAJECTORY_CATEGORY,
             description="The 25th percentile of a picture's depth: 1 in a trajectory whose unit is near_depth. Divide "
             "metres by it, or multiply near depths, to change between the two.",
-            inputs=_depth_inputs(),
+            inputs=depth_inputs("Of several the first counts. "),
             hidden=[io.Hidden.unique_id],
             outputs=[
                 io.Float.Output(display_name="near_depth", tooltip="The 25th percentile, in the depth's own unit."),
@@ -157,7 +132,7 @@ class RaxelNearDepth(io.ComfyNode):
         near: float = 1.0,
         far: float = 10.0,
     ) -> io.NodeOutput:
-        depth_map = depth_map_of(depth, geometry, kind=depth_kind, near=near, far=far)
+        depth_map = depth_maps_of(depth, geometry, kind=depth_kind, near=near, far=far)[0]
         report = depth_report(depth_map)
         show_on_node(cls, report)
         return io.NodeOutput(depth_map.near_depth, fov_degrees(depth_map), report)

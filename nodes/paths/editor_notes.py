@@ -10,13 +10,12 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ...raxel_core.geometry.trajectory import Trajectory
-from ...raxel_core.warp.depth_map import DepthMap, depth_from_geometry, depth_from_picture
+from ...raxel_core.warp.depth_map import DepthMap, depth_from_picture, depths_from_geometry
+from ..comfy_io.images import grey_pictures
 
 # The editor draws this many points and no more; a code of 16 bits stands in two channels, 0 is no depth.
 _MOST_POINTS = 10_000
 _CODES = 65_534
-# How far the channels of a grey picture may differ in the mean, as they do after a lossy file.
-_GREY_TOLERANCE = 0.02
 
 
 def editor_notes(
@@ -35,15 +34,10 @@ def editor_notes(
 
 
 def depth_of(depth: Any, kind: str) -> DepthMap:
-    """The depth map in an IMAGE of one grey picture, read as `kind`, or in a geometry; ValueError for anything else."""
+    """The first depth map in an IMAGE of grey pictures, read as `kind`, or in a geometry; ValueError for all else."""
     if not isinstance(depth, Tensor):
-        return depth_from_geometry(depth)
-    if depth.ndim != 4 or depth.shape[-1] < 3 or not bool(torch.isfinite(depth).all()):
-        raise ValueError(f"depth is a finite picture, [1, height, width, 3], got {list(depth.shape)}")
-    picture = depth[0, ..., :3].float()
-    if float((picture.amax(-1) - picture.amin(-1)).mean()) > _GREY_TOLERANCE:
-        raise ValueError("depth is a coloured picture, a grey one was expected: render it without a colour map")
-    return depth_from_picture(picture.mean(-1), kind)
+        return depths_from_geometry(depth)[0]
+    return depth_from_picture(grey_pictures(depth[:1])[0], kind)
 
 
 def depth_picture(depth: DepthMap) -> tuple[Tensor, dict[str, Any]]:

@@ -1,8 +1,9 @@
-"""LOAD3D_CAMERA: one camera of ComfyUI's 3D viewer, a dict.
+"""LOAD3D_CAMERA: a camera of ComfyUI's 3D viewer, a dict, or the list of them that newer versions hand on.
 
 three.js conventions: right-handed, y up, the camera looks along -z; `quaternion` is the camera's rotation in the world
 and `fov` the vertical angle in degrees. The world's y and z turn over: (x, y, z) there is (x, -y, -z) here. ComfyUI
 0.8 gives position, target, zoom and cameraType alone. Its Render Splat node takes `fov` across the smaller side.
+Create Camera Orbit and Batch Cameras (0.46) give a list, of which Render Mesh and Render Splat show one picture each.
 """
 
 from __future__ import annotations
@@ -33,37 +34,60 @@ def load3d_camera(trajectory: Trajectory, frame: int = 0, *, target_distance: fl
     """
     if not -len(trajectory) <= frame < len(trajectory):
         raise CameraFormatError(f"the path has {len(trajectory)} frames, numbered from 0; there is no frame {frame}")
-    camera = fitted(trajectory, None)[frame]
-    (height, width), (fx, fy) = camera.hw, centred(replace(trajectory, camera=camera[None]), NAME)[0].tolist()
+    one = replace(trajectory, camera=trajectory.camera[frame][None], numbers=None)
+    return load3d_cameras(one, target_distance=target_distance)[0]
+
+
+def load3d_cameras(trajectory: Trajectory, *, target_distance: float = 1.0) -> list[dict[str, Any]]:
+    """The camera of each frame, as Batch Cameras lists them; the target and the errors are `load3d_camera`'s."""
+    camera = fitted(trajectory, None)
+    (height, width), focal = camera.hw, centred(replace(trajectory, camera=camera), NAME)
     c2w = to_opengl(camera.world_from_cam, up="y")
-    position, backward = c2w[:3, 3], c2w[:3, 2]
-    return {
-        "position": _named("xyz", position),
-        "target": _named("xyz", position - target_distance * backward),
-        "quaternion": _named("wxyz", se3.quaternion_from_rotation(c2w[:3, :3])),
-        "fov": degrees(2.0 * atan(0.5 * height / fy)),
-        "aspect": (width * fy) / (height * fx),
-        "zoom": 1.0,
-        "cameraType": "perspective",
-    }
+    turns = se3.quaternion_from_rotation(c2w[:, :3, :3])
+    return [
+        {
+            "position": _named("xyz", motion[:3, 3]),
+            "target": _named("xyz", motion[:3, 3] - target_distance * motion[:3, 2]),
+            "quaternion": _named("wxyz", turn),
+            "fov": degrees(2.0 * atan(0.5 * height / fy)),
+            "aspect": (width * fy) / (height * fx),
+            "zoom": 1.0,
+            "cameraType": "perspective",
+        }
+        for motion, turn, (fx, fy) in zip(c2w, turns, focal.tolist(), strict=True)
+    ]
 
 
 def is_load3d(value: Any) -> bool:
-    """Whether `value` is a dict with a position and a target."""
+    """Whether `value` is a dict with a position and a target, or a list of such."""
+    if isinstance(value, (list, tuple)):
+        return bool(value) and all(isinstance(entry, dict) and is_load3d(entry) for entry in value)
     return isinstance(value, dict) and {"position", "target"} <= value.keys()
 
 
 def read_load3d(value: Any, assumed: Assumed) -> Reading:
-    """The one camera of the payload as a path of one frame, for a picture of the assumed size, with square pixels."""
+    """The camera of the payload, or each of a list, as a frame, for a picture of the assumed size, square pixels."""
     if not is_load3d(value):
-        raise CameraFormatError(f"{NAME} is a dict with a position and a target")
+        raise CameraFormatError(f"{NAME} is a dict with a position and a target, or a list of such")
+    entries = list(value) if isinstance(value, (list, tuple)) else [value]
+    motions, turned, lenses = zip(*(_camera(entry, assumed) for entry in entries), strict=True)
+    count = "One camera" if len(entries) == 1 else f"{len(entries)} cameras, a frame each,"
+    notes = (f"{count} in three.js axes (y up, looks along -z), turned to OpenCV; {'; '.join(dict.fromkeys(turned))}.",)
+    said = dict.fromkeys(lens.note for lens in lenses)
+    of_frames = lenses[0].note if len(said) == 1 else f"{lenses[0].note} That is the first; others have their own."
+    lens = Lens(torch.stack([lens.K.reshape(3, 3) for lens in lenses]), of_frames)
+    doubts = tuple(dict.fromkeys(doubt for entry in entries for doubt in _aspect_warnings(entry, assumed)))
+    return reading(NAME, torch.stack(motions), lens, assumed, notes=notes, warnings=doubts)
+
+
+def _camera(value: dict[str, Any], assumed: Assumed) -> tuple[Tensor, str, Lens]:
+    """Of one camera the motion [4, 4] in OpenCV axes, where its rotation comes from, and its lens."""
     if str(value.get("cameraType", "perspective")).lower().startswith("ortho"):
         raise CameraFormatError(f"{NAME} is orthographic: only perspective cameras have a focal length")
     position, target = _vector("position", value["position"]), _vector("target", value["target"])
     rotation, turned = _rotation(value, position, target)
-    motion = from_opengl(se3.from_rotation_translation(rotation, position), up="y")[None]
-    notes = (f"One camera in three.js axes (y up, looks along -z), turned to OpenCV; {turned}.",)
-    return reading(NAME, motion, _lens(value, assumed), assumed, notes=notes, warnings=_aspect_warnings(value, assumed))
+    motion = from_opengl(se3.from_rotation_translation(rotation, position), up="y")
+    return motion, turned, _lens(value, assumed)
 
 
 def _rotation(value: dict[str, Any], position: Tensor, target: Tensor) -> tuple[Tensor, str]:

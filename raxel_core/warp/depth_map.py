@@ -1,4 +1,4 @@
-"""Depth of one picture as ComfyUI's depth nodes hand it over: grey pictures, MoGe's and Depth Anything 3's geometry."""
+"""Depth as ComfyUI's depth nodes hand it over: grey pictures, the geometry of MoGe, Depth Anything 3 and VGGT."""
 
 from __future__ import annotations
 
@@ -71,6 +71,11 @@ class DepthMap:
         """The 25th percentile of the known depths, the length that unit "near_depth" counts in."""
         return _quantile(self.depth[self.depth > 0.0], NEAR_QUANTILE)
 
+    def lifted(self, rows: Tensor, columns: Tensor, K: Tensor) -> Tensor:
+        """The points [N, 3], float64, at whose pixels the map has depths, in the axes of a camera with lens `K`."""
+        corner = torch.stack((columns + 0.5, rows + 0.5, torch.ones(len(rows))), dim=-1).double()
+        return (corner @ torch.linalg.inv(K.double()).mT) * self.depth[rows, columns].double()[:, None]
+
     def scaled(self, factor: float) -> DepthMap:
         """The same map with all depths times `factor`."""
         return replace(self, depth=self.depth * factor)
@@ -126,52 +131,90 @@ def depth_from_picture(picture: Tensor, kind: str, *, near: float = 1.0, far: fl
     return DepthMap(depth, notes=(f"Read as {kind}: {ends} is {near:g}, the other end {far:g}.",))
 
 
-def depth_from_geometry(geometry: Any) -> DepthMap:
-    """The depth map and K in a MOGE_GEOMETRY or DA3_GEOMETRY of one picture, told apart by their keys.
+def depths_from_geometry(geometry: Any) -> tuple[DepthMap, ...]:
+    """The depth map and K of each picture in a MOGE_GEOMETRY, a DA3_GEOMETRY or VGGT's predictions, told apart by their
+    keys.
 
-    Raises ValueError for anything else: another dict, several pictures, MoGe's panoramas (they have no view axis).
+    Raises ValueError for anything else: another dict, MoGe's panoramas (they have no view axis).
     """
     if not isinstance(geometry, Mapping) or not isinstance(geometry.get("depth"), Tensor):
         keys = sorted(map(str, geometry))[:8] if isinstance(geometry, Mapping) else type(geometry).__name__
-        raise ValueError(f"a geometry is the dict of MoGe or Depth Anything 3 with a depth tensor, got {keys}")
-    if geometry["depth"].ndim != 3 or geometry["depth"].shape[0] != 1:
-        raise ValueError(f"the geometry's depth is of one picture, [1, H, W], got {list(geometry['depth'].shape)}")
-    return _from_depth_anything(geometry) if "mode" in geometry else _from_moge(geometry)
+        raise ValueError(f"a geometry is the dict of MoGe, Depth Anything 3 or VGGT with a depth tensor, got {keys}")
+    depth = geometry["depth"]
+    depth = depth.squeeze(-1) if depth.ndim > 3 and depth.shape[-1] == 1 else depth
+    depth = depth.flatten(0, -3) if depth.ndim > 3 else depth
+    if depth.ndim != 3 or not depth.numel():
+        raise ValueError(f"the geometry's depth is [pictures, H, W], got {list(geometry['depth'].shape)}")
+    read = _from_depth_anything if "mode" in geometry else _from_moge if _is_moge(geometry) else _from_vggt
+    return tuple(read(depth[index].float(), geometry, index) for index in range(len(depth)))
 
 
-def _from_moge(geometry: Mapping[str, Any]) -> DepthMap:
+def _is_moge(geometry: Mapping[str, Any]) -> bool:
+    return "intrinsic" not in geometry and "extrinsics" not in geometry and "pose_enc" not in geometry
+
+
+def _entry(geometry: Mapping[str, Any], name: str, index: int, last_axes: int) -> Tensor:
+    """Number `index` of the entries of `name`, whose last axes are one picture's; ValueError where there is none."""
+    value = torch.as_tensor(geometry[name])
+    value = value.flatten(0, -last_axes - 1) if value.ndim > last_axes else value[None]
+    if index >= len(value):
+        raise ValueError(f"the geometry has {index + 1} depth maps or more, but {len(value)} of {name}")
+    return value[index]
+
+
+def _from_moge(depth: Tensor, geometry: Mapping[str, Any], index: int) -> DepthMap:
     """MoGe: depth is infinite or masked where unknown, K is normalised by width and height."""
     if "intrinsics" not in geometry:
         raise ValueError("this MOGE_GEOMETRY has no intrinsics: it is of a panorama, which no pinhole camera took")
-    depth = geometry["depth"][0].float()
     if "mask" in geometry:
-        depth = torch.where(geometry["mask"][0] > 0, depth, 0.0)
+        depth = torch.where(_entry(geometry, "mask", index, 2) > 0, depth, 0.0)
     height, width = depth.shape
     size = torch.tensor((width, height, 1.0), dtype=torch.float64, device=depth.device)
-    K = geometry["intrinsics"][0].double() * size[:, None]
+    K = _entry(geometry, "intrinsics", index, 2).double() * size[:, None]
     return DepthMap(depth, K.to(depth), ("Read as MOGE_GEOMETRY: depth along the view axis, K normalised.",))
 
 
-def _from_depth_anything(geometry: Mapping[str, Any]) -> DepthMap:
+def _from_depth_anything(depth: Tensor, geometry: Mapping[str, Any], index: int) -> DepthMap:
     """Depth Anything 3: sky goes to the far end as its own code does; K counts in pixels of the network's input.
 
     That input's size is not in the payload, but the principal point is its middle, which gives it.
     """
-    depth, notes = geometry["depth"][0].float(), ["Read as DA3_GEOMETRY: depth along the view axis."]
+    notes = ["Read as DA3_GEOMETRY: depth along the view axis."]
     if "sky" in geometry:
-        sky = geometry["sky"][0] >= _SKY_PROBABILITY
+        sky = _entry(geometry, "sky", index, 2) >= _SKY_PROBABILITY
         ground = depth[~sky & torch.isfinite(depth)]
         if bool(sky.any()) and len(ground):
             depth = torch.where(sky, _quantile(ground, _SKY_QUANTILE), depth)
             notes.append(f"Sky, {float(sky.float().mean()):.0%} of the picture, was put at the far end.")
     if "intrinsics" not in geometry:
         return DepthMap(depth, None, (*notes, "It states no lens: the trajectory's was taken."))
-    K = geometry["intrinsics"][0, 0].double()
-    if not bool((K[:2, 2] > 0.0).all()):
+    K = _to_pixels_of(depth, _entry(geometry, "intrinsics", index, 2).double())
+    if K is None:
         return DepthMap(depth, None, (*notes, "Its K is empty (no camera was estimated): the trajectory's was taken."))
+    return DepthMap(depth, K, (*notes, "K was scaled from the network's input size."))
+
+
+def _from_vggt(depth: Tensor, geometry: Mapping[str, Any], index: int) -> DepthMap:
+    """VGGT: K under the name intrinsic, or the angles of view (top to bottom, side to side) at the end of pose_enc."""
+    name = next((name for name in ("intrinsic", "intrinsics") if name in geometry), None)
+    K: Tensor | None
+    if name is not None:
+        K = _to_pixels_of(depth, _entry(geometry, name, index, 2).double())
+    else:
+        fov = _entry(geometry, "pose_enc", index, 1)[7:9].double()
+        middle = torch.tensor(depth.shape, dtype=torch.float64) / 2.0
+        (fy, fx), (cy, cx) = (middle / (fov / 2.0).tan()).tolist(), middle.tolist()
+        K = torch.tensor(((fx, 0.0, cx), (0.0, fy, cy), (0.0, 0.0, 1.0))).to(depth)
+    return DepthMap(depth, K, ("Read as VGGT's depth, along the view axis, with its own K.",))
+
+
+def _to_pixels_of(depth: Tensor, K: Tensor) -> Tensor | None:
+    """K in pixels of `depth`, of a K in those of another size whose middle is its principal point; None where empty."""
+    if not bool((K[:2, 2] > 0.0).all()):
+        return None
     height, width = depth.shape
     size = torch.stack((width / (2.0 * K[0, 2]), height / (2.0 * K[1, 2]), torch.ones_like(K[0, 2])))
-    return DepthMap(depth, (K * size[:, None]).to(depth), (*notes, "K was scaled from the network's input size."))
+    return (K * size[:, None]).to(depth)
 
 
 def _quantile(values: Tensor, q: float) -> float:

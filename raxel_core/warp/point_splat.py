@@ -1,16 +1,16 @@
-"""A picture with depth, seen along a trajectory: z-buffered point splatting, and the mask of what the picture lacks.
+"""A picture or clip with depth, seen along a trajectory: z-buffered point splatting, and the mask of what is lacking.
 
-Every pixel of the picture is a point in front of the first camera. In a frame it is drawn as a rectangle as large as
-the distance to the points of its neighbours on the same surface (at least a pixel), so that a surface that comes nearer
-or turns stays closed; one that ends at an edge of depth is not stretched over the gap, and one that is torn apart is
-not drawn. The rectangles decide what is nearest in each pixel; the colours of all points within `DEPTH_TOLERANCE` of
-that depth are averaged with the weights of linear interpolation. Positions and sizes are rounded to 1/256 pixel, as
-rasterisers do, so that a shift by whole pixels is exact.
+Every pixel of a picture is a point in front of the camera that took it. In a frame it is drawn as a rectangle as large
+as the distance to the points of its neighbours on the same surface (at least a pixel), so that a surface that comes
+nearer or turns stays closed; one that ends at an edge of depth is not stretched over the gap, and one that is torn
+apart is not drawn. The rectangles decide what is nearest in each pixel; the colours of all points within
+`DEPTH_TOLERANCE` of that depth are averaged with the weights of linear interpolation. Positions and sizes are rounded
+to 1/256 pixel, as rasterisers do, so that a shift by whole pixels is exact.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -18,8 +18,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..framing import fit_video
+from ..framing import fit_video, framing_for
 from ..geometry import se3
+from ..geometry.camera import Camera
 from ..geometry.trajectory import Trajectory
 from ..runtime.memory import ask_memory
 from .depth_map import DepthMap
@@ -56,58 +57,117 @@ class Warp:
 
 def warp(
     image: Tensor,
-    depth: DepthMap,
+    depth: DepthMap | Sequence[DepthMap],
     trajectory: Trajectory,
     *,
+    source: Trajectory | None = None,
     hole_colour: tuple[float, float, float] = (0.0, 0.0, 0.0),
     edge_threshold: float = 0.1,
     device: torch.device | str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Warp:
-    """The picture `image` [3, H, W] as the cameras of `trajectory` see it; its first camera is where it was taken.
+    """The picture `image` [3, H, W], or the clip [3, F, H, W] with a depth map each, as the cameras of `trajectory` see
+    it.
 
-    Picture and depth are resized and cropped at the centre to the trajectory's size, as stock nodes do. Depths count in
-    the trajectory's unit, and for "near_depth" are divided by their 25th percentile. Where `depth` knows the lens, that
-    lens is used and the trajectory's zooms are kept as ratios; otherwise the trajectory's own. `edge_threshold` drops
-    points on a ramp between near and far (see `on_edge`), 0 keeps all. Frames are computed on `device` and kept on the
-    image's; `progress(done, total)` counts them. Raises ValueError where the picture is not [3, H, W] or the depth map
-    has another aspect.
+    The first camera is where the picture was taken; those that took a clip are `source`, which starts there too, or
+    stand still. Pictures and depth are resized and cropped at the centre to the trajectory's size, as stock nodes do.
+    Depths count in the trajectory's unit, and for "near_depth" are divided by the 25th percentile of the first. The
+    lens is that of `source`, or of `depth` where it knows one, with the trajectory's zooms kept as ratios; otherwise
+    the trajectory's own. `edge_threshold` drops points on a ramp between near and far (see `on_edge`), 0 keeps all.
+    Frames are computed on `device` and kept on the image's; `progress(done, total)` counts them. Raises ValueError
+    where the shapes, the numbers of frames, the aspects or the units do not fit.
     """
-    if image.ndim != 3 or image.shape[0] != 3:
-        raise ValueError(f"a picture to warp is [3, height, width], got {list(image.shape)}")
+    clip = image[:, None] if image.ndim == 3 else image
+    if clip.ndim != 4 or clip.shape[0] != 3:
+        raise ValueError(f"a picture to warp is [3, height, width], a clip [3, F, H, W], got {list(image.shape)}")
     device = image.device if device is None else torch.device(device)
-    height, width = trajectory.camera.hw
-    needed = (len(trajectory) * _BYTES_OF_FRAME + BYTES_AT_WORK) * height * width
-    ask_memory(f"{len(trajectory)} frames of {width}x{height} as a warped video", needed)
-    # Unit before size: the 25th percentile that a near depth is measured by is that of the whole picture.
-    depth = depth.in_unit(trajectory.unit).matched((image.shape[1], image.shape[2])).fitted(trajectory.camera.hw)
-    path = rendered_trajectory(trajectory, depth)
-    picture = fit_video(image, path.camera.hw)[0].to(device, depth.depth.dtype)
-    points = _points(picture, depth.depth.to(device), edge_threshold)
-    # A pixel of the first camera with depth z comes to H (u, v, 1) + parallax / z, so that a frame is one product.
-    homographies, parallaxes = _projections(path)
-    frames, (height, width) = len(path), path.camera.hw
+    frames, (height, width) = len(trajectory), trajectory.camera.hw
+    needed = (frames * _BYTES_OF_FRAME + BYTES_AT_WORK) * height * width
+    ask_memory(f"{frames} frames of {width}x{height} as a warped video", needed)
+    scene = filmed(depth, trajectory, (clip.shape[2], clip.shape[3]), source=source, pictures=clip.shape[1])
+    homographies, parallaxes = projections(scene.path.camera, scene.cameras)
     video = torch.empty(frames, height, width, 3, dtype=image.dtype, device=image.device)
     holes = torch.empty(frames, height, width, dtype=image.dtype, device=image.device)
-    colour = torch.tensor(hole_colour, device=device, dtype=depth.depth.dtype)
+    colour = torch.tensor(hole_colour, device=device, dtype=scene.depths[0].depth.dtype)
     for frame in range(frames):
-        splats = _project(points, homographies[frame], parallaxes[frame], (height, width))
+        if frame < len(scene.depths):  # of a still all frames show the points of the one picture
+            picture = fit_video(clip[:, frame], (height, width))[0].to(colour)
+            points = points_of(picture, scene.depths[frame].depth.to(device), edge_threshold)
+        splats = projected(points, homographies[frame], parallaxes[frame], (height, width))
         seen, hole = _render(splats, (height, width))
         video[frame] = torch.where(hole[:, None], colour, seen).unflatten(0, (height, width)).to(video)
         holes[frame] = hole.unflatten(0, (height, width)).to(holes)
         if progress is not None:
             progress(frame + 1, frames)
-    return Warp(video.movedim(-1, 0), holes, path)
+    return Warp(video.movedim(-1, 0), holes, scene.path)
 
 
-def rendered_trajectory(trajectory: Trajectory, depth: DepthMap) -> Trajectory:
-    """`trajectory` relative to its first camera, with the lens of `depth`, of the same size, where that knows one: the
+class Filmed(NamedTuple):
+    """What was filmed and is seen again: `depths` of the pictures in the unit and size of `path`, the cameras that see
+    them, and `cameras` [1] or [F], those that took them. The first of both is the identity."""
+
+    depths: tuple[DepthMap, ...]
+    path: Trajectory
+    cameras: Camera
+
+
+def filmed(
+    depth: DepthMap | Sequence[DepthMap],
+    trajectory: Trajectory,
+    picture_hw: tuple[int, int],
+    *,
+    source: Trajectory | None = None,
+    pictures: int = 1,
+) -> Filmed:
+    """One scene of depth maps of `pictures` of `picture_hw` and of the cameras; as `warp` says, ValueError as there."""
+    depths = (depth,) if isinstance(depth, DepthMap) else tuple(depth)
+    _check_counts(len(depths), pictures, trajectory, source)
+    hw = trajectory.camera.hw
+    # Unit before size: the 25th percentile that a near depth is measured by is that of the whole picture.
+    factor = 1.0 / depths[0].near_depth if trajectory.unit == "near_depth" else 1.0
+    fitted = tuple(each.scaled(factor).matched(picture_hw).fitted(hw) for each in depths)
+    if source is None:
+        path = rendered_trajectory(trajectory, _common_lens(fitted))
+        return Filmed(fitted, path, path.camera[:1])
+    taken = source.relative_to(0).camera
+    taken = framing_for(taken.hw, hw).to_fitted(taken)
+    return Filmed(fitted, rendered_trajectory(trajectory, taken.K[0]), taken)
+
+
+def _check_counts(depths: int, pictures: int, trajectory: Trajectory, source: Trajectory | None) -> None:
+    """ValueError unless a still has one depth map, or each frame a picture, a depth map and a camera that took it."""
+    if depths != pictures:
+        raise ValueError(f"each picture has its depth map, got {pictures} pictures and {depths} depth maps")
+    if pictures not in (1, len(trajectory)):
+        raise ValueError(
+            f"a clip has as many pictures as the path has frames, got {pictures} and {len(trajectory)}: "
+            "Raxel Retime Trajectory changes those of the path"
+        )
+    if source is not None and len(source) != pictures:
+        raise ValueError(
+            f"the path of the clip's own cameras has {len(source)} frames, but there are {pictures} pictures"
+        )
+    if source is not None and source.unit != trajectory.unit:
+        raise ValueError(
+            f"the clip's own cameras count in {source.unit}, the path in {trajectory.unit}: "
+            "Raxel Scale Trajectory brings them to one unit"
+        )
+
+
+def _common_lens(depths: Sequence[DepthMap]) -> Tensor | None:
+    """The median K of the maps, one lens for a clip; None where not all know theirs."""
+    known = [depth.K for depth in depths if depth.K is not None]
+    return torch.stack(known).median(dim=0).values if len(known) == len(depths) else None
+
+
+def rendered_trajectory(trajectory: Trajectory, K: Tensor | None) -> Trajectory:
+    """`trajectory` relative to its first camera, with the lens `K` [3, 3], of the same size, where that is known: the
     first frame has it, and K changes over time as it did."""
     path = trajectory.relative_to(0)
-    if depth.K is None:
+    if K is None:
         return path
-    K = path.camera.K.double()
-    changed = depth.K.to(K) @ torch.linalg.inv(K[0]) @ K
+    own = path.camera.K.double()
+    changed = K.to(own) @ torch.linalg.inv(own[0]) @ own
     return replace(path, camera=replace(path.camera, K=changed.to(path.camera.K)))
 
 
@@ -124,7 +184,7 @@ def on_edge(depth: Tensor, threshold: float) -> Tensor:
     return known & (depth > nearest * limit) & (farthest > depth * limit)
 
 
-class _Points(NamedTuple):
+class Points(NamedTuple):
     """The picture as points: colours [3, h w], inverse depth and depth [h, w], and which neighbours share a surface."""
 
     colour: Tensor
@@ -137,7 +197,7 @@ class _Points(NamedTuple):
     above: Tensor  # [h, w] or to the one above or below
 
 
-class _Splats(NamedTuple):
+class Splats(NamedTuple):
     """The points [N] a frame may show: position and size in its pixels, depth from its camera, colours [3, N]."""
 
     x: Tensor
@@ -148,7 +208,7 @@ class _Splats(NamedTuple):
     colour: Tensor
 
 
-def _points(image: Tensor, depth: Tensor, edge_threshold: float) -> _Points:
+def points_of(image: Tensor, depth: Tensor, edge_threshold: float) -> Points:
     """The points of `image` [3, h, w] with `depth` [h, w]."""
     if edge_threshold > 0.0:
         depth = torch.where(on_edge(depth, edge_threshold), 0.0, depth)
@@ -157,7 +217,7 @@ def _points(image: Tensor, depth: Tensor, edge_threshold: float) -> _Points:
     below = _joined(depth[:-1], depth[1:])
     inverse = torch.where(known, 1.0 / torch.where(known, depth, 1.0), 0.0)
     beside, above = _either(right, _BESIDE), _either(below, _ABOVE)
-    return _Points(image.flatten(1), inverse, depth, known, right, below, beside, above)
+    return Points(image.flatten(1), inverse, depth, known, right, below, beside, above)
 
 
 def _either(pairs: Tensor, sides: tuple[tuple[int, ...], tuple[int, ...]]) -> Tensor:
@@ -171,15 +231,15 @@ def _joined(a: Tensor, b: Tensor) -> Tensor:
     return (nearer > 0.0) & (torch.maximum(a, b) <= nearer * (1.0 + JOINED_TOLERANCE))
 
 
-def _projections(path: Trajectory) -> tuple[Tensor, Tensor]:
-    """Per frame the homography [F, 3, 3] and the parallax [F, 3], in float64: a pixel (u, v) of the picture, of depth
-    z, comes to homography (u, v, 1) + parallax / z."""
-    camera = path.camera.to("cpu", torch.float64)
-    to_pixels = camera.K @ se3.relative(camera.world_from_cam, camera.world_from_cam[:1])[:, :3]
-    return to_pixels[..., :3] @ torch.linalg.inv(camera.K[0]), to_pixels[..., 3]
+def projections(seeing: Camera, taking: Camera) -> tuple[Tensor, Tensor]:
+    """Per frame the homography [F, 3, 3] and the parallax [F, 3], in float64: a pixel (u, v) of the camera `taking` the
+    picture ([1] or [F]), of depth z, comes to homography (u, v, 1) + parallax / z in the one `seeing` it [F]."""
+    seeing, taking = (camera.to("cpu", torch.float64) for camera in (seeing, taking))
+    to_pixels = seeing.K @ se3.relative(seeing.world_from_cam, taking.world_from_cam)[:, :3]
+    return to_pixels[..., :3] @ torch.linalg.inv(taking.K), to_pixels[..., 3]
 
 
-def _project(points: _Points, homography: Tensor, parallax: Tensor, hw: tuple[int, int]) -> _Splats:
+def projected(points: Points, homography: Tensor, parallax: Tensor, hw: tuple[int, int]) -> Splats:
     """The points that a frame of `hw` may show."""
     h, w = points.depth.shape
     matrix, shift = homography.to(points.depth), parallax.tolist()
@@ -197,7 +257,7 @@ def _project(points: _Points, homography: Tensor, parallax: Tensor, hw: tuple[in
     inside = (x + wide > 0.5) & (x - wide < hw[1] - 0.5) & (y + high > 0.5) & (y - high < hw[0] - 0.5)
     seen = (points.known & ~torn & (scale > 0.0) & inside).flatten().nonzero().squeeze(1)
     x, y, wide, high, depth = (axis.flatten()[seen] for axis in (x, y, wide, high, points.depth * scale))
-    return _Splats(x, y, wide, high, depth, points.colour[:, seen])
+    return Splats(x, y, wide, high, depth, points.colour[:, seen])
 
 
 def _facing(homography: Tensor, parallax: Tensor, inverse_depth: Tensor, scale: Tensor) -> Tensor:
@@ -242,15 +302,12 @@ class _Touch(NamedTuple):
     covered: Tensor
 
 
-def _render(splats: _Splats, hw: tuple[int, int]) -> tuple[Tensor, Tensor]:
+def _render(splats: Splats, hw: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """Colours [h w, 3] and holes [h w] of a frame."""
     pixels = hw[0] * hw[1]
     groups = list(_groups(splats, hw))
-    nearest = splats.depth.new_full((pixels + 1,), torch.inf)
-    for index, _, covered, part in groups:
-        depth = torch.where(covered, part.depth, torch.inf).flatten()
-        nearest.scatter_reduce_(0, index, depth, "amin")
-    total = splats.depth.new_zeros(4, pixels + 1)
+    nearest = _nearest(groups, pixels)
+    total = nearest.new_zeros(4, pixels + 1)
     for index, weight, _, part in groups:
         front = nearest[index].unflatten(0, weight.shape)
         weight = torch.where((part.depth - front).abs() <= DEPTH_TOLERANCE * front, weight, 0.0)
@@ -261,7 +318,23 @@ def _render(splats: _Splats, hw: tuple[int, int]) -> tuple[Tensor, Tensor]:
     return (total[:3, :pixels] / torch.where(hole, 1.0, total[3, :pixels])).T, hole
 
 
-def _groups(splats: _Splats, hw: tuple[int, int]) -> Iterator[tuple[Tensor, Tensor, Tensor, _Splats]]:
+def nearest_depth(splats: Splats, hw: tuple[int, int]) -> Tensor:
+    """The depth [h, w] of what is nearest in each pixel of a frame, infinite where there is nothing."""
+    return _nearest(_groups(splats, hw), hw[0] * hw[1])[:-1].unflatten(0, hw)
+
+
+def _nearest(groups: Iterable[tuple[Tensor, Tensor, Tensor, Splats]], pixels: int) -> Tensor:
+    """The nearest depth of each pixel, [pixels + 1], the last for all that lie outside."""
+    nearest: Tensor | None = None
+    for index, _, covered, part in groups:
+        if nearest is None:
+            nearest = part.depth.new_full((pixels + 1,), torch.inf)
+        depth = torch.where(covered, part.depth, torch.inf).flatten()
+        nearest.scatter_reduce_(0, index, depth, "amin")
+    return torch.full((pixels + 1,), torch.inf) if nearest is None else nearest
+
+
+def _groups(splats: Splats, hw: tuple[int, int]) -> Iterator[tuple[Tensor, Tensor, Tensor, Splats]]:
     """Splats by the n x n pixels they touch: flat pixel numbers [n n N], weights and coverage [n, n, N], the splats.
 
     n is the least of WINDOWS that holds linear interpolation to both sides, but for a quarter of a pixel at its rim: 2
@@ -273,7 +346,7 @@ def _groups(splats: _Splats, hw: tuple[int, int]) -> Iterator[tuple[Tensor, Tens
         pick = (window == number).nonzero().squeeze(1)
         if not len(pick):
             continue
-        part = _Splats(*(value[..., pick] for value in splats)) if len(pick) < len(window) else splats
+        part = Splats(*(value[..., pick] for value in splats)) if len(pick) < len(window) else splats
         row, column = _touch(part.y, part.height, n), _touch(part.x, part.width, n)
         index = row.pixel[:, None] * hw[1] + column.pixel
         inside = _within(row.pixel, hw[0])[:, None] & _within(column.pixel, hw[1])

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from raxel_core.camera_io.reading import Assumed, CameraFormatError
 from raxel_core.camera_sockets.cameractrl import camera_pose, cameractrl_poses, cameractrl_text
-from raxel_core.camera_sockets.load3d import load3d_camera
+from raxel_core.camera_sockets.load3d import load3d_camera, load3d_cameras
 from raxel_core.camera_sockets.matrices import camera_matrices
 from raxel_core.camera_sockets.recammaster import recammaster_poses
 from raxel_core.camera_sockets.recognition import PAYLOADS, read_camera, recognise
@@ -346,6 +346,46 @@ def test_the_shorter_dict_of_comfyui_0_8_looks_from_position_to_target():
     value |= {"position": {"x": 5, "y": 5, "z": 0}, "target": {"x": 0, "y": 0, "z": 0}}
     forward = reading_of(value).camera.rotation[0, :, 2]
     close(forward, [-math.sqrt(0.5), math.sqrt(0.5), 0])
+
+
+def test_a_list_of_the_viewers_cameras_is_a_path_of_as_many_frames():
+    """A turntable of four: from +z, +x, -z and -x at the origin, which camera 0 sees along -z, so that y turns over."""
+    around = ((0, 4), (4, 0), (0, -4), (-4, 0))
+    cameras = [
+        {
+            "position": {"x": x, "y": 0, "z": z},
+            "target": {"x": 0, "y": 0, "z": 0},
+            "zoom": 1.0,
+            "fov": fov,
+            "cameraType": "perspective",
+        }
+        for (x, z), fov in zip(around, (90, 90, 60, 90), strict=True)
+    ]
+    reading = read_camera(cameras, HERE)
+    camera = reading.trajectory.camera
+    close(camera.center, [[0, 0, -4], [4, 0, 0], [0, 0, 4], [-4, 0, 0]])
+    close(camera.rotation[..., 2], [[0, 0, 1], [-1, 0, 0], [0, 0, -1], [1, 0, 0]])
+    close(camera.focal[:, 1], [240, 240, 240 * math.sqrt(3), 240])
+    assert "4 cameras, a frame each" in reading.text
+    assert "others have their own" in reading.text
+    flat = {**cameras[1], "cameraType": "orthographic"}
+    with pytest.raises(CameraFormatError, match="orthographic"):
+        read_camera([cameras[0], flat], HERE)
+    with pytest.raises(CameraFormatError):
+        read_camera([], HERE, read_as="LOAD3D_CAMERA")
+
+
+def test_every_frame_comes_back_from_the_list():
+    zoomed = wander(9)
+    K = zoomed.camera.K.clone()
+    K[:, 0, 0] = K[:, 1, 1] = torch.linspace(300.0, 500.0, 9)
+    K[:, :2, 2] = torch.tensor((zoomed.camera.hw[1] / 2, zoomed.camera.hw[0] / 2))
+    zoomed = replace(zoomed, camera=replace(zoomed.camera, K=K))
+    listed = load3d_cameras(zoomed)
+    assert listed[4] == load3d_camera(zoomed, 4)
+    found = read_camera(listed, replace(HERE, hw=zoomed.camera.hw)).trajectory.camera
+    close(found.world_from_cam, zoomed.camera.world_from_cam, 1e-6)
+    close(found.K, K, 1e-3)
 
 
 def reading_of(value, **more):

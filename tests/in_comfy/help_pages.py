@@ -50,7 +50,7 @@ def with_tables(page: str, info: dict[str, Any]) -> str:
 
 
 def _words(kind: str) -> str:
-    return _WORDS.get(kind, " or ".join(kind.split(",")))
+    return " or ".join(_WORDS.get(part, part) for part in kind.split(","))
 
 
 def _row(name: str, kind: str, meaning: str) -> str:

@@ -144,7 +144,9 @@ def test_each_socket_carries_the_path_and_back(comfy, graph, kind, slot, read):
 
 def test_the_3d_viewers_camera_goes_there_and_back(comfy, graph):
     graph |= {"out": node("RaxelToLoad3DCamera", trajectory=["path", 0], frame=-1), "back": back(["out", 0])}
-    (found,) = comfy.probe(graph, ["back", 0])
+    graph["all"] = back(["out", 1])
+    found, every = comfy.probe(graph, ["back", 0], ["all", 0])
+    close(every, orbit().camera.world_from_cam)
     close(found, orbit().camera.world_from_cam[-1:])
     torch.testing.assert_close(found["K"].double(), orbit().camera.K[-1:].double(), atol=1e-3, rtol=0)
 

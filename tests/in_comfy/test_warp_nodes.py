@@ -16,7 +16,7 @@ from raxel_core.warp.depth_map import DEPTH_KINDS, DepthMap, depth_from_picture
 from raxel_core.warp.point_splat import warp
 from tests.small_checkpoint import FRAMES, HW, MODEL_NAME
 
-NODES = ("RaxelWarp", "RaxelNearDepth", "RaxelCheckTrajectory")
+NODES = ("RaxelWarp", "RaxelNearDepth", "RaxelCheckTrajectory", "RaxelPointTracks", "RaxelDepthPoints")
 MOVE = {"move": "truck", "amount": 0.2, "easing": "linear"}
 
 
@@ -152,16 +152,74 @@ def test_stock_nodes_take_video_and_holes(comfy, graph):
     assert latent["samples"].shape == (1, 16, (FRAMES - 1) // 4 + 1, HW[0] // 8, HW[1] // 8)
 
 
+def test_a_clip_is_filmed_again_from_its_own_depth(comfy, graph):
+    """A batch of pictures and of MoGe's depth; from the cameras that took it, it comes back as it was."""
+    clip = torch.stack([picture().roll(frame, -1) for frame in range(FRAMES)], dim=1)
+    put(comfy, "clip", image=clip.movedim(0, -1))
+    put(comfy, "moges", **{name: value.expand(FRAMES, *value.shape[1:]) for name, value in moge().items()})
+    graph["clip"] = node("RaxelProbeTensor", name="clip")
+    graph["moges"] = node("RaxelProbeGeometry", name="moges", mode="")
+    graph["lens"] = node("RaxelChangeIntrinsics", trajectory=["path", 0], fov_degrees=90.0)
+    again = {"image": ["clip", 0], "geometry": ["moges", 0], "edge_threshold": 0.0}
+    graph["own"] = node("RaxelWarp", trajectory=["lens", 0], source=["lens", 0], **again)
+    graph["new"] = node("RaxelWarp", trajectory=["path", 0], **again)
+    own, holes, new, report = comfy.probe(graph, ["own", 0], ["own", 1], ["new", 0], ["new", 3])
+    known = holes["tensor"] == 0
+    torch.testing.assert_close(own["tensor"][known], clip.movedim(0, -1)[known], atol=1e-5, rtol=0)
+    assert torch.equal(~known, ~moge()["mask"].expand(FRAMES, *HW))
+    depth = DepthMap(torch.where(moge()["mask"][0], moge()["depth"][0], 0.0), K_from_fov(math.radians(90.0), HW))
+    move = make_move("truck", FRAMES, hw=HW, amount=0.2, easing="linear")
+    expected = warp(clip, [depth] * FRAMES, move, edge_threshold=0.0).video
+    torch.testing.assert_close(new["tensor"].movedim(-1, 0), expected, atol=1e-5, rtol=0)
+    assert f"The first of {FRAMES} depth maps" in text(report)
+
+
+def test_point_track_models_take_the_tracks(comfy, graph):
+    """Wan Move's stock nodes run on them; WanTrackToVideo asks for the text, and takes Wan's own VAE alone."""
+    info = comfy.get("/object_info")
+    graph["tracks"] = node("RaxelPointTracks", trajectory=["path", 0], geometry=["moge", 0], points=60)
+    graph["load"] = node("LoadRaxelModel", model_name=f"{MODEL_NAME}.safetensors")
+    graph["none"] = node("RaxelSources", model=["load", 0], vae=["load", 1], images=["shot", 0], frames="0")
+    video = {
+        "positive": ["none", 0], "negative": ["none", 1], "vae": ["load", 1], "start_image": ["shot", 0],
+        "width": HW[1], "height": HW[0], "length": FRAMES, "batch_size": 1,
+    }  # fmt: skip
+    graph["shown"] = node(
+        "WanMoveVisualizeTracks", images=["shot", 0], tracks=["tracks", 0], line_resolution=24, circle_size=4,
+        opacity=0.75, line_width=4,
+    )  # fmt: skip
+    graph["move"] = node("WanMoveTrackToVideo", tracks=["tracks", 0], strength=1.0, **video)
+    assert info["RaxelPointTracks"]["output"][:2] == ["TRACKS", "STRING"]
+    assert info["WanTrackToVideo"]["input"]["required"]["tracks"][0] == "STRING"
+    if "WanMoveTrackToVideo" not in info:
+        return
+    moved, drawn = comfy.probe(graph, ["move", 2], ["shown", 0])
+    assert moved["samples"].shape == (1, 16, (FRAMES - 1) // 4 + 1, HW[0] // 8, HW[1] // 8)
+    assert drawn["tensor"].shape == (FRAMES, *HW, 3)
+
+
+def test_depths_points_go_into_a_colmap_model(comfy, graph):
+    graph["points"] = node(
+        "RaxelDepthPoints", trajectory=["path", 0], images=["shot", 0], geometry=["moge", 0], points=50
+    )
+    graph["save"] = node("RaxelSaveCamera", trajectory=["points", 0], filename_prefix="points/model", format="colmap")
+    outcome = comfy.run(graph)
+    assert outcome.status == "success", outcome.error
+    (model,) = (comfy.base / "output" / "points").glob("model_*")
+    lines = (model / "points3D.txt").read_text(encoding="utf-8").splitlines()
+    assert 30 < sum(not line.startswith("#") for line in lines) < 70
+
+
 def test_wrong_connections_are_named(comfy, graph):
-    put(comfy, "two", image=torch.zeros(2, *HW, 3))
+    put(comfy, "two", image=torch.full((2, *HW, 3), 0.5))
     put(comfy, "pano", depth=torch.ones(1, 8, 16), image=torch.zeros(1, 8, 16, 3))
     graph["two"] = node("RaxelProbeTensor", name="two")
     graph["pano"] = node("RaxelProbeGeometry", name="pano", mode="")
     for given, words in (
         ({}, "connect depth or geometry, one of the two: neither is connected"),
         ({"depth": ["grey", 0], "geometry": ["moge", 0]}, "both are connected"),
-        ({"depth": ["two", 0]}, "depth is one picture, [1, height, width, 3], got [2, "),
-        ({"depth": ["grey", 0], "image": ["two", 0]}, "image is one picture"),
+        ({"depth": ["two", 0]}, "each picture has its depth map, got 1 pictures and 2 depth maps"),
+        ({"depth": ["grey", 0], "image": ["two", 0]}, "got 2 pictures and 1 depth maps"),
         ({"depth": ["grey", 0], "near": 5.0, "far": 5.0}, "0 < near < far, got 5 and 5"),
         ({"geometry": ["pano", 0]}, "panorama"),
         ({"depth": ["shot", 0]}, "depth is a coloured picture"),

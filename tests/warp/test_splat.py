@@ -14,7 +14,7 @@ from raxel_core.geometry.camera import Camera, K_from_fov
 from raxel_core.geometry.trajectory import Trajectory
 from raxel_core.paths.plan import make_move
 from raxel_core.training.synthetic import SPLITS, render_scenes
-from raxel_core.warp.depth_map import DEPTH_KINDS, DepthMap, depth_from_geometry, depth_from_picture
+from raxel_core.warp.depth_map import DEPTH_KINDS, DepthMap, depth_from_picture, depths_from_geometry
 from raxel_core.warp.point_splat import (
     DEPTH_TOLERANCE,
     JOINED_TOLERANCE,
@@ -200,7 +200,7 @@ def test_no_argument_is_changed_and_bad_input_is_named():
     warp(image, DepthMap(depth), move, progress=lambda done, total: seen.append((done, total)))
     assert seen == [(1, 2), (2, 2)]
     assert all(torch.equal(a, b) for a, b in zip(before, (image, depth, move.camera.world_from_cam), strict=True))
-    with pytest.raises(ValueError, match=r"\[3, height, width\], got \[4, 8, 12\]"):
+    with pytest.raises(ValueError, match=r"\[3, height, width\], a clip .*, got \[4, 8, 12\]"):
         warp(torch.zeros(4, 8, 12), DepthMap(depth), move)
     with pytest.raises(
         ValueError, match=r"a depth map of \(12, 12\) pixels, .*, is not that of a picture of \(8, 12\)"
@@ -343,6 +343,82 @@ def _inverted(camera: Camera) -> Camera:
     return replace(first, world_from_cam=torch.linalg.inv(first.world_from_cam))
 
 
+# ------------------------------------------------------------------------------------------------ a clip filmed again
+
+
+def clip(hw, frames=3):
+    """Another noise and another depth for every frame."""
+    pictures = torch.stack([picture(hw, seed) for seed in range(frames)], dim=1)
+    return pictures, [DepthMap(1.0 + 2.0 * picture(hw, 9 + seed)[0]) for seed in range(frames)]
+
+
+def test_a_clip_is_seen_from_where_it_was_filmed_to_the_bit():
+    hw = (24, 32)
+    pictures, depths = clip(hw)
+    filmed = path([(0, 0, 0), (0.3, 0, 0.1), (0.5, -0.2, 0.4)], hw, 30.0)
+    made = warp(pictures, depths, filmed, source=filmed, edge_threshold=0.0)
+    assert torch.equal(made.video, pictures)
+    assert not bool(made.holes.any())
+
+
+def test_each_frame_of_a_clip_is_seen_as_a_still_of_its_own():
+    """From a camera that stood still each frame is a still's; one that moved along stands where the difference is."""
+    hw = (24, 32)
+    pictures, depths = clip(hw)
+    seen = [(0, 0, 0), (0.2, 0, 0), (0.25, 0.1, 0.2)]
+    made = warp(pictures, depths, path(seen, hw, 30.0))
+    for frame in range(3):
+        still = warp(pictures[:, frame], depths[frame], path([(0, 0, 0), seen[frame]], hw, 30.0))
+        assert torch.equal(made.video[:, frame], still.video[:, 1])
+        assert torch.equal(made.holes[frame], still.holes[1])
+    own = path([(0, 0, 0), (0.2, 0, 0), (0, 0, 0)], hw, 30.0)
+    made, moved = (
+        warp(pictures, depths, path(seen, hw, 30.0), source=source, edge_threshold=0.0) for source in (None, own)
+    )
+    assert torch.equal(moved.video[:, 1], pictures[:, 1])
+    assert torch.equal(moved.video[:, 2], made.video[:, 2])
+
+
+def test_a_clip_counts_in_the_near_depth_of_its_first_frame_and_has_one_lens():
+    hw = (24, 32)
+    pictures, depths = clip(hw)
+    move = path([(0, 0, 0), (0.1, 0, 0), (0.2, 0, 0)], hw, 30.0, unit="near_depth")
+    larger = [depth.scaled(8.0) for depth in depths]
+    assert torch.equal(warp(pictures, depths, move).video, warp(pictures, larger, move).video)
+    lenses = [
+        replace(depth, K=torch.diag(torch.tensor((f, f, 1.0))))
+        for depth, f in zip(depths, (20.0, 22.0, 90.0), strict=True)
+    ]
+    assert warp(pictures, lenses, move).trajectory.camera.K[:, 0, 0].tolist() == pytest.approx([22.0] * 3)
+
+
+def test_a_ray_traced_clip_is_filmed_again_by_its_first_camera():
+    """Every frame, seen again from where the first stood, shows the first frame where it shows anything."""
+    scene = render_scenes([SPLITS["test"][3]], frames=3, hw=(120, 208))
+    own = Trajectory(scene.camera[0], unit="arbitrary")
+    first = replace(own, camera=replace(own.camera, world_from_cam=own.camera.world_from_cam[:1].expand(3, 4, 4)))
+    made = warp(scene.video[0], [DepthMap(each) for each in scene.depth[0]], first, source=own)
+    for frame in (1, 2):
+        seen = made.holes[frame] == 0
+        assert float(seen.float().mean()) > 0.5
+        error = (made.video[:, frame] - scene.video[0, :, 0])[:, seen]
+        assert 10.0 * math.log10(4.0 / float(error.square().mean())) > 24.0
+
+
+def test_a_clip_that_does_not_fit_its_path_is_refused():
+    hw = (24, 32)
+    pictures, depths = clip(hw)
+    move = path([(0, 0, 0), (0.1, 0, 0), (0.2, 0, 0)], hw, 30.0)
+    with pytest.raises(ValueError, match="got 3 pictures and 2 depth maps"):
+        warp(pictures, depths[:2], move)
+    with pytest.raises(ValueError, match="as many pictures as the path has frames, got 2 and 3"):
+        warp(pictures[:, :2], depths[:2], move)
+    with pytest.raises(ValueError, match="own cameras has 2 frames, but there are 3 pictures"):
+        warp(pictures, depths, move, source=move[:2])
+    with pytest.raises(ValueError, match="count in metre, the path in arbitrary"):
+        warp(pictures, depths, move, source=replace(move, unit="metre"))
+
+
 # ------------------------------------------------------------------------------------------------ depth as nodes give it
 
 
@@ -386,14 +462,14 @@ def test_a_moge_geometry_is_read():
         "image": torch.zeros(1, *hw, 3), "points": torch.zeros(1, *hw, 3), "depth": depth, "intrinsics": K, "mask": mask,
         "normal": torch.zeros(1, *hw, 3),
     }  # fmt: skip
-    read = depth_from_geometry(payload)
+    (read,) = depths_from_geometry(payload)
     assert torch.equal(read.K, torch.tensor([[6.0, 0, 4], [0, 6.0, 3], [0, 0, 1]]))
     assert int((read.depth == 0).sum()) == 2
     # MoGe's own points are depth * K^-1 (u, v, 1) at u = (column + 0.5) / width: row 2, column 1 is at (3/16, 5/12).
     own = 2.0 * torch.linalg.inv(K[0]) @ torch.tensor([3 / 16, 5 / 12, 1.0])
     torch.testing.assert_close(2.0 * torch.linalg.inv(read.K) @ torch.tensor([1.5, 2.5, 1.0]), own)
     with pytest.raises(ValueError, match="panorama"):
-        depth_from_geometry({key: value for key, value in payload.items() if key != "intrinsics"})
+        depths_from_geometry({key: value for key, value in payload.items() if key != "intrinsics"})
 
 
 def test_a_depth_anything_geometry_is_read():
@@ -402,7 +478,7 @@ def test_a_depth_anything_geometry_is_read():
     sky = torch.zeros(1, 12, 16)
     sky[0, :2] = 0.9
     mono = {"depth": depth, "image": torch.zeros(1, 12, 16, 3), "mode": "mono", "sky": sky}
-    read = depth_from_geometry(mono)
+    (read,) = depths_from_geometry(mono)
     # 160 pixels are no sky, 0.33 to 1.92; their 99% quantile lies at 0.33 + 0.01 * 0.99 * 159.
     torch.testing.assert_close(read.depth[:2], torch.full((2, 16), 0.33 + 0.01 * 0.99 * 159))
     assert torch.equal(read.depth[2:], depth[0, 2:])
@@ -411,14 +487,28 @@ def test_a_depth_anything_geometry_is_read():
     extrinsics = torch.eye(4)[None, None, :3]
     several = {"depth": depth, "image": mono["image"], "mode": "multiview", "extrinsics": extrinsics, "intrinsics": K}
     expected = torch.tensor([[400 * 16 / 504, 0, 8], [0, 410 * 12 / 378, 6], [0, 0, 1]])
-    torch.testing.assert_close(depth_from_geometry(several).K, expected)
+    torch.testing.assert_close(depths_from_geometry(several)[0].K, expected)
     unknown = several | {"extrinsics": torch.eye(4)[None, None], "intrinsics": torch.eye(3)[None, None]}
-    assert depth_from_geometry(unknown).K is None
+    assert depths_from_geometry(unknown)[0].K is None
 
 
-@pytest.mark.parametrize(
-    "payload", [None, {}, {"points": torch.zeros(1, 2, 2, 3)}, {"depth": torch.ones(2, 4, 4), "mode": "mono"}]
-)
+def test_geometries_of_several_pictures_are_read_one_by_one():
+    """DA3 has its cameras on an axis of views, VGGT its depth with a channel at the end: 2 of 4 x 6 of each."""
+    depth = torch.stack((torch.full((4, 6), 1.0), torch.full((4, 6), 2.0)))
+    K = torch.tensor([[4.0, 0, 3], [0, 4.0, 2], [0, 0, 1]]) * torch.tensor([[1.0, 1, 1], [2, 2, 1]])[..., None]
+    da3 = {"depth": depth, "image": torch.zeros(2, 4, 6, 3), "mode": "multiview", "intrinsics": K[None]}
+    vggt = {"depth": depth[None, ..., None], "depth_conf": depth[None], "intrinsic": K[None]}
+    angles = 2.0 * torch.atan(torch.tensor([2.0 / 4.0, 3.0 / 4.0]))
+    encoded = {"depth": depth[None, ..., None], "pose_enc": torch.cat((torch.zeros(7), angles)).expand(1, 2, 9)}
+    for geometry in (da3, vggt, encoded):
+        found = depths_from_geometry(geometry)
+        assert [float(each.depth.mean()) for each in found] == [1.0, 2.0]
+        torch.testing.assert_close(found[1].K, torch.tensor([[4.0, 0, 3], [0, 4.0, 2], [0, 0, 1]]))
+    with pytest.raises(ValueError, match="2 depth maps or more, but 1 of intrinsics"):
+        depths_from_geometry(da3 | {"intrinsics": K[None, :1]})
+
+
+@pytest.mark.parametrize("payload", [None, {}, {"points": torch.zeros(1, 2, 2, 3)}, {"depth": torch.ones(4, 4)}])
 def test_other_payloads_are_refused_in_one_sentence(payload):
-    with pytest.raises(ValueError, match="MoGe or Depth Anything 3|of one picture"):
-        depth_from_geometry(payload)
+    with pytest.raises(ValueError, match=r"MoGe, Depth Anything 3 or VGGT|\[pictures, H, W\]"):
+        depths_from_geometry(payload)
