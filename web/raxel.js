@@ -14,6 +14,8 @@ const MODULES = [
   "editor/view", "editor/viewport",
 ];
 
+const LINK_COLORS = { RAXEL_TRAJECTORY: "#f0b429", RAXEL_ESTIMATE: "#d98324", RAXEL_RAY_MAP: "#5fb3b3", RAXEL_RAYPE: "#b48ead" };
+
 let fresh;
 
 function load(module) {
@@ -41,6 +43,15 @@ function cameraPathWidget(node, name, inputData) {
   return { widget, minWidth: MIN_WIDTH, minHeight: MIN_HEIGHT };
 }
 
+// Before each graph, since a change of ComfyUI's palette takes the colors away.
+function colorLinks() {
+  Object.assign(app.canvas.default_connection_color_byType, LINK_COLORS);
+  Object.assign(window.LGraphCanvas.link_type_colors, LINK_COLORS);
+  for (const [type, color] of Object.entries(LINK_COLORS)) {
+    document.documentElement.style.setProperty(`--color-datatype-${type}`, color);
+  }
+}
+
 app.registerExtension({
   name: "raxel.camera_path",
   // What the help says of the path is no tip to hang over the editor.
@@ -48,6 +59,7 @@ app.registerExtension({
     const path = nodeData.input?.required?.path;
     if (path?.[0] === TYPE) delete path[1].tooltip;
   },
+  beforeConfigureGraph: colorLinks,
   getCustomWidgets: () => ({ [TYPE]: cameraPathWidget }),
   nodeCreated(node) {
     if (node.comfyClass === "RaxelLoadCamera") import("./camera_files.mjs").then((files) => files.offerFiles({ api, node }));

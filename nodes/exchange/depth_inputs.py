@@ -8,7 +8,6 @@ from .. import inputs
 from ..sockets import GEOMETRY_SOCKETS
 
 
-
 def depth_inputs(several: str = "") -> list[io.Input]:
     """Depth as a picture or as geometry; `several` says in the tooltips what a batch of them is, if it is taken."""
     return [
@@ -19,8 +18,7 @@ def depth_inputs(several: str = "") -> list[io.Input]:
         ),
         io.MultiType.Input(
             "geometry",
-            types=[*GEOMETRY_SOCKETS, io.AnyType],  # VGGT has no socket of its own
-           ,
+            types=[*GEOMETRY_SOCKETS, io.AnyType],  # VGGT's has no name of its own
             optional=True,
             tooltip="Geometry from Run MoGe Inference or Run Depth Anything 3, or VGGT's predictions: depths in true "
             f"proportion, and the lens where it is known. {several}Connect this or depth.",

@@ -27,7 +27,7 @@ from ..model.attention import Attention, attend
 from ..model.config import RaxelConfig
 from ..model.transformer import RaxelTransformer
 from ..strict_json import parse_object, printable, shown
-from .quantization import dequantized, weights_and_scales
+from .quantization import INT8_NAME, dequantized, rotation_of, weights_and_scales
 from .tensor_file import write_tensors
 from .tensor_map import TensorInfo, check_places, map_tensors
 
@@ -143,14 +143,15 @@ def load_checkpoint(
         weights, scales = weights_and_scales(header.tensors, files[0].name)
         held = Header(header.metadata, weights)
         _check_tensors(held, {key: shape for key, (_, _, shape) in places.items()}, files[0])
-        _check_dtypes(held, files[0])
+        _check_dtypes(held, files[0], scales)
         tensors = dict(_read_tensors(headers))
         # Quantised weights come back in the dtype of the layers that were left as they are.
         plain = next((tensor.dtype for key, tensor in tensors.items() if key in places and key not in scales), None)
         for key, (module, name, _) in places.items():
             tensor = tensors[key].to(device)
             if key in scales:
-                tensor = dequantized(tensor, tensors[scales[key]].to(device)).to(plain)
+                turned = rotation_of(key, tensors, tensor.shape[-1]) if tensor.dtype == torch.int8 else 0
+                tensor = dequantized(tensor, tensors[scales[key]].to(device), turned).to(plain)
             module._parameters[name] = nn.Parameter(tensor.to(dtype=dtype))
     model.dtype = next(model.parameters()).dtype
     free = {key: value for key, value in header.metadata.items() if key not in RESERVED}
@@ -362,9 +363,9 @@ def _check_tensors(header: Header, expected: Mapping[str, torch.Size], path: Pat
             raise ValueError(f"{path.name}: {key} has shape {shape}, its configuration expects {tuple(size)}")
 
 
-def _check_dtypes(header: Header, path: Path) -> None:
+def _check_dtypes(header: Header, path: Path, scales: Mapping[str, str]) -> None:
     for key, info in header.tensors.items():
-        if info.dtype not in WEIGHT_DTYPES:
+        if info.dtype not in WEIGHT_DTYPES and not (info.dtype == INT8_NAME and key in scales):
             found = f"{printable(key, 80)} has dtype {printable(info.dtype, 20)}"
             raise ValueError(f"{path.name}: {found}, a weight's is {', '.join(WEIGHT_DTYPES)}")
 

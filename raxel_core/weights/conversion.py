@@ -31,7 +31,17 @@ from .checkpoint import (
     file_header,
     merged_header,
 )
-from .quantization import FP8_NAMES, FP8_SCALED, Values, dequantized, quantize, weights_and_scales
+from .quantization import (
+    FP8_NAMES,
+    FP8_SCALED,
+    INT8_NAME,
+    Values,
+    dequantized,
+    format_key,
+    quantize,
+    rotation_of,
+    weights_and_scales,
+)
 from .state_dict import expected_shapes, initial_fill, ray_source, to_wan
 from .streaming import Pieces, Progress, write_streamed
 from .tensor_map import map_tensors
@@ -69,9 +79,7 @@ class TensorSource:
 
     def pieces(self, stored: StoredTensor, dtype: torch.dtype) -> Iterator[Tensor]:
         """A tensor's flat pieces in `dtype`, dequantised; ValueError names it when it holds NaN or infinity."""
-        scale = None if stored.scale is None else self.tensor(stored.scale)
-        for piece in self.tensor(stored.key).flatten().split(PIECE):
-            values = piece if scale is None else dequantized(piece, scale)
+        for values in self._values(stored):
             converted = values.to(dtype)
             if not _is_finite(converted):
                 where = f"{self.places[stored.key][0].name}: {stored.key}"
@@ -79,6 +87,22 @@ class TensorSource:
                     raise ValueError(f"{where} holds values too large for {dtype}; choose another dtype")
                 raise ValueError(f"{where} holds NaN or infinity")
             yield converted
+
+    def _values(self, stored: StoredTensor) -> Iterator[Tensor]:
+        """A tensor's flat pieces as they stand for, in the file's dtype or, dequantised, in float32."""
+        tensor = self.tensor(stored.key)
+        if stored.scale is None:
+            yield from tensor.flatten().split(PIECE)
+            return
+        scale = self.tensor(stored.scale)
+        if tensor.dtype != torch.int8:
+            yield from (dequantized(piece, scale) for piece in tensor.flatten().split(PIECE))
+            return
+        said = {key: self.tensor(key) for key in (format_key(stored.key),) if key in self.places}
+        rotation, rows = rotation_of(stored.key, said, tensor.shape[1]), max(1, PIECE // tensor.shape[1])
+        scales = scale.reshape(-1).expand(len(tensor)).split(rows)
+        for part, of_rows in zip(tensor.split(rows), scales, strict=True):
+            yield dequantized(part, of_rows, rotation).flatten()
 
 
 def convert_wan(
@@ -225,7 +249,7 @@ def _planned(
         return meta, lambda key: values(key, dtype)
     if quantization != FP8_SCALED:
         raise ValueError(f"weights are quantised as {FP8_SCALED}, not {quantization!r}")
-    if any(info.dtype in FP8_NAMES for info in header.tensors.values()):
+    if any(info.dtype in (*FP8_NAMES, INT8_NAME) for info in header.tensors.values()):
         raise ValueError(f"{file.name} holds 8-bit weights already: quantise the original of 16 or 32 bits")
     return quantize(meta, values)
 

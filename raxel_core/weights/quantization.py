@@ -5,6 +5,10 @@ lie `LAYER.weight_scale`, one float32, and `LAYER.comfy_quant`, JSON as bytes, t
 dtype. The scale is a power of two, so that code * scale is exact in bfloat16 and every reader computes with the same
 weights. The JSON asks for products in the activations' own precision: without that, ComfyUI rounds them to E4M3 as well
 where the GPU multiplies it, and cuts them at 448.
+
+Read as well are ComfyUI's 8-bit integers (int8_tensorwise, int8_convrot): weight = code * scale, one scale for all or
+for each row; under ConvRot the channels of a row were first turned in groups by a regular Hadamard matrix, which is its
+own inverse.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from math import prod
 import torch
 from torch import Tensor
 
+from ..strict_json import parse_object
 from .tensor_map import TensorInfo
 
 FP8_SCALED = "fp8_scaled"
@@ -28,8 +33,13 @@ QUANTIZED_WEIGHT = re.compile(r"blocks\.\d+\.(?:(?:self|cross|inter)_attn\.[qkvo
 LAYER_FORMAT = json.dumps({"format": "float8_e4m3fn", "full_precision_matrix_mult": True}).encode()
 # What files hold beside 8-bit weights: a scale per weight under its old or new name, and entries for ComfyUI's kernels.
 SCALE = re.compile(r"\.(?:scale_weight|weight_scale)$")
-COMPANION = re.compile(rf"^scaled_fp8$|{SCALE.pattern}|\.(?:scale_input|input_scale|weight_scale_2|comfy_quant)$")
+COMPANION = re.compile(
+    rf"^scaled_fp8$|{SCALE.pattern}|\.(?:scale_input|input_scale|weight_scale_2|comfy_quant)$|\.comfy_attention\.config$"
+)
 FP8_NAMES = ("F8_E4M3", "F8_E5M2")
+INT8_NAME, INT8_FORMAT = "I8", "int8_tensorwise"
+_REGULAR = ((1.0, 1.0, 1.0, -1.0), (1.0, 1.0, -1.0, 1.0), (1.0, -1.0, 1.0, 1.0), (-1.0, 1.0, 1.0, 1.0))
+_MOST_TURNED = 4096
 SCALE_NAMES = ("F32", "F16", "BF16")
 
 Values = Callable[[str, torch.dtype], Iterator[Tensor]]
@@ -48,7 +58,7 @@ def quantize(
     for key in filter(QUANTIZED_WEIGHT.fullmatch, tensors):
         planned[key] = tensors[key].to(CODES)
         planned[f"{key}_scale"] = torch.empty((), dtype=torch.float32, device="meta")
-        planned[_format_key(key)] = torch.empty(len(LAYER_FORMAT), dtype=torch.uint8, device="meta")
+        planned[format_key(key)] = torch.empty(len(LAYER_FORMAT), dtype=torch.uint8, device="meta")
 
     @cache
     def scale(key: str) -> float:
@@ -77,9 +87,53 @@ def codes(values: Tensor, scale: float) -> Tensor:
     return (values / scale).to(CODES)
 
 
-def dequantized(stored: Tensor, scale: Tensor) -> Tensor:
-    """code * scale in float32."""
-    return stored.float() * scale.float().reshape(())
+def dequantized(stored: Tensor, scale: Tensor, rotation: int = 0) -> Tensor:
+    """code * scale in float32; of integers [rows, channels] with one scale or one a row, turned back in groups of
+    `rotation` channels where that is not 0."""
+    if stored.dtype != torch.int8:
+        return stored.float() * scale.float().reshape(())
+    values = stored.float() * scale.float().reshape(-1, 1)
+    if not rotation:
+        return values
+    return (values.unflatten(1, (-1, rotation)) @ hadamard(rotation).to(values)).flatten(1)
+
+
+@cache
+def hadamard(size: int) -> Tensor:
+    """The regular Hadamard matrix [size, size] of a power of 4, divided by its root: symmetric and its own inverse."""
+    made = torch.ones(1, 1)
+    while len(made) < size:
+        made = torch.kron(made, torch.tensor(_REGULAR) / 2.0)
+    return made
+
+
+def rotation_of(key: str, tensors: Mapping[str, Tensor], channels: int) -> int:
+    """How many channels of the integer weight `key` were turned together, 0 for none, by its layer's JSON in `tensors`.
+
+    Raises ValueError for another format than int8_tensorwise, and groups that do not divide its `channels`.
+    """
+    if format_key(key) not in tensors:
+        return 0
+    said = parse_object(format_key(key), bytes(tensors[format_key(key)].tolist()))
+    if said.get("format") != INT8_FORMAT:
+        raise ValueError(
+            f"{key} is stored as {str(said.get('format'))[:40]!r}, which is not read: only {INT8_FORMAT} is"
+        )
+    inner = said.get("params")
+    said = {**(inner if isinstance(inner, dict) else {}), **said}
+    if not said.get("convrot", False):
+        return 0
+    size = said.get("convrot_groupsize", 256)
+    if (
+        type(size) is not int
+        or not 1 < size <= _MOST_TURNED
+        or 4 ** round(math.log(size, 4)) != size
+        or channels % size
+    ):
+        raise ValueError(
+            f"{key} was turned in groups of {str(size)[:20]} channels, a power of 4 that divides {channels} is expected"
+        )
+    return size
 
 
 def without_companions(names: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
@@ -89,11 +143,13 @@ def without_companions(names: Mapping[str, str]) -> tuple[dict[str, str], dict[s
 
 
 def check_scale(key: str, scale: str, tensors: Mapping[str, TensorInfo], what: str) -> None:
-    """ValueError unless the weight `key` is 8-bit floats and `scale` one number; `what` names the file."""
-    if tensors[key].dtype not in FP8_NAMES:
-        raise ValueError(f"{what}: {scale} scales {key}, which has dtype {tensors[key].dtype} and not fp8")
-    info = tensors[scale]
-    if info.dtype not in SCALE_NAMES or prod(info.shape) != 1:
+    """ValueError unless the weight `key` is 8-bit floats and `scale` one number, or integers with a number for all or
+    each row; `what` names the file."""
+    weight, info = tensors[key], tensors[scale]
+    if weight.dtype not in (*FP8_NAMES, INT8_NAME):
+        raise ValueError(f"{what}: {scale} scales {key}, which has dtype {weight.dtype} and not fp8 or int8")
+    counts = (1, weight.shape[0]) if weight.dtype == INT8_NAME and len(weight.shape) == 2 else (1,)
+    if info.dtype not in SCALE_NAMES or prod(info.shape) not in counts:
         found = f"{list(info.shape)} in {info.dtype}"
         raise ValueError(f"{what}: {scale} is {found}, expected one number: weights scaled by blocks are not read")
 
@@ -111,5 +167,6 @@ def weights_and_scales(tensors: Mapping[str, TensorInfo], what: str) -> tuple[di
     return {key: tensors[key] for key in weights}, scales
 
 
-def _format_key(key: str) -> str:
+def format_key(key: str) -> str:
+    """The key of the JSON that names the format of the weight `key`."""
     return key.removesuffix("weight") + "comfy_quant"

@@ -16,7 +16,7 @@ import torch
 
 from ..model.config import RaxelConfig
 from .checkpoint import CONFIG_KEY, Header, architecture_of, check_same_keys
-from .quantization import FP8_NAMES, check_scale, without_companions
+from .quantization import FP8_NAMES, INT8_NAME, check_scale, without_companions
 from .state_dict import VIDEO_HEAD, WAN_HEAD, WAN_KEY, expected_shapes, swap_prefix, wan_config
 from .tensor_map import DTYPES, TensorInfo
 
@@ -79,8 +79,8 @@ class WanLayout:
 
     @property
     def dtype(self) -> torch.dtype:
-        """The dtype of the largest tensor; bfloat16 where there is fp8, which is stored but not computed in."""
-        if any(stored.dtype in FP8_DTYPES.values() for stored in self.stored.values()):
+        """The dtype of the largest tensor; bfloat16 where there are 8 bits, which are stored but not computed in."""
+        if any(stored.dtype.itemsize == 1 for stored in self.stored.values()):
             return torch.bfloat16
         return max(self.stored.values(), key=lambda stored: prod(stored.shape)).dtype
 
@@ -102,7 +102,7 @@ def recognize(header: Header, what: str, *, model_config: Mapping[str, object] |
         for key, file_key in weights.items()
     }
     if any(tensor.scale for tensor in stored.values()):
-        name += ", scaled fp8"
+        name += ", int8" if any(tensor.dtype == DTYPES[INT8_NAME] for tensor in stored.values()) else ", scaled fp8"
     config = _config(stored, model_config or {}, what)
     _check_shapes(stored, config, what)
     return WanLayout(name, config, stored)
@@ -111,7 +111,8 @@ def recognize(header: Header, what: str, *, model_config: Mapping[str, object] |
 def stored_tensor(key: str, tensors: Mapping[str, TensorInfo], scale: str | None, what: str) -> StoredTensor:
     """What the header says of `key` and its `scale`; ValueError names a dtype or a scale that is not Wan's."""
     info = tensors[key]
-    dtype = (FLOAT_DTYPES | FP8_DTYPES).get(info.dtype)
+    scaled = {} if scale is None else {INT8_NAME: DTYPES[INT8_NAME]}
+    dtype = (FLOAT_DTYPES | FP8_DTYPES | scaled).get(info.dtype)
     if dtype is None:
         expected = ", ".join(FLOAT_DTYPES | FP8_DTYPES)
         raise ValueError(f"{what}: {key} has dtype {info.dtype}, expected one of {expected}")

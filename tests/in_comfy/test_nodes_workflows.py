@@ -10,8 +10,6 @@ import pytest
 
 from raxel_core.raxel_model import CHECKPOINTS, EMBEDDED_MODEL
 from raxel_core.recipe import METADATA_KEY, Recipe
-from raxel_core.training.synthetic import SPLITS, render_scenes
-from raxel_core.video_io import write_image, write_video
 from tests.in_comfy.comfy_server import PACK
 
 FOLDER = PACK / "example_workflows"
@@ -21,21 +19,21 @@ NAMES = [
     "colmap_to_blender",
     "depth_warp_for_uni3c",
     "joint_video_and_cameras",
+    "moving_clip_filmed_again",
     "path_to_upscaled_video",
     "pose_from_video",
+    "raype_in_few_steps",
     "raype_on_wan_2_2",
     "self_consistency_loop",
+    "tracks_for_wan_move_and_ati",
     "video_along_a_path",
 ]
 SHOWS = {"PreviewImage", "SaveVideo", "PreviewAny", "RaxelSaveCamera"}
 # Loaders of files that are not at hand where the tests run, and that nothing downloads.
 WEIGHTS = {"UNETLoader", "CLIPLoader", "VAELoader", "CLIPVisionLoader", "ModelPatchLoader", "UpscaleModelLoader"}
-WEIGHTS |= {"LoadRayPE", "LoadRayPEExpert"}
-COLMAP_MODEL = {
-    "cameras.txt": "1 PINHOLE 832 480 700 700 416 240\n",
-    "images.txt": "1 1 0 0 0 0 0 0 1 a.png\n\n2 1 0 0 0 -0.5 0 0 1 b.png\n\n3 1 0 0 0 -1 0 0.2 1 c.png\n\n",
-    "points3D.txt": "",
-}
+WEIGHTS |= {"LoadRayPE", "LoadRayPEExpert", "LoraLoaderModelOnly", "LoadMoGeModel"}
+# Those of whole folders, which no loader can offer: the note says where they are.
+BY_HAND = {"LoadRayPE", "LoadRayPEExpert"}
 EMBEDDED = CHECKPOINTS / f"{EMBEDDED_MODEL}.safetensors"
 by_name = pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 
@@ -57,7 +55,7 @@ def api_prompt(workflow: dict, *, everything: bool = False) -> dict:
             kind = nodes[source]["outputs"][slot]["type"]
             link_id = next(entry["link"] for entry in nodes[source]["inputs"] if entry["type"] == kind)
             return origin(link_id)
-        return [str(source), slot]
+        return source, slot
 
     prompt = {}
     for node in nodes.values():
@@ -67,8 +65,8 @@ def api_prompt(workflow: dict, *, everything: bool = False) -> dict:
         assert list(inputs.values()) == (node.get("widgets_values") or [])
         assert inputs.pop("control_after_generate", "fixed") == "fixed"
         for entry in node["inputs"]:
-            if entry["link"] is not None:
-                inputs[entry["name"]] = origin(entry["link"])
+            if entry["link"] is not None and nodes[origin(entry["link"])[0]]["mode"] not in off:
+                inputs[entry["name"]] = [str(origin(entry["link"])[0]), origin(entry["link"])[1]]
         prompt[str(node["id"])] = {"class_type": node["type"], "inputs": inputs}
     return prompt
 
@@ -124,27 +122,44 @@ def test_each_workflow_makes_clips_of_the_checkpoints_size(path):
 
 
 @by_name
-def test_each_workflow_runs_to_its_end(comfy, path):
-    video = render_scenes([SPLITS["test"][7]], frames=61, hw=(96, 128)).video[0]
+def test_each_workflow_runs_as_it_stands(comfy, path):
+    """What the browser would queue, with nothing put anywhere before: no weights but the embedded ones are asked for."""
     prompt = api_prompt(read(path))
-    left = needs_weights(prompt)
-    prompt = {name: node for name, node in prompt.items() if name not in left}
-    for node in prompt.values():
-        if node["class_type"] == "RaxelLoadCamera":
-            folder = comfy.base / "input" / node["inputs"]["path"]
-            folder.mkdir(parents=True, exist_ok=True)
-            for name, text in COLMAP_MODEL.items():
-                (folder / name).write_text(text, encoding="utf-8")
-        if node["class_type"] == "LoadImage":
-            write_image(comfy.base / "input" / node["inputs"]["image"], video[:, 0])
-        if node["class_type"] == "LoadVideo":
-            node["inputs"]["file"] = "clip.mp4"
-            write_video(comfy.base / "input" / "clip.mp4", video, fps=24.0)
+    assert not needs_weights(prompt)
     outcome = comfy.run(prompt)
     assert outcome.status == "success", outcome.error
     shows = {name for name, node in prompt.items() if node["class_type"] in SHOWS}
     assert shows
     assert shows <= set(outcome.outputs)
+
+
+@by_name
+def test_loaders_offer_the_files_they_name(path):
+    """As ComfyUI's list of missing models takes them: name, address and folder, for each file a loader has chosen."""
+    folders = {
+        "UNETLoader": "diffusion_models", "CLIPLoader": "text_encoders", "VAELoader": "vae",
+        "CLIPVisionLoader": "clip_vision", "ModelPatchLoader": "model_patches", "UpscaleModelLoader": "upscale_models",
+        "LoraLoaderModelOnly": "loras", "LoadMoGeModel": "geometry_estimation",
+    }  # fmt: skip
+    for node in read(path)["nodes"]:
+        if node["type"] not in WEIGHTS - BY_HAND:
+            continue
+        (offered,) = node["properties"]["models"]
+        assert offered["name"] in node["widgets_values"]
+        assert offered["directory"] == folders[node["type"]]
+        assert offered["url"].startswith("https://huggingface.co/")
+        assert offered["url"].endswith(f"/{offered['name']}")
+        assert offered.get("hash_type", "SHA256") == "SHA256" and len(offered.get("hash", "0" * 64)) == 64
+
+
+@by_name
+def test_each_workflow_opens_where_its_text_can_be_read(path):
+    """The stored view begins at the top left of the graph, at a scale at which a note's letters have 8 pixels and more."""
+    workflow = read(path)
+    view = workflow["extra"]["ds"]
+    corner = [min(node["pos"][axis] for node in workflow["nodes"]) for axis in (0, 1)]
+    assert view["scale"] >= 0.6
+    assert all(0.0 < start + offset < 120.0 for start, offset in zip(corner, view["offset"], strict=True))
 
 
 @by_name
@@ -157,7 +172,6 @@ def test_only_weights_are_missing_when_everything_is_enabled(comfy, path):
         pytest.skip("not every node of the workflow is in this ComfyUI")
     left = needs_weights(prompt)
     shown = {name for name, node in prompt.items() if node["class_type"] in SHOWS and name not in left}
-    write_image(comfy.base / "input" / "example.png", render_scenes([SPLITS["test"][7]], frames=1).video[0, :, 0])
     status, answer = comfy.post("/prompt", {"prompt": {name: prompt[name] for name in prompt.keys() - shown}})
     assert status == 400
     found = {name: {error["type"] for error in entry["errors"]} for name, entry in answer["node_errors"].items()}

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from raxel_core.cli import main
 from raxel_core.weights import load_checkpoint, read_header
 from raxel_core.weights.conversion import convert_wan, extract_wan, quantize_checkpoint
-from raxel_core.weights.quantization import codes, dequantized, scale_for
+from raxel_core.weights.quantization import codes, dequantized, format_key, hadamard, scale_for
 from tests.random_raxel import (
     ROOTS,
     random_batch,
@@ -126,6 +126,67 @@ def test_wans_weights_are_quantised_on_their_way(tmp_path):
     assert torch.equal(back["head.head.weight"], official["head.head.weight"].bfloat16().float())
 
 
+def test_integers_are_turned_back_by_hand():
+    """H4 / 2 has rows (1 1 1 -1), (1 1 -1 1), (1 -1 1 1), (-1 1 1 1), halved: codes (2, 0, 0, 0) are (1, 1, 1, -1)."""
+    stored = torch.tensor([[2, 0, 0, 0], [0, 4, 0, 0]], dtype=torch.int8)
+    found = dequantized(stored, torch.tensor([[1.0], [0.5]]), 4)
+    assert found.tolist() == [[1.0, 1.0, 1.0, -1.0], [1.0, 1.0, -1.0, 1.0]]
+    assert dequantized(stored, torch.tensor(0.5)).tolist() == [[1.0, 0.0, 0.0, 0.0], [0.0, 2.0, 0.0, 0.0]]
+    for size in (4, 16, 256):
+        torch.testing.assert_close(hadamard(size) @ hadamard(size), torch.eye(size))
+        assert torch.equal(hadamard(size), hadamard(size).mT)
+
+
+def as_int8(weights, keys, group=64):
+    """The `keys` of `weights` as ComfyUI's int8_convrot stores them: a scale a row of channels turned in groups."""
+    stored = dict(weights)
+    said = {"format": "int8_tensorwise", "convrot": True, "convrot_groupsize": group}
+    for key in keys:
+        turned = (weights[key].float().unflatten(1, (-1, group)) @ hadamard(group)).flatten(1)
+        scale = turned.abs().amax(1, keepdim=True) / 127.0
+        stored[key] = (turned / scale).round().to(torch.int8)
+        stored[f"{key}_scale"] = scale
+        stored[format_key(key)] = torch.frombuffer(bytearray(json.dumps(said).encode()), dtype=torch.uint8)
+    return stored
+
+
+def test_int8_convrot_is_read_into_our_model_and_out_of_wans(files, tmp_path):
+    """Within half a step of each row's scale, spread by the turning; ComfyUI's own entries on attention do not disturb."""
+    plain, metadata = load_file(files[0]), read_header(files[0]).metadata
+    keys = [key for key, value in load_file(files[1]).items() if value.dtype == FP8]
+    attention = {"blocks.0.self_attn.comfy_attention.config": torch.zeros(2, dtype=torch.uint8)}
+    save_file(as_int8(plain, keys) | attention, tmp_path / "int8.safetensors", metadata)
+    loaded = load_checkpoint(tmp_path / "int8.safetensors", dtype=torch.float32).model.state_dict()
+    for key, value in plain.items():
+        error = (loaded[key] - value.float()).abs().max() / value.float().abs().max()
+        assert float(error) < (0.02 if key in keys else 1e-6), key
+    wan = {key: value.bfloat16() for key, value in random_wan().items()}
+    chosen = [key for key in wan if re.fullmatch(r"blocks\.\d+\.(self_attn\.[qkvo]|ffn\.[02])\.weight", key)]
+    source = save_comfyui(tmp_path / "wan.safetensors", as_int8(wan, chosen) | attention)
+    converted = convert_wan(source, tmp_path / "raxel.safetensors", dtype=torch.float32)
+    assert converted.layout.endswith("int8")
+    back = load_file(extract_wan(converted.path, tmp_path / "back.safetensors").path)
+    worst = max(float((back[key] - wan[key].float()).abs().max() / wan[key].float().abs().max()) for key in wan)
+    assert 1e-4 < worst < 0.02
+
+
+def test_integers_that_can_not_be_read_are_named(files, tmp_path):
+    plain, metadata, path = load_file(files[0]), read_header(files[0]).metadata, tmp_path / "broken.safetensors"
+    good = as_int8(plain, [LINEAR])
+    rows = len(plain[LINEAR])
+    for said, message in (
+        ({"format": "asym_w4a8_int8"}, "is stored as 'asym_w4a8_int8', which is not read"),
+        ({"format": "int8_tensorwise", "convrot": True, "convrot_groupsize": 48}, "in groups of 48 channels"),
+    ):
+        config = torch.frombuffer(bytearray(json.dumps(said).encode()), dtype=torch.uint8)
+        save_file(good | {format_key(LINEAR): config}, path, metadata)
+        with pytest.raises(ValueError, match=message):
+            load_checkpoint(path)
+    save_file(good | {f"{LINEAR}_scale": torch.ones(rows, 4)}, path, metadata)
+    with pytest.raises(ValueError, match="weights scaled by blocks are not read"):
+        load_checkpoint(path)
+
+
 def test_shards_and_a_stop_half_way(files, tmp_path):
     """Stopped after each third of the tensors, the next run goes on; all bytes are those of one run."""
     target, stops = tmp_path / "fp8.safetensors", iter([30, 60, 10**6])
@@ -182,7 +243,7 @@ def test_broken_scales_are_named(files, tmp_path):
     scale, path = f"{LINEAR}_scale", tmp_path / "broken.safetensors"
     for changed, message in (
         ({scale: torch.ones(4)}, rf"{scale} is \[4\] in F32, expected one number"),
-        ({LINEAR: torch.zeros(160, 256)}, rf"{scale} scales {LINEAR}, which has dtype F32 and not fp8"),
+        ({LINEAR: torch.zeros(160, 256)}, rf"{scale} scales {LINEAR}, which has dtype F32 and not fp8 or int8"),
     ):
         save_file(stored | changed, path, metadata)
         with pytest.raises(ValueError, match=message):
