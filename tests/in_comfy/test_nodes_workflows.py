@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 import struct
 from pathlib import Path
 
@@ -182,3 +184,80 @@ def test_comfyui_lists_the_templates(comfy):
     listed = comfy.get("/workflow_templates")
     assert sorted(listed["raxel"]) == NAMES
     assert comfy.get("/api/workflow_templates/raxel/pose_from_video.json")["nodes"]
+
+
+BLUEPRINTS = sorted((PACK / "subgraphs").glob("*.json"))
+
+
+@pytest.mark.parametrize("path", BLUEPRINTS, ids=lambda path: path.stem)
+def test_each_blueprint_is_whole_and_of_nodes_that_are_there(comfy, path):
+    if comfy.version < (0, 33):
+        pytest.skip("this ComfyUI has no blueprints")
+    served = comfy.get("/global_subgraphs").values()
+    assert {"custom_nodes.raxel"} == {entry["info"]["node_pack"] for entry in served if entry["name"] == path.stem}
+    outer = read(path)
+    ((box,), (inside,)) = outer["nodes"], outer["definitions"]["subgraphs"]
+    assert (box["type"], box["title"]) == (inside["id"], inside["name"])
+    known, nodes = comfy.get("/object_info"), {node["id"]: node for node in inside["nodes"]}
+    for link in inside["links"]:
+        start, end = nodes.get(link["origin_id"]), nodes.get(link["target_id"])
+        source = start["outputs"] if start else inside["inputs"]
+        target = end["inputs"] if end else inside["outputs"]
+        assert source[link["origin_slot"]]["type"] == link["type"]
+        assert link["type"] in target[link["target_slot"]]["type"].split(",")
+    for node in nodes.values():
+        spec = known[node["type"]]["input"]
+        expected = {*spec.get("required", {}), *spec.get("optional", {})}
+        assert {entry["name"] for entry in node["inputs"]} == expected
+    for number, widget in box["properties"]["proxyWidgets"]:
+        assert widget in {entry["name"] for entry in nodes[int(number)]["inputs"] if "widget" in entry}
+
+
+def slots(node: dict) -> tuple[list, list]:
+    """Where a node's links arrive and leave, in the order of its inputs and outputs, as the page draws them."""
+    (x, y), (width, _) = node["pos"], node["size"]
+    plain = [entry for entry in node["inputs"] if "widget" not in entry]
+    rows = {entry["name"]: row for row, entry in enumerate(plain)}
+    below = max(len(plain), len(node["outputs"]))
+    widgets = [entry["name"] for entry in node["inputs"] if "widget" in entry]
+    rows |= {name: below + (24 * number + 10) / 20 for number, name in enumerate(widgets)}
+    arrive = [(x, y + 20 * (rows[entry["name"]] + 0.7)) for entry in node["inputs"]]
+    return arrive, [(x + width, y + 20 * (row + 0.7)) for row in range(len(node["outputs"]))]
+
+
+def way_of(workflow: dict, link: list) -> list[tuple[float, float]]:
+    """The points a link is drawn through: its ends and, in their order, its reroutes."""
+    nodes = {node["id"]: node for node in workflow["nodes"]}
+    places = {entry["id"]: entry for entry in workflow["extra"].get("reroutes", [])}
+    parents = {entry["id"]: entry["parentId"] for entry in workflow["extra"].get("linkExtensions", [])}
+    at, between = parents.get(link[0]), []
+    while at is not None:
+        between.insert(0, tuple(places[at]["pos"]))
+        at = places[at].get("parentId")
+    return [slots(nodes[link[1]])[1][link[2]], *between, slots(nodes[link[3]])[0][link[4]]]
+
+
+def along(start: tuple[float, float], end: tuple[float, float], *, curved: bool) -> list[tuple[float, float]]:
+    """Points between two on a link: on the spline that a link without reroutes is, or on the line."""
+    reach = 0.25 * math.dist(start, end) if curved else 0.0
+    points = []
+    for share in (step / 40 for step in range(1, 40)):
+        first, last = (1 - share) ** 3, share**3
+        near, far = 3 * (1 - share) ** 2 * share, 3 * (1 - share) * share**2
+        x = first * start[0] + near * (start[0] + reach) + far * (end[0] - reach) + last * end[0]
+        points.append((x, (first + near) * start[1] + (far + last) * end[1]))
+    return points
+
+
+@by_name
+def test_no_link_lies_behind_a_node(path):
+    workflow = read(path)
+    for link in workflow["links"]:
+        way = way_of(workflow, link)
+        for start, end in itertools.pairwise(way):
+            for x, y in along(start, end, curved=len(way) == 2):
+                for node in workflow["nodes"]:
+                    (left, top), (width, height) = node["pos"], node["size"]
+                    inside = left + 4 < x < left + width - 4 and top - 26 < y < top + height - 4
+                    ends = node["id"] in (link[1], link[3])
+                    assert not inside or ends, (link, node["type"], node.get("title"))

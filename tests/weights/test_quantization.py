@@ -137,11 +137,12 @@ def test_integers_are_turned_back_by_hand():
         assert torch.equal(hadamard(size), hadamard(size).mT)
 
 
-def as_int8(weights, keys, group=64):
+def as_int8(weights, keys):
     """The `keys` of `weights` as ComfyUI's int8_convrot stores them: a scale a row of channels turned in groups."""
     stored = dict(weights)
-    said = {"format": "int8_tensorwise", "convrot": True, "convrot_groupsize": group}
     for key in keys:
+        group = next(size for size in (64, 16, 4) if weights[key].shape[1] % size == 0)
+        said = {"format": "int8_tensorwise", "convrot": True, "convrot_groupsize": group}
         turned = (weights[key].float().unflatten(1, (-1, group)) @ hadamard(group)).flatten(1)
         scale = turned.abs().amax(1, keepdim=True) / 127.0
         stored[key] = (turned / scale).round().to(torch.int8)
