@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -15,12 +16,14 @@ from torch import Tensor
 
 from ..geometry.trajectory import Trajectory
 from .depth_map import DepthMap
-from .point_splat import filmed, nearest_depth, points_of, projected, projections
+from .point_splat import Filmed, filmed, nearest_depth, on_edge, points_of, projected, projections
 
 ATI_SAMPLES = 121
 # Relative: a point is hidden where something is nearer in its pixel by more; a surface seen at a slant spans some.
 _HIDDEN = 0.05
 _EDGE = 0.1
+# What hides what is looked up in pictures of so many pixels: a point is a few pixels wide to the models anyway.
+_MOST_PIXELS = 100_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,18 +47,16 @@ def point_tracks(
     ValueError as that does, and where no point of the grid has a depth.
     """
     scene = filmed(depth, trajectory, picture_hw)
-    hw = trajectory.camera.hw
-    surfaces = points_of(torch.zeros(3, *hw), scene.depths[0].depth, _EDGE)
-    rows, columns = _grid(surfaces.known, count)
-    homographies, parallaxes = projections(scene.path.camera, scene.cameras)
+    rows, columns = _grid((scene.depths[0].depth > 0.0) & ~on_edge(scene.depths[0].depth, _EDGE), count)
     corner = torch.stack((columns + 0.5, rows + 0.5, torch.ones(len(rows))), dim=-1).double()
-    z = surfaces.depth[rows, columns].double()
+    z = scene.depths[0].depth[rows, columns].double()
     pixel, visible = [], []
-    for homography, parallax in zip(homographies, parallaxes, strict=True):
+    ways = zip(*projections(scene.path.camera, scene.cameras), _fronts(scene), strict=True)
+    for homography, parallax, front in ways:
         seen = corner @ homography.mT + parallax / z[:, None]
         pixel.append(seen[:, :2] / torch.where(seen[:, 2:] > 0.0, seen[:, 2:], 1.0))
-        front = nearest_depth(projected(surfaces, homography, parallax, hw), hw)
-        visible.append(_in_sight(pixel[-1], seen[:, 2] * z, front))
+        scale = pixel[-1].new_tensor(front.shape[::-1]) / pixel[-1].new_tensor(trajectory.camera.hw[::-1])
+        visible.append(_in_sight(pixel[-1] * scale, seen[:, 2] * z, front))
     position = scene.depths[0].lifted(rows, columns, scene.cameras.K[0])
     return PointTracks(torch.stack(pixel).float(), torch.stack(visible), position, scene.path)
 
@@ -74,6 +75,17 @@ def ati_text(tracks: PointTracks) -> str:
     rows = pixel.double().mul(100.0).round().div(100.0).transpose(0, 1).tolist()
     shown = [[{"x": x, "y": y} for x, y in row[:last]] for row, last in zip(rows, kept, strict=True) if last]
     return json.dumps(shown)
+
+
+def _fronts(scene: Filmed) -> Iterator[Tensor]:
+    """The depth [h, w] of what is nearest in each frame, in pictures of no more than `_MOST_PIXELS`."""
+    height, width = scene.path.camera.hw
+    share = min(1.0, math.sqrt(_MOST_PIXELS / (height * width)))
+    hw = (max(1, round(height * share)), max(1, round(width * share)))
+    surfaces = points_of(torch.zeros(3, *hw), scene.depths[0].resized(hw).depth, _EDGE)
+    seeing, taking = scene.path.camera.resized(hw), scene.cameras.resized(hw)
+    for homography, parallax in zip(*projections(seeing, taking), strict=True):
+        yield nearest_depth(projected(surfaces, homography, parallax, hw), hw)
 
 
 def _grid(known: Tensor, count: int) -> tuple[Tensor, Tensor]:

@@ -24,7 +24,7 @@ from safetensors.torch import load_file
 PACK = Path(__file__).resolve().parents[2]
 _VENVS = (".venv/bin/python", "venv/bin/python", ".venv/Scripts/python.exe", "venv/Scripts/python.exe")
 _EMBEDDED = "../python_embeded/python.exe"
-_START_SECONDS, _RUN_SECONDS = 180.0, 180.0
+_START_SECONDS, _RUN_SECONDS = 180.0, 600.0
 
 PROBE = '''
 """Writes what it is given to a file, for a test to read."""
@@ -186,6 +186,8 @@ class ComfyServer:
         port = free_port()
         command = [str(python), "main.py", "--cpu", "--port", str(port), "--base-directory", str(base)]
         command += ["--database-url", f"sqlite:///{base}/comfy.db", "--preview-method", "latent2rgb"]
+        if os.environ.get("COMFYUI_FRONTEND"):  # the static folder of another frontend package
+            command += ["--front-end-root", os.environ["COMFYUI_FRONTEND"]]
         environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "HF_HUB_OFFLINE": "1"}
         with (base / "server.log").open("wb") as log:
             process = subprocess.Popen(command, cwd=root, env=environment, stdout=log, stderr=subprocess.STDOUT)

@@ -86,6 +86,27 @@ const seen = (page) =>
     links: window.LGraphCanvas.link_type_colors.RAXEL_TRAJECTORY ?? null,
   }));
 
+/** What Raxel Load Camera's button offers; its first file is then chosen. */
+async function offered(page) {
+  const found = await page.evaluate(async () => {
+    const node = window.app.graph._nodes.find(({ type }) => type === "RaxelLoadCamera");
+    const button = node?.widgets.find(({ name, label }) => (label ?? name) === "choose or upload a file");
+    if (!button) return null;
+    window.dispatchEvent(new PointerEvent("pointerdown", { clientX: 400, clientY: 300 }));
+    button.callback();
+    for (let waited = 0; waited < 100 && !document.querySelector(".litecontextmenu .litemenu-entry"); waited += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    return [...document.querySelectorAll(".litecontextmenu .litemenu-entry:not(.separator)")].map(({ textContent }) => textContent);
+  });
+  if (!found?.length) return found;
+  await page.locator(".litecontextmenu .litemenu-entry:not(.separator)").nth(2).click();
+  const chosen = await page.evaluate(
+    () => window.app.graph._nodes.find(({ type }) => type === "RaxelLoadCamera").widgets.find(({ name }) => name === "path").value,
+  );
+  return { found, chosen };
+}
+
 const [context, page] = await openPage();
 faults = [];
 await ready(page);
@@ -103,6 +124,7 @@ for (const name of names) {
     await page.evaluate(() => window.app.extensionManager.command.execute("Comfy.Canvas.FitView"));
     await page.waitForTimeout(1500);
     await shot(page, name, "whole");
+    report[name].offered = await offered(page);
   } catch (error) {
     faults.push(String(error));
   }
