@@ -97,8 +97,8 @@ PACKAGES = {
 }
 # What `benchmark` compares with where it is installed.
 COMPARED = {"pytorch3d", "roma", "scipy", "evo"}
-# What an extra of pyproject.toml brings; without it there is one sentence.
-OPTIONAL = {"pycolmap", "cv2"}
+# What an extra of pyproject.toml or the user brings; without it there is one sentence.
+OPTIONAL = {"pycolmap", "cv2", "bitsandbytes"}
 BANNED_FILES = {"utils", "helpers", "common", "misc"}
 BANNED_NAMES = re.compile(r"^(extrinsics?|pose|T|RT|viewmat)$")
 LINES_IN_A_FUNCTION = 60

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 METHODS = ("raxel", "raype", "ray_diffusion", "ray_regression")
 SAMPLE_SCENES = 3
+ASSUMED_RATE = 4e14  # operations a second: 40% of what an H100 does of dense bf16
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -55,6 +56,15 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--render-ahead", action="store_true", help="a second process renders the next clips while this one trains"
     )
+    parser.add_argument(
+        "--shard", action="store_true",
+        help="of several processes (torchrun, accelerate launch) each holds a part of the network, by FSDP2",
+    )  # fmt: skip
+    parser.add_argument(
+        "--estimate", type=int, metavar="GPUS",
+        help="raxel: say what a run on so many GPUs needs of each, by --shard or not, and stop",
+    )  # fmt: skip
+    parser.add_argument("--workers", type=int, default=0, help="further processes that read clips ahead (0)")
     parser.add_argument("--json", action="store_true", help="print each report as one line of JSON")
     parser.set_defaults(run=run)
 
@@ -63,11 +73,18 @@ def run(options: argparse.Namespace) -> None:
     """Build the trainer, which resumes from the folder's state if there is one, and train."""
     from ..evaluation.report import to_json
     from ..training.ahead import rendering_ahead
+    from ..training.budget import matrix_rate
+    from ..training.config import TrainConfig
     from ..training.train import Trainer
 
     _check_method(options)
+    if options.estimate is not None:
+        return _say_budget(options, processes=options.estimate, rate=ASSUMED_RATE)
     objective, weights = _OBJECTIVES[options.method](options)
-    trainer = Trainer(objective, options.folder)
+    trainer = Trainer(objective, options.folder, sharded=options.shard, workers=options.workers)
+    if isinstance(trainer.config, TrainConfig) and trainer.engine.is_main:
+        rate = matrix_rate(trainer.config, trainer.engine.device)
+        _say_budget(options, processes=trainer.engine.processes, rate=rate)
 
     def report(line: dict[str, object]) -> None:
         text = to_json(line, indent=None) if options.json else "  ".join(_words(line))
@@ -76,21 +93,40 @@ def run(options: argparse.Namespace) -> None:
     ahead = rendering_ahead(objective.pool, first_step=trainer.step) if options.render_ahead else nullcontext()
     with ahead:
         trainer.train(until=options.until, seconds=60 * options.minutes, report=report)
-    say(f"wrote {options.folder / weights}")
+    if trainer.engine.is_main:
+        say(f"wrote {options.folder / weights}")
 
 
 def _check_method(options: argparse.Namespace) -> None:
     """ValueError for an argument of the other method, and for RayPE without a backbone."""
     if not options.minutes > 0:
         raise ValueError(f"a run takes more than 0 minutes, got --minutes {options.minutes}")
-    others = {"raxel": ("backbone", "null_prompt", "co3d"), "raype": ("start", "compile", "co3d")}.get(
-        options.method, ("start", "compile", "backbone", "null_prompt", "cache")
+    if options.workers < 0:
+        raise ValueError(f"there are 0 workers or more, got --workers {options.workers}")
+    others = {"raxel": ("backbone", "null_prompt", "co3d"), "raype": ("start", "compile", "co3d", "estimate")}.get(
+        options.method, ("start", "compile", "estimate", "backbone", "null_prompt", "cache")
     )
     for name in others:
         if getattr(options, name) is not None:
             raise ValueError(f"--{name.replace('_', '-')} is not an argument of --method {options.method}")
     if options.method == "raype" and options.backbone is None:
         raise ValueError("--method raype tunes a Wan model: give its folder in diffusers' layout with --backbone")
+
+
+def _say_budget(options: argparse.Namespace, *, processes: int, rate: float) -> None:
+    """Say what a run needs of each of so many processes, a step's time at `rate` operations a second."""
+    from ..raxel_model import load_vae
+    from ..training.budget import budget_of
+    from ..training.config import TrainConfig
+
+    config = TrainConfig.from_json(options.config.read_text())
+    if config.lora_rank:
+        return  # adapters: the checkpoint's size tells more
+    if processes < 1:
+        raise ValueError(f"a run has 1 process or more, got {processes}")
+    stride = load_vae(options.vae).spatial_stride
+    for line in budget_of(config, stride=stride, processes=processes, sharded=options.shard).lines(rate):
+        say(line)
 
 
 def _raxel(options: argparse.Namespace) -> tuple[Objective, str]:
@@ -166,7 +202,7 @@ def _latent_grid(vae: VideoVAE) -> DrawLatents:
 def _sample_grid(vae: VideoVAE) -> DrawSamples:
     """What each validation draws: a clip never trained on, its cameras as found, and the clip made from frame 0."""
 
-    def draw(transformer: RaxelTransformer, recipe: Recipe, path: Path) -> None:
+    def draw(transformer: RaxelTransformer, recipe: Recipe, path: Path | None) -> None:
         from ..denoising import Run, SourceBatch, denoise_rays, denoise_video
         from ..drawing.plot import comparison_sheet, image_from_picture
         from ..evaluation.scene_model import scene_batches
@@ -183,7 +219,8 @@ def _sample_grid(vae: VideoVAE) -> DrawSamples:
             made = denoise_video(model, shown, batch.camera, recipe.hw, run=Run(camera_schedule(10), seeds))
             for i in seeds:
                 rows |= {f"given {i}": batch.video[i], f"its cameras {i}": raxels[i], f"from frame 0, {i}": made[i]}
-        write_image(path, image_from_picture(comparison_sheet(rows)))
+        if path is not None:
+            write_image(path, image_from_picture(comparison_sheet(rows)))
 
     return draw
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import torch
-from accelerate import Accelerator
 from torch import Tensor
 
 from ..geometry.camera import Camera
 from ..geometry.rays import Rays, plucker_from_rays
 from ..training.config import COUNT, POSITIVE, SHARE, Limits, RunConfig
+from ..training.optimizers import make_optimizers
 from ..training.run_state import step_of_file
 from ..training.sparse_views import SparseViews, ViewConfig, render_views
 from ..training.synthetic import SPLITS
@@ -122,6 +122,10 @@ class RayExample:
         return RayExample(*(part.to(device) for part in (self.crops, self.rays, self.noise, self.ndc, self.t)))
 
 
+def _in_blocks(name: str) -> bool:
+    return name.startswith("ray_predictor.blocks.") and "adaLN" not in name
+
+
 def scene_rays(camera: Camera, grid: int) -> Tensor:
     """The network's rays [B, N, 6, grid, grid] of `camera` [B, N], each scene in its own frame (`scene_frame`)."""
     scenes = [scene_frame(camera[i]).camera for i in range(len(camera))]
@@ -155,16 +159,10 @@ class RayDiffusionObjective:
         self.model.to(device)
 
     def optimizers(self) -> list[torch.optim.Optimizer]:
-        """AdamW alone, or Muon for the matrices inside the blocks and AdamW for the rest."""
-        named = [(name, p) for name, p in self.model.named_parameters() if p.requires_grad]
-        rate, inside = self.config.learning_rate, "ray_predictor.blocks."
-        if not self.config.muon:
-            return [torch.optim.AdamW([p for _, p in named], lr=rate, weight_decay=0.0)]
-        matrices = [p for name, p in named if name.startswith(inside) and p.ndim == 2 and "adaLN" not in name]
-        chosen = {id(p) for p in matrices}
-        rest = [p for _, p in named if id(p) not in chosen]
-        muon = torch.optim.Muon(matrices, lr=rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw")
-        return [muon, torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.98), weight_decay=0.0)]
+        """The run's optimisers; `muon` is Muon for the matrices inside the blocks but those of the conditioning."""
+        named = self.model.named_parameters()
+        kind, betas = ("muon", (0.9, 0.98)) if self.config.muon else (self.config.optimizer, (0.9, 0.999))
+        return make_optimizers(named, self.config, kind=kind, inside=_in_blocks, betas=betas, decay=0.0)
 
     def learning_rate(self, step: int) -> float:
         """Linear warm-up, constant, then linear to a tenth."""
@@ -172,16 +170,28 @@ class RayDiffusionObjective:
         left = (config.steps - step) / max(config.steps * (1 - config.decay_from), 1)
         return config.learning_rate * min(1.0, (step + 1) / config.warmup) * max(0.1, min(1.0, left))
 
-    def draw(self, number: int) -> RayExample:
-        """Batch `number` of the run with its noise and its levels."""
-        generator = torch.Generator().manual_seed(self.config.seed * 1_000_000_007 + number)
-        low, high = self.config.views
-        count = int(torch.randint(low, high + 1, (), generator=generator))
+    def read(self, number: int) -> SparseViews:
+        """The photographs of batch `number`."""
+        count = self._count(self._generator(number))
         assert self.views is not None
-        batch = self.views.scenes(number, max(1, self.config.batch // count), count)
+        return self.views.scenes(number, max(1, self.config.batch // count), count)
+
+    def draw(self, number: int, clips: SparseViews | None = None) -> RayExample:
+        """Batch `number` of the run with its noise and its levels."""
+        generator = self._generator(number)
+        self._count(generator)
+        batch = self.read(number) if clips is None else clips
         rays = scene_rays(batch.camera, self.config.model.grid)
         noise = torch.randn(rays.shape, generator=generator)
         return RayExample(batch.images, rays, noise, batch.ndc, self._levels(len(rays), generator)).to(self.device)
+
+    def _generator(self, number: int) -> torch.Generator:
+        return torch.Generator().manual_seed(self.config.seed * 1_000_000_007 + number)
+
+    def _count(self, generator: torch.Generator) -> int:
+        """How many photographs each scene of a batch has."""
+        low, high = self.config.views
+        return int(torch.randint(low, high + 1, (), generator=generator))
 
     def _levels(self, count: int, generator: torch.Generator) -> Tensor:
         """Noise levels [count] by the run's method."""
@@ -199,9 +209,7 @@ class RayDiffusionObjective:
         return parts | ({"pure_noise": error[pure].detach().mean()} if bool(pure.any()) else {})
 
     @torch.no_grad()
-    def validate(
-        self, weights: Mapping[str, Tensor], accelerator: Accelerator, samples: Path | None
-    ) -> dict[str, float]:
+    def validate(self, network: Any, samples: Path | None, *, draws: bool) -> dict[str, float]:
         """The loss at the last level on scenes never trained on, by number of views."""
         figures = {}
         low, high = self.config.views
@@ -215,11 +223,6 @@ class RayDiffusionObjective:
             noise = torch.randn(rays.shape, generator=generator)
             last = self.config.model.timesteps - 1
             example = RayExample(batch.images, rays, noise, batch.ndc, torch.full((len(rays),), last)).to(self.device)
-
-            def network(*inputs: Tensor) -> Tensor:
-                with accelerator.autocast():
-                    return torch.func.functional_call(self.model, dict(weights), inputs)
-
             figures[f"regression_{views}"] = math.sqrt(float(self.loss(network, example)["loss"]))
         return figures
 

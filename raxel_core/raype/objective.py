@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
 from torch import Tensor
 
 from ..geometry.camera import Camera
@@ -21,6 +20,7 @@ from ..latents.wan_vae import WanVAE
 from ..sampling.schedule import shifted_sigmas
 from ..training.data import ClipPool, LatentClips
 from ..training.loss import NEAREST_DEPTH
+from ..training.optimizers import make_optimizers
 from ..training.raxel_objective import VIDEO_STD_FLOOR, floored
 from ..training.run_state import step_of_file
 from ..weights.tensor_file import write_tensors
@@ -81,21 +81,24 @@ class RayPEObjective:
         self.model.to(device)
 
     def optimizers(self) -> list[torch.optim.Optimizer]:
-        """AdamW with one group: RayPE and the tuned part of the backbone alike."""
-        trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        config = self.config
-        return [torch.optim.AdamW(trained, lr=config.learning_rate, betas=(0.9, 0.999), eps=1e-8,
-                                  weight_decay=config.weight_decay)]  # fmt: skip
+        """The run's optimisers: by default AdamW for RayPE and the tuned part of the backbone alike."""
+        config, named = self.config, self.model.named_parameters()
+        return make_optimizers(named, config, kind=config.optimizer, inside=_in_blocks, betas=(0.9, 0.999),
+                               decay=config.weight_decay)  # fmt: skip
 
     def learning_rate(self, step: int) -> float:
         """A cosine from the config's rate to a tenth of it at the last step."""
         cosine = 0.5 * (1 + math.cos(math.pi * step / self.config.steps))
         return self.config.learning_rate * (0.1 + 0.9 * cosine)
 
-    def draw(self, number: int) -> RayExample:
+    def read(self, number: int) -> LatentClips:
+        """The clips of batch `number`."""
+        return self.pool.batch(number)
+
+    def draw(self, number: int, clips: LatentClips | None = None) -> RayExample:
         """Batch `number` of the run, its noise and its augmentation."""
         generator = torch.Generator().manual_seed(self.config.seed * 1_000_000_007 + number)
-        clips = self.pool.batch(number)
+        clips = self.read(number) if clips is None else clips
         noise = torch.randn(clips.video.shape, generator=generator)
         uniform = torch.rand(len(clips), generator=generator)
         sigma = self.config.video_shift * uniform / (1 + (self.config.video_shift - 1) * uniform)
@@ -126,15 +129,8 @@ class RayPEObjective:
         return weight.square()[:, None, None, None]
 
     @torch.no_grad()
-    def validate(
-        self, weights: Mapping[str, Tensor], accelerator: Accelerator, samples: Path | None
-    ) -> dict[str, float]:
+    def validate(self, network: Any, samples: Path | None, *, draws: bool) -> dict[str, float]:
         """The loss on clips never trained on, at fixed noise and levels."""
-
-        def network(*inputs: Any) -> Tensor:
-            with accelerator.autocast():
-                return torch.func.functional_call(self.model, dict(weights), inputs).float()
-
         generator = torch.Generator().manual_seed(self.config.seed)
         losses: list[tuple[int, Tensor]] = []
         for start in range(0, len(self.validation), self.config.batch):
@@ -144,10 +140,11 @@ class RayPEObjective:
             latents = self.statistics.normalize(clips.video)
             batch = RayExample(latents, noise, sigma, self.rays_of(clips)).to(self.device)
             losses.append((len(clips), self.loss(network, batch)["loss"]))
-        if self.draw_samples is not None and samples is not None:
+        if self.draw_samples is not None and draws:
             clips = self.validation[:SAMPLED_CLIPS].to("cpu")
             made = self.generate(network, clips, steps=self.config.sampling_steps)
-            self.draw_samples(clips.video, made, samples)
+            if samples is not None:
+                self.draw_samples(clips.video, made, samples)
         return {"loss": sum(count * float(loss) for count, loss in losses) / len(self.validation)}
 
     def generate(self, network: Callable[..., Tensor], clips: LatentClips, *, steps: int, seed: int = 0) -> Tensor:
@@ -171,6 +168,10 @@ class RayPEObjective:
         state = {name: tensor.to("cpu", torch.bfloat16).contiguous() for name, tensor in state.items()}
         metadata = {METADATA_KEY: self.config.to_json(), "steps": str(step)}
         write_tensors(folder / WEIGHTS_FILE, state, metadata)
+
+
+def _in_blocks(name: str) -> bool:
+    return name.startswith("transformer.blocks.")
 
 
 def scaled_path(camera: Camera, near_depth: float, config: RayPETrainConfig) -> Trajectory:

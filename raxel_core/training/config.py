@@ -24,6 +24,7 @@ from .scene_sets import check_shares
 TASKS = ("pose", "camera", "joint")
 ERRORS = ("velocity", "denoised")
 PRECISIONS = ("no", "fp16", "bf16")
+OPTIMIZERS = ("muon", "adamw", "adamw_8bit")
 Run = TypeVar("Run", bound="RunConfig")
 Limits = Mapping[str, tuple[float, float]]
 _NOUN = "the training configuration"
@@ -40,13 +41,24 @@ def _scene_shares(values: Mapping[str, Any]) -> tuple[tuple[str, float], ...]:
     )
 
 
+def _rate_factors(values: Mapping[str, Any]) -> tuple[tuple[str, float], ...]:
+    """The `rate_factors` of a JSON object of factors by pattern."""
+    return tuple(
+        (name, check_number(f"rate_factors {printable(name, 40)} of {_NOUN}", factor, 0.0, _MOST))
+        for name, factor in values.items()
+    )
+
+
 @dataclass(frozen=True)
 class RunConfig:
     """What every run of the trainer has. Lengths in steps unless named otherwise; shares are in [0, 1].
 
     Data: a pool of `clips` scenes from the train split, `scenes` of each set (`scene_sets`), rendered once and cached.
     After `clip_uses` rounds the pool is made of new scenes (0: it stays for ever). `frames` and `hw` of a clip.
-    Loop: gradients clipped to `clip_norm`, `ema` is the decay of the weights' average (0: none is kept).
+    Loop: a step's gradient is the mean over `batches` batches of `batch` clips, which the processes of the run share;
+    it is clipped to `clip_norm`, `ema` is the decay of the weights' average (0: none is kept).
+    Optimiser: one of OPTIMIZERS (`make_optimizers`); `rate_factors` multiply the rate of parameters whose names fit a
+    pattern ("ray_*"), the first that fits.
     """
 
     name: str
@@ -60,7 +72,10 @@ class RunConfig:
     clip_uses: int = 0
     scenes: tuple[tuple[str, float], ...] = (("easy", 0.25), ("room", 0.75))
     batch: int = 32
+    batches: int = 1
     clip_norm: float = 1.0
+    optimizer: str = "adamw"
+    rate_factors: tuple[tuple[str, float], ...] = ()
     ema: float = 0.998
     precision: str = "bf16"
     gradient_checkpointing: bool = False
@@ -70,11 +85,11 @@ class RunConfig:
     validation_scenes: str = "room"
     save_every: int = 500
     # Fields that are JSON objects, and what reads them.
-    nested: ClassVar[Mapping[str, Callable[[Any], object]]] = {"scenes": _scene_shares}
+    nested: ClassVar[Mapping[str, Callable[[Any], object]]] = {"scenes": _scene_shares, "rate_factors": _rate_factors}
     # From where to where a number may lie; from 0 on where nothing is said.
     limits: ClassVar[Limits] = {
         "steps": COUNT, "frames": COUNT, "hw": (1, 65_536), "fps": POSITIVE, "seed": (0, 2**62), "clips": COUNT,
-        "shard_clips": COUNT, "batch": COUNT, "clip_norm": POSITIVE, "ema": (0.0, 1.0 - 1e-9),
+        "shard_clips": COUNT, "batch": COUNT, "batches": COUNT, "clip_norm": POSITIVE, "ema": (0.0, 1.0 - 1e-9),
         "log_every": COUNT, "validate_every": COUNT, "validation_clips": COUNT, "save_every": COUNT,
     }  # fmt: skip
 
@@ -89,6 +104,7 @@ class RunConfig:
             if value is not None or "None" not in str(field.type):
                 _check(f"{field.name} of {_NOUN}", value, str(field.type), self.limits.get(field.name, (0, _MOST)))
         check_choice(f"precision of {_NOUN}", self.precision, PRECISIONS)
+        check_choice(f"optimizer of {_NOUN}", self.optimizer, OPTIMIZERS)
         check_frame_count(self.frames)
         check_shares(dict(self.scenes))
         check_shares({self.validation_scenes: 1.0})
@@ -100,7 +116,9 @@ class RunConfig:
 
     def to_json(self) -> str:
         """The run as indented JSON."""
-        return json.dumps(asdict(self) | {"scenes": dict(self.scenes)}, indent=2)
+        return json.dumps(
+            asdict(self) | {name: dict(getattr(self, name)) for name in ("scenes", "rate_factors")}, indent=2
+        )
 
     @classmethod
     def from_json(cls: type[Run], text: str) -> Run:
@@ -126,12 +144,13 @@ class TrainConfig(RunConfig):
     times coarser than the video (the paper: 2). `video_error` is what is squared: the "velocity", or the "denoised"
     video's error, sigma times that, which is the picture's own error (ours).
     Start: `attention_prior` is the bias that self-attention begins with (see `initialize`; the paper: 0).
-    Optimiser: Muon for the matrices of the blocks, AdamW for the rest, one `learning_rate`, constant after `warmup`
-    and falling to a tenth from `decay_from` (a share of `steps`) on.
+    Optimiser: Muon for the matrices of the blocks, AdamW for the rest, unless `optimizer` is another; `learning_rate`,
+    constant after `warmup` and falling to a tenth from `decay_from` (a share of `steps`) on.
     With a `lora_rank` above 0 only adapters of that rank are trained, by AdamW, beside a checkpoint's weights.
     """
 
     model: RaxelConfig = TINY
+    optimizer: str = "muon"
     lora_rank: int = 0
     attention_prior: float = 0.0
     raxel_downscale: int = 2

@@ -54,12 +54,14 @@ class Example:
 
 
 def make_example(
-    clips: LatentClips, config: TrainConfig, recipe: Recipe, vae: VideoVAE, generator: torch.Generator
-) -> Example:
-    """Draws a task, its sources, the reference they imply and the noise levels on the CPU from `generator`, and makes
-    the example where `clips` and `vae` are."""
+    clips: LatentClips, config: TrainConfig, recipe: Recipe, vae: VideoVAE, generator: torch.Generator, *,
+    task: str | None = None,
+) -> Example:  # fmt: skip
+    """Draws a task unless it is given, its sources, the reference they imply and the noise levels on the CPU from
+    `generator`, and makes the example where `clips` and `vae` are."""
     device = clips.video.device
-    task = TASKS[int(torch.multinomial(torch.tensor(config.task_shares), 1, generator=generator))]
+    drawn = draw_task(config, generator)
+    task = task or drawn
     slots = _draw_sources(len(clips), task, clips.images.shape[2], config.far_source_share, generator)
     slots, rows = slots.to(device), torch.arange(len(clips), device=device)[:, None]
     frames = clips.image_frame[rows, slots]
@@ -82,6 +84,11 @@ def make_example(
         camera=camera,
         raxels=raxels,
     )
+
+
+def draw_task(config: TrainConfig, generator: torch.Generator) -> str:
+    """One of TASKS, by the run's shares."""
+    return TASKS[int(torch.multinomial(torch.tensor(config.task_shares), 1, generator=generator))]
 
 
 def _draw_sources(batch: int, task: str, stored: int, far_share: float, generator: torch.Generator) -> Tensor:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
 from torch import Tensor, nn
 
 from ..latents.statistics import LatentStatistics
@@ -19,8 +18,9 @@ from ..weights.checkpoint import load_checkpoint, save_checkpoint
 from ..weights.lora import add_adapters, save_lora
 from .config import TrainConfig
 from .data import ClipPool, DeviceClips, LatentClips
-from .loss import Example, canonical_cameras, flow_loss, make_example
+from .loss import Example, canonical_cameras, draw_task, flow_loss, make_example
 from .ray_codes import encode_cameras
+from .optimizers import make_optimizers
 from .run_state import step_of_file
 from .validate import pose_figures, video_figures
 
@@ -31,8 +31,8 @@ VIDEO_STD_FLOOR = 0.15  # of the largest channel's spread: small channels stay s
 RAY_STD_FLOOR = 0.05
 
 Batch = tuple[Example, tuple[Tensor, Tensor]]
-DrawSamples = Callable[[RaxelTransformer, Recipe, Path], None]
-"""Draws what a network can do, as a picture at a path."""
+DrawSamples = Callable[[RaxelTransformer, Recipe, Path | None], None]
+"""Draws what a network can do, as a picture at a path, or nowhere: where others hold parts of the network."""
 
 
 class RaxelObjective:
@@ -86,58 +86,51 @@ class RaxelObjective:
         if device.type != "cpu" and isinstance(self.vae, nn.Module):
             self.pool = DeviceClips(self.config, self.device_vae, device)
 
-    def optimizers(self) -> tuple[torch.optim.Optimizer, ...]:
-        """Muon and AdamW (`make_optimizers`); for adapters AdamW alone."""
-        if self.config.lora_rank:
-            adapters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-            return (torch.optim.AdamW(adapters, lr=self.config.learning_rate, weight_decay=0.0),)
-        return make_optimizers(self.model, self.config)
+    def optimizers(self) -> list[torch.optim.Optimizer]:
+        """The run's optimisers of all weights; of adapters AdamW."""
+        adapts = bool(self.config.lora_rank)
+        kind = "adamw" if adapts and self.config.optimizer == "muon" else self.config.optimizer
+        betas = (0.9, 0.999) if adapts else (0.9, 0.98)
+        named = self.model.named_parameters()
+        return make_optimizers(named, self.config, kind=kind, inside=_in_blocks, betas=betas, decay=0.0)
 
     def learning_rate(self, step: int) -> float:
         """The rate of a step (`learning_rate`)."""
         return learning_rate(step, self.config)
 
-    def draw(self, number: int) -> Batch:
+    def read(self, number: int) -> LatentClips:
+        """The clips of batch `number`."""
+        return self.pool.batch(number)
+
+    def draw(self, number: int, clips: LatentClips | None = None) -> Batch:
         """Example `number` of the run, and the noise of both streams."""
-        generator = torch.Generator().manual_seed(self.config.seed * 1_000_000_007 + number)
-        clips = self.pool.batch(number)
+        generator = self._generator(number)
+        clips = self.read(number) if clips is None else clips
+        task = draw_task(self.config, self._generator(number - number % self.config.batches))  # its step's first one's
         vae = self.vae if clips.video.device.type == "cpu" else self.device_vae
-        example = make_example(clips, self.config, self.recipe, vae, generator).to(self.device)
+        example = make_example(clips, self.config, self.recipe, vae, generator, task=task).to(self.device)
         if clips.video.device != generator.device:  # noise too is made where the clips are
             generator = torch.Generator(clips.video.device).manual_seed(generator.initial_seed())
         video = torch.randn(example.video.shape, generator=generator, device=generator.device)
         rays = torch.randn(example.rays.shape, generator=generator, device=generator.device)
         return example, (video.to(self.device), rays.to(self.device))
 
+    def _generator(self, number: int) -> torch.Generator:
+        return torch.Generator().manual_seed(self.config.seed * 1_000_000_007 + number)
+
     def loss(self, model: Any, batch: Batch) -> dict[str, Tensor]:
         """The loss of an example (`flow_loss`)."""
         return flow_loss(model, *batch, self.config, self.recipe, self.device_vae)
 
-    def validate(
-        self, weights: Mapping[str, Tensor], accelerator: Accelerator, samples: Path | None
-    ) -> dict[str, float]:
+    def validate(self, network: Any, samples: Path | None, *, draws: bool) -> dict[str, float]:
         """Camera errors and pictures on validation scenes (`pose_figures`, `video_figures`) of the tasks trained."""
-        averaged = self._averaged(weights).eval()
-        if self.draw_samples is not None and samples is not None:
-            self.draw_samples(averaged, self.recipe, samples)
-        prepared = accelerator.prepare_model(averaged, evaluation_mode=True)
+        if self.draw_samples is not None and draws:
+            self.draw_samples(network, self.recipe, samples)
         figures: dict[str, float] = {}
         for share, measure in zip(self.config.task_shares, (pose_figures, video_figures), strict=False):
             if share:
-                figures |= measure(prepared, self.validation, self.config, self.recipe, self.device_vae)
+                figures |= measure(network, self.validation, self.config, self.recipe, self.device_vae)
         return figures
-
-    def _averaged(self, weights: Mapping[str, Tensor]) -> RaxelTransformer:
-        """A new network with the trained parameters `weights`, on the CPU."""
-        if not self.config.lora_rank:
-            averaged = RaxelTransformer(self.config.model)
-            averaged.load_state_dict(weights)
-            return averaged
-        averaged, _ = self._adapted()
-        for name, parameter in averaged.named_parameters():
-            if parameter.requires_grad:
-                parameter.data.copy_(weights[name])
-        return averaged
 
     def saved_step(self, folder: Path) -> int | None:
         """The step of the checkpoint or the adapters in `folder`."""
@@ -146,11 +139,16 @@ class RaxelObjective:
     def save(self, weights: Mapping[str, Tensor], folder: Path, step: int) -> None:
         """A checkpoint of `weights` in bf16, or the adapters as they are."""
         if self.config.lora_rank:
-            save_lora(folder / LORA_FILE, weights, metadata={"steps": str(step)})
+            adapters = {name: weights[name] for name, p in self.model.named_parameters() if p.requires_grad}
+            save_lora(folder / LORA_FILE, adapters, metadata={"steps": str(step)})
             return
         tensors = {name: value.to(torch.bfloat16) for name, value in weights.items()}
         save_checkpoint(folder / WEIGHTS_FILE, tensors, self.config.model,
                         metadata={METADATA_KEY: self.recipe.to_json(), "steps": str(step)})  # fmt: skip
+
+
+def _in_blocks(name: str) -> bool:
+    return name.startswith("blocks.")
 
 
 def learning_rate(step: int, config: TrainConfig) -> float:
@@ -158,17 +156,6 @@ def learning_rate(step: int, config: TrainConfig) -> float:
     warm = min(1.0, (step + 1) / config.warmup)
     left = (config.steps - step) / max(config.steps * (1 - config.decay_from), 1)
     return config.learning_rate * warm * max(0.1, min(1.0, left))
-
-
-def make_optimizers(
-    model: RaxelTransformer, config: TrainConfig
-) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
-    """Muon for the matrices inside the blocks, AdamW for embeddings, heads, norms and modulations."""
-    matrices = [p for name, p in model.named_parameters() if name.startswith("blocks.") and p.ndim == 2]
-    chosen = {id(p) for p in matrices}
-    rest = [p for p in model.parameters() if id(p) not in chosen]
-    muon = torch.optim.Muon(matrices, lr=config.learning_rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw")
-    return muon, torch.optim.AdamW(rest, lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=0.0)
 
 
 def make_recipe(config: TrainConfig, clips: LatentClips, vae: VideoVAE, vae_name: str) -> Recipe:

@@ -1,23 +1,205 @@
-"""What a run's files say of it: the step of its weights, and whether its state is of the same configuration."""
+"""What a run's files hold: the state that resumes it, its configuration, and the step of its weights.
+
+One process, or several that each hold the whole network, write one safetensors file. A sharded run writes a folder
+through PyTorch's distributed checkpoint, a safetensors file a process, that any number of processes may read.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from ..strict_json import shown
+import torch
+import torch.distributed.checkpoint as distributed_checkpoint
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+from torch.distributed.checkpoint import HuggingFaceStorageReader, HuggingFaceStorageWriter
+from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.metadata import TensorStorageMetadata
+
+from ..strict_json import check_keys, check_whole, parse_object, shown
 from ..weights.checkpoint import file_header
+from ..weights.tensor_file import write_tensors
 from .config import RunConfig
+from .engine import Engine, dealt
+
+STATE_FILE = "state.safetensors"
+SHARDS_FOLDER = "state-{step:07d}"
+RUN_FILE = "run.json"
+_SHARDS = re.compile(r"state-(\d{7,})")
+_UNFINISHED = ".tmp"
 
 # What may differ between a run and its state: how long it goes on, what it tells on the way, and what it is shown and
 # how fast it learns from now on, as the stages of a curriculum do.
 FREE_FIELDS = (
     "name", "steps", "log_every", "validate_every", "validation_clips", "validation_scenes", "save_every",
     "scenes", "frames", "clip_uses", "clips", "shard_clips", "batch", "task_shares", "learning_rate", "warmup",
-    "decay_from", "ema",
+    "decay_from", "ema", "batches", "rate_factors", "shapes",
 )  # fmt: skip
+
+
+class StateTensors(NamedTuple):
+    """Tensors by name, and the optimisers whose moments belong to them."""
+
+    tensors: dict[str, Tensor]
+    optimizers: Sequence[torch.optim.Optimizer]
+
+    def moments(self) -> dict[str, Tensor]:
+        """The optimisers' moments, `optimizer.NUMBER.PARAMETER.NAME`."""
+        return {
+            f"optimizer.{i}.{key}.{name}": torch.as_tensor(value)
+            for i, optimizer in enumerate(self.optimizers)
+            for key, moments in optimizer.state_dict()["state"].items()
+            for name, value in moments.items()
+        }
+
+    def give(self, moments: Mapping[str, Tensor]) -> None:
+        """Have the optimisers go on with these moments."""
+        for i, optimizer in enumerate(self.optimizers):
+            state: dict[int, dict[str, Tensor]] = {}
+            for name, value in moments.items():
+                _, number, key, moment = name.split(".", 3)
+                if int(number) == i:
+                    state.setdefault(int(key), {})[moment] = value
+            optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+    def like(self, name: str, shape: torch.Size, dtype: torch.dtype) -> Tensor:
+        """An empty moment, dealt out as the parameter is that it belongs to where it has its shape."""
+        _, number, key, _ = name.split(".", 3)
+        parameters = [p for group in self.optimizers[int(number)].param_groups for p in group["params"]]
+        parameter = parameters[int(key)]
+        if parameter.shape == shape:
+            return torch.empty_like(parameter, dtype=dtype)
+        return torch.empty(shape, dtype=dtype)
+
+
+class State:
+    """The state of a run in `folder`, as its processes hold it."""
+
+    def __init__(self, folder: Path, engine: Engine) -> None:
+        self.folder, self.engine = folder, engine
+
+    def save(self, state: StateTensors, step: int, config: str) -> None:
+        """Write the state of a step, atomically, and remove those before it; all processes at once. OSError."""
+        if self.engine.sharded:
+            self._save_shards(state, step, config)
+        elif self.engine.is_main:
+            metadata = {"step": str(step), "config": config}
+            write_tensors(self.folder / STATE_FILE, state.tensors | state.moments(), metadata)
+            self._remove_but(None)
+
+    def _save_shards(self, state: StateTensors, step: int, config: str) -> None:
+        place = self.folder / SHARDS_FOLDER.format(step=step)
+        unfinished = place.with_name(place.name + _UNFINISHED)
+        if self.engine.is_main:
+            shutil.rmtree(unfinished, ignore_errors=True)
+        self.engine.accelerator.wait_for_everyone()
+        writer = HuggingFaceStorageWriter(str(unfinished), save_distributed=True)
+        try:
+            distributed_checkpoint.save(state.tensors | state.moments(), storage_writer=writer)
+        except CheckpointException as error:
+            raise OSError(f"cannot write {place}: {next(iter(error.failures.values()))[0]}") from error
+        if self.engine.is_main:
+            (unfinished / RUN_FILE).write_text(json.dumps({"step": step, "config": config}), encoding="utf-8")
+            shutil.rmtree(place, ignore_errors=True)
+            os.replace(unfinished, place)
+            self._remove_but(place)
+        self.engine.accelerator.wait_for_everyone()
+
+    def _remove_but(self, kept: Path | None) -> None:
+        """Remove the folders of other states, and the file of one where a folder is kept."""
+        for path in self.folder.glob("state-*"):
+            if path != kept and _SHARDS.match(path.name):
+                shutil.rmtree(path, ignore_errors=True)
+        if kept is not None:
+            (self.folder / STATE_FILE).unlink(missing_ok=True)
+
+    def find(self) -> tuple[int, str] | None:
+        """The step and the configuration of the last state; None where there is none. ValueError."""
+        path = self._last()
+        with _whole(path):
+            return _told(path) if path.exists() else None
+
+    def load(self, state: StateTensors) -> None:
+        """Fill a run with its last state; ValueError."""
+        path = self._last()
+        with _whole(path):
+            (self._load_shards if path.is_dir() else self._load_file)(path, state)
+
+    def _last(self) -> Path:
+        """The last state that was written whole, there or not."""
+        numbers = [
+            (int(found[1]), path) for path in self.folder.glob("state-*") if (found := _SHARDS.fullmatch(path.name))
+        ]
+        path = self.folder / STATE_FILE
+        if not numbers:
+            return path
+        step, folder = max(numbers)
+        with _whole(path):
+            return path if path.exists() and _told(path)[0] >= step else folder
+
+    def _load_file(self, path: Path, state: StateTensors) -> None:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        moments = {name: tensors.pop(name) for name in list(tensors) if name.startswith("optimizer.")}
+        _copy(tensors, state.tensors)
+        templates = {name: state.like(name, value.shape, value.dtype) for name, value in moments.items()}
+        state.give({name: dealt(value, templates[name]) for name, value in moments.items()})
+
+    def _load_shards(self, path: Path, state: StateTensors) -> None:
+        reader = HuggingFaceStorageReader(str(path))
+        entries = reader.read_metadata().state_dict_metadata.items()
+        held = {name: (e.size, e.properties.dtype) for name, e in entries if isinstance(e, TensorStorageMetadata)}
+        own = {name: size for name, (size, _) in held.items() if not name.startswith("optimizer.")}
+        _check_same(own, {name: tensor.shape for name, tensor in state.tensors.items()})
+        moments = {name: state.like(name, *entry) for name, entry in held.items() if name not in own}
+        alone = not torch.distributed.is_initialized()
+        distributed_checkpoint.load(state.tensors | moments, storage_reader=reader, no_dist=alone)
+        state.give(moments)
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    """ValueError that names the state at `path` where the block finds it damaged."""
+    try:
+        yield
+    except (SafetensorError, KeyError, CheckpointException, OSError) as error:
+        raise ValueError(f"{path} is no whole state of a run, so that the run can not be carried on") from error
+
+
+def _told(path: Path) -> tuple[int, str]:
+    """The step and the configuration that a state states."""
+    if path.is_dir():
+        values = parse_object("the state's run.json", (path / RUN_FILE).read_text(encoding="utf-8"))
+        check_keys("the state's run.json", values, ("step", "config"))
+        return check_whole("the state's step", values["step"], 0, 10**9), str(values["config"])
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata() or {}
+    step = metadata["step"]
+    if not step.isdecimal():
+        raise KeyError("step")
+    return int(step), metadata["config"]
+
+
+@torch.no_grad()
+def _copy(values: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> None:
+    """Fill `target` with `values`; ValueError unless both name the same tensors of the same shapes."""
+    _check_same(*({name: tensor.shape for name, tensor in each.items()} for each in (values, target)))
+    for name, tensor in target.items():
+        tensor.copy_(dealt(values[name], tensor))
+
+
+def _check_same(shapes: Mapping[str, torch.Size], expected: Mapping[str, torch.Size]) -> None:
+    if shapes != expected:
+        other = sorted(name.partition(".")[2] for name, _ in shapes.items() ^ expected.items())
+        raise ValueError(f"the run's state is of another network: {', '.join(dict.fromkeys(other[:5]))} differ")
 
 
 def step_of_file(path: Path) -> int | None:

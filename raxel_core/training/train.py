@@ -1,7 +1,8 @@
 """The training loop: batch -> loss -> step, with exact resume. What is trained, and on what, is an `Objective`.
 
 A step's data and noise are functions of (seed, step), so the state that resumes a run bit for bit is the weights, their
-average and the optimisers' moments: one safetensors file beside a JSON log with one line per report.
+average and the optimisers' moments, beside a JSON log with one line per report. How many processes take a step is no
+part of a run: its batches are numbered, and shared out.
 """
 
 from __future__ import annotations
@@ -9,23 +10,24 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from accelerate import Accelerator
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from ..atomic_file import unwritable
-from ..weights.tensor_file import write_tensors
 from .clock import Clock
 from .config import RunConfig
 from .data import ClipPool
-from .run_state import changed_fields
+from .engine import Engine, exchanged
+from .optimizers import set_rate
+from .reading_ahead import batches_of
+from .run_state import State, StateTensors, changed_fields
 
-STATE_FILE = "state.safetensors"
 LOG_FILE = "log.jsonl"
 SAMPLES_FILE = "samples-{step:07d}.png"
 
@@ -53,25 +55,29 @@ class Objective(Protocol):
         ...
 
     def optimizers(self) -> Sequence[torch.optim.Optimizer]:
-        """New optimisers of the network's trained parameters."""
+        """New optimisers of the network's trained parameters, their groups with a `factor` (`make_optimizers`)."""
         ...
 
     def learning_rate(self, step: int) -> float:
         """The rate of a step, for all optimisers."""
         ...
 
-    def draw(self, number: int) -> Any:
-        """Batch `number` of the run with its noise, on the device: a function of the seed and the number alone."""
+    def read(self, number: int) -> Any:
+        """The clips of batch `number` of the run, as any process may read them before they are needed."""
+        ...
+
+    def draw(self, number: int, clips: Any = None) -> Any:
+        """Batch `number` of the run with its noise, on the device: a function of the seed and the number alone. `clips`
+        are what `read` gave. The batches of one step leave the same parameters without a gradient."""
         ...
 
     def loss(self, model: Any, batch: Any) -> dict[str, Tensor]:
-        """`loss` and its parts, scalars; `model` is the network as `accelerate` has prepared it."""
+        """`loss` and its parts, scalars; `model` is the network as it trains."""
         ...
 
-    def validate(
-        self, weights: Mapping[str, Tensor], accelerator: Accelerator, samples: Path | None
-    ) -> dict[str, float]:
-        """Figures of the network with the trained parameters `weights`; draws what it can do at `samples`, if given."""
+    def validate(self, network: Any, samples: Path | None, *, draws: bool) -> dict[str, float]:
+        """Figures of `network`, which holds the averaged weights. With `draws` it makes samples, which are written at
+        `samples` if that is given; all processes of a sharded run make them, and one writes."""
         ...
 
     def saved_step(self, folder: Path) -> int | None:
@@ -79,35 +85,52 @@ class Objective(Protocol):
         ...
 
     def save(self, weights: Mapping[str, Tensor], folder: Path, step: int) -> None:
-        """Write the network with the trained parameters `weights` for use, atomically."""
+        """Write the network with the parameters `weights` for use, atomically."""
         ...
 
 
 class Trainer:
     """A run in a folder: `train` carries it on from where its last state left off.
 
-    It runs on what `accelerate` finds: a CPU, a GPU, or one process per GPU, each with batches of its own. `average`
-    holds the trained parameters' average, or the parameters themselves where the run keeps none.
+    It runs on what `accelerate` finds: a CPU, a GPU, or several processes, which share the batches of a step and give
+    what one process gives. With `sharded` each of them holds a part of the network alone (`Engine`). `workers` are
+    further processes of each that read clips ahead. `average` holds the trained parameters' average, or the parameters
+    themselves where the run keeps none.
     """
 
-    def __init__(self, objective: Objective, folder: Path) -> None:
-        self.objective, self.config, self.folder = objective, objective.config, folder
-        self.accelerator = Accelerator(mixed_precision=self.config.precision)
+    def __init__(self, objective: Objective, folder: Path, *, sharded: bool = False, workers: int = 0) -> None:
+        self.objective, self.config, self.folder, self.workers = objective, objective.config, folder, workers
+        self.engine = Engine(self.config.precision, sharded=sharded)
+        self._check_share()
         folder.mkdir(parents=True, exist_ok=True)
-        objective.to(self.accelerator.device)
-        self.model, *self.optimizers = self.accelerator.prepare(objective.model, *objective.optimizers())
-        self.average = {name: p.detach().clone() if self.config.ema else p.detach() for name, p in self._trained()}
+        self.engine.shard(objective.model)
+        objective.to(self.engine.device)
+        self.engine.prepare(objective)
+        self.average = {
+            name: p.detach().clone() if self.config.ema else p.detach() for name, p in self.engine.trained()
+        }
         self.step, self.clock = 0, Clock()
         self.changed: dict[str, str] = {}
-        if (folder / STATE_FILE).exists():
-            self._load_state()
+        self.state = State(folder, self.engine)
+        if found := self.state.find():
+            self.step, config = found
+            self.changed = changed_fields(self.config, self.step, config, folder)
+            self.state.load(self._tensors())
+
+    def _check_share(self) -> None:
+        batches, processes = self.config.batches, self.engine.processes
+        if batches % processes:
+            raise ValueError(
+                f"{processes} processes can not share the {batches} batches of a step alike: set batches of the "
+                f"training configuration to a multiple of {processes}"
+            )
 
     def train(
         self, *, until: int | None = None, seconds: float = math.inf,
         report: Callable[[dict[str, Any]], None] = lambda line: None,
     ) -> None:  # fmt: skip
         """Trains to step `until` (the whole run if None), saving, validating and logging on the way. After `seconds`
-        the step at hand is the last one, and is followed by what a last step is.
+        the step at hand is the last one, and is followed by what a last step is. One process reports.
 
         Each state is saved before anything else of its step is told or drawn, so that no fault in that costs it.
         """
@@ -117,15 +140,13 @@ class Trainer:
             self._log({"step": self.step, "changed": self.changed}, report)
         last = config.steps if until is None else min(until, config.steps)
         started, parts = time.monotonic(), []
+        batches = batches_of(self.objective, self._numbers(self.step, last), workers=self.workers)
         while self.step < last:
-            parts.append(self.take_step())
-            if time.monotonic() - started > seconds:
+            parts.append(self.take_step(batches))
+            if seconds < math.inf and self.engine.told(time.monotonic() - started > seconds):
                 last = self.step
             if self.step % config.log_every == 0:
-                mean = {name: sum(p[name] for p in parts if name in p) / max(sum(name in p for p in parts), 1)
-                        for name in sorted(set().union(*parts))}  # fmt: skip
-                cost = {"core_ms": self.clock.read(config.batch * len(parts))}
-                self._log({"step": self.step, "seconds": round(time.monotonic() - started, 1), **mean, **cost}, report)
+                self._report(parts, time.monotonic() - started, report)
                 parts = []
             validates = self.step % config.validate_every == 0 or self.step == last
             if validates or self.step % config.save_every == 0:
@@ -133,96 +154,104 @@ class Trainer:
             if validates:
                 self._log({"step": self.step, **self._validation()}, report)
 
-    def take_step(self) -> dict[str, float]:
-        """Train one step; the loss and its parts, and the norm of the gradients."""
+    def _numbers(self, first: int, last: int) -> Iterator[int]:
+        """The numbers of the batches that this process takes in the steps from `first` to before `last`."""
+        count = self.config.batches // self.engine.processes
+        place = self.engine.accelerator.process_index * count
+        for step in range(first, last):
+            yield from range(step * self.config.batches + place, step * self.config.batches + place + count)
+
+    def take_step(self, batches: Iterator[Any] | None = None) -> dict[str, float]:
+        """Train one step on the next of `batches`, which are drawn if none are given; the loss and its parts, means
+        over this process's batches, and the norm of the gradients."""
+        count = self.config.batches // self.engine.processes
+        batches = batches or batches_of(self.objective, self._numbers(self.step, self.step + 1))
+        found: list[dict[str, float]] = []
+        for i in range(count):
+            with self.engine.without_sync(last=i + 1 == count):
+                found.append(self._gradients(batches, share=1 / count, last=i + 1 == count))
+        with self.clock.part("optimiser"):
+            norm = self._optimise()
+        self.step += 1
+        return _means(found) | {"grad_norm": norm}
+
+    def _gradients(self, batches: Iterator[Any], *, share: float, last: bool) -> dict[str, float]:
+        """Add a `share` of the gradients of the next batch; its loss and the loss's parts."""
         clock = self.clock
         with clock.part("draw"):
-            batch = self.objective.draw(self.step * self.accelerator.num_processes + self.accelerator.process_index)
+            batch = next(batches)
         with clock.part("forward"):
-            parts = self.objective.loss(self.model, batch)
+            parts = self.engine.loss(batch)
         if not torch.isfinite(parts["loss"]):
             raise ValueError(f"the loss of step {self.step} is {parts['loss'].item()}: the run went astray before it")
         with clock.part("backward"):
-            self.accelerator.backward(parts["loss"])
-        with clock.part("optimiser"):
-            norm = self._optimise()
-        self.step += 1
-        return {name: part.item() for name, part in parts.items()} | {"grad_norm": norm}
+            self.engine.backward(share * parts["loss"], last=last)
+        return {name: part.item() for name, part in parts.items()}
 
     def _optimise(self) -> float:
         """Clip the gradients, change the parameters and their average; the norm that the gradients had."""
-        for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = self.objective.learning_rate(self.step)
-        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
-        for optimizer in self.optimizers:
+        set_rate(self.engine.optimizers, self.objective.learning_rate(self.step))
+        norm = self.engine.clip(self.config.clip_norm)
+        for optimizer in self.engine.optimizers:
             optimizer.step()
             optimizer.zero_grad()
         decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
-            for name, parameter in self._trained() if self.config.ema else ():
+            for name, parameter in self.engine.trained() if self.config.ema else ():
                 self.average[name].lerp_(parameter, 1 - decay)
-        return float(norm)
+        return norm
 
-    def validate(self) -> dict[str, float]:
+    def validate(self, *, draws: bool = True) -> dict[str, float]:
         """The objective's figures of the averaged weights, and their samples."""
-        samples = self.folder / SAMPLES_FILE.format(step=self.step) if self.accelerator.is_main_process else None
-        return self.objective.validate(self.average, self.accelerator, samples)
+        engine = self.engine
+        samples = self.folder / SAMPLES_FILE.format(step=self.step) if engine.is_main and draws else None
+        trained = dict(engine.trained())
+        engine.bare.eval()
+        with exchanged(trained, self.average) if self.config.ema else nullcontext():
+            figures = self.objective.validate(engine.bare, samples, draws=draws and (engine.sharded or engine.is_main))
+        engine.bare.train()
+        return figures
 
     def _validation(self) -> dict[str, Any]:
         """What the log says of a validation: its figures, and why there are no samples where they were not written."""
         try:
             return {"validation": self.validate()}
         except OSError as error:  # a full disk, which the figures do not need
-            figures = self.objective.validate(self.average, self.accelerator, None)
-            return {"validation": figures, "samples": str(error)}
+            return {"validation": self.validate(draws=False), "samples": str(error)}
 
     def save(self) -> None:
         """Writes the state that resumes this run and the averaged weights for use, both atomically."""
-        if not self.accelerator.is_main_process:
-            return
-        tensors = {f"model.{name}": p.detach() for name, p in self._trained()}
-        tensors |= {f"average.{name}": p for name, p in self.average.items()} if self.config.ema else {}
-        for i, optimizer in enumerate(self.optimizers):
-            for key, moments in optimizer.state_dict()["state"].items():
-                tensors |= {f"optimizer.{i}.{key}.{name}": torch.as_tensor(value) for name, value in moments.items()}
-        metadata = {"step": str(self.step), "config": self.config.to_json()}
-        write_tensors(self.folder / STATE_FILE, tensors, metadata)
-        self.objective.save(self.average, self.folder, self.step)
+        self.state.save(self._tensors(), self.step, self.config.to_json())
+        self._save_weights()
+
+    def _save_weights(self) -> None:
+        """Write the network for use, with the averaged weights."""
+        tensors = dict(self.engine.bare.named_parameters()) | self.average
+        weights = self.engine.whole_on_main(tensors)
+        if self.engine.is_main:
+            self.objective.save(weights, self.folder, self.step)
 
     def _save_stale_weights(self) -> None:
         """Write the weights anew where the run was killed between its state and them."""
-        if self.step and self.accelerator.is_main_process and self.objective.saved_step(self.folder) != self.step:
-            self.objective.save(self.average, self.folder, self.step)
+        if self.engine.told(bool(self.step) and self.objective.saved_step(self.folder) != self.step):
+            self._save_weights()
 
-    def _load_state(self) -> None:
-        path = self.folder / STATE_FILE
-        try:
-            with safe_open(path, framework="pt") as file:
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                metadata = file.metadata() or {}
-            self.step, config = int(metadata["step"]), metadata["config"]
-        except (SafetensorError, KeyError, ValueError) as error:
-            raise ValueError(f"{path} is no whole state of a run, so that the run can not be carried on") from error
-        self.changed = changed_fields(self.config, self.step, config, self.folder)
-        trained = dict(self._trained())
-        _copy(_under(tensors, "model."), trained)
-        if self.config.ema:
-            _copy(_under(tensors, "average."), self.average)
-        for i, optimizer in enumerate(self.optimizers):
-            state = optimizer.state_dict()
-            moments: dict[int, dict[str, Tensor]] = {}
-            for name, value in _under(tensors, f"optimizer.{i}.").items():
-                key, moment = name.split(".", 1)
-                moments.setdefault(int(key), {})[moment] = value
-            optimizer.load_state_dict({"state": moments, "param_groups": state["param_groups"]})
+    def _tensors(self) -> StateTensors:
+        """What resumes the run: the tensors themselves, and the optimisers."""
+        trained = {f"model.{name}": p.detach() for name, p in self.engine.trained()}
+        average = {f"average.{name}": p for name, p in self.average.items()} if self.config.ema else {}
+        return StateTensors(trained | average, self.engine.optimizers)
 
-    def _trained(self) -> Iterator[tuple[str, nn.Parameter]]:
-        """Names and parameters that the run changes."""
-        bare = self.accelerator.unwrap_model(self.model)
-        return ((name, p) for name, p in bare.named_parameters() if p.requires_grad)
+    def _report(self, parts: list[dict[str, float]], seconds: float, report: Callable[[dict[str, Any]], None]) -> None:
+        """Log the means over the last steps and all processes, and what they cost this one."""
+        clips = self.config.batch * len(parts) * self.config.batches // self.engine.processes
+        mean = _means(self.engine.gathered(parts))
+        cost = {"core_ms": self.clock.read(clips)}
+        self._log({"step": self.step, "seconds": round(seconds, 1), **mean, **cost}, report)
 
     def _log(self, line: dict[str, Any], report: Callable[[dict[str, Any]], None]) -> None:
+        if not self.engine.is_main:
+            return
         path = self.folder / LOG_FILE
         try:
             with path.open("a", encoding="utf-8") as file:
@@ -232,16 +261,7 @@ class Trainer:
         report(line)
 
 
-def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
-
-
-@torch.no_grad()
-def _copy(values: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> None:
-    """Fill `target` with `values`; ValueError unless both name the same tensors of the same shapes."""
-    shapes, expected = ({name: tuple(t.shape) for name, t in each.items()} for each in (values, target))
-    if shapes != expected:
-        other = sorted(name for name, _ in shapes.items() ^ expected.items())
-        raise ValueError(f"the run's state is of another network: {', '.join(dict.fromkeys(other[:5]))} differ")
-    for name, tensor in target.items():
-        tensor.copy_(values[name])
+def _means(found: list[dict[str, float]]) -> dict[str, float]:
+    """The mean of each figure over those that have it."""
+    values = {name: [parts[name] for parts in found if name in parts] for name in sorted(ChainMap(*found))}
+    return {name: sum(each) / len(each) for name, each in values.items()}

@@ -32,7 +32,8 @@ from raxel_core.raype.objective import (
 from raxel_core.raype.ray_tokens import token_rays
 from raxel_core.raype.terms import RayTerms, join_terms, variant_features
 from raxel_core.training.data import ClipPool
-from raxel_core.training.train import STATE_FILE, Trainer
+from raxel_core.training.run_state import STATE_FILE
+from raxel_core.training.train import Trainer
 from raxel_core.training.vae import fit_patch_code, raxel_and_video_clips
 from tests.in_comfy.comfy_server import PACK, comfy_roots, interpreter_of
 from tests.raype.raype_states import load_wan_state
@@ -367,6 +368,36 @@ def test_batches_carry_the_rays_of_their_clips_tokens(vae, backbone, tmp_path):
         assert rays.shape == (8, 6)
         expected = variant_features(rays.float(), RayPEVariant(), moment_eps=CONFIG.moment_eps)
         assert all(torch.equal(part[i], other) for part, other in zip(batch.rays, expected, strict=True))
+
+
+def test_the_loss_is_the_velocity_of_the_frames_after_the_given_one(vae, backbone, tmp_path):
+    """What the network is shown and asked for, in float64: noise of its level but for the first frame, noise - data
+    after it, each channel by its spread over the mean spread."""
+    objective = RayPEObjective(replace(CONFIG, spread_weights=True), vae, backbone, cache=tmp_path)
+    batch, shown = objective.draw(3), []
+    answer = torch.randn(batch.latents.shape, generator=torch.Generator().manual_seed(2))
+
+    def network(x, sigma, rays, text):
+        shown.append((x, sigma))
+        return answer
+
+    loss = objective.loss(network, batch)["loss"]
+    clean, noise = batch.latents.double(), batch.noise.double()
+    level = batch.sigma.double()[:, None, None, None, None]
+    expected = (1 - level) * clean + level * noise
+    expected[:, :, 0] = clean[:, :, 0]
+    assert torch.allclose(shown[0][0].double(), expected, atol=1e-6) and torch.equal(shown[0][1], batch.sigma)
+    spread = torch.tensor(objective.statistics.std, dtype=torch.float64)[:, None, None, None]
+    error = (spread / spread.mean() * (answer.double() - (noise - clean)))[:, :, 1:]
+    assert float(loss) == pytest.approx(float(error.square().mean()), rel=1e-5)
+
+
+def test_noise_levels_of_a_run_have_its_shift(vae, backbone, tmp_path):
+    """sigma = 5 u / (1 + 4 u) has its median at 5/6, and is never below the least level."""
+    objective = RayPEObjective(replace(CONFIG, raype=False), vae, backbone, cache=tmp_path)
+    sigma = torch.cat([objective.draw(number).sigma for number in range(200)])
+    assert float(sigma.median()) == pytest.approx(5 / 6, abs=0.03) and float(sigma.min()) >= 0.0199
+    assert float((sigma < 0.5).float().mean()) == pytest.approx(1 / 6, abs=0.04)
 
 
 def test_generated_videos_start_with_the_given_frame_and_solve_a_straight_flow(vae, backbone, tmp_path):

@@ -32,20 +32,22 @@ def test_splits_share_no_seed_and_no_texture():
 def test_poses_depth_and_focal_carry_one_frame_onto_another(config):
     """Unproject frame 0 with its depth and K, project into a later frame, compare colours: a wrong axis, pixel centre,
     transform direction or depth definition moves the pixels apart. Light does not depend on the view, so colours agree
-    up to resampling; the same test with the later pose inverted must do far worse."""
+    up to resampling, and of what the later frame shows nearly all has the depth it should have; the same test with the
+    later pose inverted must do far worse."""
     batch = render_scenes(SEEDS, frames=5, hw=(96, 96), config=config)
-    right = _reprojection_error(batch, torch.linalg.inv(batch.camera.world_from_cam))
-    wrong = _reprojection_error(batch, batch.camera.world_from_cam)
-    assert right < 0.035
+    right, seen = _reprojection_error(batch, torch.linalg.inv(batch.camera.world_from_cam))
+    wrong, _ = _reprojection_error(batch, batch.camera.world_from_cam)
+    assert right < 0.035 and seen > 0.85
     assert wrong > 2.5 * right
 
 
 def _reprojection_error(batch, cam_from_world):
-    """Median over clips of the median absolute colour difference of the pixels both frames see."""
+    """Median over clips of the median absolute colour difference of the pixels both frames see, and the mean share of
+    those in the later frame's view that it sees at their depth."""
     h, w = batch.camera.hw
     y, x = torch.meshgrid(torch.arange(h) + 0.5, torch.arange(w) + 0.5, indexing="ij")
     pixels = torch.stack([x, y, torch.ones_like(x)]).flatten(1)
-    errors = []
+    errors, shares = [], []
     for clip in range(len(batch.video)):
         K, world_from_cam = batch.camera.K[clip], batch.camera.world_from_cam[clip]
         local = torch.linalg.inv(K[0]) @ pixels * batch.depth[clip, 0].flatten()
@@ -56,12 +58,14 @@ def _reprojection_error(batch, cam_from_world):
         options = {"align_corners": False, "padding_mode": "border"}
         colours = torch.nn.functional.grid_sample(batch.video[clip, :, 2][None], grid[None, None], **options)[0, :, 0]
         depth = torch.nn.functional.grid_sample(batch.depth[clip, 2][None, None], grid[None, None], **options)[0, 0, 0]
-        visible = (seen[2] > 0.1) & (grid.abs() < 0.98).all(-1) & ((depth - later[2]).abs() < 0.05 * later[2])
+        inside = (seen[2] > 0.1) & (grid.abs() < 0.98).all(-1)
+        visible = inside & ((depth - later[2]).abs() < 0.05 * later[2])
+        shares.append(visible.sum() / inside.sum().clamp_min(1))
         if visible.sum() > 500:
             errors.append((colours - batch.video[clip, :, 0].flatten(1))[:, visible].abs().median())
         else:
             errors.append(torch.tensor(1.0))
-    return torch.stack(errors).median().item()
+    return torch.stack(errors).median().item(), torch.stack(shares).mean().item()
 
 
 def test_near_depth_is_the_first_quartile_of_the_depth():

@@ -20,7 +20,8 @@ from raxel_core.training.config import TASKS, TrainConfig
 from raxel_core.training.data import ClipPool
 from raxel_core.training.loss import camera_errors, draw_sigmas, make_example
 from raxel_core.training.raxel_objective import WEIGHTS_FILE, RaxelObjective, learning_rate
-from raxel_core.training.train import LOG_FILE, STATE_FILE, Trainer
+from raxel_core.training.run_state import STATE_FILE
+from raxel_core.training.train import LOG_FILE, Trainer
 from raxel_core.training.vae import RefinerBatch, fit_patch_code, raxel_and_video_clips, train_refiner
 from raxel_core.weights.checkpoint import load_checkpoint
 
@@ -81,7 +82,7 @@ def test_validation_hands_the_averaged_network_to_be_drawn(tmp_path, vae):
     drawn = []
 
     def draw(network, recipe, path):
-        drawn.append((network.state_dict(), recipe, path.name))
+        drawn.append(({k: v.clone() for k, v in network.state_dict().items()}, recipe, path.name))
 
     objective = RaxelObjective(CONFIG, vae, cache=tmp_path / "cache", draw_samples=draw)
     trainer = Trainer(objective, tmp_path / "run")

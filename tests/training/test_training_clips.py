@@ -20,8 +20,9 @@ from raxel_core.training.config import TrainConfig
 from raxel_core.training.data import ClipPool, DeviceClips
 from raxel_core.training.raxel_objective import WEIGHTS_FILE, RaxelObjective
 from raxel_core.training.ray_codes import raxels_of
+from raxel_core.training.run_state import STATE_FILE
 from raxel_core.training.scene_sets import SCENE_SETS, split_seeds
-from raxel_core.training.train import LOG_FILE, STATE_FILE, Trainer
+from raxel_core.training.train import LOG_FILE, Trainer
 from raxel_core.training.vae import fit_patch_code, raxel_and_video_clips
 
 SMALL = RaxelConfig(

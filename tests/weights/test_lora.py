@@ -15,7 +15,8 @@ from raxel_core.cli import main
 from raxel_core.raxel_model import load_model
 from raxel_core.training.config import TrainConfig
 from raxel_core.training.raxel_objective import LORA_FILE, WEIGHTS_FILE, RaxelObjective
-from raxel_core.training.train import STATE_FILE, Trainer
+from raxel_core.training.run_state import STATE_FILE
+from raxel_core.training.train import Trainer
 from raxel_core.training.vae import fit_patch_code, raxel_and_video_clips
 from raxel_core.weights import load_checkpoint
 from raxel_core.weights.lora import AdaptedLinear, add_adapters, merge_lora, save_lora
