@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from ..model.transformer import RaxelTransformer
     from ..raype.objective import DrawSamples as DrawLatents
     from ..recipe import Recipe
+    from ..training.objective import Objective
     from ..training.raxel_objective import DrawSamples
-    from ..training.train import Objective
 
 METHODS = ("raxel", "raype", "ray_diffusion", "ray_regression")
 SAMPLE_SCENES = 3

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import torch
@@ -23,6 +24,7 @@ from ..model.config import RaxelConfig
 from ..model.transformer import RaxelTransformer
 from .config import TrainConfig
 
+Shape = tuple[int, ...]
 SOURCES = 1  # frames that are given beside the clip's own, as the traced step has them
 _BACKWARD = 2.5  # products of fused attention's backward pass over those of its forward pass
 _PROBE_SECONDS = 0.2
@@ -110,12 +112,12 @@ def _activations(cost: NetworkCost, config: TrainConfig) -> float:
 
 def network_cost(config: TrainConfig, *, stride: int, dtype: torch.dtype) -> NetworkCost:
     """What one clip of a run costs its network, in weights of a dtype, with fused attention that keeps no scores."""
-    one, two = (_trace(replace(config, model=_traceable(config.model, layers)), stride, dtype) for layers in (1, 2))
+    shapes = _shapes(config, stride)
+    one, two = (_trace(_traceable(config.model, layers), shapes, dtype) for layers in (1, 2))
     each = [second - first for first, second in zip(one, two, strict=True)]
     whole = [first + (config.model.layers - 1) * more for first, more in zip(one, each, strict=True)]
-    video, rays = _shapes(config, stride)
     patch = config.model.patch[1] * config.model.patch[2]
-    tokens = sum(shape[2] * shape[3] * shape[4] // patch for shape in (video, rays))
+    tokens = sum(shape[2] * shape[3] * shape[4] // patch for shape in shapes)
     return NetworkCost(whole[0], each[0], tokens * config.model.dim * dtype.itemsize, whole[1], whole[2])
 
 
@@ -124,7 +126,7 @@ def _traceable(model: RaxelConfig, layers: int) -> RaxelConfig:
     return replace(model, layers=layers, reads="both")
 
 
-def _shapes(config: TrainConfig, stride: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _shapes(config: TrainConfig, stride: int) -> tuple[Shape, Shape]:
     """Shapes [1, C, T, h, w] of both streams, with SOURCES given frames."""
     frames, channels = latent_frames(config.frames), config.model.in_channels
     height, width = (side // stride for side in config.hw)
@@ -163,12 +165,13 @@ def _counting(found: list[float]) -> Attention:
     return attention
 
 
-def _trace(config: TrainConfig, stride: int, dtype: torch.dtype) -> tuple[float, float, float]:
+@cache
+def _trace(config: RaxelConfig, shapes: tuple[Shape, Shape], dtype: torch.dtype) -> tuple[float, float, float]:
     """Saved bytes, operations forward and backward of a network on tensors without numbers."""
     products: list[float] = []
     with FakeTensorMode():
-        model = RaxelTransformer(config.model, attention=_counting(products), dtype=dtype)
-        inputs = [torch.empty(shape) for shape in _shapes(config, stride)]
+        model = RaxelTransformer(config, attention=_counting(products), dtype=dtype)
+        inputs = [torch.empty(shape) for shape in shapes]
         sigmas = [torch.empty(x.shape[0], x.shape[2]) for x in inputs]
         with FlopCounterMode(display=False) as forward, SavedBytes(model) as saved:
             velocity = model(*inputs, *sigmas)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch.utils.data import DataLoader, Dataset
 
-if TYPE_CHECKING:
-    from .train import Objective
+from .objective import Objective
 
 
 class _Clips(Dataset[Any]):

@@ -21,8 +21,9 @@ from raxel_core.ray_diffusion.objective import RayDiffusionObjective, RayDiffusi
 from raxel_core.raype.config import RayPETrainConfig
 from raxel_core.raype.objective import RayPEObjective
 from raxel_core.training.config import TrainConfig
+from raxel_core.training.objective import Objective
 from raxel_core.training.raxel_objective import RaxelObjective
-from raxel_core.training.train import Objective, Trainer
+from raxel_core.training.train import Trainer
 from raxel_core.training.vae import fit_patch_code, raxel_and_video_clips
 
 METHODS = ("raxel", "raype", "rays")
