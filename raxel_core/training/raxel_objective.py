@@ -19,8 +19,8 @@ from ..weights.lora import add_adapters, save_lora
 from .config import TrainConfig
 from .data import ClipPool, DeviceClips, LatentClips
 from .loss import Example, canonical_cameras, draw_task, flow_loss, make_example
-from .ray_codes import encode_cameras
 from .optimizers import make_optimizers
+from .ray_codes import encode_cameras
 from .run_state import step_of_file
 from .validate import pose_figures, video_figures
 
