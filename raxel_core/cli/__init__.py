@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ..runtime.processes import leave_processes
 from . import (
+    ablations,
     benchmark,
     convert,
     dataset,
@@ -35,7 +36,7 @@ from .console import sentence
 
 COMMANDS = (
     demo, pose, photos, verify, generate, joint, loop, trajectory, convert, dataset, evaluate, train,
-    train_vae, benchmark,
+    train_vae, ablations, benchmark,
 )  # fmt: skip
 BAD_INPUT = 2
 

@@ -139,7 +139,8 @@ class TrainConfig(RunConfig):
 
     Data: `far_source_share` of sources are not the first frame.
     Objective: `task_shares` for (pose, camera, joint) steps; rays start from pure noise in `pure_noise_share` of the
-    steps that noise them; `video_shift` is the flow shift of the video's noise levels; `cosine_weight` is the paper's
+    steps that noise them; `video_shift` is the flow shift of the video's noise levels, which joint steps draw
+    apart from the rays', unless `shared_sigma` gives both the rays' (an ablation); `cosine_weight` is the paper's
     lambda; `bundle_weight` weighs the camera errors read off the denoised rays. Rays lie on a grid `raxel_downscale`
     times coarser than the video (the paper: 2). `video_error` is what is squared: the "velocity", or the "denoised"
     video's error, sigma times that, which is the picture's own error (ours).
@@ -158,6 +159,7 @@ class TrainConfig(RunConfig):
     task_shares: tuple[float, float, float] = (0.55, 0.3, 0.15)
     pure_noise_share: float = 0.5
     video_shift: float = 2.0
+    shared_sigma: bool = False
     video_error: str = "velocity"
     cosine_weight: float = 0.5
     bundle_weight: float = 0.5

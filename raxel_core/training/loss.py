@@ -107,11 +107,14 @@ def _draw_sources(batch: int, task: str, stored: int, far_share: float, generato
 
 
 def draw_sigmas(task: str, batch: int, config: TrainConfig, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Noise levels [B] of video and rays: a task gives one stream (sigma 0) or noises both independently."""
+    """Noise levels [B] of video and rays: a task gives one stream (sigma 0) or noises both, independently
+    unless the run shares one level."""
     uniform = torch.rand(2, batch, generator=generator)
     video = config.video_shift * uniform[0] / (1 + (config.video_shift - 1) * uniform[0])
     pure = torch.rand(batch, generator=generator) < config.pure_noise_share
     rays = torch.where(pure, 1.0, 0.02 + 0.98 * uniform[1])
+    if config.shared_sigma and task == "joint":
+        video = rays
     none = torch.zeros(batch)
     return (none if task == "pose" else video.clamp_min(0.02)), (none if task == "camera" else rays)
 

@@ -263,6 +263,8 @@ def test_noise_levels_have_the_shift_and_the_shares_they_are_told():
     assert float(pure.float().mean()) == pytest.approx(CONFIG.pure_noise_share, abs=0.012)
     assert float(rays[~pure].mean()) == pytest.approx(0.51, abs=0.01) and float(video.min()) == pytest.approx(0.02)
     assert float(torch.corrcoef(torch.stack([video[~pure], rays[~pure]]))[0, 1]) == pytest.approx(0.0, abs=0.03)
+    shared = draw_sigmas("joint", 100, replace(CONFIG, shared_sigma=True), generator)
+    assert torch.equal(*shared) and len(shared[0].unique()) > 50
     assert draw_sigmas("pose", 4, CONFIG, generator)[0].eq(0).all()
     assert draw_sigmas("camera", 4, CONFIG, generator)[1].eq(0).all()
 
