@@ -95,7 +95,8 @@ FORMATS: tuple[CameraFormat, ...] = (
     tum.FORMAT,
 )
 WRITTEN: tuple[CameraFormat, ...] = tuple(known for known in FORMATS if known.write is not None)
-# A folder of no format of its own is searched for a file that is one, if it holds at most so many.
+# A folder of no format of its own is searched for a file or folder that is one, and then the folders in it, if they
+# hold at most so many.
 _MOST_SEARCHED = 200
 
 
@@ -202,16 +203,30 @@ def located(path: Path) -> tuple[CameraFormat, Path]:
     known = _recognised(content)
     if known is not None:
         return known, path
-    inside = [] if len(content.files) > _MOST_SEARCHED else [path / name for name in content.files]
-    found = [(known, file) for file in inside if file.is_file() and (known := _recognised(Content(file))) is not None]
+    inside = _inside(content)
+    below = [file for entry in inside for file in _inside(entry)]
+    found = _of_a_format(inside) or _of_a_format(below)
     if len(found) == 1:
         return found[0]
     if found:
         names = listed(file.name for _, file in found)
         raise CameraFormatError(f"{path.name}: expected one file of cameras in the folder, found {names}: name one")
-    raise CameraFormatError(
-        f"{path.name}: {way_out(content) or f'expected cameras, found {content.described()}; no format here is that'}"
-    )
+    refused = next((entry for entry in inside if way_out(entry)), inside[0] if len(inside) == 1 else content)
+    told = way_out(refused) or f"expected cameras, found {refused.described()}; no format here is that"
+    raise CameraFormatError(f"{refused.path.name}: {told}")
+
+
+def _inside(content: Content) -> list[Content]:
+    """What a folder holds, of few names; links to folders, which may lead out of it, are passed over."""
+    names = content.files if content.is_folder and len(content.files) <= _MOST_SEARCHED else ()
+    paths = [content.path / name for name in names]
+    return [Content(path) for path in paths if path.is_file() or (path.is_dir() and not path.is_symlink())]
+
+
+def _of_a_format(entries: list[Content]) -> list[tuple[CameraFormat, Path]]:
+    """Those of `entries` that a format recognises, few enough to be looked at."""
+    few = entries[: _MOST_SEARCHED if len(entries) <= _MOST_SEARCHED else 0]
+    return [(known, entry.path) for entry in few if (known := _recognised(entry)) is not None]
 
 
 def _recognised(content: Content) -> CameraFormat | None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from io import BytesIO
 from itertools import islice
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -51,8 +52,14 @@ _CENTRED = 0.1
 def _recognise(content: Content) -> bool:
     if content.is_folder:
         first = next((name for name in content.files if name.lower().endswith(".npz")), None)
-        return first is not None and _motion_key(Content(content.path / first).arrays) is not None
+        return first is not None and _is_a_frame(Content(content.path / first).arrays)
     return _motion_key(content.arrays) is not None or _is_path(content.shape)
+
+
+def _is_a_frame(shapes: dict[str, tuple[int, ...]]) -> bool:
+    """Whether an .npz holds the matrix of one frame."""
+    key = _motion_key(shapes)
+    return key is not None and prod(shapes[key]) in (12, 16)
 
 
 def _is_path(shape: tuple[int, ...]) -> bool:

@@ -8,6 +8,7 @@ Source: COLMAP's documentation, "Output Format".
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 
 import torch
@@ -22,12 +23,15 @@ from .colmap_model import ColmapCamera, ColmapImage, ColmapPoint, lens, observed
 from .content import Content
 from .format import CameraFormat, write_together
 from .frame_names import frame_name
+from .parsing import listed
 from .pinhole import without_skew
 from .reading import Assumed, CameraFormatError, Reading
 
 _TEXT, _BINARY = ("cameras.txt", "images.txt"), ("cameras.bin", "images.bin")
 # Where COLMAP and nerfstudio put a model below a project's folder.
 _BELOW = ("", "sparse/0", "sparse", "colmap/sparse/0", "0")
+# A project may hold so many models, numbered from 0.
+_MOST_MODELS = 1000
 
 
 def _recognise_text(content: Content) -> bool:
@@ -39,15 +43,15 @@ def _recognise_binary(content: Content) -> bool:
 
 
 def _read_text(path: Path, assumed: Assumed) -> Reading:
-    folder = _existing_folder(path, _TEXT)
+    folder, warnings = _existing_folder(path, _TEXT)
     cameras = colmap_text.parse_cameras(folder / _TEXT[0])
-    return _reading(cameras, colmap_text.parse_images(folder / _TEXT[1]), TEXT.name, path, assumed)
+    return _reading(cameras, colmap_text.parse_images(folder / _TEXT[1]), TEXT.name, path, assumed, warnings)
 
 
 def _read_binary(path: Path, assumed: Assumed) -> Reading:
-    folder = _existing_folder(path, _BINARY)
+    folder, warnings = _existing_folder(path, _BINARY)
     cameras = colmap_binary.parse_cameras(folder / _BINARY[0])
-    return _reading(cameras, colmap_binary.parse_images(folder / _BINARY[1]), BINARY.name, path, assumed)
+    return _reading(cameras, colmap_binary.parse_images(folder / _BINARY[1]), BINARY.name, path, assumed, warnings)
 
 
 def _write_text(trajectory: Trajectory, path: Path) -> tuple[Path, ...]:
@@ -99,7 +103,12 @@ def _write_binary_model(
 
 
 def _reading(
-    cameras: dict[int, ColmapCamera], images: list[ColmapImage], format_name: str, path: Path, assumed: Assumed
+    cameras: dict[int, ColmapCamera],
+    images: list[ColmapImage],
+    format_name: str,
+    path: Path,
+    assumed: Assumed,
+    warnings: tuple[str, ...],
 ) -> Reading:
     """The reading of parsed records."""
     if not images:
@@ -117,7 +126,7 @@ def _reading(
     return reading_of(
         frames, format_name, path.name, assumed,
         convention="Poses are world-to-camera with OpenCV axes and were inverted; no axis was flipped.",
-        lens_from="the model's cameras",
+        lens_from="the model's cameras", warnings=warnings,
     )  # fmt: skip
 
 
@@ -150,14 +159,25 @@ def _folder(path: Path, names: tuple[str, ...]) -> Path | None:
     """The folder with all `names` that `path` leads to."""
     start = path.parent if path.name in names else path
     below = (start / place for place in _BELOW)
-    return next((folder for folder in below if all((folder / name).is_file() for name in names)), None)
+    return next((folder for folder in below if _holds(folder, names)), None)
 
 
-def _existing_folder(path: Path, names: tuple[str, ...]) -> Path:
-    folder = _folder(path, names)
-    if folder is None:
+def _existing_folder(path: Path, names: tuple[str, ...]) -> tuple[Path, tuple[str, ...]]:
+    """The folder with all `names` that `path` leads to, the largest model of several, and a warning of the others."""
+    first = _folder(path, names)
+    if first is None:
         raise CameraFormatError(f"{path.name}: expected a folder with {' and '.join(names)}, found none")
-    return folder
+    numbered = (first.parent / str(number) for number in range(_MOST_MODELS))
+    models = list(takewhile(lambda folder: _holds(folder, names), numbered)) if first.name == "0" != path.name else []
+    if len(models) < 2:
+        return first, ()
+    largest = max(models, key=lambda folder: (folder / names[1]).stat().st_size)
+    told = f"{len(models)} models ({listed(folder.name for folder in models)}), each in axes of its own"
+    return largest, (f"{first.parent.name} holds {told}: {largest.name}, the largest, was read; name another's folder",)
+
+
+def _holds(folder: Path, names: tuple[str, ...]) -> bool:
+    return all((folder / name).is_file() for name in names)
 
 
 def _write_folder(path: Path, names: tuple[str, ...], contents: list[bytes]) -> tuple[Path, ...]:

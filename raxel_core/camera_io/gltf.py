@@ -23,7 +23,7 @@ from ..geometry.trajectory import UNITS, Trajectory
 from .axes import from_opengl, to_opengl
 from .content import Content
 from .format import CameraFormat, trajectory_of
-from .gltf_animation import POINTER, Channel, channels
+from .gltf_animation import POINTER, Channel, channels, moved_nodes
 from .gltf_file import GltfFile, glb_bytes, read_gltf
 from .parsing import check_frames, mapping, number, numbers, sequence, whole
 from .pinhole import K_of_lens, centred
@@ -69,7 +69,7 @@ def _read(path: Path, assumed: Assumed) -> Reading:
 
 
 def _camera(file: GltfFile, track: str) -> tuple[list[int], int, tuple[str, ...]]:
-    """The nodes that lead to the camera called `track`, or the first, outermost first; its number; and warnings."""
+    """The nodes that lead to the camera called `track`, or the first that moves; its number; warnings."""
     file_name, nodes = file.path.name, sequence(file.values.get("nodes", []), f"{file.path.name} nodes")
     parents: dict[int, int] = {}
     cameras = []
@@ -82,14 +82,21 @@ def _camera(file: GltfFile, track: str) -> tuple[list[int], int, tuple[str, ...]
     if not cameras:
         raise CameraFormatError(f"{file_name} nodes: expected one with a camera, found none")
     names = [_name(file, index) for index in cameras]
-    index, warnings = chosen_track(names, track, file_name)
-    chain = [cameras[index]]
+    chains = [_chain(index, parents, file_name) for index in cameras]
+    animated = moved_nodes(file) if len(chains) > 1 else set()
+    index, warnings = chosen_track(names, track, file_name, [not animated.isdisjoint(chain) for chain in chains])
+    node, where = file.item("nodes", cameras[index])
+    return chains[index], whole(node["camera"], f"{where} camera"), warnings
+
+
+def _chain(node: int, parents: dict[int, int], file_name: str) -> list[int]:
+    """The nodes that lead to `node`, outermost first."""
+    chain = [node]
     while chain[0] in parents:
         if len(chain) > _MOST_DEPTH:
             raise CameraFormatError(f"{file_name} nodes: expected at most {_MOST_DEPTH} nodes in each other")
         chain.insert(0, parents[chain[0]])
-    node, where = file.item("nodes", chain[-1])
-    return chain, whole(node["camera"], f"{where} camera"), warnings
+    return chain
 
 
 def _name(file: GltfFile, index: int) -> str:

@@ -6,6 +6,7 @@ lens.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,14 +57,30 @@ class Channel:
 def channels(file: GltfFile, moved: set[str]) -> dict[str, Channel]:
     """The channels of all animations that move one of `moved`, JSON pointers like "/nodes/3/scale"; the first wins."""
     found: dict[str, Channel] = {}
+    for target, animation, sampler, where in _targets(file):
+        if target in moved and target not in found:
+            found[target] = _channel(file, animation, sampler, target, where)
+    return found
+
+
+def moved_nodes(file: GltfFile) -> set[int]:
+    """The numbers of the nodes that an animation moves."""
+    named = [target.split("/") for target, *_ in _targets(file) if target.startswith("/nodes/")]
+    return {int(parts[2]) for parts in named if parts[2].isdecimal() and len(parts[2]) < 9}
+
+
+def _targets(file: GltfFile) -> Iterator[tuple[str, dict[str, Any], Any, str]]:
+    """Of each channel what it moves, as a JSON pointer, its animation, its sampler's number, and how to name it."""
     for number in range(len(sequence(file.values.get("animations", []), f"{file.path.name} animations"))):
         animation, where = file.item("animations", number)
         for channel in sequence(animation.get("channels"), f"{where} channels"):
             given = mapping(channel, f"{where} channels")
-            target = _pointer(mapping(given.get("target"), f"{where} target"), where)
-            if target in moved and target not in found:
-                found[target] = _channel(file, animation, given.get("sampler"), target, where)
-    return found
+            yield (
+                _pointer(mapping(given.get("target"), f"{where} target"), where),
+                animation,
+                given.get("sampler"),
+                where,
+            )
 
 
 def _pointer(target: dict[str, Any], where: str) -> str:

@@ -34,6 +34,8 @@ MOST_NUMBER = 1e30
 
 # Without two ways to match the same digits, which would take time quadratic in their number.
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_COMMA_NUMBER = r"[+-]?[0-9]+(?:,[0-9]+)?(?:[eE][+-]?[0-9]+)?"
+_DECIMAL_COMMAS = re.compile(rf"{_COMMA_NUMBER}(?:(?:[ \t]*;[ \t]*|[ \t]+){_COMMA_NUMBER})+;?")
 _NPY_MAGIC = b"\x93NUMPY"
 _MARKS = (
     (b"\xff\xfe\0\0", "utf-32"),
@@ -145,7 +147,10 @@ def encoding_of(data: bytes) -> str:
 
 
 def columns_of(line: str) -> list[str]:
-    """The columns of a line, parted by white space, commas or semicolons."""
+    """The columns of a line, parted by white space, commas or semicolons; where those part numbers with a decimal comma
+    each, as programs of many languages write them, the commas are decimal points."""
+    if "," in line and "." not in line and _DECIMAL_COMMAS.fullmatch(line.strip()):
+        line = line.replace(",", ".")
     return line.replace(",", " ").replace(";", " ").split()
 
 

@@ -17,8 +17,11 @@ _MOST_CAMERAS = 16
 _SAME_SIZE = 2
 
 
-def chosen_track(names: Sequence[str], track: str, file_name: str) -> tuple[int, tuple[str, ...]]:
-    """The index in `names` of the one called `track`, the first where that is "", and a warning that names the others.
+def chosen_track(
+    names: Sequence[str], track: str, file_name: str, moves: Sequence[bool] = ()
+) -> tuple[int, tuple[str, ...]]:
+    """The index in `names` of the one called `track`, or where that is "" of the first that `moves`, the first where
+    none does; and a warning that names the others.
 
     Raises CameraFormatError that lists the names when none is called so.
     """
@@ -26,10 +29,9 @@ def chosen_track(names: Sequence[str], track: str, file_name: str) -> tuple[int,
         raise CameraFormatError(f"{file_name}: expected the track {track[:40]!r}, it has {listed(names) or 'none'}")
     if track or len(names) < 2:
         return (names.index(track) if track else 0), ()
-    warning = (
-        f"the file has {len(names)} cameras ({listed(names)}): {listed(names[:1])} was read; a track takes another"
-    )
-    return 0, (warning,)
+    index = moves.index(True) if True in moves else 0
+    taken = listed([names[index]]) + (", the first that moves," if index else "")
+    return index, (f"the file has {len(names)} cameras ({listed(names)}): {taken} was read; a track takes another",)
 
 
 def frames_of_track(
@@ -54,7 +56,7 @@ def frames_of_track(
     if track == ALL or len(groups) < 2:
         return list(range(len(labels))), _cameras_warning(cameras)
     taken = groups.most_common(1)[0][0]
-    told = listed(f"{', '.join(filter(None, group))} ({count} frames)" for group, count in groups.items())
+    told = listed(f"{', '.join(filter(None, group))} ({_frames(count)})" for group, count in groups.items())
     several = f"the file has several cameras ({told}): {', '.join(filter(None, taken))} was read; a track takes another"
     kept = [index for index, part in enumerate(parts) if part == taken]
     return kept, (several, *_cameras_warning([cameras[index] for index in kept]))
@@ -92,5 +94,9 @@ def _cameras_warning(cameras: Sequence[str]) -> tuple[str, ...]:
     counts = Counter(cameras)
     if not 2 <= len(counts) <= _MOST_CAMERAS or min(counts.values()) < 2:
         return ()
-    told = listed(f"{camera} ({count} frames)" for camera, count in counts.items())
+    told = listed(f"{camera} ({_frames(count)})" for camera, count in counts.items())
     return (f"the frames are of {len(counts)} cameras: {told}; all were read as one clip, a track takes one",)
+
+
+def _frames(count: int) -> str:
+    return f"{count} frame{'s' if count != 1 else ''}"

@@ -78,7 +78,7 @@ def _read(path: Path, assumed: Assumed) -> Reading:
 
 
 def _camera(layer: Layer, track: str, file_name: str) -> tuple[list[Prim], tuple[str, ...]]:
-    """The camera called `track`, or the first, with all prims around it, outermost first; and a warning of others."""
+    """The camera called `track`, or the first that moves, with all prims around it, outermost first; warnings."""
     chains = [chain for prim in layer.prims for chain in _chains(prim, []) if chain[-1].type == "Camera"]
     if not chains:
         raise CameraFormatError(
@@ -86,7 +86,8 @@ def _camera(layer: Layer, track: str, file_name: str) -> tuple[list[Prim], tuple
         )
     paths = ["/".join(prim.name[:60] for prim in chain) for chain in chains]
     named = [path for path in paths if path.rpartition("/")[2] == track]
-    index, warnings = chosen_track(paths, named[0] if len(named) == 1 else track.strip("/"), file_name)
+    moves = [len(sample_times(chain)) > 1 for chain in chains]
+    index, warnings = chosen_track(paths, named[0] if len(named) == 1 else track.strip("/"), file_name, moves)
     chain = chains[index]
     projection = chain[-1].attributes.get("projection", "perspective")
     if projection != "perspective":

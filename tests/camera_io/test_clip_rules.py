@@ -236,6 +236,11 @@ def test_usd_cameras_are_chosen_by_name(tmp_path, track, x):
     reading = read_cameras(save(tmp_path / "a.usda", text), assumed=Assumed(track=track))
     close(reading.trajectory.camera.center[:, 0], [x])
     assert any("rig/a, rig/b" in line for line in reading.warnings) == (track == "")
+    moving = usd_camera("b", 2).replace(" = (2, 0, 0)", ".timeSamples = { 1: (2, 0, 0), 2: (4, 0, 0) }")
+    reading = read_cameras(
+        save(tmp_path / "b.usda", USD + usd_camera("a", 1) + moving), assumed=Assumed(track=track[-1:])
+    )
+    close(reading.trajectory.camera.center[:, 0], [1] if track.endswith("a") else [2, 4])
 
 
 @pytest.mark.parametrize(("track", "x"), [("", 1), ("node 1", 2), ("hero", 1)])
@@ -247,6 +252,32 @@ def test_gltf_cameras_are_chosen_by_name(tmp_path, track, x):
     close(read_cameras(path, assumed=Assumed(track=track)).trajectory.camera.center[:, 0], [x])
     with pytest.raises(CameraFormatError, match="'villain', it has hero, node 1"):
         read_cameras(path, assumed=Assumed(track="villain"))
+
+
+def test_of_several_gltf_cameras_the_first_that_moves_is_taken(tmp_path):
+    animated = drive(3)
+    write_cameras(animated, tmp_path / "a.gltf")
+    values = json.loads((tmp_path / "a.gltf").read_text())
+    values["cameras"].append(values["cameras"][0])
+    values["nodes"].append({"name": "still", "camera": len(values["cameras"]) - 1})
+    still = len(values["nodes"]) - 1
+    values["nodes"][0], values["nodes"][still] = values["nodes"][still], values["nodes"][0]
+    for channel in values["animations"][0]["channels"]:
+        if channel["target"].get("node") == 0:
+            channel["target"]["node"] = still
+    reading = read_cameras(save(tmp_path / "b.gltf", json.dumps(values)))
+    close(reading.trajectory.camera.center, animated.camera.center)
+    assert any("the first that moves" in line for line in reading.warnings)
+
+
+def test_of_several_models_of_a_project_the_largest_is_taken(tmp_path):
+    for number, frames in (("0", 2), ("1", 5)):
+        write_cameras(drive(frames), tmp_path / "sparse" / number, format="colmap")
+    reading = read_cameras(tmp_path)
+    assert len(reading.trajectory) == 5
+    assert any("sparse holds 2 models (0, 1), each in axes of its own: 1, the largest" in w for w in reading.warnings)
+    first = read_cameras(tmp_path / "sparse" / "0")
+    assert len(first.trajectory) == 2 and "models" not in first.text
 
 
 # --- Directions and quaternions ----------------------------------------------------------------------------------
@@ -321,6 +352,36 @@ def test_a_folder_with_one_file_of_cameras_is_that_file(tmp_path):
         read_cameras(tmp_path)
 
 
+def test_what_an_estimator_put_into_folders_is_found(tmp_path):
+    """ViPE's pose/ and intrinsics/, CUT3R's camera/ beside depth/, VGGT's one file; a link to a folder is not followed."""
+    c2w = drive(5).camera.world_from_cam.numpy()
+    for folder in ("vipe/pose", "vipe/intrinsics", "cut3r/camera", "cut3r/depth", "vggt", "elsewhere"):
+        (tmp_path / folder).mkdir(parents=True)
+    np.savez(tmp_path / "vipe/pose/clip.npz", data=c2w, inds=np.arange(5))
+    np.savez(tmp_path / "vipe/intrinsics/clip.npz", data=np.tile((500.0, 500.0, 416.0, 240.0), (5, 1)))
+    for frame in range(5):
+        np.savez(tmp_path / f"cut3r/camera/{frame:06d}.npz", pose=c2w[frame])
+        np.save(tmp_path / f"cut3r/depth/{frame:06d}.npy", np.ones((4, 6)))
+    np.savez(tmp_path / "vggt/predictions.npz", extrinsic=np.linalg.inv(c2w)[:, :3], depth=np.ones((5, 4, 6, 1)))
+    for name in ("vipe", "cut3r", "vggt"):
+        close(read_cameras(tmp_path / name).trajectory.camera.center, drive(5).camera.center)
+    close(read_cameras(tmp_path / "vipe").trajectory.camera.focal, [(500, 500)] * 5)
+    (tmp_path / "elsewhere" / "pose").symlink_to(tmp_path / "vipe" / "pose")
+    with pytest.raises(CameraFormatError, match="elsewhere: expected cameras"):
+        read_cameras(tmp_path / "elsewhere")
+    np.savez(tmp_path / "vggt/second.npz", extrinsic=c2w[:, :3])
+    with pytest.raises(CameraFormatError, match="found predictions.npz, second.npz: name one"):
+        read_cameras(tmp_path / "vggt")
+
+
+@pytest.mark.parametrize("mark", [" ", ";", "\t"])
+def test_decimal_commas_are_decimal_points(tmp_path, mark):
+    rows = "0,0 1,5 0 0 0 0 0 1\n0,1 2,5 0 0 0 0 0 1\n0,2 3,5 0 0 0 0 0 1,0\n"
+    reading = read_cameras(save(tmp_path / "traj.txt", rows.replace(" ", mark)))
+    assert reading.format == "tum" and reading.trajectory.fps == 10
+    close(reading.trajectory.camera.center[:, 0], (1.5, 2.5, 3.5))
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
@@ -334,9 +395,11 @@ def test_a_folder_with_one_file_of_cameras_is_that_file(tmp_path):
     ],
 )
 def test_refusals_say_what_was_found(tmp_path, name, content, said):
-    with pytest.raises(CameraFormatError, match=said) as caught:
-        read_cameras(save(tmp_path / name, content))
-    assert "camera_path, colmap" not in str(caught.value)
+    file = save(tmp_path / name, content)
+    for asked in (file, tmp_path):  # the folder that holds it alone as well
+        with pytest.raises(CameraFormatError, match=said) as caught:
+            read_cameras(asked)
+        assert "camera_path, colmap" not in str(caught.value)
 
 
 def test_no_format_takes_the_file_of_another(tmp_path):
