@@ -43,6 +43,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--null-prompt", type=Path, help="raype: safetensors file with the embedding of an empty prompt (zeros)"
     )
+    parser.add_argument(
+        "--prompt", type=Path, help="raype: the same of a prompt, which the videos of validations are led to"
+    )
     parser.add_argument("--vae", default="raxel-tiny-vae", help="embedded VAE or VAE file (raxel-tiny-vae)")
     parser.add_argument("--co3d", type=Path, help="ray_*: CO3D's folder instead of ray-traced scenes")
     parser.add_argument("--annotations", type=Path, help="ray_*: the folder of CO3D's prepared annotations (--co3d's)")
@@ -103,9 +106,10 @@ def _check_method(options: argparse.Namespace) -> None:
         raise ValueError(f"a run takes more than 0 minutes, got --minutes {options.minutes}")
     if options.workers < 0:
         raise ValueError(f"there are 0 workers or more, got --workers {options.workers}")
-    others = {"raxel": ("backbone", "null_prompt", "co3d"), "raype": ("start", "compile", "co3d", "estimate")}.get(
-        options.method, ("start", "compile", "estimate", "backbone", "null_prompt", "cache")
-    )
+    others = {
+        "raxel": ("backbone", "null_prompt", "prompt", "co3d"),
+        "raype": ("start", "compile", "co3d", "estimate"),
+    }.get(options.method, ("start", "compile", "estimate", "backbone", "null_prompt", "prompt", "cache"))
     for name in others:
         if getattr(options, name) is not None:
             raise ValueError(f"--{name.replace('_', '-')} is not an argument of --method {options.method}")
@@ -160,7 +164,13 @@ def _raype(options: argparse.Namespace) -> tuple[Objective, str]:
     vae = load_vae(options.vae)
     cache = options.cache or options.folder / "clips"
     objective = RayPEObjective(
-        config, vae, options.backbone, cache=cache, null_prompt=options.null_prompt, draw_samples=_latent_grid(vae)
+        config,
+        vae,
+        options.backbone,
+        cache=cache,
+        null_prompt=options.null_prompt,
+        prompt=options.prompt,
+        draw_samples=_latent_grid(vae),
     )
     return objective, WEIGHTS_FILE
 

@@ -73,7 +73,8 @@ class RayPETrainConfig(RunConfig):
     Objective: velocity of the frames after the first, noise levels under the flow shift `video_shift`; with
     `spread_weights` an error of a channel counts as it does in the picture (for a VAE whose channels differ widely).
     In `augment_share` of the clips the gate, and it alone, reads s + U(`augment_range`) (equation 16).
-    Validation: the loss, and videos in `sampling_steps` steps.
+    Validation: the loss, and videos in `sampling_steps` steps, led by `text_guidance` from the empty prompt to the one
+    that is given, if any, and by `camera_guidance` from no cameras to the clip's (1: not led).
     Optimiser: AdamW, from `learning_rate` along a cosine to a tenth of it at the end of the run.
     """
 
@@ -96,6 +97,8 @@ class RayPETrainConfig(RunConfig):
     validate_every: int = 5000
     validation_clips: int = 100
     sampling_steps: int = 50
+    text_guidance: float = 5.0
+    camera_guidance: float = 1.0
     nested: ClassVar[Mapping[str, Callable[[Any], object]]] = {
         **RunConfig.nested, "variant": RayPEVariant.from_values, "statistics": _statistics,
     }  # fmt: skip

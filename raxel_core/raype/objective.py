@@ -61,14 +61,16 @@ class RayPEObjective:
 
     def __init__(
         self, config: RayPETrainConfig, vae: VideoVAE, backbone: Path, *, cache: Path, null_prompt: Path | None = None,
-        draw_samples: DrawSamples | None = None,
+        prompt: Path | None = None, draw_samples: DrawSamples | None = None,
     ) -> None:  # fmt: skip
         """`backbone` is a folder of diffusers, `cache` holds rendered clips, `null_prompt` is a file with the embedding
-        of an empty prompt; `draw_samples` is called at each validation."""
+        of an empty prompt and `prompt` one of what the videos of validations show; `draw_samples` is called at each
+        validation."""
         self.config, self.draw_samples = config, draw_samples
         self.device = torch.device("cpu")
         transformer = load_backbone(backbone, channels=vae.latent_channels)
         self.text = load_prompt(null_prompt, transformer.config.text_dim)
+        self.prompt = None if prompt is None else load_prompt(prompt, transformer.config.text_dim)
         self.patch_hw: tuple[int, int] = tuple(transformer.config.patch_size[1:])
         self.model = ray_wan(transformer, config)
         self.pool = ClipPool(config, vae, cache)
@@ -78,6 +80,7 @@ class RayPEObjective:
     def to(self, device: torch.device) -> None:
         """Move the network and the prompt; batches are made on the CPU and moved whole."""
         self.device, self.text = device, self.text.to(device)
+        self.prompt = None if self.prompt is None else self.prompt.to(device)
         self.model.to(device)
 
     def optimizers(self) -> list[torch.optim.Optimizer]:
@@ -154,9 +157,19 @@ class RayPEObjective:
         batch = RayExample(latents, noise, torch.ones(len(clips)), self.rays_of(clips)).to(self.device)
         x = _noisy(batch)
         for sigma, below in pairwise(shifted_sigmas(steps, shift=self.config.video_shift).tolist()):
-            velocity = network(x, torch.full_like(batch.sigma, sigma), batch.rays, self.text)
+            velocity = self._guided(network, x, torch.full_like(batch.sigma, sigma), batch.rays)
             x = torch.cat((x[:, :, :1], (x + (below - sigma) * velocity)[:, :, 1:]), dim=2)
         return self.statistics.denormalize(x).cpu()
+
+    def _guided(self, network: Callable[..., Tensor], x: Tensor, sigma: Tensor, rays: RayFeatures | None) -> Tensor:
+        """The velocity, led away from that of the empty prompt and from that without cameras."""
+        config, text = self.config, self.text if self.prompt is None else self.prompt
+        velocity = led = network(x, sigma, rays, text)
+        if self.prompt is not None and config.text_guidance != 1.0:
+            led = led + (config.text_guidance - 1.0) * (velocity - network(x, sigma, rays, self.text))
+        if rays is not None and config.camera_guidance != 1.0:
+            led = led + (config.camera_guidance - 1.0) * (velocity - network(x, sigma, None, text))
+        return led
 
     def saved_step(self, folder: Path) -> int | None:
         """The step of the expert in `folder`."""

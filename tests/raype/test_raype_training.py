@@ -416,6 +416,28 @@ def test_generated_videos_start_with_the_given_frame_and_solve_a_straight_flow(v
         assert torch.allclose(made, clips.video, atol=1e-4)
 
 
+def test_videos_of_validations_are_led_to_the_prompt_and_to_the_cameras(vae, backbone, tmp_path):
+    """Velocities that tell what they were asked: 1 + 3 (1 - 0.25) of the prompt's 1 and the empty one's 0.25, and once
+    more 1 - 0.5 of the cameras' 1 and 0.5 without."""
+    save_file({"prompt": torch.ones(3, 8)}, tmp_path / "prompt.safetensors")
+    config = replace(CONFIG, text_guidance=4.0, camera_guidance=2.0)
+    how = {"cache": tmp_path, "prompt": tmp_path / "prompt.safetensors"}
+    clips = RayPEObjective(CONFIG, vae, backbone, cache=tmp_path).validation.to("cpu")
+
+    def network(x, sigma, rays, text):
+        return torch.full_like(x, (1.0 if text.any() else 0.25) * (1.0 if rays is not None else 0.5))
+
+    def moved(objective):
+        made = objective.statistics.normalize(objective.generate(network, clips, steps=1, seed=7))
+        noise = torch.randn(made.shape, generator=torch.Generator().manual_seed(7))
+        return float((noise - made)[:, :, 1:].mean())
+
+    assert moved(RayPEObjective(config, vae, backbone, **how)) == pytest.approx(1 + 3 * 0.75 + 0.5, abs=1e-4)
+    plain = replace(config, text_guidance=1.0, camera_guidance=1.0)
+    assert moved(RayPEObjective(plain, vae, backbone, **how)) == pytest.approx(1.0, abs=1e-4)
+    assert moved(RayPEObjective(config, vae, backbone, cache=tmp_path)) == pytest.approx(0.25 + 0.125, abs=1e-4)
+
+
 def test_a_wan_vae_brings_its_own_statistics(vae, tmp_path):
     """Wan's channels are not measured: a backbone was trained on the published numbers. Others are, at unit spread."""
     from diffusers import AutoencoderKLWan
