@@ -1,11 +1,15 @@
-"""Cameras beside depth: DA3_GEOMETRY (ComfyUI), CAMERA_PARAMS (a Depth Anything 3 pack), MOGE_GEOMETRY's intrinsics.
+"""Cameras beside depth, all of them dicts: DA3_GEOMETRY (ComfyUI), CAMERA_PARAMS (a Depth Anything 3 pack),
+MOGE_GEOMETRY's intrinsics, and VGGT's predictions.
 
-All are dicts. Depth Anything 3 gives world-to-camera matrices in OpenCV axes and K in pixels of the picture as its
-network saw it, which is smaller than the picture in the dict. MoGe gives K as shares of the picture, and no poses.
+Depth Anything 3 gives world-to-camera matrices in OpenCV axes and K in pixels of the picture as its network saw it,
+which is smaller than the picture in the dict. MoGe gives K as shares of the picture, and no poses. VGGT gives extrinsic
+and intrinsic, or a pose_enc: a world-to-camera translation, a quaternion (x, y, z, w), and the angles of view from top
+to bottom and from side to side.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -14,11 +18,13 @@ from torch import Tensor
 
 from ..camera_io.reading import Assumed, CameraFormatError, Reading
 from ..geometry import se3
-from .payload import Lens, intrinsics, motions, numbers, reading, shape_of, sized
+from ..geometry.camera import K_from_focal
+from .payload import Lens, intrinsics, motions, motions_from_parts, numbers, reading, shape_of, sized
 
 DA3_NAME = "DA3_GEOMETRY"
 PARAMS_NAME = "CAMERA_PARAMS"
 MOGE_NAME = "MOGE_GEOMETRY"
+VGGT_NAME = "VGGT"
 _DA3_PATCH = 14
 
 
@@ -28,8 +34,14 @@ def is_da3(value: Any) -> bool:
 
 
 def is_camera_params(value: Any) -> bool:
-    """Whether `value` is a dict of extrinsics and intrinsics that is no DA3_GEOMETRY."""
-    return isinstance(value, dict) and {"extrinsics", "intrinsics"} <= value.keys() and not is_da3(value)
+    """Whether `value` is a dict of extrinsics and intrinsics, or of one of each by name, that is no DA3_GEOMETRY."""
+    named = isinstance(value, dict) and any({f"extrinsic{s}", f"intrinsic{s}"} <= value.keys() for s in ("s", ""))
+    return named and not is_da3(value)
+
+
+def is_vggt(value: Any) -> bool:
+    """Whether `value` is a dict with encoded poses and no matrices."""
+    return isinstance(value, dict) and "pose_enc" in value and not is_camera_params(value)
 
 
 def is_moge(value: Any) -> bool:
@@ -58,10 +70,33 @@ def read_camera_params(value: Any, assumed: Assumed) -> Reading:
     if not is_camera_params(value):
         raise CameraFormatError(f"{PARAMS_NAME} is a dict of extrinsics and intrinsics")
     assumed = sized(PARAMS_NAME, value, assumed)
-    w2c = motions(PARAMS_NAME, value["extrinsics"])
-    lens = intrinsics(f"{PARAMS_NAME}'s intrinsics", value["intrinsics"], assumed.hw)
+    plural = "s" if "extrinsics" in value else ""
+    w2c = motions(PARAMS_NAME, value[f"extrinsic{plural}"])
+    lens = intrinsics(f"{PARAMS_NAME}'s intrinsics", value[f"intrinsic{plural}"], assumed.hw)
     notes = (f"{len(w2c)} world-to-camera matrices (w2c) in OpenCV axes; each was inverted.",)
     return reading(PARAMS_NAME, se3.inverse(w2c), lens, assumed, notes=notes)
+
+
+def read_vggt(value: Any, assumed: Assumed) -> Reading:
+    """The cameras of a pose_enc [..., S, 9], for pictures as large as `images` [..., S, 3, H, W] or the assumed."""
+    if not (isinstance(value, dict) and "pose_enc" in value):
+        raise CameraFormatError(f"{VGGT_NAME}'s predictions hold a pose_enc")
+    rows = numbers(f"{VGGT_NAME}'s pose_enc", value["pose_enc"], (9,), axes=2)
+    shape = shape_of(value.get("images"))
+    height, width = shape[-2:] if len(shape) >= 4 and shape[-3] == 3 and min(shape) > 0 else assumed.hw
+    angles = rows[:, 7:]
+    if bool(((angles <= 0.0) | (angles >= math.pi)).any()):
+        raise CameraFormatError(f"{VGGT_NAME}'s angles of view lie between 0 and pi, which its pose_enc does not hold")
+    try:
+        rotation = se3.rotation_from_quaternion(rows[:, [6, 3, 4, 5]])
+    except ValueError as error:
+        raise CameraFormatError(f"{VGGT_NAME}: {error}") from error
+    w2c = motions_from_parts(VGGT_NAME, rotation, rows[:, :3])
+    middle = rows.new_tensor((width / 2.0, height / 2.0))
+    focal = middle / (angles.flip(-1) / 2.0).tan()
+    lens = Lens(K_from_focal(focal, middle.expand_as(focal)), f"K: its angles of view across {width}x{height}.")
+    notes = (f"{len(w2c)} encoded poses, world-to-camera (w2c) in OpenCV axes; each was inverted.",)
+    return reading(VGGT_NAME, se3.inverse(w2c), lens, replace(assumed, hw=(height, width)), notes=notes)
 
 
 def read_moge(value: Any, assumed: Assumed) -> Reading:

@@ -10,7 +10,16 @@ from ..camera_io.reading import Assumed, CameraFormatError, Reading
 from .camera_track import is_camera_track, read_camera_track
 from .camera_trajectory import is_camera_trajectory, read_camera_trajectory
 from .cameractrl import is_camera_pose, is_cameractrl_rows, read_camera_pose, read_cameractrl, read_text
-from .depth_geometry import is_camera_params, is_da3, is_moge, read_camera_params, read_da3, read_moge
+from .depth_geometry import (
+    is_camera_params,
+    is_da3,
+    is_moge,
+    is_vggt,
+    read_camera_params,
+    read_da3,
+    read_moge,
+    read_vggt,
+)
 from .load3d import is_load3d, read_load3d
 from .matrices import is_extrinsics, read_extrinsics
 from .payload import shape_of
@@ -41,6 +50,7 @@ PAYLOADS: dict[str, Payload] = {
     "DA3_GEOMETRY": Payload(is_da3, read_da3),
     "MOGE_GEOMETRY": Payload(is_moge, read_moge),
     "CAMERA_PARAMS": Payload(is_camera_params, read_camera_params),
+    "VGGT": Payload(is_vggt, read_vggt),
     "CAMERA_TRAJECTORY": Payload(is_camera_trajectory, read_camera_trajectory, without_lens=True),
     "CAMERA_TRACK": Payload(is_camera_track, read_camera_track, without_lens=True),
 }

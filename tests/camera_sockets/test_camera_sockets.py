@@ -395,6 +395,25 @@ def reading_of(value, **more):
 # ---- depth
 
 
+def test_vggts_encoded_poses_by_hand():
+    """Translation (-1, -2, -3) and no turn put the camera at (1, 2, 3); 90 degrees from top to bottom of 480 are f = 240,
+    and from side to side of 832 they are 416; a half turn about y is the quaternion (0, 1, 0, 0)."""
+    rows = torch.tensor(
+        [[-1.0, -2, -3, 0, 0, 0, 1, math.pi / 2, math.pi / 2], [0, 0, 0, 0, 1, 0, 0, math.pi / 2, math.pi / 2]]
+    )
+    reading = read_camera({"pose_enc": rows[None], "images": torch.zeros(1, 2, 3, *SIZE)}, Assumed(hw=(7, 7)))
+    camera = reading.trajectory.camera
+    assert camera.hw == SIZE
+    close(camera.center, [[1, 2, 3], [0, 0, 0]])
+    close(camera.rotation[1], [[-1, 0, 0], [0, 1, 0], [0, 0, -1]])
+    close(camera.focal, [[416, 240]] * 2)
+    assert "Read as VGGT" in reading.text
+    singular = {"extrinsic": torch.tensor([EYE, RIGHT_W2C])[None, :, :3], "intrinsic": torch.tensor([K, K])[None]}
+    reads_right(read_camera(singular | {"image_size": torch.tensor(SIZE)}, HERE))
+    with pytest.raises(CameraFormatError, match="between 0 and pi"):
+        read_camera({"pose_enc": rows * 0.0}, HERE)
+
+
 def test_depth_anythings_intrinsics_are_carried_to_the_image():
     """The network saw 504 x 294 of an image of 832 x 480; K of its pixels with f = 252 has 252 * 832 / 504 = 416."""
     seen = torch.tensor([[252.0, 0, 252], [0, 252, 147], [0, 0, 1]]).expand(1, 2, 3, 3)

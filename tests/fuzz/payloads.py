@@ -12,7 +12,7 @@ import torch
 
 from raxel_core.camera_io.reading import Assumed, CameraFormatError
 from raxel_core.camera_sockets.cameractrl import camera_pose, cameractrl_poses, cameractrl_text
-from raxel_core.camera_sockets.load3d import load3d_camera
+from raxel_core.camera_sockets.load3d import load3d_camera, load3d_cameras
 from raxel_core.camera_sockets.matrices import camera_matrices
 from raxel_core.camera_sockets.recammaster import recammaster_poses
 from raxel_core.camera_sockets.recognition import PAYLOADS, read_camera
@@ -50,6 +50,8 @@ MADE: dict[str, Callable[[Trajectory], Any]] = {
     "CAMERAPOSES": recammaster_poses,
     "EXTRINSICS": lambda path: camera_matrices(path)[0],
     "LOAD3D_CAMERA": load3d_camera,
+    "LOAD3D_CAMERA list": load3d_cameras,
+    "VGGT": lambda path: {"pose_enc": torch.tensor([[[0.1, 0.2, 0.3, 0.0, 0.0, 0.0, 1.0, 0.9, 1.2]] * 5])},
     "MOGE_GEOMETRY": _geometry,
     "CAMERA_PARAMS": lambda path: {
         "extrinsics": camera_matrices(path)[0].numpy(), "intrinsics": camera_matrices(path)[1].numpy(),

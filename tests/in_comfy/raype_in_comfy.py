@@ -320,6 +320,29 @@ def check_overrides_before_and_after_still_run():
     differ(expected, sampled(alone))
 
 
+def check_attention_in_containers_is_the_same():
+    """Newer ComfyUI hands queries, keys and values over in containers, beside what the file prefers for its attention."""
+    attention = comfy.ldm.modules.attention
+    if not hasattr(attention, "AttentionTensorContainer"):
+        return  # ComfyUI 0.8
+    model, loaded = wan(), raype()
+    expected, stock = sampled(applied(model, loaded)), comfy.ldm.wan.model.optimized_attention
+    seen = []
+
+    def contained(q, k, v, *args, preferred_attention=None, **kwargs):
+        seen.append(q.shape)
+        return stock(*map(attention.AttentionTensorContainer, (q, k, v)), *args, **kwargs)
+
+    comfy.ldm.wan.model.optimized_attention = contained
+    try:
+        found = sampled(applied(model, loaded))
+    finally:
+        comfy.ldm.wan.model.optimized_attention = stock
+    assert seen
+    assert torch.equal(found, expected)
+    differ(found, sampled(model))
+
+
 def check_loras_work_before_and_after():
     def lora(patcher):
         clone = patcher.clone()
