@@ -66,7 +66,8 @@ FILE_LADDERS = {
         "transformer",
     ],
     "weights": [
-        "tensor_map", "tensor_file", "quantization", "checkpoint", "state_dict", "streaming", "lora", "wan_layouts", "conversion",
+        "tensor_map", "tensor_file", "integer_weights", "quantization", "checkpoint", "state_dict", "streaming", "lora",
+        "wan_layouts", "conversion",
     ],
 }  # fmt: skip
 # What each room of the nodes may import from the nodes, besides itself; only `nodes/__init__.py` imports all.

@@ -28,7 +28,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--to", choices=("raxel", "wan", "expert", "raype", "ray_diffusion"), default="raxel", help=_TO)
     parser.add_argument("--dtype", choices=DTYPES, help="of the weights written (the source's; bfloat16 for fp8)")
     parser.add_argument(
-        "--quantize", choices=("fp8_scaled",), help="store the blocks' weights in 8 bits; also of a raxel checkpoint"
+        "--quantize",
+        choices=("fp8_scaled", "int8_convrot"),
+        help="store the blocks' weights in 8 bits, floats or integers (ComfyUI 0.33); also of a raxel checkpoint",
     )
     parser.add_argument("--shard-size", metavar="SIZE", help="largest file, as 5GB or 500MB (one file)")
     parser.add_argument("--unit", choices=UNITS, help="unit that camera centres will be trained in (near_depth)")

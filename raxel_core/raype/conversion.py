@@ -23,7 +23,7 @@ from ..weights.conversion import (
     source_files,
     source_fingerprint,
 )
-from ..weights.quantization import FP8_SCALED, quantize
+from ..weights.quantization import quantize
 from ..weights.state_dict import expected_shapes, to_wan
 from ..weights.streaming import Pieces, Progress, write_streamed
 from ..weights.wan_layouts import PREFIXES, StoredTensor, stored_tensor
@@ -49,8 +49,8 @@ def join_expert(
 
     `source` is the release's folder or that of its high-noise expert, an index of shards or a file. Each tensor keeps
     its bits where `dtype` is None (fp8 without scales becomes bfloat16), but the blocks' weights where `quantization`
-    is "fp8_scaled" (see `quantization`). Files and resuming are as in `streaming.write_streamed`. Raises ValueError in
-    one sentence for anything but a whole Wan 2.1 or 2.2 model with trained RayPE weights, FileNotFoundError, and
+    is one of `quantization.METHODS`. Files and resuming are as in `streaming.write_streamed`. Raises ValueError in one
+    sentence for anything but a whole Wan 2.1 or 2.2 model with trained RayPE weights, FileNotFoundError, and
     OSError when `target` cannot be written.
     """
     return _convert(
@@ -110,10 +110,8 @@ def _planned(
     shapes = {name: tensor.shape or (1,) for name, tensor in stored.items()}
     meta = {name: torch.empty(shapes[name], dtype=_written(stored[name], dtype), device="meta") for name in stored}
     meta = dict(sorted(meta.items(), key=lambda item: -item[1].element_size()))
-    if quantization == FP8_SCALED:
-        return quantize(meta, lambda name, kind: reader.pieces(stored[name], kind))
     if quantization is not None:
-        raise ValueError(f"weights are quantised as {FP8_SCALED}, not {quantization!r}")
+        return quantize(meta, lambda name, kind: reader.pieces(stored[name], kind), quantization)
     return meta, lambda name: reader.pieces(stored[name], meta[name].dtype)
 
 

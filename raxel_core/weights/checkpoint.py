@@ -27,7 +27,8 @@ from ..model.attention import Attention, attend
 from ..model.config import RaxelConfig
 from ..model.transformer import RaxelTransformer
 from ..strict_json import parse_object, printable, shown
-from .quantization import INT8_NAME, dequantized, rotation_of, weights_and_scales
+from .integer_weights import INT8_NAME, rotation_of
+from .quantization import dequantized, format_key, weights_and_scales
 from .tensor_file import write_tensors
 from .tensor_map import TensorInfo, check_places, map_tensors
 
@@ -150,7 +151,8 @@ def load_checkpoint(
         for key, (module, name, _) in places.items():
             tensor = tensors[key].to(device)
             if key in scales:
-                turned = rotation_of(key, tensors, tensor.shape[-1]) if tensor.dtype == torch.int8 else 0
+                layout = tensors.get(format_key(key)) if tensor.dtype == torch.int8 else None
+                turned = rotation_of(key, layout, tensor.shape[-1])
                 tensor = dequantized(tensor, tensors[scales[key]].to(device), turned).to(plain)
             module._parameters[name] = nn.Parameter(tensor.to(dtype=dtype))
     model.dtype = next(model.parameters()).dtype

@@ -31,15 +31,14 @@ from .checkpoint import (
     file_header,
     merged_header,
 )
+from .integer_weights import INT8_NAME, rotation_of
 from .quantization import (
     FP8_NAMES,
     FP8_SCALED,
-    INT8_NAME,
     Values,
     dequantized,
     format_key,
     quantize,
-    rotation_of,
     weights_and_scales,
 )
 from .state_dict import expected_shapes, initial_fill, ray_source, to_wan
@@ -98,8 +97,8 @@ class TensorSource:
         if tensor.dtype != torch.int8:
             yield from (dequantized(piece, scale) for piece in tensor.flatten().split(PIECE))
             return
-        said = {key: self.tensor(key) for key in (format_key(stored.key),) if key in self.places}
-        rotation, rows = rotation_of(stored.key, said, tensor.shape[1]), max(1, PIECE // tensor.shape[1])
+        layout = self.tensor(format_key(stored.key)) if format_key(stored.key) in self.places else None
+        rotation, rows = rotation_of(stored.key, layout, tensor.shape[1]), max(1, PIECE // tensor.shape[1])
         scales = scale.reshape(-1).expand(len(tensor)).split(rows)
         for part, of_rows in zip(tensor.split(rows), scales, strict=True):
             yield dequantized(part, of_rows, rotation).flatten()
@@ -120,7 +119,7 @@ def convert_wan(
     `source` is a safetensors file, an index of shards, or a folder of them: Wan's own, ComfyUI's or diffusers' (see
     `wan_layouts`). The ray branch starts as copies of the video's layers with its gates at zero, so that the video
     stream is Wan's. `dtype` is that of all tensors (the source's own; bfloat16 for fp8), but of the blocks' weights
-    where `quantization` is "fp8_scaled" (see `quantization`). `metadata` is kept in the header. Files and resuming are
+    where `quantization` is one of `quantization.METHODS`. `metadata` is kept in the header. Files and resuming are
     as in `streaming.write_streamed`.
     Raises ValueError in one sentence for a source that is not whole Wan 2.1 T2V weights, FileNotFoundError, and
     OSError when `target` cannot be written.
@@ -247,11 +246,9 @@ def _planned(
     meta = {key: torch.empty(shape, dtype=dtype, device="meta") for key, shape in shapes.items()}
     if quantization is None:
         return meta, lambda key: values(key, dtype)
-    if quantization != FP8_SCALED:
-        raise ValueError(f"weights are quantised as {FP8_SCALED}, not {quantization!r}")
     if any(info.dtype in (*FP8_NAMES, INT8_NAME) for info in header.tensors.values()):
         raise ValueError(f"{file.name} holds 8-bit weights already: quantise the original of 16 or 32 bits")
-    return quantize(meta, values)
+    return quantize(meta, values, quantization)
 
 
 def _start(key: str, layout: WanLayout) -> StoredTensor | None:

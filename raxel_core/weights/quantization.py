@@ -6,9 +6,8 @@ dtype. The scale is a power of two, so that code * scale is exact in bfloat16 an
 weights. The JSON asks for products in the activations' own precision: without that, ComfyUI rounds them to E4M3 as well
 where the GPU multiplies it, and cuts them at 448.
 
-Read as well are ComfyUI's 8-bit integers (int8_tensorwise, int8_convrot): weight = code * scale, one scale for all or
-for each row; under ConvRot the channels of a row were first turned in groups by a regular Hadamard matrix, which is its
-own inverse.
+Or each is stored as 8-bit integers with a scale a row, as ComfyUI's int8_convrot (see `integer_weights`); its plain
+int8_tensorwise is read too.
 """
 
 from __future__ import annotations
@@ -17,16 +16,17 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from functools import cache, partial
 from math import prod
 
 import torch
 from torch import Tensor
 
-from ..strict_json import parse_object
+from .integer_weights import INT8_NAME, integer_layout, integers, turned, whole_rows
 from .tensor_map import TensorInfo
 
-FP8_SCALED = "fp8_scaled"
+FP8_SCALED, INT8_CONVROT = "fp8_scaled", "int8_convrot"
+METHODS = (FP8_SCALED, INT8_CONVROT)
 CODES = torch.float8_e4m3fn
 LARGEST_CODE = torch.finfo(CODES).max  # 448
 QUANTIZED_WEIGHT = re.compile(r"blocks\.\d+\.(?:(?:self|cross|inter)_attn\.[qkvo]|(?:ray_)?ffn\.[02])\.weight")
@@ -37,9 +37,6 @@ COMPANION = re.compile(
     rf"^scaled_fp8$|{SCALE.pattern}|\.(?:scale_input|input_scale|weight_scale_2|comfy_quant)$|\.comfy_attention\.config$"
 )
 FP8_NAMES = ("F8_E4M3", "F8_E5M2")
-INT8_NAME, INT8_FORMAT = "I8", "int8_tensorwise"
-_REGULAR = ((1.0, 1.0, 1.0, -1.0), (1.0, 1.0, -1.0, 1.0), (1.0, -1.0, 1.0, 1.0), (-1.0, 1.0, 1.0, 1.0))
-_MOST_TURNED = 4096
 SCALE_NAMES = ("F32", "F16", "BF16")
 
 Values = Callable[[str, torch.dtype], Iterator[Tensor]]
@@ -47,34 +44,67 @@ Values = Callable[[str, torch.dtype], Iterator[Tensor]]
 
 
 def quantize(
-    tensors: Mapping[str, Tensor], values: Values
+    tensors: Mapping[str, Tensor], values: Values, method: str = FP8_SCALED
 ) -> tuple[dict[str, Tensor], Callable[[str], Iterator[Tensor]]]:
     """What is written for `tensors` (on the meta device), and the flat pieces of each, the blocks' weights quantised.
 
-    Each of those is read twice, since its largest value sets the scale. The order is that of falling sizes of the
-    elements: readers that map a file need each tensor at a multiple of its own.
+    Each of those is read twice, once for its scales. The order is that of falling sizes of the elements: readers that
+    map a file need each tensor at a multiple of its own. Raises ValueError for a method that is none of METHODS.
     """
-    planned = dict(tensors)
+    if method not in METHODS:
+        raise ValueError(f"weights are quantised as {' or '.join(METHODS)}, not {method!r}")
+    planned, made = dict(tensors), dict[str, Callable[[], Iterator[Tensor]]]()
+    plan = _as_floats if method == FP8_SCALED else _as_integers
     for key in filter(QUANTIZED_WEIGHT.fullmatch, tensors):
-        planned[key] = tensors[key].to(CODES)
-        planned[f"{key}_scale"] = torch.empty((), dtype=torch.float32, device="meta")
-        planned[format_key(key)] = torch.empty(len(LAYER_FORMAT), dtype=torch.uint8, device="meta")
+        stored, layout, parts = plan(key, tensors[key], values)
+        planned |= {**stored, format_key(key): torch.empty(len(layout), dtype=torch.uint8, device="meta")}
+        made |= {**parts, format_key(key): partial(_as_bytes, layout)}
+
+    def pieces(key: str) -> Iterator[Tensor]:
+        return made[key]() if key in made else values(key, tensors[key].dtype)
+
+    return dict(sorted(planned.items(), key=lambda item: -item[1].element_size())), pieces
+
+
+_Plan = tuple[dict[str, Tensor], bytes, dict[str, Callable[[], Iterator[Tensor]]]]
+"""What is written for one weight, on the meta device, its layer's JSON, and the pieces of each."""
+
+
+def _as_floats(key: str, weight: Tensor, values: Values) -> _Plan:
+    """E4M3 with one scale."""
 
     @cache
-    def scale(key: str) -> float:
+    def scale() -> float:
         ends = [torch.stack(torch.aminmax(piece)) for piece in values(key, torch.float32)]
         return scale_for(float(torch.stack(ends).abs().max()))
 
-    def pieces(key: str) -> Iterator[Tensor]:
-        if QUANTIZED_WEIGHT.fullmatch(key):
-            return (codes(piece, scale(key)) for piece in values(key, torch.float32))
-        if key in tensors:
-            return values(key, tensors[key].dtype)
-        if key.endswith("_scale"):
-            return iter([torch.tensor([scale(key.removesuffix("_scale"))])])
-        return iter([torch.frombuffer(bytearray(LAYER_FORMAT), dtype=torch.uint8)])
+    stored = {key: weight.to(CODES), f"{key}_scale": torch.empty((), dtype=torch.float32, device="meta")}
+    pieces = {
+        key: lambda: (codes(piece, scale()) for piece in values(key, torch.float32)),
+        f"{key}_scale": lambda: iter([torch.tensor([scale()])]),
+    }
+    return stored, LAYER_FORMAT, pieces
 
-    return dict(sorted(planned.items(), key=lambda item: -item[1].element_size())), pieces
+
+def _as_integers(key: str, weight: Tensor, values: Values) -> _Plan:
+    """Integers of turned channels, with a scale a row."""
+    rows, channels = weight.shape
+    size, layout = integer_layout(channels)
+
+    def parts(which: int) -> Iterator[Tensor]:
+        for piece in whole_rows(values(key, torch.float32), channels):
+            yield integers(piece, size)[which].flatten()
+
+    scale = torch.empty((rows, 1), dtype=torch.float32, device="meta")
+    return (
+        {key: weight.to(torch.int8), f"{key}_scale": scale},
+        layout,
+        {key: partial(parts, 0), f"{key}_scale": partial(parts, 1)},
+    )
+
+
+def _as_bytes(text: bytes) -> Iterator[Tensor]:
+    return iter([torch.frombuffer(bytearray(text), dtype=torch.uint8)])
 
 
 def scale_for(largest: float) -> float:
@@ -93,47 +123,7 @@ def dequantized(stored: Tensor, scale: Tensor, rotation: int = 0) -> Tensor:
     if stored.dtype != torch.int8:
         return stored.float() * scale.float().reshape(())
     values = stored.float() * scale.float().reshape(-1, 1)
-    if not rotation:
-        return values
-    return (values.unflatten(1, (-1, rotation)) @ hadamard(rotation).to(values)).flatten(1)
-
-
-@cache
-def hadamard(size: int) -> Tensor:
-    """The regular Hadamard matrix [size, size] of a power of 4, divided by its root: symmetric and its own inverse."""
-    made = torch.ones(1, 1)
-    while len(made) < size:
-        made = torch.kron(made, torch.tensor(_REGULAR) / 2.0)
-    return made
-
-
-def rotation_of(key: str, tensors: Mapping[str, Tensor], channels: int) -> int:
-    """How many channels of the integer weight `key` were turned together, 0 for none, by its layer's JSON in `tensors`.
-
-    Raises ValueError for another format than int8_tensorwise, and groups that do not divide its `channels`.
-    """
-    if format_key(key) not in tensors:
-        return 0
-    said = parse_object(format_key(key), bytes(tensors[format_key(key)].tolist()))
-    if said.get("format") != INT8_FORMAT:
-        raise ValueError(
-            f"{key} is stored as {str(said.get('format'))[:40]!r}, which is not read: only {INT8_FORMAT} is"
-        )
-    inner = said.get("params")
-    said = {**(inner if isinstance(inner, dict) else {}), **said}
-    if not said.get("convrot", False):
-        return 0
-    size = said.get("convrot_groupsize", 256)
-    if (
-        type(size) is not int
-        or not 1 < size <= _MOST_TURNED
-        or 4 ** round(math.log(size, 4)) != size
-        or channels % size
-    ):
-        raise ValueError(
-            f"{key} was turned in groups of {str(size)[:20]} channels, a power of 4 that divides {channels} is expected"
-        )
-    return size
+    return turned(values, rotation)
 
 
 def without_companions(names: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:

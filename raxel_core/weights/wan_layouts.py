@@ -16,7 +16,8 @@ import torch
 
 from ..model.config import RaxelConfig
 from .checkpoint import CONFIG_KEY, Header, architecture_of, check_same_keys
-from .quantization import FP8_NAMES, INT8_NAME, check_scale, without_companions
+from .integer_weights import INT8_NAME
+from .quantization import FP8_NAMES, check_scale, without_companions
 from .state_dict import VIDEO_HEAD, WAN_HEAD, WAN_KEY, expected_shapes, swap_prefix, wan_config
 from .tensor_map import DTYPES, TensorInfo
 

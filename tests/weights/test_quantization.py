@@ -12,7 +12,8 @@ from safetensors.torch import load_file, save_file
 from raxel_core.cli import main
 from raxel_core.weights import load_checkpoint, read_header
 from raxel_core.weights.conversion import convert_wan, extract_wan, quantize_checkpoint
-from raxel_core.weights.quantization import codes, dequantized, format_key, hadamard, scale_for
+from raxel_core.weights.integer_weights import hadamard
+from raxel_core.weights.quantization import codes, dequantized, format_key, scale_for
 from tests.random_raxel import (
     ROOTS,
     random_batch,
@@ -94,6 +95,21 @@ def test_our_loader_dequantises_exactly(files):
 
 
 @pytest.mark.parametrize("root", ROOTS)
+def test_comfyui_computes_with_our_integers(root, files, tmp_path):
+    """ComfyUI 0.33 rounds activations to integers as well, a row at a time: both loaders within 2% of the weights."""
+    if root is None or "int8_tensorwise" not in (root / "comfy" / "quant_ops.py").read_text(encoding="utf-8"):
+        pytest.skip("this ComfyUI has no integers of 8 bits")
+    target = quantize_checkpoint(files[0], tmp_path / "int8.safetensors", quantization="int8_convrot").path
+    batch, weight = random_batch(), random_raxel().state_dict()[LINEAR]
+    given = batch | {"peer.linear": weight, "scale.linear": torch.tensor(scale_for(float(weight.abs().max())))}
+    found = velocities_in_comfy(root, tmp_path, given, target)
+    ours = velocities(load_checkpoint(target, dtype=torch.float32).model, batch)
+    for stream, expected in ours.items():
+        for loader in ("own", "stock"):
+            assert relative_error(found[f"{loader}.{stream}"], expected) < 0.05, (loader, stream)
+
+
+@pytest.mark.parametrize("root", ROOTS)
 def test_comfyui_computes_with_the_same_weights(root, files, tmp_path):
     batch, weight = random_batch(), random_raxel().state_dict()[LINEAR]
     scale = torch.tensor(scale_for(float(weight.abs().max())))
@@ -141,7 +157,7 @@ def as_int8(weights, keys):
     """The `keys` of `weights` as ComfyUI's int8_convrot stores them: a scale a row of channels turned in groups."""
     stored = dict(weights)
     for key in keys:
-        group = next(size for size in (64, 16, 4) if weights[key].shape[1] % size == 0)
+        group = next(size for size in (256, 64, 16, 4) if weights[key].shape[1] % size == 0)
         said = {"format": "int8_tensorwise", "convrot": True, "convrot_groupsize": group}
         turned = (weights[key].float().unflatten(1, (-1, group)) @ hadamard(group)).flatten(1)
         scale = turned.abs().amax(1, keepdim=True) / 127.0
@@ -169,6 +185,25 @@ def test_int8_convrot_is_read_into_our_model_and_out_of_wans(files, tmp_path):
     back = load_file(extract_wan(converted.path, tmp_path / "back.safetensors").path)
     worst = max(float((back[key] - wan[key].float()).abs().max() / wan[key].float().abs().max()) for key in wan)
     assert 1e-4 < worst < 0.02
+
+
+def test_our_integers_are_comfyuis(files, tmp_path):
+    """The same codes and scales as the layout asks for, written in pieces; our own loader reads them back."""
+    target = tmp_path / "int8.safetensors"
+    assert main(["convert", str(files[0]), str(target), "--quantize", "int8_convrot"]) == 0
+    plain, stored = load_file(files[0]), load_file(target)
+    keys = [key for key, value in stored.items() if value.dtype == torch.int8]
+    assert len(keys) == 24
+    for key, value in as_int8(plain, keys).items():
+        if key.endswith("_scale"):
+            torch.testing.assert_close(stored[key], value)
+        elif key in keys:
+            assert int((stored[key].int() - value.int()).abs().max()) <= 1
+    said = json.loads(bytes(stored[format_key(LINEAR)].tolist()))
+    assert said == {"format": "int8_tensorwise", "convrot": True, "convrot_groupsize": 256}
+    ours = velocities(load_checkpoint(target, dtype=torch.float32).model, random_batch())
+    original = velocities(load_checkpoint(files[0], dtype=torch.float32).model, random_batch())
+    assert all(1e-4 < relative_error(value, original[stream]) < TOLERANCE for stream, value in ours.items())
 
 
 def test_integers_that_can_not_be_read_are_named(files, tmp_path):
@@ -234,7 +269,7 @@ def test_what_is_refused(files, tmp_path, capsys):
     assert "--unit belongs to a raxel checkpoint made of" in refusal(files[0], target, "--quantize", "fp8_scaled",
                                                                  "--unit", "metre")  # fmt: skip
     assert "plain.safetensors is a raxel checkpoint already" in refusal(files[0], target)
-    with pytest.raises(ValueError, match="weights are quantised as fp8_scaled, not 'int4'"):
+    with pytest.raises(ValueError, match="weights are quantised as fp8_scaled or int8_convrot, not 'int4'"):
         quantize_checkpoint(files[0], target, quantization="int4")
     assert not list(tmp_path.glob("*out*"))
 
