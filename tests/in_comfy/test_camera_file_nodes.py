@@ -154,3 +154,17 @@ def test_a_track_is_chosen_by_name(comfy):
     put(comfy, "camera_extrinsics.json", json.dumps(frames))
     (read,) = comfy.probe(load("camera_extrinsics.json", track="cam02"), ["load", 0])
     assert read["world_from_cam"][0, :3, 3].tolist() == [5, 0, 0]
+
+
+def test_the_page_is_told_of_camera_files_and_of_no_others(comfy):
+    """Samples and what is written into the folders, the newest first in each; folders of COLMAP's as a whole."""
+    shots = comfy.base / "input" / "listed"
+    (shots / "model").mkdir(parents=True, exist_ok=True)
+    for name in ("model/images.txt", "model/cameras.txt", "path.usda", "picture.png", ".hidden.json"):
+        (shots / name).write_text("", encoding="utf-8")
+    (comfy.base / "output" / "saved.chan").write_text("", encoding="utf-8")
+    files = comfy.get("/raxel/camera_files")["files"]
+    assert {"raxel_sample_camera.json", "raxel_sample_colmap", "listed/model", "listed/path.usda"} <= set(files)
+    assert "saved.chan [output]" in files
+    assert not [name for name in files if "picture" in name or "hidden" in name or "cameras.txt" in name]
+    assert files.index("listed/path.usda") < files.index("raxel_sample_camera.json")
