@@ -254,6 +254,7 @@ def test_no_link_lies_behind_a_node(path):
     workflow = read(path)
     for link in workflow["links"]:
         way = way_of(workflow, link)
+        assert len(way) > 2 or way[1][0] > way[0][0] + 20, (link, "turns back behind its own nodes")
         for start, end in itertools.pairwise(way):
             for x, y in along(start, end, curved=len(way) == 2):
                 for node in workflow["nodes"]:
