@@ -25,6 +25,7 @@ from .exchange.points import RaxelDepthPoints, RaxelPointTracks
 from .exchange.ray_maps import RaxelCamerasFromRayMap, RaxelRayMapFromCameras
 from .exchange.warp import RaxelNearDepth, RaxelWarp
 from .joint.encode import RaxelEncode
+from .joint.footage import RaxelPoseFootage
 from .joint.join_split import JoinRaxelLatent, SplitRaxelLatent
 from .joint.loop import SelfConsistencyLoop
 from .joint.model import LoadRaxelModel
@@ -62,6 +63,7 @@ NODES: tuple[type[io.ComfyNode], ...] = (
     RaxelEncode,
     JointSampler,
     RaxelsToPoses,
+    RaxelPoseFootage,
     SelfConsistencyLoop,
     RaxelSampler,
     RaxelSchedule,

@@ -37,6 +37,7 @@ SEARCH_WORDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "RaxelEncode": ("pluecker", "plücker", "plucker", "ray map", "raymap", "raxel"),
         "JointSampler": ("camera control", "video along a path", *_POSES[:3], "joint video and pose"),
         "RaxelsToPoses": (*_POSES, "extrinsics", "rays to camera"),
+        "RaxelPoseFootage": (*_POSES, "whole clip", "long video", "image sequence", "exr"),
         "SelfConsistencyLoop": ("pose check", "consistency", "camera solve"),
         "RaxelSampler": ("joint sampler", "ksampler select"),
         "RaxelSchedule": ("sigmas", "scheduler"),
@@ -90,7 +91,7 @@ SEARCH_WORDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )  # fmt: skip
 
 # The joint model that ships is a small one, made for trying the method out.
-EXPERIMENTAL = frozenset({"LoadRaxelModel", "JointSampler", "RaxelsToPoses", "SelfConsistencyLoop"})
+EXPERIMENTAL = frozenset({"LoadRaxelModel", "JointSampler", "RaxelsToPoses", "RaxelPoseFootage", "SelfConsistencyLoop"})
 
 # Inputs that are right as they are for most runs.
 ADVANCED: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -98,6 +99,7 @@ ADVANCED: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "LoadRaxelModel": ("weight_dtype",),
         "JointSampler": ("mode", "shift", "solver"),
         "RaxelsToPoses": ("method", "focal", "index"),
+        "RaxelPoseFootage": ("start", "spread", "focal"),
         "RaxelSampler": ("ray_shift",),
         "CameraTrajectoryBuilder": ("depth_kind",),
         "RaxelOverlayAxes": ("depth", "ground"),

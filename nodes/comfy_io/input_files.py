@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection
 from difflib import get_close_matches
 from itertools import islice
@@ -14,6 +15,8 @@ from ...raxel_core.strict_json import printable
 
 # Folders that ComfyUI lists among its models and that hold none.
 _NO_MODELS = {"custom_nodes", "configs"}
+# What stands for the numbers in the names of a series of pictures.
+_PATTERN = re.compile(r"%0?\d*d|#|[*?]")
 _MOST_OFFERED = 1000
 _LONGEST_NAME = 4096
 # How many files are offered, and how far a folder is searched for them.
@@ -48,6 +51,19 @@ def readable_path(name: str) -> Path:
             f"there is no file or folder {cleaned[:80]!r} in ComfyUI's input or output folder{_near(bare)}"
         )
     return places[0]
+
+
+def footage_path(name: str) -> Path:
+    """The video file or folder of pictures `name`, as `readable_path`, or such a folder's pictures by a pattern
+    (f_%04d.png, f_####.png, f_*.png), which no file is called."""
+    bare, _ = folder_paths.annotated_filepath(name.strip())
+    if not _PATTERN.search(Path(bare).name):
+        return readable_path(name)
+    folder = readable_path(f"{Path(bare).parent.as_posix()}{name.strip()[len(bare) :]}")
+    for file in folder.glob("*"):
+        if not file.resolve().is_relative_to(folder):
+            raise ValueError(f"{printable(file.name, 80)!r} is a link that leads out of the folder of the pictures")
+    return folder / Path(bare).name
 
 
 def model_file(kind: str, name: str) -> Path:
@@ -110,7 +126,8 @@ def _newest(root: Path, suffixes: tuple[str, ...], folders_with: frozenset[str])
 def fingerprint(path: Path) -> tuple[tuple[str, int, int], ...]:
     """Name, time and size of each file that a reader of `path` may open: it changes when one of them does."""
     beside = (path, path.with_suffix(".json"), path.with_name("intrinsics.npy"), path.with_name("poses.npy"))
-    files = path.rglob("*") if path.is_dir() else beside
+    series = path.parent.glob("*") if not path.exists() else beside  # pictures by a pattern
+    files = path.rglob("*") if path.is_dir() else series
     stats = ((file, file.stat()) for file in files if file.is_file())
     return tuple(sorted((str(file), stat.st_mtime_ns, stat.st_size) for file, stat in stats))
 

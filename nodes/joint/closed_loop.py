@@ -14,12 +14,12 @@ from ...raxel_core.latents.frames import latent_time
 from ...raxel_core.latents.vae import encode_images
 from ...raxel_core.pipeline import CameraEstimate, LoopResult, Reading, Stage, close_loop, spread_frames
 from ...raxel_core.raxel_model import RaxelModel
-from ...raxel_core.sampling import Streams, camera_schedule, pose_schedule
+from ...raxel_core.sampling import Streams, camera_schedule
 from ..comfy_model.conditioning import SourceLatents, no_text, with_sources
 from ..comfy_model.latent_format import format_of
 from ..comfy_sampling.joint_latent import joint_latent, streams_of
 from ..comfy_sampling.joint_run import sample
-from .estimates import core_model, encode_rays, latent_cameras
+from .estimates import core_model, encode_rays, sampled_cameras
 
 
 @dataclass(frozen=True)
@@ -52,18 +52,8 @@ def run_loop(model: ModelPatcher, vae: VAE, video: Tensor, settings: LoopSetting
 
 def _estimate(model: ModelPatcher, vae: VAE, settings: LoopSettings, clip: Tensor, stage: Stage) -> CameraEstimate:
     """The cameras of a clip [3, F, H, W]."""
-    video = core_model(model, vae).vae.encode(clip[None])
-    latent = sample(
-        model,
-        joint_latent(Streams(video, format_of(model).empty_rays(video)), "pose"),
-        pose_schedule(settings.ray_steps),
-        positive=no_text(),
-        negative=no_text(),
-        cfg=1.0,
-        seed=settings.seed,
-        stage=stage,
-    )
-    return latent_cameras(model, vae, latent, Reading(fps=settings.fps or None))
+    reading = Reading(fps=settings.fps or None)
+    return sampled_cameras(model, vae, clip, reading, seed=settings.seed, ray_steps=settings.ray_steps, stage=stage)
 
 
 def _generate(

@@ -8,12 +8,15 @@ from torch import Tensor
 
 from ...raxel_core.geometry.camera import Camera
 from ...raxel_core.geometry.trajectory import Trajectory
-from ...raxel_core.pipeline import CameraEstimate, Reading, read_cameras
+from ...raxel_core.pipeline import CameraEstimate, Reading, Stage, read_cameras
 from ...raxel_core.raxel_model import RaxelModel
 from ...raxel_core.runtime.memory import ask_memory
+from ...raxel_core.sampling import Streams, pose_schedule
+from ..comfy_model.conditioning import no_text
 from ..comfy_model.latent_format import format_of
 from ..comfy_model.vae import ComfyVideoVAE
-from ..comfy_sampling.joint_latent import Latent, reference_of, streams_of
+from ..comfy_sampling.joint_latent import Latent, joint_latent, reference_of, streams_of
+from ..comfy_sampling.joint_run import sample
 
 
 def core_model(model: ModelPatcher, vae: VAE) -> RaxelModel:
@@ -56,6 +59,33 @@ def latent_cameras(
         reference=frame,
         known=None if known is None else known_camera(known, frame),
     )
+
+
+def sampled_cameras(
+    model: ModelPatcher,
+    vae: VAE,
+    clip: Tensor,
+    reading: Reading,
+    *,
+    seed: int,
+    ray_steps: int,
+    stage: Stage,
+    known: Trajectory | None = None,
+) -> CameraEstimate:
+    """The cameras of a clip [3, F, H, W] in [-1, 1] through ComfyUI's sampling; `stage` as in `sample`, `known` as in
+    `latent_cameras`."""
+    video = core_model(model, vae).vae.encode(clip[None])
+    latent = sample(
+        model,
+        joint_latent(Streams(video, format_of(model).empty_rays(video)), "pose"),
+        pose_schedule(ray_steps),
+        positive=no_text(),
+        negative=no_text(),
+        cfg=1.0,
+        seed=seed,
+        stage=stage,
+    )
+    return latent_cameras(model, vae, latent, reading, known=known)
 
 
 def known_camera(known: Trajectory, frame: int) -> Camera:

@@ -7,6 +7,7 @@ from comfy.sd import VAE
 from comfy_api.latest import io
 
 from ...raxel_core.evaluation.report import to_json
+from ...raxel_core.footage.follow import judged_reading
 from ...raxel_core.geometry.trajectory import Trajectory
 from ...raxel_core.paths.estimate_figures import reading_figures_by_frame, reading_sentence
 from ...raxel_core.pipeline import Reading
@@ -14,6 +15,7 @@ from .. import inputs
 from ..catalogue import schema
 from ..comfy_io.images import image_from_video
 from ..comfy_io.notice import show_on_node
+from ..comfy_model.latent_format import format_of
 from ..comfy_sampling.joint_latent import Latent
 from ..sockets import CATEGORY, TrajectorySocket
 from .estimates import latent_cameras
@@ -63,7 +65,7 @@ class RaxelsToPoses(io.ComfyNode):
             outputs=[
                 TrajectorySocket.Output(display_name="trajectory", tooltip="The camera of each frame."),
                 io.Image.Output(display_name="raxels", tooltip="The decoded raxels, (value + 1) / 2."),
-                io.String.Output(display_name="report", tooltip="JSON: field of view, residual and inliers per frame."),
+                io.String.Output(display_name="report", tooltip="JSON: verdict, lens and smoothness of rays."),
             ],
         )
 
@@ -81,6 +83,7 @@ class RaxelsToPoses(io.ComfyNode):
     ) -> io.NodeOutput:
         read = latent_cameras(model, vae, latent, Reading(method, focal, fps or None), index=index, known=known)
         found = (read.trajectory, read.recovered)
-        show_on_node(cls, reading_sentence(*found))
-        report = to_json(reading_figures_by_frame(*found))
+        verdict = judged_reading(read, format_of(model).recipe, fps=fps or None).verdict
+        show_on_node(cls, f"{verdict}\n{reading_sentence(*found)}")
+        report = to_json({"verdict": verdict, **reading_figures_by_frame(*found)})
         return io.NodeOutput(read.trajectory, image_from_video(read.raxels), report)

@@ -30,6 +30,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 def run(options: argparse.Namespace) -> None:
     """Read the pictures, generate both, write the video and the path beside it."""
     from ..atomic_file import write_text
+    from ..footage.follow import judged_reading
     from ..paths.camera_path import path_to_json
     from ..paths.estimate_figures import reading_figures
     from ..pipeline import UnreadCamerasError, generate_joint
@@ -55,5 +56,7 @@ def run(options: argparse.Namespace) -> None:
     write_video(options.out, result.video, fps=trajectory.fps)
     write_text(path, path_to_json(trajectory))
     say(f"wrote {options.out} and {path}")
-    body = {"video": str(options.out), "trajectory": str(path), **reading_figures(trajectory, result.cameras.recovered)}
+    verdict = judged_reading(result.cameras, model.recipe).verdict
+    figures = reading_figures(trajectory, result.cameras.recovered)
+    body = {"video": str(options.out), "trajectory": str(path), "verdict": verdict, **figures}
     show(body, "\n".join(f"{name}: {value}" for name, value in body.items()), as_json=options.json)

@@ -80,6 +80,17 @@ def follow_clip(
     return _judged(reel, plan, recipe, estimate, found, [window.moved_px for window, _ in seen], other)
 
 
+def judged_reading(read: CameraEstimate, recipe: Recipe, *, fps: float | None = None) -> Estimate:
+    """One clip's reading as an estimate with a verdict; `fps` of its frames, where that is known. Nothing is compared
+    with the pictures, and its error bars are those of the rays alone."""
+    trajectory = read.trajectory
+    outside = outside_training(recipe, fps, trajectory.camera.hw, [trajectory.camera])
+    footage = Footage("", 0.0, trajectory.fps, tuple(range(len(trajectory))))
+    covariance = read.recovered.covariance.to("cpu", torch.float64)
+    estimate = Estimate(trajectory, ESTIMATOR, footage, "moving", "", covariance=covariance)
+    return replace(estimate, verdict=moving_sentence(estimate, outside))
+
+
 def _read_window(
     window: Window, read: ReadClip, first: int = 0
 ) -> tuple[WindowCameras | None, PoseRecoveryError | None]:

@@ -12,9 +12,10 @@ from safetensors.torch import save_file
 from raxel_core.camera_io import read_estimate
 from raxel_core.paths.camera_path import path_to_json
 from raxel_core.paths.plan import make_move
+from raxel_core.video_io import write_image
 from tests.in_comfy.comfy_server import PACK
 
-NODES = ("RaxelSolveCamera", "RaxelVerifyCamera")
+NODES = ("RaxelSolveCamera", "RaxelVerifyCamera", "RaxelPoseFootage")
 FRAMES, HW = 5, (90, 160)
 
 
@@ -78,3 +79,29 @@ def test_without_pycolmap_there_is_one_sentence_and_with_it_a_still_video_is_sti
     graph["verify"] = node("RaxelVerifyCamera", images=["held", 0], path=["asked", 0], cameras=["solve", 1])
     (word,) = comfy.probe(graph, ["verify", 1])
     assert text(word) == "still"
+
+
+def test_a_series_of_pictures_gets_a_camera_for_every_frame_window_by_window(comfy, graph):
+    """13 pictures that a window of 9 slides over, and one of them still; files outside ComfyUI's folders stay shut."""
+    coarse = torch.rand(1, 3, 24, 48, generator=torch.Generator().manual_seed(5)) * 2 - 1
+    scene = torch.nn.functional.interpolate(coarse, scale_factor=6, mode="bicubic")[0].clamp(-1, 1)
+    for name, step in (("pan", 8), ("tripod", 0)):
+        (comfy.base / "input" / name).mkdir()
+        for number in range(13):
+            write_image(comfy.base / "input" / name / f"f_{number:04d}.png", scene[:, :, number * step :][:, :, :160])
+    graph["load"] = node("LoadRaxelModel", model_name="raxel-tiny (embedded)")
+    given = {"model": ["load", 0], "vae": ["load", 1], "seed": 0, "ray_steps": 2, "fps": 8.0}
+    graph["pan"] = node("RaxelPoseFootage", path="pan/f_%04d.png", **given)
+    graph["still"] = node("RaxelPoseFootage", path="tripod", **given)
+    graph["save"] = node("RaxelSaveCamera", trajectory=["pan", 1], filename_prefix="pan", format="camera_path")
+    verdict, still, saved = comfy.probe(graph, ["pan", 2], ["still", 2], ["save", 0])
+    assert text(verdict).startswith("The model sees the camera turn by")
+    assert "outside what this checkpoint was trained on (it has seen ray-traced rooms alone" in text(verdict)
+    assert text(still).startswith("The camera did not move: the scene stays in place to 0 of 640 pixels.")
+    estimate = read_estimate(text(saved))
+    assert estimate.footage.frames == tuple(range(13)) and estimate.footage.rate == 8.0
+    assert estimate.covariance is not None and estimate.trajectory.camera.hw == (144, 160)
+    for path, told in (("/etc", "lies in ComfyUI's input"), ("nothing.mp4", "there is no file or folder")):
+        graph["pan"] = node("RaxelPoseFootage", path=path, **given)
+        outcome = comfy.run({**graph, "probe": node("RaxelProbe", value=["pan", 2], name="verdict")})
+        assert outcome.status == "error" and told in outcome.error
