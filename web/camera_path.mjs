@@ -27,30 +27,30 @@ const END_SPEEDS = { linear: [1, 1], smooth: [0, 0], ease_in: [0, 1], ease_out: 
 
 export const EASINGS = Object.freeze(Object.keys(END_SPEEDS));
 
-function move(meaning, amountKey, amount) {
-  return Object.freeze({ meaning, amountKey, angular: amountKey === "amount_degrees", default: amount });
+function move(amountKey, amount) {
+  return Object.freeze({ amountKey, angular: amountKey === "amount_degrees", default: amount });
 }
 
 export const MOVES = Object.freeze({
-  static: move("the camera stands still", null, 0),
-  pan: move("turns on the spot, to the right when positive", "amount_degrees", 30),
-  tilt: move("turns on the spot, upwards when positive", "amount_degrees", 20),
-  roll: move("turns about its line of sight, clockwise seen from behind when positive", "amount_degrees", 20),
-  dolly: move("drives along its line of sight, forward when positive", "amount", 0.5),
-  truck: move("drives sideways, to the right when positive", "amount", 0.5),
-  pedestal: move("drives straight up when positive, down when negative", "amount", 0.3),
-  orbit: move("circles the point at `depth` and faces it, to the right when positive", "amount_degrees", 30),
-  arc: move("circles the point at `depth` to the right and rises by half the angle meanwhile, facing it, when positive; to the left and down when negative", "amount_degrees", 30),
-  crane: move("rises straight up when positive, down when negative, and tilts to keep facing the point at `depth`", "amount", 0.5),
-  boom: move("swings up and forward on an arm of length `depth`, its gaze level, when positive; down when negative", "amount_degrees", 30),
-  push_in: move("drives towards the point at `depth` and stops short of it, starting and stopping softly; away when negative", "amount", 0.3),
-  pull_back_rise: move("drives back and rises by half as much, facing the point at `depth`, when positive", "amount", 0.5),
-  spiral: move("circles the point at `depth`, to the right when positive, and closes in to half the distance, facing it", "amount_degrees", 90),
-  figure_8: move("flies a lying eight as wide as the amount to either side, first to the right and up when positive, facing the point at `depth`", "amount", 0.2),
-  flyover: move("flies forward and rises by 0.4 as much, tilting down meanwhile, by 25 degrees when it flies as far as `depth`, when positive", "amount", 1),
-  dolly_zoom: move("drives forward when positive while the lens keeps the size of what is at `depth`", "amount", 0.4),
-  zoom: move("changes the focal length by the factor; the camera stands still", "factor", 1.5),
-  handheld: move("shakes like a hand for the whole clip; the amount is the root mean square about each axis", "amount_degrees", 0.5),
+  static: move(null, 0),
+  pan: move("amount_degrees", 30),
+  tilt: move("amount_degrees", 20),
+  roll: move("amount_degrees", 20),
+  dolly: move("amount", 0.5),
+  truck: move("amount", 0.5),
+  pedestal: move("amount", 0.3),
+  orbit: move("amount_degrees", 30),
+  arc: move("amount_degrees", 30),
+  crane: move("amount", 0.5),
+  boom: move("amount_degrees", 30),
+  push_in: move("amount", 0.3),
+  pull_back_rise: move("amount", 0.5),
+  spiral: move("amount_degrees", 90),
+  figure_8: move("amount", 0.2),
+  flyover: move("amount", 1),
+  dolly_zoom: move("amount", 0.4),
+  zoom: move("factor", 1.5),
+  handheld: move("amount_degrees", 0.5),
 });
 
 const FORMAT = "raxel.camera_path";

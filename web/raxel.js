@@ -11,7 +11,7 @@ const MODULES = [
   "editor/draw", "editor/edits", "editor/editor", "editor/freehand", "editor/grips", "editor/icons", "editor/keyboard",
   "editor/keys_of_moves", "editor/lens", "editor/node_clip", "editor/palette", "editor/panels",
   "editor/speed_graph", "editor/speeds", "editor/store", "editor/strip", "editor/style", "editor/surface", "editor/timeline",
-  "editor/view", "editor/viewport",
+  "editor/view", "editor/viewport", "editor/words",
 ];
 
 const LINK_COLORS = { RAXEL_TRAJECTORY: "#f0b429", RAXEL_ESTIMATE: "#d98324", RAXEL_RAY_MAP: "#5fb3b3", RAXEL_RAYPE: "#b48ead" };
@@ -36,7 +36,8 @@ function cameraPathWidget(node, name, inputData) {
   });
   // The side panel draws every widget of a selected node once more and leaves its own width on it; ours is the node's.
   Object.defineProperty(widget, "width", { get: () => undefined, set: () => {} });
-  load("attach").then(
+  const language = app.ui?.settings?.getSettingValue?.("Comfy.Locale") ?? "en";
+  load("words").then(({ learn }) => learn(language)).then(() => load("attach")).then(
     ({ attach }) => attach({ app, api, node, widget, root, state, clips: inputData[1]?.clips ?? {} }),
     (error) => (root.textContent = `The camera path editor could not be loaded: ${error.message}`),
   );

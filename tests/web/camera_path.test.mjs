@@ -8,6 +8,7 @@ import * as math from "../../web/camera_math.mjs";
 import * as camera from "../../web/camera_path.mjs";
 
 const golden = JSON.parse(readFileSync(new URL("../golden/camera_paths.json", import.meta.url), "utf8"));
+const words = JSON.parse(readFileSync(new URL("../../web/editor/words/en.json", import.meta.url), "utf8"));
 const plansOf = (path) => (path.shots ? path.shots.map(({ plan }) => plan) : [path.plan]);
 /** The path in a text, as far as the browser's own JSON goes. */
 function parsed(text) {
@@ -29,9 +30,9 @@ function close(actual, expected, tolerance, what) {
 }
 
 test("the tables are Python's", () => {
-  const moves = Object.entries(camera.MOVES).map(([name, { meaning, amountKey, default: amount }]) => [
+  const moves = Object.entries(camera.MOVES).map(([name, { amountKey, default: amount }]) => [
     name,
-    { meaning, amount_key: amountKey, default: amount },
+    { meaning: words[`move ${name}`], amount_key: amountKey, default: amount },
   ]);
   assert.deepEqual(moves, Object.entries(golden.moves));
   assert.deepEqual(camera.EASINGS, golden.easings);

@@ -483,3 +483,46 @@ test("no module writes HTML", async () => {
     assert.doesNotMatch(text, /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(/, name);
   }
 });
+
+// ---- words
+
+const WORDS = new URL("../../web/editor/words/", import.meta.url);
+const wordsOf = async (language) => JSON.parse(await readFile(new URL(`${language}.json`, WORDS), "utf8"));
+const hashes = (text) => text.split("#").length;
+// Texts that the code gives to an element, a button, a field or the canvas.
+const SHOWN = [
+  /\b(?:title|label|textContent|placeholder|"aria-label"): "([^"]+)"/g, /\bsaid\("([^"]+)"/g, /\b(?:cell|quiet|act|of|label)\("([^"]+)"/g,
+  /\biconButton\("\w+", "([^"]+)"/g, /\b(?:wordButton|act)\("[^"]+", "([^"]+)"/g, /\[\["?\w+"?, "([^"]+)"\]/g, /\blabel\(ctx, [^"]*"([^"]+)"/g,
+];
+
+test("every language has the same words, and numbers where the English has them", async () => {
+  const [zh, ja, ko, en] = await Promise.all(["zh", "ja", "ko", "en"].map(wordsOf));
+  for (const words of [zh, ja, ko]) {
+    assert.deepEqual(Object.keys(words).sort(), Object.keys(zh).sort());
+    for (const [text, told] of Object.entries(words)) assert.equal(hashes(told), hashes(text), `${text}: ${told}`);
+    for (const id of Object.keys(en)) assert.notEqual(words[id], en[id]);
+  }
+});
+
+test("what the editor shows has words in every language", async () => {
+  const folder = new URL("../../web/editor/", import.meta.url);
+  const files = (await readdir(folder)).filter((name) => name.endsWith(".mjs"));
+  const source = (await Promise.all(files.map((name) => readFile(new URL(name, folder), "utf8")))).join("\n");
+  const shown = SHOWN.flatMap((pattern) => [...source.matchAll(pattern)].map(([, text]) => text)).filter((text) => !/[/_]|^(center|left)$/.test(text));
+  const names = [...Object.keys(MOVES), ...EASINGS].map((name) => name.replaceAll("_", " "));
+  const zh = await wordsOf("zh");
+  const without = [...shown, ...names].filter((text) => !Object.hasOwn(zh, text) && !Object.hasOwn(zh, text.replace(/\d+/g, "#")));
+  assert.ok(shown.length > 60, `${shown.length}`);
+  assert.deepEqual([...new Set(without)], []);
+});
+
+test("a text is told in the language of the page, its numbers kept", async () => {
+  const { learn, said } = await import("../../web/editor/words.mjs");
+  const whole = globalThis.fetch;
+  globalThis.fetch = async (url) => ({ json: async () => JSON.parse(await readFile(url, "utf8")) });
+  await learn("ja-JP");
+  globalThis.fetch = whole;
+  assert.equal(said("Key 2 of 31"), "キー 2/31");
+  assert.equal(said("figure 8"), "8 の字");
+  assert.equal(said("a name of their own 7"), "a name of their own 7");
+});

@@ -1,16 +1,19 @@
 // Elements without HTML: text goes in as text, whatever it says.
 
 import { icon } from "./icons.mjs";
+import { said } from "./words.mjs";
+
+const SPOKEN = ["textContent", "title", "placeholder", "aria-label"];
 
 /** An element with properties (`aria-`, `data-` and `role` as attributes, `on...` as listeners) and children. */
 export function element(tag, properties = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-    else if (/^(aria-|data-|role$)/.test(name)) node.setAttribute(name, value);
-    else node[name] = value;
+    else if (/^(aria-|data-|role$)/.test(name)) node.setAttribute(name, SPOKEN.includes(name) ? said(value) : value);
+    else node[name] = SPOKEN.includes(name) ? said(value) : value;
   }
-  node.append(...children);
+  node.append(...children.map((child) => (typeof child === "string" ? said(child) : child)));
   return node;
 }
 
@@ -48,7 +51,7 @@ export function numberField({ label, read, write, done, step = 0.1, min = undefi
   const sync = (always = false) => {
     if (!always && document.activeElement === input) return;
     const value = read();
-    const title = value === undefined ? label : `${label}: ${value}`;
+    const title = value === undefined ? said(label) : `${said(label)}: ${value}`;
     put(input, { value: value === undefined ? "" : String(Math.round(value * 1e3) / 1e3), title });
   };
   return { input, sync };

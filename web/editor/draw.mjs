@@ -6,6 +6,7 @@ import { cloudExtent } from "./cloud.mjs";
 import { AXES, gripsOf } from "./grips.mjs";
 import { speedColor, speedsOf, spread } from "./speeds.mjs";
 import { fitWindow, intoWindow, pathCamera, project, projectSegment, roundStep } from "./view.mjs";
+import { said } from "./words.mjs";
 
 const FRUSTA = 9;
 const MOST_SEGMENTS = 240;
@@ -154,12 +155,13 @@ function drawAxes(ctx, eye, palette, [, height]) {
 
 function label(ctx, pixel, text, color, palette, align = "left", rise = 4) {
   if (!pixel) return;
+  const words = said(text);
   ctx.textAlign = align;
   ctx.lineWidth = 3;
   ctx.strokeStyle = palette.halo;
-  ctx.strokeText(text, pixel[0], pixel[1] + rise);
+  ctx.strokeText(words, pixel[0], pixel[1] + rise);
   ctx.fillStyle = color;
-  ctx.fillText(text, pixel[0], pixel[1] + rise);
+  ctx.fillText(words, pixel[0], pixel[1] + rise);
 }
 
 /** The corners of a frame's picture at `distance` from its camera: left upper, right upper, right lower, left lower. */

@@ -19,11 +19,12 @@ import { Store, writeValue } from "./store.mjs";
 import { Strip } from "./strip.mjs";
 import { addStyle } from "./style.mjs";
 import { Viewport } from "./viewport.mjs";
+import { said } from "./words.mjs";
 
 const KINDS = ["free", "camera", "top", "side"];
 const KEY_TAB = 2;
 const DRAFT_FRAMES = 241;
-const BAKED = "This path is a list of cameras, without moves or keys: it can be played, not edited.";
+const UNSHOWN = () => `${said("This path can not be shown")}: `;
 const AIMS = { subject: "always face the subject", path: "look where it goes", keep: "keep the direction" };
 
 /** `host` is the world around: what attach.mjs's NodeView answers and is told. */
@@ -331,7 +332,7 @@ export class Editor {
   refresh() {
     const { fault } = this.store.state;
     this.palette = paletteOf(this.root);
-    this.fault = fault ? `This path can not be shown: ${fault}` : this.store.notice;
+    this.fault = fault ? UNSHOWN() + fault : this.store.notice;
     this.#evaluate();
     this.key = Math.min(this.key, this.plan.keys.length - 1);
     this.layer = Math.min(this.layer, this.plan.moves.length - 1);
@@ -345,7 +346,7 @@ export class Editor {
     try {
       this.scene = this.path.frames ? this.#sceneOfFrames() : this.#sceneOfShot();
     } catch (error) {
-      this.fault = `This path can not be shown: ${error.message}`;
+      this.fault = UNSHOWN() + error.message;
     }
   }
 
@@ -453,7 +454,7 @@ export class Editor {
     put(this.live, { hidden: jsonShown });
     put(this.json, { hidden: !jsonShown });
     if (jsonShown && document.activeElement !== this.text) this.text.value = textOf(this.value);
-    put(this.faultLine, { textContent: this.fault || (baked ? BAKED : "") });
+    put(this.faultLine, { textContent: this.fault || (baked ? said("baked") : "") });
     const classes = ["raxel-editor", this.enlarged && "raxel-large", this.palette.light && "raxel-light"];
     put(this.root, { className: classes.filter(Boolean).join(" ") });
     put(this.faultLine, { className: this.fault ? "raxel-fault" : "raxel-fault raxel-note" });
@@ -472,7 +473,7 @@ export class Editor {
 
   #showPanels() {
     this.panels.forEach((panel, index) => {
-      const [title, chosen] = [panel.title(this), index === this.tab];
+      const [title, chosen] = [said(panel.title(this)), index === this.tab];
       put(panel.root, { hidden: !chosen, "aria-label": title });
       put(this.tabs[index], { textContent: title, "aria-selected": chosen, tabIndex: chosen ? 0 : -1 });
       if (chosen) panel.sync();
@@ -501,7 +502,7 @@ export class Editor {
     put(buttons.lens, { "aria-pressed": this.lens, hidden: this.enlarged });
     for (const [name, on] of [["lock", this.lock], ["json", this.jsonOpen], ["enlarge", this.enlarged]]) put(buttons[name], { "aria-pressed": on });
     const seconds = `${(this.frame / clip.fps).toFixed(2)} s`;
-    put(scrub, { max: String(clip.frameCount - 1), value: String(this.frame), "aria-valuetext": `frame ${this.frame + 1} of ${clip.frameCount}, ${seconds}` });
+    put(scrub, { max: String(clip.frameCount - 1), value: String(this.frame), "aria-valuetext": `${said(`frame ${this.frame + 1} of ${clip.frameCount}`)}, ${seconds}` });
     put(this.readout, { textContent: `${this.frame + 1} / ${clip.frameCount}   ${seconds}` });
     const summary = this.#summaryText(clip);
     put(this.summary, { textContent: summary, title: summary });
@@ -509,9 +510,9 @@ export class Editor {
 
   #summaryText({ frameCount, width, height }) {
     const nearest = nearestFrameCount(frameCount);
-    const odd = nearest === frameCount ? "" : ` (Wan takes ${nearest})`;
-    const shots = this.#firsts.length > 2 ? `shot ${this.shot + 1} of ${this.#firsts.length - 1}, ` : "";
-    return `${this.path?.name || "unnamed"}: ${shots}${frameCount} frames${odd}, ${width} × ${height}`;
+    const odd = nearest === frameCount ? "" : ` (${said(`Wan takes ${nearest}`)})`;
+    const shots = this.#firsts.length > 2 ? `${said(`shot ${this.shot + 1} of ${this.#firsts.length - 1}`)}, ` : "";
+    return `${this.path?.name || said("unnamed")}: ${shots}${said(`${frameCount} frames`)}${odd}, ${width} × ${height}`;
   }
 
   dispose() {

@@ -6,6 +6,7 @@ import { handlesOf, withKey, withKeyFacing, withKeyTime, withMove, withMoveShift
 import { icon } from "./icons.mjs";
 import { focalOfFov, fovOfFocal, SENSORS } from "./lens.mjs";
 import { SpeedGraph } from "./speed_graph.mjs";
+import { said } from "./words.mjs";
 
 const CHANNELS = ["position", "rotation", "lens"];
 // The file's y points down, as cameras have it; a field shows how far up.
@@ -61,9 +62,9 @@ function numberOf(editor, gesture, edit, options) {
 }
 
 function buildPresets(editor) {
-  const buttons = Object.entries(MOVES).map(([move, { meaning }]) => {
+  const buttons = Object.keys(MOVES).map((move) => {
     const choose = (event) => editor.choosePreset(move, event.shiftKey);
-    const title = `${wordsOf(move)}: ${meaning}. Shift: as a layer on top.`;
+    const title = `${said(wordsOf(move))}: ${said(`move ${move}`)}. ${said("Shift: as a layer on top.")}`;
     const button = element("button", { type: "button", title, onclick: choose, "data-move": move }, icon(move));
     button.append(element("span", { textContent: wordsOf(move) }));
     return button;
@@ -78,9 +79,9 @@ const layersTitle = ({ plan }) => `Layers (${plan.moves.length})`;
 function buildLayers(editor) {
   const layers = editor.plan.moves.map((layer, index) => buildLayer(editor, layer.move, index));
   const rows = layers.map(({ row }) => row);
-  if (!rows.length) rows.push(quiet("No layers: pick one under Moves, or set keys along the path."));
+  if (!rows.length) rows.push(quiet("no layers"));
   else {
-    const title = "Replace all moves but handheld by keys that can be dragged, as many as keep the path where it is";
+    const title = "moves into keys";
     rows.push(line(wordButton("Turn moves into keys", title, () => editor.turnMovesIntoKeys())));
   }
   return { rows, fields: layers.flatMap(({ fields }) => fields) };
@@ -88,16 +89,17 @@ function buildLayers(editor) {
 
 function buildLayer(editor, move, index) {
   const select = () => editor.selectLayer(index);
-  const name = element("div", { className: "raxel-name", title: MOVES[move].meaning, onclick: select }, icon(move));
+  const name = element("div", { className: "raxel-name", title: `move ${move}`, onclick: select }, icon(move));
   name.append(element("span", { textContent: wordsOf(move) }));
   const fields = layerFields(editor, move, index);
   const last = editor.plan.moves.length - 1;
   const shift = (step) => () => editor.edit(withMoveShifted(editor.plan, index, step));
   const small = { className: "raxel-small" };
+  const of = (words) => `${said(words)}: ${said(wordsOf(move))}`;
   const buttons = element("div", { className: "raxel-buttons" },
-    iconButton("up", `Apply ${wordsOf(move)} earlier`, shift(-1), { ...small, disabled: index === 0 }),
-    iconButton("down", `Apply ${wordsOf(move)} later`, shift(1), { ...small, disabled: index === last }),
-    iconButton("remove", `Remove ${wordsOf(move)}`, () => editor.removeLayer(index), small),
+    iconButton("up", of("Apply earlier"), shift(-1), { ...small, disabled: index === 0 }),
+    iconButton("down", of("Apply later"), shift(1), { ...small, disabled: index === last }),
+    iconButton("remove", of("Remove"), () => editor.removeLayer(index), small),
   );
   const row = element("div", { className: "raxel-layer" }, name, ...fields.map((field) => cell(field.name, field)), buttons);
   row.classList.toggle("raxel-chosen", index === editor.layer);
@@ -147,8 +149,8 @@ const keyShape = ({ plan, key }) => [key, plan.keys.length, plan.keys[key] && pl
 function buildKey(editor) {
   if (!editor.plan.keys[editor.key]) {
     const words = editor.plan.keys.length
-      ? "No key is selected: click one in a view or on the time line."
-      : "No keys: the moves alone make the path. Set one at the playhead with K, with a double click on the path, or by turning the camera in its view.";
+      ? "no key selected"
+      : "no keys";
     return { rows: [quiet(words)], fields: [] };
   }
   const groups = [keyPlace(editor), keyFacing(editor), keyCurve(editor), keyEasing(editor)];
@@ -205,10 +207,10 @@ function keyCurve(editor) {
   const of = (name, options) =>
     numberOf(editor, `${name} of key ${key}`, (value) => withKey(editor.plan, key, { [name]: value }), { ...options, read: () => editor.plan.keys[key]?.[name] });
   const fov = of("fov_degrees", {
-    label: "Horizontal angle of view in degrees; empty: the key leaves the lens alone", step: 1, min: 1, max: 179, optional: true, placeholder: "as is",
+    label: "view of a key", step: 1, min: 1, max: 179, optional: true, placeholder: "as is",
   });
   const curve = choiceField({
-    label: "Automatic, the path bends evenly through the key; by handles, it bends as its two handles are pulled; a corner has none",
+    label: "bends",
     options: ["automatic", "handles", "corner"],
     read: () => curveOf(editor.plan.keys[key]),
     write: (value) => editor.edit(withCurve(editor.plan, key, value)),
@@ -276,7 +278,7 @@ function planNumber(editor, name, options) {
 }
 
 function pathLens(editor) {
-  const fov = planNumber(editor, "fov_degrees", { label: "Horizontal angle of view in degrees: 40 is a long lens, 60 normal, 90 wide", step: 1, min: 1, max: 179 });
+  const fov = planNumber(editor, "fov_degrees", { label: "view of a path", step: 1, min: 1, max: 179 });
   const mm = mmField(editor, () => editor.plan.fov_degrees, (value) => ({ ...editor.plan, fov_degrees: value }));
   const sensor = choiceField({
     label: "What millimetres are told for: the width of the sensor or film", options: Object.keys(SENSORS),
@@ -286,7 +288,7 @@ function pathLens(editor) {
 }
 
 function pathSubject(editor) {
-  const depth = planNumber(editor, "depth", { label: "Distance of the subject, in the path's unit: what orbit, arc and others turn about", step: 0.05, min: 0.001 });
+  const depth = planNumber(editor, "depth", { label: "depth of the subject", step: 0.05, min: 0.001 });
   const loop = tickField({
     label: "loop", title: "The last camera equals the first; keys make room for the way back",
     read: () => editor.plan.loop, write: (on) => editor.edit(on ? loopedPlan(editor.plan) : openedPlan(editor.plan)),
@@ -299,7 +301,7 @@ function pathSubject(editor) {
 
 function pathLock(editor) {
   const lock = tickField({
-    label: "always face", title: "Look-at lock: every camera faces this point, which can be dragged in the views",
+    label: "always face", title: "look-at lock",
     read: () => editor.plan.look_at !== null,
     write: (on) => editor.edit({ ...editor.plan, look_at: on ? [...editor.scene?.subject ?? [0, 0, editor.plan.depth]] : null }),
   });

@@ -49,7 +49,7 @@ export class SpeedGraph {
 
   constructor(editor) {
     this.editor = editor;
-    const label = "Speed over the clip. Pull the line up where the camera is to be faster; a double click or Delete removes a point.";
+    const label = "speed graph";
     this.surface = new Surface((ctx, size) => this.#paint(ctx, size), { tabIndex: 0, role: "application", "aria-label": label, title: label });
     const { canvas } = this.surface;
     this.surface.listen((_, pixel) => this.#press(pixel), (_, pixel) => this.#move(pixel), () => this.#release());

@@ -3,6 +3,7 @@
 import { drawKeyMark } from "./draw.mjs";
 import { spread } from "./speeds.mjs";
 import { nearestPixel } from "./view.mjs";
+import { said } from "./words.mjs";
 
 const MARGIN = 10;
 const KEY_ROW = 12;
@@ -60,7 +61,7 @@ function drawShots(ctx, [width, height], last, { firsts, shot, palette }) {
     ctx.fillStyle = palette.grid;
     if (number !== shot) ctx.fillRect(left, 5, right - left, height - 10);
     ctx.fillStyle = palette.text;
-    ctx.fillText(`shot ${number + 1}`, 0.5 * (left + right), height - 10);
+    ctx.fillText(said(`shot ${number + 1}`), 0.5 * (left + right), height - 10);
     if (number > 0) ctx.fillRect(left - 1, 4, 2, height - 8);
   });
 }
@@ -68,8 +69,8 @@ function drawShots(ctx, [width, height], last, { firsts, shot, palette }) {
 /** The two speeds at a frame of a shot, in words. */
 export function speedWords(scene, frame, unit) {
   const index = Math.min(frame, scene.speeds.travel.length - 1);
-  if (index < 0) return ["stands still", ""];
-  const words = { metre: "m/s", near_depth: "depth/s", arbitrary: "/s" };
+  if (index < 0) return [said("stands still"), ""];
+  const words = { metre: "m/s", near_depth: said("depth/s"), arbitrary: "/s" };
   const travel = scene.speeds.travel[index].toFixed(2);
   return [`${travel} ${words[unit] ?? "/s"}`, `${scene.speeds.turn[index].toFixed(1)} °/s`];
 }

@@ -8,19 +8,14 @@ import { withCameraChanged } from "./edits.mjs";
 import { dragged, gripAt, gripsOf } from "./grips.mjs";
 import { Surface } from "./surface.mjs";
 import { cameraOf, DEFAULT_VIEW, framed, inScreenPlane, nearestPixel, onPlane, orbited, panned, project, TURN_PER_PIXEL, zoomed } from "./view.mjs";
+import { said } from "./words.mjs";
 
 const INSET_SHARE = 0.32;
 const MARGIN = 6;
 const STILL = 3;
 const WHEEL_STEP = 0.0012;
 const WHEEL_MS = 300;
-const WORDS = {
-  free: ["3D", "Drag turns the view, right drag or Shift moves it, the wheel zooms it."],
-  camera: ["camera", "Drag turns the camera, right drag or Shift slides it, the wheel drives it; a key is set where it stands."],
-  top: ["top", "From above: drag moves the view, the wheel zooms it."],
-  side: ["side", "From the side: drag moves the view, the wheel zooms it."],
-};
-const KEYS = " Space plays, the arrow keys step through frames and keys, K sets a key, Delete removes it.";
+const NAMES = { free: "3D", camera: "camera", top: "top", side: "side" };
 
 export class Viewport {
   editor; kind; view;
@@ -32,8 +27,8 @@ export class Viewport {
 
   constructor(editor, kind) {
     Object.assign(this, { editor, kind, view: { ...DEFAULT_VIEW } });
-    const [name, help] = WORDS[kind];
-    this.surface = new Surface((ctx, size) => this.#draw(ctx, size), { tabIndex: 0, role: "application", "aria-label": `Camera path: ${name}. ${help}${KEYS}` });
+    const [name, help] = [NAMES[kind], `view ${kind}`];
+    this.surface = new Surface((ctx, size) => this.#draw(ctx, size), { tabIndex: 0, role: "application", "aria-label": `${said("Camera path")}: ${said(name)}. ${said(help)} ${said("view keys")}` });
     const title = element("button", { type: "button", className: "raxel-kind", textContent: name, title: help, onclick: () => editor.showOnly(kind) });
     this.root = element("div", { className: "raxel-view", "data-kind": kind }, this.surface.canvas, title);
     this.#listen();
