@@ -20,7 +20,8 @@ from raxel_core.pipeline import Settings, Source, _source_batch, load_model, sel
 from raxel_core.raxel_model import EMBEDDED_MODEL
 from raxel_core.sampling import camera_schedule, joint_schedule, pose_schedule
 from raxel_core.training.synthetic import SPLITS, render_scenes
-from tests.in_comfy.help_pages import PAGES, with_tables
+from tests.in_comfy.comfy_server import PACK
+from tests.in_comfy.help_pages import LANGUAGES, PAGES, pages, with_tables
 from tests.small_checkpoint import CONFIG, FRAMES, HW, MODEL_NAME, VAE_NAME
 
 NODES = (
@@ -142,6 +143,25 @@ def test_every_node_is_told_in_full(comfy):
         assert with_tables(page, info) == page, name
         assert all(f"| `{word}` |" in page for word in (*widgets, *info["output_name"])), name
         assert comfy.text(f"/extensions/raxel/docs/{name}.md") == page
+
+
+TRANSLATED = (
+    "LoadRaxelModel", "RaxelSources", "RaxelEncode", "JointSampler", "RaxelsToPoses", "SelfConsistencyLoop",
+    "CameraTrajectoryBuilder", "RaxelLoadCamera", "RaxelSaveCamera", "RaxelWarp",
+)  # fmt: skip
+
+
+def test_the_main_nodes_are_told_in_every_language(comfy):
+    nodes = comfy.get("/object_info")
+    translated = {(node, language): path for path, node, language in pages() if language != "en"}
+    assert set(translated) >= {(node, language) for node in TRANSLATED for language in LANGUAGES if language != "en"}
+    for (node, language), path in translated.items():
+        page = path.read_text(encoding="utf-8")
+        title = json.loads((PACK / "locales" / language / "nodeDefs.json").read_text(encoding="utf-8"))[node]
+        assert page.startswith(f"# {title['display_name']}\n"), path
+        assert with_tables(page, nodes[node], language) == page, path
+        assert page.count("|---|---|---|") == (PAGES / f"{node}.md").read_text(encoding="utf-8").count("|---|---|---|")
+        assert comfy.text(f"/extensions/raxel/docs/{node}/{language}.md") == page
 
 
 def test_pose_gives_the_pipelines_cameras_and_keeps_the_video_to_the_bit(comfy, graph, core):
