@@ -82,12 +82,12 @@ def run(options: argparse.Namespace) -> None:
 
     _check_method(options)
     if options.estimate is not None:
-        return _say_budget(options, processes=options.estimate, rate=ASSUMED_RATE)
+        return _say_budget(options, processes=options.estimate, sharded=options.shard, rate=ASSUMED_RATE)
     objective, weights = _OBJECTIVES[options.method](options)
     trainer = Trainer(objective, options.folder, sharded=options.shard, workers=options.workers)
     if isinstance(trainer.config, TrainConfig) and trainer.engine.is_main:
         rate = matrix_rate(trainer.config, trainer.engine.device)
-        _say_budget(options, processes=trainer.engine.processes, rate=rate)
+        _say_budget(options, processes=trainer.engine.processes, sharded=trainer.engine.sharded, rate=rate)
 
     def report(line: dict[str, object]) -> None:
         text = to_json(line, indent=None) if options.json else "  ".join(_words(line))
@@ -117,7 +117,7 @@ def _check_method(options: argparse.Namespace) -> None:
         raise ValueError("--method raype tunes a Wan model: give its folder in diffusers' layout with --backbone")
 
 
-def _say_budget(options: argparse.Namespace, *, processes: int, rate: float) -> None:
+def _say_budget(options: argparse.Namespace, *, processes: int, sharded: bool, rate: float) -> None:
     """Say what a run needs of each of so many processes, a step's time at `rate` operations a second."""
     from ..raxel_model import load_vae
     from ..training.budget import budget_of
@@ -129,7 +129,7 @@ def _say_budget(options: argparse.Namespace, *, processes: int, rate: float) -> 
     if processes < 1:
         raise ValueError(f"a run has 1 process or more, got {processes}")
     stride = load_vae(options.vae).spatial_stride
-    for line in budget_of(config, stride=stride, processes=processes, sharded=options.shard).lines(rate):
+    for line in budget_of(config, stride=stride, processes=processes, sharded=sharded).lines(rate):
         say(line)
 
 

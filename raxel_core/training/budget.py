@@ -47,7 +47,6 @@ class Budget:
     """Bytes on each GPU, by what they are for, and `operations` of each GPU a step."""
 
     parameters: int
-    trained: int
     processes: int
     sharded: bool
     bytes: dict[str, float]
@@ -63,11 +62,11 @@ class Budget:
         parts = ", ".join(f"{name} {_size(value)}" for name, value in self.bytes.items())
         how = "sharded over" if self.sharded else "on each of"
         return [
-            f"a network of {self.parameters / 1e9:.3g} billion parameters, {self.trained / 1e9:.3g} trained, "
-            f"{how} {self.processes} process{'' if self.processes == 1 else 'es'}",
+            f"a network of {_count(self.parameters)} parameters, {how} {self.processes} "
+            f"process{'' if self.processes == 1 else 'es'}",
             f"memory of each, without its VAE: {_size(self.total)}: {parts}",
-            f"a step is {self.operations / 1e12:.3g} TFLOP of each: {self.operations / rate:.3g} s "
-            f"at {rate / 1e12:.3g} TFLOP a second",
+            f"a step is {_count(self.operations)} operations of each: {self.operations / rate:.3g} s "
+            f"at {_count(rate)} a second, without the VAE, its clips and what processes tell each other",
         ]
 
 
@@ -78,21 +77,20 @@ def budget_of(config: TrainConfig, *, stride: int, processes: int = 1, sharded: 
     """
     half = config.precision != "no"
     parameters, unit = _sizes(config.model)
-    trained = parameters
     cost = network_cost(config, stride=stride, dtype=torch.bfloat16 if half else torch.float32)
     parts = processes if sharded else 1
     moments = 8 if config.optimizer == "adamw" else 2 if config.optimizer == "adamw_8bit" else 4
     held = {
         "weights": 4 * parameters / parts,
-        "gradients": 4 * trained / parts,
-        "moments": moments * trained / parts,
-        "average": 4 * trained / parts if config.ema else 0.0,
+        "gradients": 4 * parameters / parts,
+        "moments": moments * parameters / parts,
+        "average": 4 * parameters / parts if config.ema else 0.0,
         "copies": _copies(parameters, unit, half=half, processes=processes, sharded=sharded),
         "activations": config.batch * _activations(cost, config),
     }
     again = cost.forward if config.gradient_checkpointing else 0.0
     clips = config.batch * config.batches // processes
-    return Budget(parameters, trained, processes, sharded, held, clips * (cost.forward + cost.backward + again))
+    return Budget(parameters, processes, sharded, held, clips * (cost.forward + cost.backward + again))
 
 
 def _copies(parameters: int, unit: int, *, half: bool, processes: int, sharded: bool) -> float:
@@ -232,6 +230,14 @@ def matrix_rate(config: TrainConfig, device: torch.device) -> float:
         ready()
         count += 1
     return 2.0 * a.numel() * b.shape[1] * count / (time.monotonic() - started)
+
+
+def _count(number: float) -> str:
+    """A number in words of a thousand each."""
+    for factor, word in ((1e15, "quadrillion"), (1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
+        if number >= factor:
+            return f"{number / factor:.3g} {word}"
+    return f"{number:,.0f}"
 
 
 def _size(count: float) -> str:

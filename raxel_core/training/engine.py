@@ -7,6 +7,7 @@ scaler of fp16; PyTorch's `fully_shard` deals weights, gradients, moments and av
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
@@ -76,6 +77,8 @@ class Engine:
         trained is kept in float32."""
         if not self.sharded:
             return
+        # Nothing is added in place to what a block gives: the gradients are those of one process.
+        warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")
         low = _LOW_PRECISION.get(self.precision)
         policy = MixedPrecisionPolicy(param_dtype=low, reduce_dtype=torch.float32, cast_forward_inputs=False)
         mesh = torch.distributed.device_mesh.init_device_mesh(self.device.type, (self.processes,))

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -160,8 +161,9 @@ class State:
         own = {name: size for name, (size, _) in held.items() if not name.startswith("optimizer.")}
         _check_same(own, {name: tensor.shape for name, tensor in state.tensors.items()})
         moments = {name: state.like(name, *entry) for name, entry in held.items() if name not in own}
-        alone = not torch.distributed.is_initialized()
-        distributed_checkpoint.load(state.tensors | moments, storage_reader=reader, no_dist=alone)
+        with warnings.catch_warnings():  # one process may read it too, and is told so
+            warnings.filterwarnings("ignore", message="torch.distributed is disabled")
+            distributed_checkpoint.load(state.tensors | moments, storage_reader=reader)
         state.give(moments)
 
 

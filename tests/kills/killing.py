@@ -12,10 +12,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
@@ -108,6 +110,36 @@ def train_job() -> Job:
     return Job(run, whole)
 
 
+def two_job() -> Job:
+    """A run that two processes share, a part of the network in each, carried on after each kill of both."""
+    vae = fit_patch_code(raxel_and_video_clips(RUN, range(16)), channels=32)
+
+    def rank(folder: Path, number: int, port: int) -> None:
+        os.environ |= {"RANK": str(number), "LOCAL_RANK": str(number), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+        os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+        objective = RaxelObjective(replace(RUN, batches=2), vae, cache=folder / "clips")
+        Trainer(objective, folder / "run", sharded=True).train()
+
+    def run(folder: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        children = []
+        for number in (0, 1):
+            children.append(os.fork())
+            if not children[-1]:
+                rank(folder, number, port)
+                os._exit(0)
+        codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+        assert codes == [0, 0], codes
+
+    def whole(folder: Path) -> None:
+        if (folder / "run" / WEIGHTS_FILE).exists():
+            load_checkpoint(folder / "run" / WEIGHTS_FILE)
+
+    return Job(run, whole)
+
+
 def list_job() -> Job:
     """The camera paths of a list of videos."""
     video, camera = moving_clip()
@@ -144,7 +176,7 @@ def video_job() -> Job:
 
 
 JOBS: dict[str, Callable[[], Job]] = {
-    "save": save_job, "convert": convert_job, "train": train_job, "list": list_job, "video": video_job,
+    "save": save_job, "convert": convert_job, "train": train_job, "two": two_job, "list": list_job, "video": video_job,
 }  # fmt: skip
 
 
@@ -175,12 +207,14 @@ def _fork(run: Callable[[], None], *, after: float | None = None) -> int:
     """Run in a fork that is killed `after` so many seconds; its exit status, negative for the signal that ended it."""
     child = os.fork()
     if child == 0:
+        os.setsid()  # what it starts dies with it
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         run()  # an error goes up to the end of this process, with its traceback
         os._exit(0)
     if after is not None:
         time.sleep(after)
-        os.kill(child, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
     code = os.waitstatus_to_exitcode(status)
     assert code in (0, -signal.SIGKILL), f"the job ended with {code}"

@@ -40,3 +40,9 @@ def test_forty_kills_lose_nothing(job, tmp_path):
     told = killed(job, MANY, SEED, tmp_path, 3600)
     print(told)
     assert told["struck"] > MANY // 4
+
+
+@pytest.mark.by_hand
+def test_forty_kills_of_two_processes_lose_nothing(tmp_path):
+    told = killed("two", MANY, SEED, tmp_path, 3600)
+    assert told["struck"] > MANY // 4
