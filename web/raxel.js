@@ -32,9 +32,11 @@ function cameraPathWidget(node, name, inputData) {
     setValue: (value) => (state.editor ? (state.editor.value = value) : (state.value = value)),
     getMinHeight: () => MIN_HEIGHT,
     hideOnZoom: false,
+    // The side panel would keep a large empty place for it: the editor is in the node.
+    hideInPanel: true,
     socketless: inputData[1]?.socketless ?? true,
   });
-  // The side panel draws every widget of a selected node once more and leaves its own width on it; ours is the node's.
+  // The side panel of older frontends draws every widget of a selected node once more and leaves its own width on it.
   Object.defineProperty(widget, "width", { get: () => undefined, set: () => {} });
   const language = app.ui?.settings?.getSettingValue?.("Comfy.Locale") ?? "en";
   load("words").then(({ learn }) => learn(language)).then(() => load("attach")).then(
