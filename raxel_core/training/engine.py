@@ -27,7 +27,7 @@ _LOW_PRECISION = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 def several_processes() -> bool:
     """Whether this process was started as one of several."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+    return int(os.getenv("WORLD_SIZE", "1")) > 1
 
 
 class Engine:
@@ -41,7 +41,7 @@ class Engine:
 
     def __init__(self, precision: str, *, sharded: bool = False) -> None:
         """ValueError for sharding without several processes, and in fp16."""
-        self.sharded = sharded or os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true"
+        self.sharded = sharded or os.getenv("ACCELERATE_USE_FSDP", "false").lower() == "true"
         self.accelerator = Accelerator(
             mixed_precision=precision,
             cpu=several_processes() and not torch.accelerator.is_available(),  # gloo; else each would train alone
