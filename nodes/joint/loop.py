@@ -8,12 +8,14 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ...raxel_core.evaluation.report import loop_report
+from ...raxel_core.footage.follow import judged_reading
 from ...raxel_core.geometry.estimate import Estimate, as_estimate
 from ...raxel_core.geometry.trajectory import Trajectory
 from .. import inputs
 from ..catalogue import schema
 from ..comfy_io.images import image_from_video, video_from_image
 from ..comfy_io.notice import show_on_node
+from ..comfy_model.latent_format import format_of
 from ..sockets import (
     CATEGORY,
     EstimateSocket,
@@ -88,5 +90,6 @@ class SelfConsistencyLoop(io.ComfyNode):
         first, second = loop.first.trajectory, loop.second.trajectory
         known = None if truth is None else as_estimate(truth).trajectory
         report = loop_report((first, second), (video, loop.video.to(video)), truth=known)
-        show_on_node(cls, report.sentence)
+        verdict = judged_reading(loop.first, format_of(model).recipe, fps=fps or None).verdict
+        show_on_node(cls, f"{report.sentence}\n{verdict}")
         return io.NodeOutput(image_from_video(loop.video), first, second, report.to_json(), report.passed)

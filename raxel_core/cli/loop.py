@@ -41,6 +41,7 @@ def run(options: argparse.Namespace) -> None:
     from ..atomic_file import write_text
     from ..camera_io import read_cameras
     from ..evaluation.report import Bounds, loop_report
+    from ..footage.follow import judged_reading
     from ..paths.camera_path import path_to_json
     from ..pipeline import UnreadCamerasError, self_consistency
     from .console import write_plot
@@ -80,7 +81,9 @@ def run(options: argparse.Namespace) -> None:
     write_plot(options.out / "paths.png", paths)
     write_text(options.out / "report.json", report.to_json())
     say(f"wrote {options.out}")
-    show(json.loads(report.to_json()), report.table(), as_json=options.json)
+    verdict = judged_reading(result.first, model.recipe, fps=clip.fps).verdict
+    body = {**json.loads(report.to_json()), "verdict": verdict}
+    show(body, f"{report.table()}\n\n{verdict}", as_json=options.json)
 
 
 def _write_generated(folder: Path, video: Tensor, fps: float) -> None:
