@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> None:
 
     from ..atomic_file import write_text
     from ..camera_io import read_cameras
-    from ..evaluation.report import Bounds, loop_report
+    from ..evaluation.report import Bounds, loop_report, to_json
     from ..footage.follow import judged_reading
     from ..paths.camera_path import path_to_json
     from ..pipeline import UnreadCamerasError, self_consistency
@@ -79,10 +79,10 @@ def run(options: argparse.Namespace) -> None:
     for name, trajectory in paths.items():
         write_text(options.out / f"{name}.json", path_to_json(trajectory))
     write_plot(options.out / "paths.png", paths)
-    write_text(options.out / "report.json", report.to_json())
-    say(f"wrote {options.out}")
     verdict = judged_reading(result.first, model.recipe, fps=clip.fps).verdict
     body = {**json.loads(report.to_json()), "verdict": verdict}
+    write_text(options.out / "report.json", to_json(body))
+    say(f"wrote {options.out}")
     show(body, f"{report.table()}\n\n{verdict}", as_json=options.json)
 
 

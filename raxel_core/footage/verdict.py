@@ -46,7 +46,8 @@ def _against_still(estimate: Estimate, turn: float, away: float) -> str:
     sigmas = max(turn / max(float(turn_sigma.max()), 1e-9), away / max(float(centre_sigma.max()), 1e-9))
     if sigmas < _TOLD:
         return "within these error bars a camera that stands still would look the same"
-    return f"{min(sigmas, 99.0):.0f} times the error bars, so that it did move"
+    times = f"{sigmas:.0f}" if sigmas < 100.0 else "over 100"
+    return f"{times} times the error bars, so that it did move"
 
 
 def _error_bars(estimate: Estimate) -> str:
