@@ -16,7 +16,8 @@ METADATA_KEY = "raxel_recipe"
 _LONGEST_NAME = 200
 # A clip is far from the trained ones when it has so many times their frames, or a side so many times longer or shorter.
 _FAR_FRAMES, _FAR_SIZE = 1.5, 2.0
-TRAINED_UNITS = ("metre", "near_depth")
+# A length of 1: a metre, the near depth of the reference, or (arbitrary) how far the clip's farthest camera is off it.
+TRAINED_UNITS = ("metre", "near_depth", "arbitrary")
 
 
 @dataclass(frozen=True)

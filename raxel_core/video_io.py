@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -122,6 +123,42 @@ def video_hw(path: str | Path) -> tuple[int, int]:
     """The (height, width) of a video's first frame as it is read: upright, pixels square. Errors as `read_video`."""
     _, picture = next(stream_video(path, Selection(frames=1)).frames)
     return picture.shape[0], picture.shape[1]
+
+
+def frame_times(path: str | Path) -> list[float]:
+    """The seconds of each frame since the video's start, in order, without decoding. Errors as `read_video`."""
+    with _opened(path) as container:
+        stream = _video_stream(container, str(path))
+        start, time_base, rate = stream.start_time or 0, float(stream.time_base or 0), _rate(stream)
+        stamps = [packet.pts for packet in container.demux(stream) if packet.size]
+    if any(stamp is None for stamp in stamps):
+        return [index / rate for index in range(len(stamps))]
+    return sorted((stamp - start) * time_base for stamp in stamps if stamp is not None)
+
+
+def read_frames(path: str | Path, numbers: Sequence[int], hw: tuple[int, int]) -> Tensor:
+    """The frames `numbers` of a video, counted from 0 in order of time, as [3, N, h, w] in [-1, 1] fitted into `hw`.
+
+    Decoding begins at the key frame before the first of them. Raises ValueError where one is not there.
+    """
+    times = frame_times(path)
+    wanted = set(numbers)
+    if not wanted or min(wanted) < 0 or max(wanted) >= len(times):
+        raise ValueError(f"{path} has frames 0 to {len(times) - 1}, got {sorted(wanted)[:5]}")
+    found: dict[int, Tensor] = {}
+    half = 0.5 * min((b - a for a, b in pairwise(times) if b > a), default=1.0)
+    with _opened(path) as container:
+        stream = _video_stream(container, str(path))
+        aspect, known = stream.codec_context.sample_aspect_ratio, torch.tensor(times, dtype=torch.float64)
+        for time, frame in _timed_frames(container, _rate(stream), times[min(wanted)]):
+            number = int(torch.searchsorted(known, time - half))
+            if number in wanted and number not in found:
+                found[number] = fit_video(_image_from_frame(frame, aspect), hw)[0]
+            if len(found) == len(wanted):
+                break
+    if len(found) < len(wanted):
+        raise ValueError(f"{path}: frame {min(wanted - found.keys())} can not be decoded")
+    return torch.stack([found[number] for number in numbers], 1)
 
 
 def read_image(path: str | Path, *, hw: tuple[int, int] | None = None) -> tuple[Tensor, Framing]:

@@ -35,13 +35,14 @@ LADDER: dict[str, set[str] | None] = {
     "drawing": {"geometry", "paths", "camera_io", "framing", "runtime"},
     "warp": {"atomic_file", "geometry", "framing", "runtime"},
     "solving": {"geometry", "runtime"},
+    "films": {"atomic_file", "strict_json", "geometry", "camera_io", "framing", "video_io", "warp", "runtime"},
     "recipe": {"latents", "strict_json"},
     "raxel_model": {"geometry", "raxels", "latents", "model", "weights", "recipe", "runtime"},
     "denoising": {"geometry", "raxels", "latents", "model", "sampling", "framing", "raxel_model"},
     "pipeline": {"geometry", "raxels", "latents", "sampling", "framing", "raxel_model", "denoising"},
     "training": {
         "atomic_file", "strict_json", "geometry", "paths", "camera_io", "raxels", "latents", "model", "weights",
-        "sampling", "recipe", "framing", "video_io", "runtime",
+        "sampling", "recipe", "framing", "video_io", "runtime", "films",
     },
     "ray_diffusion": {"strict_json", "geometry", "weights", "training", "video_io"},
     "raype": {"atomic_file", "strict_json", "geometry", "latents", "model", "weights", "sampling", "recipe", "training"},
@@ -51,7 +52,7 @@ LADDER: dict[str, set[str] | None] = {
     },
     "evaluation": {
         "geometry", "paths", "camera_io", "raxels", "sampling", "raxel_model", "denoising", "pipeline", "training",
-        "ray_diffusion", "runtime",
+        "ray_diffusion", "runtime", "films",
     },
     "benchmarks": {"geometry", "raxels", "camera_sockets", "latents", "model", "weights", "runtime", "training"},
     "cli": None,
@@ -99,7 +100,7 @@ PACKAGES = {
 # What `benchmark` compares with where it is installed.
 COMPARED = {"pytorch3d", "roma", "scipy", "evo"}
 # What an extra of pyproject.toml or the user brings; without it there is one sentence.
-OPTIONAL = {"pycolmap", "cv2", "bitsandbytes"}
+OPTIONAL = {"pycolmap", "cv2", "bitsandbytes", "transformers"}
 BANNED_FILES = {"utils", "helpers", "common", "misc"}
 BANNED_NAMES = re.compile(r"^(extrinsics?|pose|T|RT|viewmat)$")
 LINES_IN_A_FUNCTION = 60

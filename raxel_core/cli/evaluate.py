@@ -18,8 +18,11 @@ RAY_METHODS = ("ray_diffusion", "ray_regression")
 
 if TYPE_CHECKING:
     from ..evaluation.benchmark_scenes import SceneSettings
+    from ..evaluation.filmed_clips import FilmedBatches
+    from ..raxel_model import RaxelModel
 
 TEST_SETS = ("room", "world")
+PROTOCOLS = ("pose", "cycle", "camera-control")
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -51,7 +54,16 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--opencv", action="store_true", help="also measure SIFT and the essential matrix")
     for name, what in (("lpips", "an LPIPS"), ("fid", "NVIDIA's Inception"), ("fvd", "StyleGAN-V's I3D")):
         parser.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"{what} network as a local TorchScript file")
-    parser.add_argument("--out", type=Path, help="also write the report into this JSON file")
+    parser.add_argument(
+        "--data", type=Path, metavar="FOLDER|LIST", help="filmed scenes, as `dataset check` finds or lists them, one "
+        "clip each, instead of synthetic ones"
+    )  # fmt: skip
+    parser.add_argument("--protocol", choices=PROTOCOLS, help="with --data: what is measured (pose)")
+    parser.add_argument("--stride", type=int, help="with --data: every so many pictures, where they have no time (1)")
+    parser.add_argument("--fps", type=float, help="with --data: frames a second, where time is known (the model's)")
+    parser.add_argument(
+        "--out", type=Path, help="also write the report into this JSON file, with --data a Markdown table beside it"
+    )
     shared.add_model(parser)
     parser.set_defaults(run=run)
 
@@ -66,6 +78,12 @@ def run(options: argparse.Namespace) -> None:
     if options.method in RAY_METHODS:
         _run_photographs(options)
         return
+    if options.data is not None:
+        _run_films(options)
+        return
+    given = [name for name in ("protocol", "stride", "fps") if getattr(options, name) is not None]
+    if given:
+        raise ValueError(f"--{given[0]} is an argument of --data")
     if min(options.scenes, options.batch) < 2:
         raise ValueError(f"at least 2 scenes are needed, 2 at a time, got {options.scenes} and {options.batch}")
     if options.out:
@@ -106,6 +124,59 @@ def run(options: argparse.Namespace) -> None:
         write_text(options.out, report.to_json())
         say(f"wrote {options.out}")
     show(json.loads(report.to_json()), report.table(), as_json=options.json)
+
+
+def _run_films(options: argparse.Namespace) -> None:
+    """A paper's protocol on filmed scenes."""
+    from ..atomic_file import write_text
+    from ..evaluation.filmed_clips import FilmedSettings, evaluate_films, report_files
+    from ..evaluation.scene_model import PipelineScenes
+    from ..evaluation.set_distances import Networks
+    from ..pipeline import spread_frames
+
+    protocol = options.protocol or "pose"
+    settings = FilmedSettings(protocol, tuple(options.ray_steps), options.loop_steps, opencv=options.opencv)
+    if options.out:
+        shared.check_output(options.out, ".json")
+        shared.check_output(options.out.with_suffix(".md"), ".md")
+    model = shared.load(options)
+    frames = model.recipe.frames
+    networks = Networks.load(lpips=options.lpips, fid=options.fid, fvd=options.fvd, frames=frames)
+    batches = _films(options, model, protocol)
+    sources = spread_frames(frames, 3) if protocol == "cycle" else tuple(sorted(options.sources))
+    scenes = PipelineScenes(
+        model, sources, steps=options.steps, shift=options.shift, solver=options.solver, method=options.method,
+        on_step=lambda: None,
+    )  # fmt: skip
+    facts = {
+        "model": options.model, "data": str(options.data), "frames": frames, "size": f"{model.recipe.hw[1]}x"
+        f"{model.recipe.hw[0]} by resize and centre crop", "fps": batches.scenes.fps,
+        "stride": batches.scenes.settings.stride, "unit": model.recipe.unit, "sources": list(sources),
+        "video steps": options.steps, "ray steps": options.loop_steps, "method": options.method, "seed": options.seed,
+    }  # fmt: skip
+    bar, count = progress_bar("clips"), min(options.scenes, len(batches.scenes.listing))
+    report = evaluate_films(
+        scenes, batches, settings, seed=options.seed, networks=networks, facts=facts,
+        progress=lambda done: bar(done, count),
+    )  # fmt: skip
+    for path, text in report_files(report, options.out).items() if options.out else ():
+        write_text(path, text)
+        say(f"wrote {path}")
+    show(json.loads(report.to_json()), report.table(), as_json=options.json)
+
+
+def _films(options: argparse.Namespace, model: RaxelModel, protocol: str) -> FilmedBatches:
+    """The clips of the data set. Cameras can be compared without its depths; nothing is generated without."""
+    from ..evaluation.filmed_clips import FilmedBatches
+    from ..training.config import FilmedSettings
+    from ..training.filmed import data_set
+
+    recipe, settings = model.recipe, FilmedSettings(1 if options.stride is None else options.stride)
+    scenes = data_set(
+        options.data, options.data.name, settings, fps=recipe.fps if options.fps is None else options.fps,
+        unit=recipe.unit, needs_depth=protocol != "pose", bad_data="skip",
+    )  # fmt: skip
+    return FilmedBatches(scenes, recipe.frames, recipe.hw, recipe.unit, options.batch, options.scenes)
 
 
 def _run_photographs(options: argparse.Namespace) -> None:

@@ -31,6 +31,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--factor", type=float, help="what a zoom multiplies the focal length by")
     parser.add_argument("--fov-degrees", type=float, default=60.0, help="horizontal angle of view of a move (60)")
     parser.add_argument("--guidance", type=float, default=1.0, help="how strongly the pictures guide; 1 is off (1)")
+    shared.add_prompt(parser)
     shared.add_sampling(parser)
     parser.add_argument("--out", type=Path, default=Path("generated.mp4"), help="video file (generated.mp4)")
     shared.add_model(parser)

@@ -21,6 +21,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--ray-steps", type=int, help="steps in which the path is settled (with --mode first half of them, at most 4)"
     )
     parser.add_argument("--guidance", type=float, default=1.0, help="how strongly the pictures guide; 1 is off (1)")
+    shared.add_prompt(parser)
     shared.add_sampling(parser)
     parser.add_argument("--out", type=Path, default=Path("joint.mp4"), help="video file, path beside it (joint.mp4)")
     shared.add_model(parser)

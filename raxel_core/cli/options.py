@@ -86,9 +86,30 @@ def settings_of(options: argparse.Namespace, progress: Progress | None) -> Setti
     from ..pipeline import Settings
 
     names = {"steps": "steps", "ray_steps": "ray_steps", "mode": "mode", "shift": "shift", "solver": "solver"}
-    names |= {"source_guidance": "guidance", "seed": "seed"}
+    names |= {"source_guidance": "guidance", "seed": "seed", "text_guidance": "text_guidance"}
     given = {field: getattr(options, flag) for field, flag in names.items() if hasattr(options, flag)}
-    return Settings(**given, progress=progress)
+    return Settings(**given, text=_prompt(options), progress=progress)
+
+
+def add_prompt(parser: argparse.ArgumentParser) -> None:
+    """What the video should show in words, for models that were trained with captions."""
+    parser.add_argument("--prompt", help="what the video shows, for a model that was trained with captions")
+    parser.add_argument("--text-encoder", type=Path, help="of the prompt: a Wan folder in diffusers' layout")
+    parser.add_argument("--texts", type=Path, help="of the prompt: a folder of embeddings (`dataset captions`)")
+    parser.add_argument("--text-guidance", type=float, default=1.0, help="how strongly the prompt guides; 1 is off (1)")
+
+
+def _prompt(options: argparse.Namespace) -> torch.Tensor | None:
+    """The embedding of the prompt that the options name, None where there is none."""
+    if getattr(options, "prompt", None) is None:
+        return None
+    from ..training.captions import Texts, load_encoder, padded
+
+    if options.texts is not None:
+        return Texts(options.texts).of([options.prompt])[0]
+    if options.text_encoder is None:
+        raise ValueError("a prompt needs its encoder: --text-encoder, or --texts with its embedding")
+    return padded(load_encoder(options.text_encoder)(options.prompt))
 
 
 def reading_of(options: argparse.Namespace, *, fps: float) -> Reading:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ..model.transformer import RaxelTransformer
     from ..raype.objective import DrawSamples as DrawLatents
     from ..recipe import Recipe
+    from ..training.config import TrainConfig
+    from ..training.filmed import Films
     from ..training.objective import Objective
     from ..training.raxel_objective import DrawSamples
 
@@ -47,6 +49,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--prompt", type=Path, help="raype: the same of a prompt, which the videos of validations are led to"
     )
     parser.add_argument("--vae", default="raxel-tiny-vae", help="embedded VAE or VAE file (raxel-tiny-vae)")
+    add_data(parser)
     parser.add_argument("--co3d", type=Path, help="ray_*: CO3D's folder instead of ray-traced scenes")
     parser.add_argument("--annotations", type=Path, help="ray_*: the folder of CO3D's prepared annotations (--co3d's)")
     parser.add_argument("--until", type=int, metavar="STEP", help="stop after this step (the end of the run)")
@@ -70,6 +73,50 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--workers", type=int, default=0, help="further processes that read clips ahead (0)")
     parser.add_argument("--json", action="store_true", help="print each report as one line of JSON")
     parser.set_defaults(run=run)
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """The data sets of filmed scenes that a run is shown."""
+    parser.add_argument(
+        "--data", action="append", metavar="[NAME=]FOLDER|LIST", help="raxel: filmed scenes, as `dataset check` finds "
+        "or lists them; NAME is what the configuration calls them (the folder's name); several may be given",
+    )  # fmt: skip
+    parser.add_argument(
+        "--bad-data", choices=("stop", "skip"), help="what becomes of a run whose scene can not be read (stop)"
+    )
+    parser.add_argument(
+        "--texts", type=Path, metavar="FOLDER", help="raxel: the embeddings that `dataset captions` made"
+    )
+
+
+def read_config(options: argparse.Namespace) -> tuple[TrainConfig, Films]:
+    """The configuration of a raxel run and its data sets. Where it names none of those given, it is trained on them
+    alone, in equal shares."""
+    from dataclasses import replace
+
+    from ..training.config import FilmedSettings, TrainConfig
+    from ..training.filmed import Films
+
+    config = TrainConfig.from_json(options.config.read_text())
+    paths = dict(_named(text) for text in options.data or ())
+    if len(paths) < len(options.data or ()):
+        raise ValueError("two of the data sets have one name: give names with --data NAME=PATH")
+    if paths and not config.data:
+        share = 1.0 / len(paths)
+        config = replace(
+            config, data=tuple((name, FilmedSettings()) for name in paths), scenes=tuple((n, share) for n in paths)
+        )
+        say(f"the configuration names no data: trained on {', '.join(paths)} alone")
+    return config, Films(paths, options.bad_data or "stop", say)
+
+
+def _named(text: str) -> tuple[str, Path]:
+    """The name and the path of a data set that is given as NAME=PATH or as PATH."""
+    name, equals, path = text.partition("=")
+    if equals and "/" not in name:
+        return name, Path(path)
+    found = Path(text)
+    return found.absolute().parent.name if found.is_file() else found.absolute().name, found
 
 
 def run(options: argparse.Namespace) -> None:
@@ -106,10 +153,11 @@ def _check_method(options: argparse.Namespace) -> None:
         raise ValueError(f"a run takes more than 0 minutes, got --minutes {options.minutes}")
     if options.workers < 0:
         raise ValueError(f"there are 0 workers or more, got --workers {options.workers}")
+    films = ("data", "bad_data", "texts")
     others = {
         "raxel": ("backbone", "null_prompt", "prompt", "co3d"),
-        "raype": ("start", "compile", "co3d", "estimate"),
-    }.get(options.method, ("start", "compile", "estimate", "backbone", "null_prompt", "prompt", "cache"))
+        "raype": ("start", "compile", "co3d", "estimate", *films),
+    }.get(options.method, ("start", "compile", "estimate", "backbone", "null_prompt", "prompt", "cache", *films))
     for name in others:
         if getattr(options, name) is not None:
             raise ValueError(f"--{name.replace('_', '-')} is not an argument of --method {options.method}")
@@ -136,10 +184,10 @@ def _say_budget(options: argparse.Namespace, *, processes: int, sharded: bool, r
 def _raxel(options: argparse.Namespace) -> tuple[Objective, str]:
     """What trains a raxel model, and the name of its file."""
     from ..raxel_model import load_vae
-    from ..training.config import TrainConfig
+    from ..training.captions import Texts
     from ..training.raxel_objective import LORA_FILE, WEIGHTS_FILE, RaxelObjective
 
-    config = TrainConfig.from_json(options.config.read_text())
+    config, films = read_config(options)
     name = Path(options.vae).name.removesuffix(".safetensors")
     vae = load_vae(options.vae)
     cache = options.cache or options.folder / "clips"
@@ -147,7 +195,8 @@ def _raxel(options: argparse.Namespace) -> tuple[Objective, str]:
     start = options.start or (own if own.exists() and not config.lora_rank else None)
     objective = RaxelObjective(
         config, vae, cache=cache, start=start, vae_name=name, draw_samples=_sample_grid(vae),
-        fast_scenes=options.compile in ("scenes", "both"),
+        fast_scenes=options.compile in ("scenes", "both"), films=films,
+        texts=None if options.texts is None else Texts(options.texts),
     )  # fmt: skip
     if options.compile in ("network", "both"):
         objective.model.compile_blocks()

@@ -275,16 +275,16 @@ def _measure(
     """Yield (row name, figures) of one batch: poses, videos along cameras, the loop, the ceiling."""
     video, truth = batch.video, batch.camera
     still = replace(truth, world_from_cam=truth.world_from_cam[:, :1].expand_as(truth.world_from_cam))
-    identity = _with_typical_focal(still)
+    identity = with_typical_focal(still)
     yield "identity pose", _pose_row(identity, truth) | {"true_components": _components(truth)}
     found: dict[int, Camera] = {}
     for steps in settings.ray_steps:
         read = model.estimate(video, steps=steps, seeds=seeds)
-        found[steps] = _or_still(read, identity)
+        found[steps] = still_where_unread(read, identity)
         yield _pose_name(steps), _pose_row(found[steps], truth) | _told(read)
     if settings.opencv:
         read = stack([essential_cameras(clip, truth[index]) for index, clip in enumerate(video)])
-        yield "OpenCV, true focal and distance", _pose_row(_or_still(read, identity), truth) | _told(read)
+        yield "OpenCV, true focal and distance", _pose_row(still_where_unread(read, identity), truth) | _told(read)
     places = None if batch.depth is None else correspondence(batch.depth, truth)
 
     def row(made: Tensor) -> Row:
@@ -305,7 +305,7 @@ def _measure(
         yield f"{name} cameras", row_of_set("true cameras", made) if name == "true" else row(made)
     first = found[settings.loop_steps]
     made = model.generate(video, first, seeds=seeds)
-    second = _or_still(model.estimate(made, steps=settings.loop_steps, seeds=seeds), identity)
+    second = still_where_unread(model.estimate(made, steps=settings.loop_steps, seeds=seeds), identity)
     # Agreement of the loop with itself, and beside it how far its second cameras are from the true ones.
     against_truth = {f"{name}_against_truth": value for name, value in _pose_row(second, truth).items()}
     yield "loop", _pose_row(second, first) | against_truth | row_of_set("loop", made)
@@ -324,7 +324,7 @@ def _pose_row(estimate: Camera, truth: Camera) -> Row:
     }
 
 
-def _or_still(read: Camera, still: Camera) -> Camera:
+def still_where_unread(read: Camera, still: Camera) -> Camera:
     """Paths [B, F], and the still camera of typical focal length in place of those that could not be read: leaving
     them out would flatter, since the clips that are left out are the hardest."""
     known = _readable(read)[:, None, None, None]
@@ -364,7 +364,7 @@ def _patch_means(video: Tensor, patch: int) -> Tensor:
     return means.unflatten(0, (len(video), -1)).transpose(1, 2)
 
 
-def _with_typical_focal(camera: Camera) -> Camera:
+def with_typical_focal(camera: Camera) -> Camera:
     """Cameras [B, F] that all have the geometric mean of their focal lengths: the best guess without looking."""
     K = camera.K.clone()
     K[..., (0, 1), (0, 1)] = camera.focal.log().mean((0, 1)).exp()

@@ -284,6 +284,12 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("  ".join(cells).rstrip() for cells in zip(*columns, strict=True))
 
 
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """The same columns as a table of Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
 def readable(name: str, value: float, unit: str = "scene units") -> tuple[str, str]:
     """A figure as (number, unit) for people: degrees, percent, `unit`, dB; "-" for one that does not exist."""
     if math.isnan(value):

@@ -15,7 +15,7 @@ from ..geometry.pose import PoseRecoveryError
 from ..raxel_model import RaxelModel
 from ..raxels import decode_raxels
 from ..sampling import camera_schedule, pose_schedule
-from ..training.loss import NEAREST_DEPTH, canonical_cameras
+from ..training.loss import canonical_cameras, canonical_lengths
 from ..training.scene_sets import SCENE_SETS, check_shares
 from ..training.synthetic import SPLITS
 from .benchmark_scenes import SceneBatch
@@ -32,7 +32,7 @@ def scene_batches(
     """Clips of a split and of the scenes called `kind`, from number `first` on, as the model's recipe has them, in
     `batch_count` batches.
 
-    Cameras are relative to frame 0, in its near depth. Raises ValueError when the split has no such scenes.
+    Cameras are relative to frame 0, in the recipe's unit. Raises ValueError when the split has no such scenes.
     """
     check_shares({kind: 1.0})
     recipe, numbers = model.recipe, SPLITS[split]
@@ -42,9 +42,9 @@ def scene_batches(
         seeds = [numbers[int(number)] for number in part]
         scenes = SCENE_SETS[kind](seeds, frames=recipe.frames, hw=recipe.hw)
         reference = torch.zeros(len(seeds), dtype=torch.long)
-        camera = canonical_cameras(scenes.camera, scenes.near_depth, reference)
-        unit = scenes.near_depth[:, 0, None, None, None].clamp_min(NEAREST_DEPTH)
-        yield SceneBatch(scenes.video, camera, scenes.depth / unit)
+        camera = canonical_cameras(scenes.camera, scenes.near_depth, reference, recipe.unit)
+        length = canonical_lengths(scenes.camera, scenes.near_depth, reference, recipe.unit)
+        yield SceneBatch(scenes.video, camera, scenes.depth / length[:, None, None, None])
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,8 +31,9 @@ def latent_time(frame: int) -> float:
 
 
 def latent_times(frames: Tensor) -> Tensor:
-    """`latent_time` of each of the pixel `frames` [...], in float32."""
-    return torch.where(frames == 0, 0.0, (frames + 1.5) / TEMPORAL_STRIDE)
+    """`latent_time` of each of the pixel `frames` [...], in float32; of views taken before the clip, too, whose frames
+    are below 0, a quarter of them."""
+    return torch.where(frames <= 0, frames / TEMPORAL_STRIDE, (frames + 1.5) / TEMPORAL_STRIDE).float()
 
 
 def nearest_frame_count(frames: int) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
+from torch import Tensor, nn
 
 from .statistics import LatentStatistics
 
@@ -25,7 +25,7 @@ _WIDTH_KEY = "decoder.head.0.gamma"
 _CHANNELS_KEY = "conv2.weight"
 
 
-class WanVAE:
+class WanVAE(nn.Module):
     """`VideoVAE` over an AutoencoderKLWan, which is kept in float32: raxels lose their accuracy in bf16.
 
     Latents are the posterior's mode, raw. Decoding leaves values outside [-1, 1] as they are, since raxels reach
@@ -35,7 +35,8 @@ class WanVAE:
     temporal_stride = 4
 
     def __init__(self, autoencoder: Any) -> None:
-        self.autoencoder = autoencoder.to(torch.float32).eval().requires_grad_(False)
+        super().__init__()
+        self.autoencoder: Any = autoencoder.to(torch.float32).eval().requires_grad_(False)
         self.latent_channels: int = autoencoder.config.z_dim
         self.spatial_stride: int = autoencoder.config.scale_factor_spatial
 

@@ -16,6 +16,7 @@ import torch
 from ..latents.vae import VideoVAE
 from .config import RunConfig
 from .data import ClipPool, DeviceClips
+from .scene_sets import SCENE_SETS, Sets
 
 AHEAD = 3  # visits of shards
 PAUSE = 1.0  # seconds between looks at how far the run is
@@ -34,7 +35,8 @@ def rendering_ahead(pool: ClipPool | None, *, first_step: int) -> Iterator[None]
         raise ValueError("clips are rendered on the GPU that trains on them here: leave --render-ahead out")
     context = multiprocessing.get_context("spawn")
     pool.reached = context.Value("q", first_step // pool.steps_of_visit)
-    given = (pool.config, pool.vae, pool.folder, pool.fast, pool.reached, os.getpid())
+    films = {name: scenes for name, scenes in pool.sets.items() if name not in SCENE_SETS}
+    given = (pool.config, pool.vae, pool.folder, pool.fast, films, pool.reached, os.getpid())
     process = context.Process(target=_render_ahead, args=given, daemon=True)
     process.start()
     try:
@@ -46,12 +48,12 @@ def rendering_ahead(pool: ClipPool | None, *, first_step: int) -> Iterator[None]
 
 
 def _render_ahead(
-    config: RunConfig, vae: VideoVAE, folder: Path, fast: bool, reached: Synchronized[int], parent: int
+    config: RunConfig, vae: VideoVAE, folder: Path, fast: bool, films: Sets, reached: Synchronized[int], parent: int
 ) -> None:
     """Render shard after shard, at most AHEAD visits before the run's, as long as the process `parent` lives."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run itself is told, and ends this process
     torch.set_num_threads(1)
-    pool = ClipPool(config, vae, folder, fast=fast)
+    pool = ClipPool(config, vae, folder, fast=fast, sets={**SCENE_SETS, **films})
     visit = reached.value + 1  # the run makes the one that it needs at once
     while os.getppid() == parent:
         visit = max(visit, reached.value + 1)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, TypeVar
 
 from ..latents.frames import check_frame_count
 from ..model.config import TINY, RaxelConfig
+from ..recipe import TRAINED_UNITS
 from ..strict_json import (
     check_choice,
     check_keys,
@@ -30,6 +31,7 @@ Limits = Mapping[str, tuple[float, float]]
 _NOUN = "the training configuration"
 # Nothing that a run counts or measures is larger, and what is positive is not smaller than the least.
 _MOST, _LEAST = 1_000_000_000, 1e-12
+STORED_IMAGES = 2  # of a clip beside its first frame, of which sources are drawn
 SHARE, COUNT, POSITIVE = (0.0, 1.0), (1, _MOST), (_LEAST, _MOST)
 
 
@@ -50,10 +52,36 @@ def _rate_factors(values: Mapping[str, Any]) -> tuple[tuple[str, float], ...]:
 
 
 @dataclass(frozen=True)
+class FilmedSettings:
+    """How a data set of filmed scenes is read: `stride`, every so many pictures where they have no time; `factor`, what
+    camera centres are multiplied by beside the unit (RayPE's eta of a data set)."""
+
+    stride: int = 1
+    factor: float = 1.0
+
+    @classmethod
+    def from_values(cls, noun: str, values: Mapping[str, Any]) -> FilmedSettings:
+        """The settings of a JSON object; ValueError names what is wrong."""
+        check_keys(noun, dict(values), (), [field.name for field in fields(cls)])
+        stride = check_whole(f"stride of {noun}", values.get("stride", 1), 1, 10_000)
+        return cls(stride, check_number(f"factor of {noun}", values.get("factor", 1.0), _LEAST, _MOST))
+
+
+def _filmed(values: Mapping[str, Any]) -> tuple[tuple[str, FilmedSettings], ...]:
+    """The `data` of a JSON object of settings by name."""
+    nouns = {name: f"data {printable(name, 40)} of {_NOUN}" for name in values}
+    return tuple(
+        (name, FilmedSettings.from_values(nouns[name], check_object(nouns[name], given)))
+        for name, given in values.items()
+    )
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """What every run of the trainer has. Lengths in steps unless named otherwise; shares are in [0, 1].
 
     Data: a pool of `clips` scenes from the train split, `scenes` of each set (`scene_sets`), rendered once and cached.
+    `scenes` may name data sets of filmed scenes too; `data` says how each of them is read (`FilmedSettings`).
     After `clip_uses` rounds the pool is made of new scenes (0: it stays for ever). `frames` and `hw` of a clip.
     Loop: a step's gradient is the mean over `batches` batches of `batch` clips, which the processes of the run share;
     it is clipped to `clip_norm`, `ema` is the decay of the weights' average (0: none is kept).
@@ -71,6 +99,7 @@ class RunConfig:
     shard_clips: int = 1024
     clip_uses: int = 0
     scenes: tuple[tuple[str, float], ...] = (("easy", 0.25), ("room", 0.75))
+    data: tuple[tuple[str, FilmedSettings], ...] = ()
     batch: int = 32
     batches: int = 1
     clip_norm: float = 1.0
@@ -85,7 +114,9 @@ class RunConfig:
     validation_scenes: str = "room"
     save_every: int = 500
     # Fields that are JSON objects, and what reads them.
-    nested: ClassVar[Mapping[str, Callable[[Any], object]]] = {"scenes": _scene_shares, "rate_factors": _rate_factors}
+    nested: ClassVar[Mapping[str, Callable[[Any], object]]] = {
+        "scenes": _scene_shares, "data": _filmed, "rate_factors": _rate_factors,
+    }  # fmt: skip
     # From where to where a number may lie; from 0 on where nothing is said.
     limits: ClassVar[Limits] = {
         "steps": COUNT, "frames": COUNT, "hw": (1, 65_536), "fps": POSITIVE, "seed": (0, 2**62), "clips": COUNT,
@@ -106,8 +137,9 @@ class RunConfig:
         check_choice(f"precision of {_NOUN}", self.precision, PRECISIONS)
         check_choice(f"optimizer of {_NOUN}", self.optimizer, OPTIMIZERS)
         check_frame_count(self.frames)
-        check_shares(dict(self.scenes))
-        check_shares({self.validation_scenes: 1.0})
+        filmed = [name for name, _ in self.data]
+        check_shares(dict(self.scenes), filmed)
+        check_shares({self.validation_scenes: 1.0}, filmed)
         if self.shard_clips % self.batch or self.clips % self.shard_clips:
             raise ValueError(
                 "clips must divide into shards and shards into batches, "
@@ -116,9 +148,19 @@ class RunConfig:
 
     def to_json(self) -> str:
         """The run as indented JSON."""
-        return json.dumps(
-            asdict(self) | {name: dict(getattr(self, name)) for name in ("scenes", "rate_factors")}, indent=2
-        )
+        values = asdict(self) | {name: dict(getattr(self, name)) for name in ("scenes", "rate_factors")}
+        values["data"] = {name: asdict(settings) for name, settings in self.data}
+        return json.dumps(values, indent=2)
+
+    @property
+    def stored_images(self) -> int:
+        """How many frames of a clip are coded alone beside its first."""
+        return STORED_IMAGES
+
+    @property
+    def off_path_images(self) -> int:
+        """How many views off the clip are coded with it."""
+        return 0
 
     @classmethod
     def from_json(cls: type[Run], text: str) -> Run:
@@ -137,12 +179,18 @@ class RunConfig:
 class TrainConfig(RunConfig):
     """A run that trains a raxel model.
 
-    Data: `far_source_share` of sources are not the first frame.
+    Data: `far_source_share` of sources are not the first frame. With `sparse_images` S each step has S images beside
+    the clip, of which a number drawn anew are sources and the rest targets that are noised like the video and learned
+    too (the paper's N_s + N_t, its sum fixed); 0: one to three sources and no such target. In `off_path_share` of the
+    steps sources may be views of the scene off the clip, with their cameras. `random_reference`: where the sources'
+    cameras are given, any of them is the one that all cameras are relative to, not the earliest (the paper's rule).
+    Text: captions are a condition that `text_drop` of the steps leave out; None: no text, and its modules rest.
     Objective: `task_shares` for (pose, camera, joint) steps; rays start from pure noise in `pure_noise_share` of the
     steps that noise them; `video_shift` is the flow shift of the video's noise levels, which joint steps draw
     apart from the rays', unless `shared_sigma` gives both the rays' (an ablation); `cosine_weight` is the paper's
     lambda; `bundle_weight` weighs the camera errors read off the denoised rays. Rays lie on a grid `raxel_downscale`
-    times coarser than the video (the paper: 2). `video_error` is what is squared: the "velocity", or the "denoised"
+    times coarser than the video (the paper: 2), centres are measured in `unit`, one of recipe.TRAINED_UNITS (None: the
+    start's, else near_depth). `video_error` is what is squared: the "velocity", or the "denoised"
     video's error, sigma times that, which is the picture's own error (ours).
     Start: `attention_prior` is the bias that self-attention begins with (see `initialize`; the paper: 0).
     Optimiser: Muon for the matrices of the blocks, AdamW for the rest, unless `optimizer` is another; `learning_rate`,
@@ -155,7 +203,12 @@ class TrainConfig(RunConfig):
     lora_rank: int = 0
     attention_prior: float = 0.0
     raxel_downscale: int = 2
+    unit: str | None = None
     far_source_share: float = 0.4
+    sparse_images: int = 0
+    off_path_share: float = 0.0
+    random_reference: bool = False
+    text_drop: float | None = None
     task_shares: tuple[float, float, float] = (0.55, 0.3, 0.15)
     pure_noise_share: float = 0.5
     video_shift: float = 2.0
@@ -170,7 +223,8 @@ class TrainConfig(RunConfig):
         **RunConfig.nested, "model": RaxelConfig.from_values,
     }  # fmt: skip
     limits: ClassVar[Limits] = {
-        **RunConfig.limits, "far_source_share": SHARE, "task_shares": SHARE, "pure_noise_share": SHARE,
+        **RunConfig.limits, "far_source_share": SHARE, "sparse_images": (0, 64),
+        "off_path_share": SHARE, "text_drop": SHARE, "task_shares": SHARE, "pure_noise_share": SHARE,
         "video_shift": POSITIVE, "learning_rate": POSITIVE, "warmup": COUNT, "decay_from": SHARE,
         "raxel_downscale": COUNT,
     }  # fmt: skip
@@ -180,6 +234,22 @@ class TrainConfig(RunConfig):
         if len(self.task_shares) != len(TASKS) or abs(sum(self.task_shares) - 1) > 1e-6:
             raise ValueError(f"task_shares needs {len(TASKS)} shares that sum to 1, got {self.task_shares}")
         check_choice(f"video_error of {_NOUN}", self.video_error, ERRORS)
+        if self.text_drop is not None and self.model.text_dim is None:
+            raise ValueError(f"text_drop {self.text_drop} trains text, and the model has no text_dim")
+        if self.stored_images >= self.frames:
+            raise ValueError(f"sparse_images {self.sparse_images} are more than a clip of {self.frames} frames has")
+        if self.unit is not None:
+            check_choice(f"unit of {_NOUN}", self.unit, TRAINED_UNITS)
+
+    @property
+    def stored_images(self) -> int:
+        """As `RunConfig`'s, and enough for the sparse images."""
+        return max(STORED_IMAGES, self.sparse_images)
+
+    @property
+    def off_path_images(self) -> int:
+        """As many as a step can use; none where none does."""
+        return self.stored_images if self.off_path_share else 0
 
 
 def _check(noun: str, value: Any, annotation: str, limits: tuple[float, float]) -> None:

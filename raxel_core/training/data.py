@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
@@ -18,88 +19,162 @@ from ..latents.vae import VideoVAE, encode_images
 from ..weights.tensor_file import write_tensors
 from .clock import Clock
 from .config import RunConfig
-from .scene_sets import SCENE_SETS, split_seeds
+from .rendered import OtherViews, RenderedClips
+from .scene_sets import SCENE_SETS, Sets, split_seeds
 from .synthetic import SPLITS, SyntheticBatch
 
 RENDER_BATCH = 8
 DEVICE_RENDER_BATCH = 256
-STORED_IMAGES = 2
+ENCODED_PIXELS = 2**25  # that a VAE is given at once: one clip of 81 frames of 480x832
 
 
 @dataclass(frozen=True)
 class LatentClips:
     """Clips as raw latents. `video` [B, C, T, h, w]; `images` [B, C, N, h, w], pixel frames `image_frame` [B, N] coded
-    alone, frame 0 first; `camera` [B, F] in world units; `near_depth` [B, F] in the same."""
+    alone, frame 0 first; `camera` [B, F] in world units; `near_depth` [B, F] in the same.
+
+    Images of a scene that lie off the clip come last: their `image_frame` lies outside it, maybe between frames, and
+    `image_camera` [B, N] and `image_near` [B, N] are theirs. `captions` are texts by clip, none where there are none.
+    """
 
     video: Tensor
     images: Tensor
     image_frame: Tensor
     camera: Camera
     near_depth: Tensor
+    image_camera: Camera
+    image_near: Tensor
+    captions: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return self.video.shape[0]
 
     def __getitem__(self, index: Tensor | slice) -> LatentClips:
-        return LatentClips(self.video[index], self.images[index], self.image_frame[index], self.camera[index],
-                           self.near_depth[index])  # fmt: skip
+        numbers = torch.arange(len(self))[index].tolist()
+        return LatentClips(
+            self.video[index], self.images[index], self.image_frame[index], self.camera[index], self.near_depth[index],
+            self.image_camera[index], self.image_near[index],
+            tuple(self.captions[number] for number in numbers) if self.captions else (),
+        )  # fmt: skip
 
     def half(self) -> LatentClips:
         """The same with latents in fp16."""
         return replace(self, video=self.video.half(), images=self.images.half())
 
     def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> LatentClips:
-        return LatentClips(self.video.to(device, dtype), self.images.to(device, dtype), self.image_frame.to(device),
-                           self.camera.to(device, dtype), self.near_depth.to(device, dtype))  # fmt: skip
+        return replace(
+            self, video=self.video.to(device, dtype), images=self.images.to(device, dtype),
+            image_frame=self.image_frame.to(device, dtype), camera=self.camera.to(device, dtype),
+            near_depth=self.near_depth.to(device, dtype), image_camera=self.image_camera.to(device, dtype),
+            image_near=self.image_near.to(device, dtype),
+        )  # fmt: skip
+
+
+def clips_of_frames(
+    video: Tensor, images: Tensor, image_frame: Tensor, camera: Camera, near_depth: Tensor
+) -> LatentClips:
+    """Clips whose images are all of their own frames `image_frame` [B, N]."""
+    rows = torch.arange(len(image_frame), device=image_frame.device)[:, None]
+    of_images = camera[rows, image_frame]
+    return LatentClips(video, images, image_frame.float(), camera, near_depth, of_images, near_depth[rows, image_frame])
 
 
 def render_clips(
     config: RunConfig, vae: VideoVAE, seeds: range, *, scenes: Mapping[str, float], clock: Clock | None = None,
-    batch: int = RENDER_BATCH, device: torch.device | str = "cpu", fast: bool = False,
+    batch: int = RENDER_BATCH, device: torch.device | str = "cpu", fast: bool = False, sets: Sets = SCENE_SETS,
 ) -> LatentClips:  # fmt: skip
-    """The latents of the scenes of `seeds`, shares of them by set; every second clip runs backwards in time. `clock`
-    is told what "render" and "encode" cost. `batch` scenes at a time are made on the `device`, which is the VAE's, by a
-    compiled tracer if `fast`."""
+    """The latents of the scenes of `seeds`, shares of them by set of `sets`; every second clip runs backwards in time.
+    `clock` is told what "render" and "encode" cost. `batch` scenes at a time are made on the `device`, which is the
+    VAE's, by a compiled tracer if `fast`."""
     clock = clock or Clock()
     parts = []
     for name, part in split_seeds(seeds, scenes, batch=batch):
         for start in range(0, len(part), batch):
             with clock.part("render"):
                 seen = part[start : start + batch]
-                rendered = SCENE_SETS[name](seen, frames=config.frames, hw=config.hw, device=device, fast=fast)
+                rendered = sets[name](seen, frames=config.frames, hw=config.hw, device=device, fast=fast)
             with clock.part("encode"):
-                parts.append(_encode(_reverse_odd(rendered), vae, part[start]))
+                if isinstance(rendered, SyntheticBatch):
+                    rendered = RenderedClips(rendered.video, rendered.camera, rendered.near_depth)
+                parts.append(_encode(_reverse_odd(rendered), vae, part[start], config))
     return _join(parts)
 
 
-def _reverse_odd(batch: SyntheticBatch) -> SyntheticBatch:
-    video, depth, near = batch.video.clone(), batch.depth.clone(), batch.near_depth.clone()
-    video[1::2] = video[1::2].flip(2)
-    depth[1::2], near[1::2] = depth[1::2].flip(1), near[1::2].flip(1)
+def in_parts(encode: Callable[[Tensor], Tensor], video: Tensor) -> Tensor:
+    """`encode` of clips [B, 3, F, H, W], so many at once as ENCODED_PIXELS hold."""
+    count = max(1, ENCODED_PIXELS // video[0, 0].numel())
+    return torch.cat([encode(part) for part in video.split(count)])
+
+
+def _reverse_odd(batch: RenderedClips) -> RenderedClips:
+    video, near = batch.video.clone(), batch.near_depth.clone()
+    video[1::2], near[1::2] = video[1::2].flip(2), near[1::2].flip(1)
     camera = batch.camera
     world_from_cam, K = camera.world_from_cam.clone(), camera.K.clone()
     world_from_cam[1::2], K[1::2] = world_from_cam[1::2].flip(1), K[1::2].flip(1)
-    return SyntheticBatch(video, replace(camera, world_from_cam=world_from_cam, K=K), depth, near)
+    others = batch.others
+    if others is not None:
+        frame = others.frame.clone()
+        frame[1::2] = video.shape[2] - 1 - frame[1::2]
+        others = replace(others, frame=frame)
+    camera = replace(camera, world_from_cam=world_from_cam, K=K)
+    return RenderedClips(video, camera, near, others, batch.captions)
 
 
 @torch.no_grad()
-def _encode(batch: SyntheticBatch, vae: VideoVAE, seed: int) -> LatentClips:
+def _encode(batch: RenderedClips, vae: VideoVAE, seed: int, config: RunConfig) -> LatentClips:
     clips, frames = batch.near_depth.shape
     generator = torch.Generator().manual_seed(seed)
-    later = torch.rand(clips, frames - 1, generator=generator).argsort(1)[:, :STORED_IMAGES] + 1
+    later = torch.rand(clips, frames - 1, generator=generator).argsort(1)[:, : config.stored_images] + 1
     image_frame = torch.cat([torch.zeros(clips, 1, dtype=torch.long), later], 1).to(batch.video.device)
     images = torch.gather(batch.video, 2, image_frame[:, None, :, None, None].expand(-1, 3, -1, *batch.video.shape[3:]))
-    return LatentClips(vae.encode(batch.video), encode_images(vae, images), image_frame, batch.camera, batch.near_depth)
+    video = in_parts(vae.encode, batch.video)
+    coded = in_parts(lambda part: encode_images(vae, part), images)
+    found = clips_of_frames(video, coded, image_frame, batch.camera, batch.near_depth)
+    if not config.off_path_images:
+        return replace(found, captions=batch.captions)
+    others = batch.others or _others_of(batch, generator)
+    count = config.off_path_images
+    coded = in_parts(lambda part: encode_images(vae, part), others.video[:, :, :count])
+    return replace(
+        found, images=torch.cat((found.images, coded), 2),
+        image_frame=torch.cat((found.image_frame, others.frame[:, :count].to(found.image_frame)), 1),
+        image_camera=_side_by_side(found.image_camera, others.camera[:, :count]),
+        image_near=torch.cat((found.image_near, others.near_depth[:, :count].to(found.image_near)), 1),
+        captions=batch.captions,
+    )  # fmt: skip
+
+
+def _others_of(batch: RenderedClips, generator: torch.Generator) -> OtherViews:
+    """Frames of the clip itself, for scenes that have no views beside it."""
+    frames = batch.near_depth.shape[1]
+    chosen = torch.rand(frames, generator=generator).argsort()
+    return OtherViews(
+        batch.video[:, :, chosen], batch.camera[:, chosen], batch.near_depth[:, chosen],
+        chosen.float().expand(len(batch.video), -1),
+    )  # fmt: skip
+
+
+def _side_by_side(a: Camera, b: Camera) -> Camera:
+    motions = torch.cat((a.world_from_cam, b.world_from_cam.to(a.world_from_cam)), 1)
+    return Camera(motions, torch.cat((a.K, b.K.to(a.K)), 1), a.hw)
 
 
 def _join(parts: list[LatentClips]) -> LatentClips:
-    camera = Camera(
-        torch.cat([p.camera.world_from_cam for p in parts]), torch.cat([p.camera.K for p in parts]), parts[0].camera.hw
-    )
+    """All clips of the parts as one value; where some have captions, the others have empty ones."""
+    captions = tuple(text for part in parts for text in part.captions or ("",) * len(part))
     return LatentClips(
-        torch.cat([p.video for p in parts]), torch.cat([p.images for p in parts]),
-        torch.cat([p.image_frame for p in parts]), camera, torch.cat([p.near_depth for p in parts]),
+        torch.cat([part.video for part in parts]), torch.cat([part.images for part in parts]),
+        torch.cat([part.image_frame for part in parts]), _all([part.camera for part in parts]),
+        torch.cat([part.near_depth for part in parts]), _all([part.image_camera for part in parts]),
+        torch.cat([part.image_near for part in parts]), captions if any(captions) else (),
     )  # fmt: skip
+
+
+def _all(cameras: list[Camera]) -> Camera:
+    """Cameras [B, F] behind each other."""
+    motions = torch.cat([camera.world_from_cam for camera in cameras])
+    return Camera(motions, torch.cat([camera.K for camera in cameras]), cameras[0].hw)
 
 
 class ClipPool:
@@ -110,8 +185,12 @@ class ClipPool:
     a CPU by a C++ compiler; the pictures then differ by some parts in 10^5.
     """
 
-    def __init__(self, config: RunConfig, vae: VideoVAE, folder: Path, *, fast: bool = False) -> None:
-        self.config, self.vae, self.folder, self.fast = config, vae, folder, fast
+    def __init__(
+        self, config: RunConfig, vae: VideoVAE, folder: Path, *, fast: bool = False, sets: Sets = SCENE_SETS
+    ) -> None:
+        """`sets` are the scenes by name: the synthetic ones, and data sets of filmed ones."""
+        self.config, self.vae, self.folder, self.fast, self.sets = config, vae, folder, fast, sets
+        self.device = torch.device("cpu")  # where clips are made; the VAE's
         folder.mkdir(parents=True, exist_ok=True)
         self.reached: Synchronized[int] | None = None  # the visit that the run is at, for who renders ahead of it
         self._held: tuple[int, LatentClips] | None = None
@@ -163,8 +242,12 @@ class ClipPool:
     def _ensure(self, name: str, seeds: range, *, scenes: Mapping[str, float]) -> Path:
         config, path = self.config, self.folder / f"{name}.safetensors"
         content = f"{config.frames} frames {config.hw} seeds {seeds} scenes {dict(scenes)}"
+        films = [getattr(self.sets[known], "content", "") for known in scenes]  # which scenes of data sets, and how
+        content += "".join(films) + f" images {1 + config.stored_images} and {config.off_path_images} off the path"
         if not (path.exists() and _content(path) == content):
-            _save(path, render_clips(config, self.vae, seeds, scenes=scenes, fast=self.fast), content)
+            made = render_clips(config, self.vae, seeds, scenes=scenes, device=self.device, fast=self.fast,
+                                sets=self.sets)  # fmt: skip
+            _save(path, made, content)
         return path
 
     def _scenes(self, shard: int) -> tuple[str, range]:
@@ -188,8 +271,8 @@ class DeviceClips(ClipPool):
     A round's scenes are those of a `ClipPool`; a clip's stored images are drawn by larger batches.
     """
 
-    def __init__(self, config: RunConfig, vae: VideoVAE, device: torch.device) -> None:
-        self.config, self.vae, self.device, self.fast = config, vae, device, False
+    def __init__(self, config: RunConfig, vae: VideoVAE, device: torch.device, *, sets: Sets = SCENE_SETS) -> None:
+        self.config, self.vae, self.device, self.fast, self.sets = config, vae, device, False, sets
         self.reached = None
         self._kept: dict[int, LatentClips] = {}
 
@@ -205,7 +288,7 @@ class DeviceClips(ClipPool):
         """Make the clips of one shard."""
         count = math.gcd(self.config.shard_clips, DEVICE_RENDER_BATCH)
         made = render_clips(self.config, self.vae, self._scenes(index)[1], scenes=dict(self.config.scenes),
-                            batch=count, device=self.device)  # fmt: skip
+                            batch=count, device=self.device, sets=self.sets)  # fmt: skip
         self._kept[index] = made.half()
 
 
@@ -223,16 +306,23 @@ def _content(path: Path) -> str | None:
         return (file.metadata() or {}).get("content")
 
 
+_TENSORS = ("video", "images", "image_frame", "near_depth", "image_near")
+
+
 def _save(path: Path, clips: LatentClips, content: str) -> None:
     clips = clips.half()
-    tensors = {
-        "video": clips.video, "images": clips.images, "image_frame": clips.image_frame,
-        "world_from_cam": clips.camera.world_from_cam, "K": clips.camera.K, "near_depth": clips.near_depth,
-    }  # fmt: skip
-    write_tensors(path, tensors, {"content": content})
+    tensors = {name: getattr(clips, name) for name in _TENSORS}
+    for name, camera in (("", clips.camera), ("image_", clips.image_camera)):
+        tensors |= {f"{name}world_from_cam": camera.world_from_cam, f"{name}K": camera.K}
+    write_tensors(path, tensors, {"content": content, "captions": json.dumps(clips.captions)})
 
 
 def _load(path: Path, hw: tuple[int, int]) -> LatentClips:
     part = load_file(path)
-    camera = Camera(part["world_from_cam"], part["K"], hw)
-    return LatentClips(part["video"], part["images"], part["image_frame"], camera, part["near_depth"])
+    with safe_open(path, framework="pt") as file:
+        captions = tuple(json.loads((file.metadata() or {}).get("captions", "[]")))
+    camera, of_images = (Camera(part[f"{name}world_from_cam"], part[f"{name}K"], hw) for name in ("", "image_"))
+    return LatentClips(
+        part["video"], part["images"], part["image_frame"], camera, part["near_depth"], of_images, part["image_near"],
+        captions,
+    )  # fmt: skip

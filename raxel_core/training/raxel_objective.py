@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,16 @@ from torch import Tensor, nn
 
 from ..latents.statistics import LatentStatistics
 from ..latents.vae import VideoVAE
+from ..latents.wan_vae import WanVAE
 from ..model.transformer import RaxelTransformer, initialize
 from ..recipe import METADATA_KEY, Recipe
 from ..weights.checkpoint import load_checkpoint, save_checkpoint
 from ..weights.lora import add_adapters, save_lora
+from .captions import Texts
 from .config import TrainConfig
-from .data import ClipPool, DeviceClips, LatentClips
-from .loss import Example, canonical_cameras, draw_task, flow_loss, make_example
+from .data import ENCODED_PIXELS, ClipPool, DeviceClips, LatentClips
+from .filmed import NO_FILMS, Films, all_sets
+from .loss import Example, canonical_cameras, draw_said, draw_task, flow_loss, make_example
 from .optimizers import make_optimizers
 from .ray_codes import encode_cameras
 from .run_state import step_of_file
@@ -29,6 +33,8 @@ WEIGHTS_FILE = "raxel.safetensors"
 LORA_FILE = "lora.safetensors"
 VIDEO_STD_FLOOR = 0.15  # of the largest channel's spread: small channels stay small, noise drowns them first
 RAY_STD_FLOOR = 0.05
+TRAINED_KEY = "steps"  # of a checkpoint's metadata: it comes from training, and not from a conversion alone
+MEASURED_PIXELS = 2**27  # raxel pixels that the statistics of rays are measured on
 
 Batch = tuple[Example, tuple[Tensor, Tensor]]
 DrawSamples = Callable[[RaxelTransformer, Recipe, Path | None], None]
@@ -41,50 +47,88 @@ class RaxelObjective:
     def __init__(
         self, config: TrainConfig, vae: VideoVAE, *, cache: Path, start: Path | None = None,
         vae_name: str = "raxel-tiny-vae", draw_samples: DrawSamples | None = None, fast_scenes: bool = False,
+        films: Films = NO_FILMS, texts: Texts | None = None,
     ) -> None:  # fmt: skip
         """`cache` holds rendered clips and may be shared by runs of the same clips; `start` is a checkpoint to begin
         from (its recipe's statistics are kept); `draw_samples` is called with the averaged network at each validation;
-        `fast_scenes` has the tracer of the scenes compiled.
+        `fast_scenes` has the tracer of the scenes compiled; `films` are the data sets of filmed scenes that the
+        configuration names; `texts` the embeddings of their captions.
         """
         self.config, self.vae, self.draw_samples = config, vae, draw_samples
+        self.vae_name, self.start = vae_name, start
         self.device, self.device_vae = torch.device("cpu"), vae
-        self.pool = ClipPool(config, vae, cache, fast=fast_scenes)
-        self.start = start
-        if config.lora_rank:
-            self.model, statistics = self._adapted()
-            self.recipe = _recipe(config, vae_name, statistics.video_statistics, statistics.ray_statistics)
-        elif start is None:
-            self.model = RaxelTransformer(config.model)
-            generator = torch.Generator().manual_seed(config.seed)
-            initialize(self.model, gate=GATE_START, generator=generator, attention_prior=config.attention_prior)
-            self.recipe = make_recipe(config, self.pool.shard(0), vae, vae_name)
-        else:
-            self.model = RaxelTransformer(config.model)
-            loaded = load_checkpoint(start)
-            self.model.load_state_dict(loaded.model.state_dict())
-            statistics = Recipe.from_json(loaded.metadata[METADATA_KEY])
-            self.recipe = _recipe(config, vae_name, statistics.video_statistics, statistics.ray_statistics)
+        self._begun: dict[str, str] | None = None  # what the start says of itself
+        self.model = self._adapted() if config.lora_rank else self._network()
+        if config.text_drop is None:
+            rest_text(self.model)
+        elif texts is None:
+            raise ValueError(f"text_drop {config.text_drop} trains text: name the embeddings of the captions")
+        self.texts = texts
+        self.pool = ClipPool(config, vae, cache, fast=fast_scenes, sets=all_sets(config, films, self.unit))
         self.model.gradient_checkpointing = config.gradient_checkpointing
-        self.validation = self.pool.validation()
 
-    def _adapted(self) -> tuple[RaxelTransformer, Recipe]:
-        """The start's network in its own dtype with new adapters, and its recipe; ValueError where it does not fit."""
+    @cached_property
+    def recipe(self) -> Recipe:
+        """What the checkpoint will say of the run. The statistics are those of a start that was trained itself; else
+        they are measured, the video's unless the start brings them (a converted Wan's are its VAE's)."""
+        found = self._begun_recipe
+        if found is None or TRAINED_KEY not in (self._begun or {}):
+            video = None if found is None else found.video_statistics
+            return make_recipe(
+                self.config, self.pool.shard(0), self.device_vae, self.vae_name, unit=self.unit, video=video
+            )
+        return _recipe(self.config, self.vae_name, self.unit, found.video_statistics, found.ray_statistics)
+
+    @property
+    def unit(self) -> str:
+        """The length that camera centres are measured in: the configuration's, else the start's."""
+        return self.config.unit or (self._begun_recipe.unit if self._begun_recipe else "near_depth")
+
+    @property
+    def _begun_recipe(self) -> Recipe | None:
+        return None if self._begun is None else Recipe.from_json(self._begun[METADATA_KEY])
+
+    @cached_property
+    def validation(self) -> LatentClips:
+        """The clips that the run is watched by."""
+        return self.pool.validation()
+
+    def _network(self) -> RaxelTransformer:
+        """A new network, or one with the start's weights."""
+        model = RaxelTransformer(self.config.model)
+        if self.start is None:
+            generator = torch.Generator().manual_seed(self.config.seed)
+            initialize(model, gate=GATE_START, generator=generator, attention_prior=self.config.attention_prior)
+            return model
+        loaded = load_checkpoint(self.start)
+        model.load_state_dict(loaded.model.state_dict())
+        self._begun = loaded.metadata
+        return model
+
+    def _adapted(self) -> RaxelTransformer:
+        """The start's network in its own dtype with new adapters; ValueError where it does not fit."""
         config = self.config
         if self.start is None:
             raise ValueError(f"lora_rank {config.lora_rank} trains adapters of a checkpoint: give it as the start")
         loaded = load_checkpoint(self.start)
         if loaded.config != config.model:
             raise ValueError(f"{self.start} is a network of another configuration than the run's: {loaded.config}")
+        self._begun = loaded.metadata
         add_adapters(loaded.model, config.lora_rank, generator=torch.Generator().manual_seed(config.seed))
-        return loaded.model, Recipe.from_json(loaded.metadata[METADATA_KEY])
+        return loaded.model
 
     def to(self, device: torch.device) -> None:
-        """Move the network and a copy of the VAE; on another device than the CPU the clips too are made and kept."""
+        """Move the network and a copy of the VAE; on another device than the CPU the clips too are made there, and
+        kept there unless Wan's VAE codes them or they are filmed: such latents are worth their files."""
         self.device = device
         self.model.to(device)
-        self.device_vae = copy.deepcopy(self.vae).to(device) if isinstance(self.vae, nn.Module) else self.vae
-        if device.type != "cpu" and isinstance(self.vae, nn.Module):
-            self.pool = DeviceClips(self.config, self.device_vae, device)
+        if device.type == "cpu" or not isinstance(self.vae, nn.Module):
+            return
+        self.device_vae = copy.deepcopy(self.vae).to(device)
+        if isinstance(self.vae, WanVAE) or self.config.data:
+            self.pool.vae, self.pool.device = self.device_vae, device
+        else:
+            self.pool = DeviceClips(self.config, self.device_vae, device, sets=self.pool.sets)
 
     def optimizers(self) -> list[torch.optim.Optimizer]:
         """The run's optimisers of all weights; of adapters AdamW."""
@@ -105,15 +149,17 @@ class RaxelObjective:
     def draw(self, number: int, clips: LatentClips | None = None) -> Batch:
         """Example `number` of the run, and the noise of both streams."""
         generator = self._generator(number)
-        clips = self.read(number) if clips is None else clips
-        task = draw_task(self.config, self._generator(number - number % self.config.batches))  # its step's first one's
-        vae = self.vae if clips.video.device.type == "cpu" else self.device_vae
-        example = make_example(clips, self.config, self.recipe, vae, generator, task=task).to(self.device)
-        if clips.video.device != generator.device:  # noise too is made where the clips are
-            generator = torch.Generator(clips.video.device).manual_seed(generator.initial_seed())
-        video = torch.randn(example.video.shape, generator=generator, device=generator.device)
-        rays = torch.randn(example.rays.shape, generator=generator, device=generator.device)
-        return example, (video.to(self.device), rays.to(self.device))
+        clips = (self.read(number) if clips is None else clips).to(self.device)
+        first = self._generator(number - number % self.config.batches)  # of its step: what it leaves without gradient
+        task, said = draw_task(self.config, first), draw_said(self.config, first)
+        example = make_example(
+            clips, self.config, self.recipe, self.device_vae, generator, task=task, said=said, texts=self.texts
+        )
+        if self.device.type != "cpu":  # noise too is made where the clips are
+            generator = torch.Generator(self.device).manual_seed(generator.initial_seed())
+        video = torch.randn(example.video.shape, generator=generator, device=self.device)
+        rays = torch.randn(example.rays.shape, generator=generator, device=self.device)
+        return example.to(self.device), (video, rays)
 
     def _generator(self, number: int) -> torch.Generator:
         return torch.Generator().manual_seed(self.config.seed * 1_000_000_007 + number)
@@ -144,7 +190,7 @@ class RaxelObjective:
             return
         tensors = {name: value.to(torch.bfloat16) for name, value in weights.items()}
         save_checkpoint(folder / WEIGHTS_FILE, tensors, self.config.model,
-                        metadata={METADATA_KEY: self.recipe.to_json(), "steps": str(step)})  # fmt: skip
+                        metadata={METADATA_KEY: self.recipe.to_json(), TRAINED_KEY: str(step)})  # fmt: skip
 
 
 def _in_blocks(name: str) -> bool:
@@ -158,18 +204,35 @@ def learning_rate(step: int, config: TrainConfig) -> float:
     return config.learning_rate * warm * max(0.1, min(1.0, left))
 
 
-def make_recipe(config: TrainConfig, clips: LatentClips, vae: VideoVAE, vae_name: str) -> Recipe:
-    """The recipe of a run: latent statistics measured on `clips`, spreads kept above a share of the largest."""
-    clips = clips[: min(len(clips), 512)].to("cpu")
+def rest_text(model: RaxelTransformer) -> None:
+    """Take what only text uses out of what a run changes: without text it gets no gradient."""
+    used = model.config.inter == "text"
+    for name, parameter in model.named_parameters():
+        parts = name.split(".")
+        text = parts[0] == "text_embedding" or parts[2:3] == ["norm3"] or (parts[2:3] == ["cross_attn"] and not used)
+        parameter.requires_grad_(parameter.requires_grad and not text)
+
+
+def make_recipe(
+    config: TrainConfig, clips: LatentClips, vae: VideoVAE, vae_name: str, *, unit: str = "near_depth",
+    video: LatentStatistics | None = None,
+) -> Recipe:  # fmt: skip
+    """The recipe of a run: latent statistics measured on `clips`, spreads kept above a share of the largest; `video`
+    are the video's where they are known. Rays are coded clip by clip on the VAE's device."""
+    pixels = config.frames * config.hw[0] * config.hw[1] // config.raxel_downscale**2
+    clips = clips[: max(MEASURED_PIXELS // pixels, 8)].to("cpu")
     reference = torch.arange(len(clips)) % config.frames * (torch.arange(len(clips)) % 2)
-    camera = canonical_cameras(clips.camera, clips.near_depth, reference)
-    rays = encode_cameras(camera, config, vae)
-    return _recipe(config, vae_name, floored(LatentStatistics.from_latents(clips.video), VIDEO_STD_FLOOR),
-                   floored(LatentStatistics.from_latents(rays), RAY_STD_FLOOR))  # fmt: skip
+    device = next(vae.parameters(), torch.empty(0)).device if isinstance(vae, nn.Module) else torch.device("cpu")
+    camera = canonical_cameras(clips.camera, clips.near_depth, reference, unit).to(device)
+    step = max(ENCODED_PIXELS // pixels, 1)
+    parts = [encode_cameras(camera[i : i + step], config, vae).cpu() for i in range(0, len(clips), step)]
+    video = video or floored(LatentStatistics.from_latents(clips.video), VIDEO_STD_FLOOR)
+    rays = floored(LatentStatistics.from_latents(torch.cat(parts)), RAY_STD_FLOOR)
+    return _recipe(config, vae_name, unit, video, rays)
 
 
-def _recipe(config: TrainConfig, vae_name: str, video: LatentStatistics, rays: LatentStatistics) -> Recipe:
-    return Recipe(vae=vae_name, frames=config.frames, hw=config.hw, fps=config.fps, unit="near_depth",
+def _recipe(config: TrainConfig, vae_name: str, unit: str, video: LatentStatistics, rays: LatentStatistics) -> Recipe:
+    return Recipe(vae=vae_name, frames=config.frames, hw=config.hw, fps=config.fps, unit=unit,
                   video_statistics=video, ray_statistics=rays, raxel_downscale=config.raxel_downscale)  # fmt: skip
 
 

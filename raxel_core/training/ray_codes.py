@@ -5,8 +5,6 @@ The configuration's `ray_representation` says which, as the model's own does in 
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor
 
@@ -35,15 +33,15 @@ def encode_cameras(camera: Camera, config: TrainConfig, vae: VideoVAE) -> Tensor
     return vae.encode(raxels_of(camera, config.hw, downscale=config.raxel_downscale))
 
 
-def encode_single_cameras(camera: Camera, frames: Tensor, config: TrainConfig, vae: VideoVAE) -> Tensor:
-    """The codes [B, C, N, h, w] of frames [B, N] of canonical cameras [B, F], each coded alone; N may be 0."""
-    of_plucker = _of_plucker(config)
-    whole = _maps(camera, config, vae) if of_plucker else raxels_of(camera, config.hw, downscale=config.raxel_downscale)
-    index = frames[:, None, :, None, None].expand(-1, whole.shape[1], -1, *whole.shape[3:])
-    single = torch.gather(whole, 2, index)
-    if of_plucker:
-        return single
-    return encode_images(vae, single) if frames.shape[1] else vae.encode(whole[:, :, :1])[:, :, :0]
+def encode_single_cameras(camera: Camera, config: TrainConfig, vae: VideoVAE) -> Tensor:
+    """The codes [B, C, N, h, w] of canonical cameras [B, N], each coded alone; N may be 0."""
+    batch, count = camera.batch_shape
+    if not count:
+        one = encode_single_cameras(_standing(camera, batch), config, vae)
+        return one[:, :, :0]
+    if _of_plucker(config):
+        return _maps(camera, config, vae)
+    return encode_images(vae, raxels_of(camera, config.hw, downscale=config.raxel_downscale))
 
 
 def decode_cameras(codes: Tensor, config: TrainConfig, vae: VideoVAE, *, scale: float) -> Tensor:
@@ -66,5 +64,10 @@ def _maps(camera: Camera, config: TrainConfig, vae: VideoVAE) -> Tensor:
 
 def _world(camera: Camera) -> Camera:
     """The camera that canonical ones are relative to: the world's own frame, a camera a clip."""
-    still = torch.eye(4).to(camera.world_from_cam)
-    return replace(camera, world_from_cam=still.expand_as(camera.world_from_cam))[:, 0]
+    return _standing(camera, camera.batch_shape[0])[:, 0]
+
+
+def _standing(camera: Camera, batch: int) -> Camera:
+    """A camera [B, 1] at the origin in pictures of the same size, for what does not depend on its lens."""
+    still, lens = torch.eye(4).to(camera.world_from_cam), torch.eye(3).to(camera.K)
+    return Camera(still.expand(batch, 1, 4, 4), lens.expand(batch, 1, 3, 3), camera.hw)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
+from typing import Any
 
 from ..strict_json import printable
 from .synthetic import EASY_SCENES, SCENES, SyntheticBatch, render_scenes
@@ -13,6 +14,8 @@ from .world.scenes import render_world
 
 Render = Callable[..., SyntheticBatch]
 """(seeds, *, frames, hw, device="cpu", fast=False) -> the clips of these seeds, one each; `fast` compiles first."""
+Sets = Mapping[str, Callable[..., Any]]
+"""Scenes by name, synthetic ones (`Render`) and data sets of filmed ones, called alike (`filmed.FilmedScenes`)."""
 
 # The camera turns where it stands: rays alone say where every pixel goes.
 PAN_SCENES = replace(EASY_SCENES, kind_shares=(1.0, 0.0, 0.0, 0.0, 0.0, 0.0))
@@ -26,12 +29,13 @@ SCENE_SETS: Mapping[str, Render] = MappingProxyType(
 )
 
 
-def check_shares(shares: Mapping[str, float]) -> None:
-    """ValueError unless `shares` are of scene sets that there are, none negative, and sum to 1."""
-    unknown = sorted(set(shares) - set(SCENE_SETS))
+def check_shares(shares: Mapping[str, float], filmed: Sequence[str] = ()) -> None:
+    """ValueError unless `shares` are of scene sets that there are or of data sets `filmed`, none negative, and sum
+    to 1."""
+    unknown = sorted(set(shares) - set(SCENE_SETS) - set(filmed))
     if unknown:
         names = ", ".join(printable(name, 40) for name in unknown[:5])
-        raise ValueError(f"there are no scenes called {names}: a run has {', '.join(SCENE_SETS)}")
+        raise ValueError(f"there are no scenes called {names}: a run has {', '.join((*SCENE_SETS, *filmed))}")
     if any(not 0 <= share <= 1 for share in shares.values()) or abs(sum(shares.values()) - 1) > 1e-6:
         shares_text = ", ".join(f"{name} {share:g}" for name, share in shares.items())
         raise ValueError(f"the shares of scenes are between 0 and 1 and sum to 1, got {shares_text}")

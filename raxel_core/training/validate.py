@@ -54,7 +54,7 @@ def _poses(
     device = next(model.parameters()).device
     generator = torch.Generator().manual_seed(config.seed)
     found: dict[str, list[Tensor]] = {"rotation": [], "center": [], "focal": []}
-    camera = canonical_cameras(clips.camera, clips.near_depth, torch.zeros(len(clips), dtype=torch.long))
+    camera = canonical_cameras(clips.camera, clips.near_depth, torch.zeros(len(clips), dtype=torch.long), recipe.unit)
     for start in range(0, len(clips), BATCH):
         part, true = clips[start : start + BATCH].to(device), camera[start : start + BATCH]
         video = recipe.video_statistics.normalize(part.video)
@@ -94,7 +94,7 @@ def picture_figures(
     """`video`, `shuffled` and `copy` of `video_figures` for each clip [B]."""
     device = next(model.parameters()).device
     generator = torch.Generator().manual_seed(config.seed)
-    camera = canonical_cameras(clips.camera, clips.near_depth, torch.zeros(len(clips), dtype=torch.long))
+    camera = canonical_cameras(clips.camera, clips.near_depth, torch.zeros(len(clips), dtype=torch.long), recipe.unit)
     found: dict[str, list[Tensor]] = {"video": [], "shuffled": [], "copy": []}
     for start in range(0, len(clips), BATCH):
         part, true = clips[start : start + BATCH].to(device), camera[start : start + BATCH]

@@ -25,12 +25,18 @@ def undistort_picture(picture: Path, target: Path, lens: Lens) -> None:
     if image.shape[:2] != lens.hw:
         shown = f"{image.shape[1]}x{image.shape[0]}"
         raise ValueError(f"{picture} is {shown}, the cameras are for pictures of {lens.hw[1]}x{lens.hw[0]}")
-    straight = cv2.remap(image, *_maps(lens), cv2.INTER_CUBIC)
-    encoded, data = cv2.imencode(target.suffix, straight)
+    encoded, data = cv2.imencode(target.suffix, undistorted(image, lens))
     if not encoded:
         raise ValueError(f"{target} has no ending of a picture")
     with replacing(target) as temporary:
         temporary.write_bytes(data.tobytes())
+
+
+def undistorted(image: np.ndarray, lens: Lens, *, nearest: bool = False) -> np.ndarray:
+    """A picture [H, W, ...] taken by `lens` as `lens.pinhole()` sees it, of the same size; with `nearest` no value is
+    mixed of several, as depth wants it."""
+    cv2 = load_opencv()
+    return cv2.remap(image, *_maps(lens), cv2.INTER_NEAREST if nearest else cv2.INTER_CUBIC)
 
 
 @lru_cache(maxsize=4)

@@ -26,7 +26,7 @@ from raxel_core.raxel_model import RaxelModel, load_model
 from raxel_core.raype.backbone import RayWan, load_backbone, wan_state
 from raxel_core.raype.config import RayPETrainConfig
 from raxel_core.raype.objective import WEIGHTS_FILE, RayPEObjective
-from raxel_core.training.data import LatentClips
+from raxel_core.training.data import LatentClips, clips_of_frames
 from raxel_core.training.loss import canonical_cameras
 from raxel_core.training.synthetic import SPLITS, render_scenes
 from raxel_core.training.train import Trainer
@@ -88,7 +88,7 @@ def rendered(model: RaxelModel, first: int, count: int) -> tuple[torch.Tensor, L
     scenes = render_scenes([SPLITS["test"][first + i] for i in range(count)], frames=FRAMES, hw=HW)
     latents = model.vae.encode(scenes.video)
     frame = torch.zeros(count, 1, dtype=torch.long)
-    return scenes.video, LatentClips(latents, latents[:, :, :1], frame, scenes.camera, scenes.near_depth)
+    return scenes.video, clips_of_frames(latents, latents[:, :, :1], frame, scenes.camera, scenes.near_depth)
 
 
 @torch.no_grad()

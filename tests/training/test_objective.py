@@ -17,7 +17,7 @@ from raxel_core.geometry.camera import Camera, K_from_fov
 from raxel_core.latents.statistics import LatentStatistics
 from raxel_core.model.config import RaxelConfig
 from raxel_core.training.config import TASKS, TrainConfig
-from raxel_core.training.data import LatentClips, render_clips
+from raxel_core.training.data import clips_of_frames, render_clips
 from raxel_core.training.loss import canonical_cameras, draw_sigmas, flow_loss, make_example
 from raxel_core.training.scene_sets import SCENE_SETS
 from raxel_core.training.synthetic import SPLITS
@@ -59,7 +59,7 @@ def clips():
     frames = torch.tensor([[0, 2, 4], [0, 3, 1], [0, 4, 2]])
     images = torch.stack([video[b][:, frames[b]] for b in range(BATCH)])
     coded = torch.cat([VAE.encode(image) for image in images.split(1, 2)], 2)
-    return LatentClips(VAE.encode(video), coded, frames, Camera(se3.exp(twist), K, HW), near)
+    return clips_of_frames(VAE.encode(video), coded, frames, Camera(se3.exp(twist), K, HW), near)
 
 
 def example_of(clips, task, seed=0, **change):
@@ -281,7 +281,7 @@ def test_a_clip_run_backwards_is_seen_by_its_cameras_run_backwards():
         assert torch.allclose(made.camera.world_from_cam[b], plain.camera.world_from_cam[b][order])
         assert torch.allclose(made.camera.K[b], plain.camera.K[b][order])
         assert torch.allclose(made.near_depth[b], plain.near_depth[b][order])
-        for n, frame in enumerate(made.image_frame[b].tolist()):
+        for n, frame in enumerate(made.image_frame[b].long().tolist()):
             picture = VAE.decode(made.images[b : b + 1, :, n : n + 1])[0, :, 0]
             assert torch.allclose(picture, VAE.decode(made.video)[b, :, frame], atol=1e-5)
     assert made.image_frame[:, 0].eq(0).all() and made.image_frame[:, 1:].gt(0).all()

@@ -12,7 +12,9 @@ from safetensors.torch import load_file
 
 from raxel_core.benchmarks.training import PARTS, run_training_benchmark
 from raxel_core.geometry import se3
+from raxel_core.latents.statistics import LatentStatistics
 from raxel_core.model.config import RaxelConfig
+from raxel_core.recipe import METADATA_KEY
 from raxel_core.training import synthetic
 from raxel_core.training.ahead import rendering_ahead
 from raxel_core.training.clock import Clock
@@ -24,6 +26,7 @@ from raxel_core.training.run_state import STATE_FILE
 from raxel_core.training.scene_sets import SCENE_SETS, split_seeds
 from raxel_core.training.train import LOG_FILE, Trainer
 from raxel_core.training.vae import fit_patch_code, raxel_and_video_clips
+from raxel_core.weights.checkpoint import save_checkpoint
 
 SMALL = RaxelConfig(
     dim=48, ffn_dim=96, layers=2, heads=2, in_channels=32, patch=(1, 1, 1), text_dim=None, freq_dim=32,
@@ -277,3 +280,28 @@ def test_the_new_fields_survive_json_and_are_checked():
     ):  # fmt: skip
         with pytest.raises(ValueError, match=message):
             TrainConfig.from_json(json.dumps({"name": "x", "steps": 1, "frames": 5, **field}))
+
+
+def test_a_start_that_was_only_converted_gets_ray_statistics_of_its_own_and_a_trained_one_keeps_them(tmp_path, vae):
+    """`convert` has no rays to measure: its recipe holds the video's statistics for both, and the unit asked for."""
+    measured = RaxelObjective(CONFIG, vae, cache=tmp_path / "clips").recipe
+    placeholder = LatentStatistics((0.5,) * 32, (2.0,) * 32)
+    recipe = replace(measured, unit="metre", video_statistics=placeholder, ray_statistics=placeholder)
+    network, start = RaxelObjective(CONFIG, vae, cache=tmp_path / "clips").model, tmp_path / "start.safetensors"
+    for steps, rays, unit in (
+        ({}, measured.ray_statistics, None),
+        ({"steps": "5"}, placeholder, None),
+        ({}, None, "near_depth"),
+    ):
+        save_checkpoint(start, network.state_dict(), SMALL, metadata={METADATA_KEY: recipe.to_json(), **steps})
+        found = RaxelObjective(replace(CONFIG, unit=unit), vae, cache=tmp_path / "clips", start=start).recipe
+        assert found.video_statistics == placeholder and found.unit == (unit or "metre")
+        assert rays is None or found.ray_statistics == rays
+
+
+def test_the_camera_loss_decodes_only_where_it_counts(tmp_path, vae):
+    objective = RaxelObjective(replace(CONFIG, bundle_weight=0.0, task_shares=(1.0, 0.0, 0.0)), vae, cache=tmp_path)
+    batch = objective.draw(0)
+    objective.device_vae = None  # would be asked to decode
+    parts = objective.loss(objective.model, batch)
+    assert parts.keys() == {"rays", "loss"} and torch.equal(parts["loss"], parts["rays"])
