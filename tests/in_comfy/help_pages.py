@@ -37,10 +37,8 @@ class Language:
 
 
 LANGUAGES = {
-    "en": Language("## Inputs", "## Outputs", "| name | type | meaning |", "optional"),
-    "zh": Language("## 输入", "## 输出", "| 名称 | 类型 | 含义 |", "可选"),
-    "ja": Language("## 入力", "## 出力", "| 名前 | 型 | 意味 |", "省略可"),
-    "ko": Language("## 입력", "## 출력", "| 이름 | 형식 | 뜻 |", "선택"),
+    name: Language(**said)
+    for name, said in json.loads(Path(__file__).with_name("help_words.json").read_text(encoding="utf-8")).items()
 }
 
 
