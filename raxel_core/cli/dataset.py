@@ -152,11 +152,12 @@ def run_encode(options: argparse.Namespace) -> None:
     from torch import nn
 
     from ..raxel_model import load_vae
+    from ..training.config import TrainConfig
     from ..training.data import ClipPool
     from ..training.filmed import all_sets
     from .train import read_config
 
-    config, films = read_config(options)
+    config, films = read_config(options, TrainConfig)
     rank, count = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     local = int(os.environ.get("LOCAL_RANK", "0"))
     device = torch.device(options.device or (f"cuda:{local}" if torch.cuda.is_available() else "cpu"))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..model.transformer import RaxelTransformer
     from ..raype.objective import DrawSamples as DrawLatents
     from ..recipe import Recipe
-    from ..training.config import TrainConfig
+    from ..training.config import Run
     from ..training.filmed import Films
     from ..training.objective import Objective
     from ..training.raxel_objective import DrawSamples
@@ -78,7 +78,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 def add_data(parser: argparse.ArgumentParser) -> None:
     """The data sets of filmed scenes that a run is shown."""
     parser.add_argument(
-        "--data", action="append", metavar="[NAME=]FOLDER|LIST", help="raxel: filmed scenes, as `dataset check` finds "
+        "--data", action="append", metavar="[NAME=]FOLDER|LIST", help="raxel, raype: filmed scenes, as `dataset check` finds "
         "or lists them; NAME is what the configuration calls them (the folder's name); several may be given",
     )  # fmt: skip
     parser.add_argument(
@@ -89,15 +89,15 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def read_config(options: argparse.Namespace) -> tuple[TrainConfig, Films]:
-    """The configuration of a raxel run and its data sets. Where it names none of those given, it is trained on them
+def read_config(options: argparse.Namespace, kind: type[Run]) -> tuple[Run, Films]:
+    """The configuration of a run and its data sets. Where it names none of those given, it is trained on them
     alone, in equal shares."""
     from dataclasses import replace
 
-    from ..training.config import FilmedSettings, TrainConfig
+    from ..training.config import FilmedSettings
     from ..training.filmed import Films
 
-    config = TrainConfig.from_json(options.config.read_text())
+    config = kind.from_json(options.config.read_text())
     paths = dict(_named(text) for text in options.data or ())
     if len(paths) < len(options.data or ()):
         raise ValueError("two of the data sets have one name: give names with --data NAME=PATH")
@@ -156,7 +156,7 @@ def _check_method(options: argparse.Namespace) -> None:
     films = ("data", "bad_data", "texts")
     others = {
         "raxel": ("backbone", "null_prompt", "prompt", "co3d"),
-        "raype": ("start", "compile", "co3d", "estimate", *films),
+        "raype": ("start", "compile", "co3d", "estimate", "texts"),
     }.get(options.method, ("start", "compile", "estimate", "backbone", "null_prompt", "prompt", "cache", *films))
     for name in others:
         if getattr(options, name) is not None:
@@ -185,9 +185,10 @@ def _raxel(options: argparse.Namespace) -> tuple[Objective, str]:
     """What trains a raxel model, and the name of its file."""
     from ..raxel_model import load_vae
     from ..training.captions import Texts
+    from ..training.config import TrainConfig
     from ..training.raxel_objective import LORA_FILE, WEIGHTS_FILE, RaxelObjective
 
-    config, films = read_config(options)
+    config, films = read_config(options, TrainConfig)
     name = Path(options.vae).name.removesuffix(".safetensors")
     vae = load_vae(options.vae)
     cache = options.cache or options.folder / "clips"
@@ -209,7 +210,7 @@ def _raype(options: argparse.Namespace) -> tuple[Objective, str]:
     from ..raype.config import RayPETrainConfig
     from ..raype.objective import WEIGHTS_FILE, RayPEObjective
 
-    config = RayPETrainConfig.from_json(options.config.read_text())
+    config, films = read_config(options, RayPETrainConfig)
     vae = load_vae(options.vae)
     cache = options.cache or options.folder / "clips"
     objective = RayPEObjective(
@@ -219,6 +220,7 @@ def _raype(options: argparse.Namespace) -> tuple[Objective, str]:
         cache=cache,
         null_prompt=options.null_prompt,
         prompt=options.prompt,
+        films=films,
         draw_samples=_latent_grid(vae),
     )
     return objective, WEIGHTS_FILE

@@ -19,6 +19,7 @@ from ..latents.vae import VideoVAE
 from ..latents.wan_vae import WanVAE
 from ..sampling.schedule import shifted_sigmas
 from ..training.data import ClipPool, LatentClips
+from ..training.filmed import NO_FILMS, Films, all_sets
 from ..training.loss import NEAREST_DEPTH
 from ..training.optimizers import make_optimizers
 from ..training.raxel_objective import VIDEO_STD_FLOOR, floored
@@ -61,11 +62,12 @@ class RayPEObjective:
 
     def __init__(
         self, config: RayPETrainConfig, vae: VideoVAE, backbone: Path, *, cache: Path, null_prompt: Path | None = None,
-        prompt: Path | None = None, draw_samples: DrawSamples | None = None,
+        prompt: Path | None = None, draw_samples: DrawSamples | None = None, films: Films = NO_FILMS,
     ) -> None:  # fmt: skip
         """`backbone` is a folder of diffusers, `cache` holds rendered clips, `null_prompt` is a file with the embedding
         of an empty prompt and `prompt` one of what the videos of validations show; `draw_samples` is called at each
-        validation."""
+        validation; `films` are the data sets of filmed scenes that the configuration names, each with its own eta as
+        the `factor` of its settings."""
         self.config, self.draw_samples = config, draw_samples
         self.device = torch.device("cpu")
         transformer = load_backbone(backbone, channels=vae.latent_channels)
@@ -73,7 +75,8 @@ class RayPEObjective:
         self.prompt = None if prompt is None else load_prompt(prompt, transformer.config.text_dim)
         self.patch_hw: tuple[int, int] = tuple(transformer.config.patch_size[1:])
         self.model = ray_wan(transformer, config)
-        self.pool = ClipPool(config, vae, cache)
+        unit = "near_depth" if config.near_depth else "arbitrary"
+        self.pool = ClipPool(config, vae, cache, sets=all_sets(config, films, unit))
         self.statistics = config.statistics or latent_statistics(vae, self.pool)
         self.validation = self.pool.validation()
 

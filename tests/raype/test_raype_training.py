@@ -31,10 +31,13 @@ from raxel_core.raype.objective import (
 )
 from raxel_core.raype.ray_tokens import token_rays
 from raxel_core.raype.terms import RayTerms, join_terms, variant_features
+from raxel_core.training.config import FilmedSettings
 from raxel_core.training.data import ClipPool
+from raxel_core.training.filmed import Films
 from raxel_core.training.run_state import STATE_FILE
 from raxel_core.training.train import Trainer
 from raxel_core.training.vae import fit_patch_code, raxel_and_video_clips
+from tests.data_sets import RATE, write_realestate10k
 from tests.in_comfy.comfy_server import PACK, comfy_roots, interpreter_of
 from tests.raype.raype_states import load_wan_state
 
@@ -398,6 +401,30 @@ def test_noise_levels_of_a_run_have_its_shift(vae, backbone, tmp_path):
     sigma = torch.cat([objective.draw(number).sigma for number in range(200)])
     assert float(sigma.median()) == pytest.approx(5 / 6, abs=0.03) and float(sigma.min()) >= 0.0199
     assert float((sigma < 0.5).float().mean()) == pytest.approx(1 / 6, abs=0.04)
+
+
+def test_filmed_scenes_are_trained_each_by_its_own_eta(vae, backbone, tmp_path, capsys):
+    """Two data sets of one folder, whose etas are 1 and 20: the cameras of the second are twenty times as far apart."""
+    for key, seed in (("0001", 5), ("0002", 7)):
+        write_realestate10k(tmp_path / "films", key, seed, frames=8)
+    held = {}
+    for name, factor in (("near", 1.0), ("far", 20.0)):
+        data = ((name, FilmedSettings(factor=factor)),)
+        config = replace(
+            CONFIG, data=data, scenes=((name, 1.0),), validation_scenes=name, near_depth=False, fps=RATE, steps=1
+        )
+        films = Films({name: tmp_path / "films"})
+        objective = RayPEObjective(config, vae, backbone, cache=tmp_path / name, films=films)
+        held[name] = objective.read(0).camera.center
+    reach = held["near"].norm(dim=-1).max()
+    assert reach > 0.01 and torch.allclose(held["far"], 20 * held["near"], rtol=1e-4, atol=1e-4 * float(reach))
+    save_file(vae.state_dict(), tmp_path / "vae.safetensors")
+    (tmp_path / "config.json").write_text(config.to_json(), encoding="utf-8")
+    arguments = ["train", str(tmp_path / "config.json"), str(tmp_path / "run"), "--method", "raype", "--json",
+                 "--vae", str(tmp_path / "vae.safetensors"), "--backbone", str(backbone.parent)]  # fmt: skip
+    assert main([*arguments, "--data", f"far={tmp_path / 'films'}"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert lines[-1]["validation"]["loss"] > 0 and (tmp_path / "run" / WEIGHTS_FILE).exists()
 
 
 def test_generated_videos_start_with_the_given_frame_and_solve_a_straight_flow(vae, backbone, tmp_path):
