@@ -14,6 +14,9 @@ DIFFERENCES = {
     "no_cosine": {"cosine_weight": 0.0},
     "plucker": {"model": {"ray_representation": "plucker"}},
     "shared_sigma": {"shared_sigma": True},
+    "earliest_reference": {"random_reference": False},
+    "normalised": {"unit": "arbitrary"},
+    "near_depth": {"unit": "near_depth"},
 }
 
 
