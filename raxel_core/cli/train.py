@@ -78,8 +78,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 def add_data(parser: argparse.ArgumentParser) -> None:
     """The data sets of filmed scenes that a run is shown."""
     parser.add_argument(
-        "--data", action="append", metavar="[NAME=]FOLDER|LIST", help="filmed scenes of raxel and raype, as `dataset check` "
-        "finds or lists them; NAME is what the configuration calls them (the folder's name); several may be given",
+        "--data", action="append", metavar="[NAME=]FOLDER|LIST", help="filmed scenes (not of ray_*), as "
+        "`dataset check` finds or lists them; NAME is what the configuration calls them (the folder's); may be several",
     )  # fmt: skip
     parser.add_argument(
         "--bad-data", choices=("stop", "skip"), help="what becomes of a run whose scene can not be read (stop)"
