@@ -48,9 +48,9 @@ function cameraPathWidget(node, name, inputData) {
 
 // Before each graph, since a change of ComfyUI's palette takes the colors away.
 function colorLinks() {
-  Object.assign(app.canvas.default_connection_color_byType, LINK_COLORS);
-  Object.assign(window.LGraphCanvas.link_type_colors, LINK_COLORS);
+  const tables = [app.canvas.default_connection_color_byType, window.LGraphCanvas.link_type_colors];
   for (const [type, color] of Object.entries(LINK_COLORS)) {
+    for (const table of tables) table[type] = color;
     document.documentElement.style.setProperty(`--color-datatype-${type}`, color);
   }
 }

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import autocast, nn
 
 from raxel_core.model import TINY, RaxelConfig, RaxelTransformer, initialize
 from raxel_core.model.attention import attend
@@ -326,7 +326,7 @@ def test_bfloat16_weights_take_float32_latents_and_stay_close():
 def test_autocast_trains_even_when_backward_runs_inside():
     model = build()
     exact = model(*inputs())
-    with torch.autocast("cpu", torch.bfloat16):
+    with autocast("cpu", torch.bfloat16):
         velocity = model(*inputs())
         sum(v.square().mean() for v in velocity).backward()
     assert all(

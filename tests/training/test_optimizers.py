@@ -7,6 +7,7 @@ import json
 import pytest
 import torch
 from torch import nn
+from torch.nn import Linear
 
 from raxel_core.training.config import RunConfig
 from raxel_core.training.optimizers import make_optimizers, set_rate
@@ -15,9 +16,9 @@ from raxel_core.training.optimizers import make_optimizers, set_rate
 class Network(nn.Module):
     def __init__(self):
         super().__init__()
-        self.blocks = nn.ModuleList([nn.Linear(3, 3), nn.Linear(3, 3)])
-        self.head = nn.Linear(3, 3)
-        self.frozen = nn.Linear(3, 3).requires_grad_(False)
+        self.blocks = nn.ModuleList([Linear(3, 3), Linear(3, 3)])
+        self.head = Linear(3, 3)
+        self.frozen = Linear(3, 3).requires_grad_(False)
 
 
 def run(**change):

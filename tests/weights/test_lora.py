@@ -10,6 +10,7 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 from safetensors.torch import load_file, save_file
+from torch.nn import Linear
 
 from raxel_core.cli import main
 from raxel_core.raxel_model import load_model
@@ -81,7 +82,7 @@ def run(folder, base, config=CONFIG, until=None):
 
 def test_an_adapter_by_hand():
     """W x + b = (1 + 2, 3) + (1, 0); A x = 2 - 1 = 1 and B 1 = (10, 20): together (14, 23)."""
-    layer = torch.nn.Linear(2, 2)
+    layer = Linear(2, 2)
     with torch.no_grad():
         layer.weight.copy_(torch.tensor([[1.0, 2.0], [3.0, 0.0]]))
         layer.bias.copy_(torch.tensor([1.0, 0.0]))
