@@ -217,6 +217,9 @@ def test_each_blueprint_is_whole_and_of_nodes_that_are_there(comfy, path):
         spec = known[node["type"]]["input"]
         expected = {*spec.get("required", {}), *spec.get("optional", {})}
         assert {entry["name"] for entry in node["inputs"]} == expected
+        widgets = [entry["name"] for entry in node["inputs"] if "widget" in entry]
+        # After a seed the page keeps what becomes of it from run to run.
+        assert len(node["widgets_values"]) == len(widgets) + ("seed" in widgets)
     for number, widget in box["properties"]["proxyWidgets"]:
         assert widget in {entry["name"] for entry in nodes[int(number)]["inputs"] if "widget" in entry}
 
