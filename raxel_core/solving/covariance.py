@@ -3,16 +3,21 @@
 COLMAP perturbs cam_from_world = (Q, t) as (exp(delta) Q, t + epsilon). With R = Q^T and the centre c = -R t this is
 omega = -R delta and dc = R (delta x t) - R epsilon. It holds the scale by one coordinate of the second camera, whose
 error would then be everyone's; ours holds the distance of the camera that is farthest from the first.
+
+It also takes every residual for an error of its own, while what is wrong with a point is wrong in all frames that follow
+it. How far parts of the points disagree when each is adjusted alone shows what that comes to (a delete-group jackknife).
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..geometry import se3
 from .colmap import load_pycolmap
 
 
@@ -38,6 +43,44 @@ def pose_covariance(
     if lens is not None:
         covariance[:, 6, 6] = float(lens[0, 0]) / focal**2
     return covariance * variance if bool(covariance.isfinite().all()) else None
+
+
+def camera_change(before: Any, after: Any, frames: tuple[int, ...], camera_id: int) -> Tensor:
+    """[R, 7]: (omega, centre, log f) by which every camera of `after` differs from that of `before`, both seen from
+    their first camera and with the farthest one at the distance it has in `before`."""
+    own, other = (
+        torch.stack([torch.from_numpy(np.asarray(m.images[f + 1].cam_from_world().matrix())) for f in frames])
+        for m in (before, after)
+    )
+    first = se3.inverse(_rigid(own[0]))
+    own, other = (se3.inverse(_rigid(part) @ se3.inverse(_rigid(part[0]))) for part in (own, other))
+    far = int(torch.linalg.vector_norm(own[:, :3, 3], dim=-1).argmax())
+    size = torch.linalg.vector_norm(other[far, :3, 3])
+    scale = torch.linalg.vector_norm(own[far, :3, 3]) / size if float(size) > 0.0 else size.new_ones(())
+    omega = se3.so3_log(other[:, :3, :3] @ own[:, :3, :3].mT) @ first[:3, :3].mT
+    centre = (scale * other[:, :3, 3] - own[:, :3, 3]) @ first[:3, :3].mT
+    focal = math.log(after.cameras[camera_id].params[0] / before.cameras[camera_id].params[0])
+    return torch.cat((omega, centre, omega.new_full((len(omega), 1), focal)), dim=-1)
+
+
+def widened(covariance: Tensor, parts: Tensor | None) -> Tensor:
+    """`covariance` [R, 7, 7] with the errors of rotation, centre and focal length as large as `parts` [n, R, 7], the
+    cameras that n parts of the points give, have it, where that is larger: the variance of their mean."""
+    if parts is None:
+        return covariance
+    variance = (parts - parts.mean(dim=0)).square().sum(dim=0) / (len(parts) * (len(parts) - 1))
+    stated = covariance.diagonal(dim1=-2, dim2=-1)
+    factor = torch.ones(7, dtype=covariance.dtype)
+    for block in (slice(0, 3), slice(3, 6), slice(6, 7)):
+        total = float(stated[:, block].sum())
+        if total > 0.0:
+            factor[block] = max(float(variance[:, block].sum()) / total, 1.0) ** 0.5
+    return factor[:, None] * covariance * factor
+
+
+def _rigid(motion: Tensor) -> Tensor:
+    """[..., 3, 4] as [..., 4, 4]."""
+    return se3.from_rotation_translation(motion[..., :3], motion[..., 3])
 
 
 class _Blocks:

@@ -20,7 +20,8 @@ Progress = Callable[[int, int], None]
 CAMERA_ID = 1
 # A picture with its longer side below this many pixels is searched at twice its size, as COLMAP does for all.
 _SMALL = 960
-_MOST_FEATURES = 1500
+# COLMAP keeps somewhat more, the coarser ones first.
+_MOST_FEATURES = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,11 +37,13 @@ class Picture:
 @dataclass(frozen=True, eq=False)
 class FeatureTable:
     """What was found: the database, the size (height, width) it was found at, and for every frame the keypoints [n, 2]
-    in pixels of that size and their colours [n, 3]. Frame f is image f + 1 of the database."""
+    in pixels of that size, their `scales` [n] (how many such pixels wide the detail is, as a standard deviation) and
+    colours [n, 3]. Frame f is image f + 1 of the database."""
 
     path: Path
     hw: tuple[int, int]
     keypoints: list[np.ndarray] = field(default_factory=list)
+    scales: list[np.ndarray] = field(default_factory=list)
     colours: list[np.ndarray] = field(default_factory=list)
 
     def __len__(self) -> int:
@@ -171,4 +174,5 @@ def _write_image(database: Any, table: FeatureTable, found: tuple[Any, ...]) -> 
     database.write_keypoints(number, matrix)
     database.write_descriptors(number, descriptors)
     table.keypoints.append(matrix[:, :2].astype(np.float64))
+    table.scales.append(matrix[:, 2])
     table.colours.append(colours)

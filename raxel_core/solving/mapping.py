@@ -17,7 +17,7 @@ from torch import Tensor
 from ..geometry import se3
 from ..geometry.sparse_points import SparsePoints
 from .colmap import load_pycolmap
-from .covariance import pose_covariance
+from .covariance import camera_change, pose_covariance, widened
 from .features import CAMERA_ID, FeatureTable, colmap_camera, image_name
 from .lens import Lens, lens_of_fov
 
@@ -29,10 +29,20 @@ _POLL_SECONDS = 0.1
 # A radial distortion that is less than this many of its standard deviations is none.
 _SIGNIFICANT = 4.0
 _LEAST_FRAMES = 3
-_ADJUSTMENT_STEPS = 15
-# A focal length that the motion does not tell would be walked up and down its valley for hundreds of steps.
-_MAPPER_STEPS = 40
-_TRACKS = 4000
+# The valley between focal length and distortion is long and flat: fewer steps stop in the middle of it.
+_ADJUSTMENT_STEPS = 100
+_FUNCTION_TOLERANCE = 1e-6
+# The mapper's own adjustment only has to come near: all of it is adjusted again.
+_MAPPER_STEPS = 10
+_TRACKS = 2000
+# Details wider than this many pixels drift along edges and shading; a frame does without where it keeps enough finer.
+_COARSE_PX = 2.5
+_LEAST_FINE = 50
+# In how many parts, with as many steps, the points are adjusted apart to see how far such parts disagree.
+_PARTS, _PART_STEPS = 4, 15
+_LEAST_PART = 20
+# An observation this many times as far off as most, and this many pixels at least, shows something else.
+_FAR, _FAR_PX = 6.0, 2.0
 
 
 class Mapped(NamedTuple):
@@ -61,7 +71,7 @@ def map_frames(table: FeatureTable, lens: Lens, *, done: Callable[[float], None]
         return None
     largest = max(models, key=lambda model: (model.num_reg_images(), model.compute_num_observations()))
     others = tuple(_frames(model) for model in models if model is not largest)
-    adjusted, adjuster = _in_background(lambda: _adjusted(largest, lens), lambda: done(0.9))
+    adjusted, adjuster = _in_background(lambda: _adjusted(largest, lens, table), lambda: done(0.9))
     done(0.95)
     return _mapped(table, adjusted, adjuster, lens, others)
 
@@ -120,8 +130,7 @@ def _options(lens: Lens, *, quick: bool) -> Any:
     options.mapper.bundle_adjustment.ceres.solver_options.max_num_iterations = _MAPPER_STEPS
     options.mapper.skip_retriangulation = True
     options.mapper.keep_max_num_tracks = _SEARCH_TRACKS if quick else _TRACKS
-    if quick:
-        options.mapper.ba_num_iterations = 2
+    options.mapper.ba_num_iterations = 2 if quick else 1
     return options
 
 
@@ -145,19 +154,21 @@ def _in_background(work: Callable[[], Any], done: Callable[[], None]) -> Any:
     return outcome[0]
 
 
-def _adjusted(model: Any, lens: Lens) -> tuple[Any, Any]:
+def _adjusted(model: Any, lens: Lens, table: FeatureTable) -> tuple[Any, Any]:
     """The model, and its adjustment problem; an unknown lens may distort now, where that is told from none."""
-    pycolmap = load_pycolmap()
-    if not lens.known:
-        distorting = pycolmap.Reconstruction(model)
-        adjuster = _adjust(distorting, steps=_ADJUSTMENT_STEPS, refine_lens=True, refine_distortion=True)
-        k1 = distorting.cameras[CAMERA_ID].params[3]
-        if k1 * k1 > _SIGNIFICANT**2 * _distortion_variance(distorting, adjuster):
-            return distorting, adjuster
-    return model, _adjust(model, steps=1, refine_lens=not lens.known, refine_distortion=False)
+    free = not lens.known
+    _drop(model, _coarse(model, table))
+    _adjust(model, refine_lens=free, refine_distortion=free)
+    _drop(model, _far(model))
+    adjuster = _adjust(model, refine_lens=free, refine_distortion=free)
+    camera = model.cameras[CAMERA_ID]
+    if free and camera.params[3] ** 2 < _SIGNIFICANT**2 * _distortion_variance(model, adjuster):
+        camera.params = [*camera.params[:3], 0.0]
+        adjuster = _adjust(model, refine_lens=True, refine_distortion=False)
+    return model, adjuster
 
 
-def _adjust(model: Any, *, steps: int, refine_lens: bool, refine_distortion: bool) -> Any:
+def _adjust(model: Any, *, refine_lens: bool, refine_distortion: bool, steps: int = _ADJUSTMENT_STEPS) -> Any:
     """A bundle adjustment of `model`, in place, with the first camera and the scale held; the solved problem."""
     pycolmap = load_pycolmap()
     config = pycolmap.BundleAdjustmentConfig()
@@ -168,9 +179,43 @@ def _adjust(model: Any, *, steps: int, refine_lens: bool, refine_distortion: boo
     options.refine_focal_length, options.refine_extra_params = refine_lens, refine_distortion
     options.ceres.loss_function_type = pycolmap.LossFunctionType.HUBER
     options.ceres.solver_options.max_num_iterations = steps
+    options.ceres.solver_options.function_tolerance = _FUNCTION_TOLERANCE
     adjuster = pycolmap.create_default_ceres_bundle_adjuster(options, config, model)
     adjuster.solve()
     return adjuster
+
+
+def _coarse(model: Any, table: FeatureTable) -> list[tuple[int, int]]:
+    """The observations (image, feature) of details too wide to be placed well, in images that keep enough others."""
+    found = []
+    for number in model.reg_image_ids():
+        seen = [place for place, point in enumerate(model.images[number].points2D) if point.has_point3D()]
+        wide = [place for place in seen if table.scales[number - 1][place] > _COARSE_PX]
+        found += [(number, place) for place in wide if len(seen) - len(wide) >= _LEAST_FINE]
+    return found
+
+
+def _far(model: Any) -> list[tuple[int, int]]:
+    """The observations (image, feature) that lie far from where the model has their point."""
+    camera, seen, distances = model.cameras[CAMERA_ID], [], []
+    for point in model.points3D.values():
+        for element in point.track.elements:
+            image = model.images[element.image_id]
+            expected = camera.img_from_cam(image.cam_from_world() * point.xyz)
+            off = np.inf if expected is None else np.linalg.norm(expected - image.points2D[element.point2D_idx].xy)
+            seen.append((element.image_id, element.point2D_idx))
+            distances.append(off)
+    most = max(_FAR_PX, _FAR * float(np.median(distances)))
+    return [each for each, off in zip(seen, distances, strict=True) if off > most]
+
+
+def _drop(model: Any, observations: list[tuple[int, int]]) -> None:
+    """Take observations out of the model, and a point with them that fewer than three cameras see."""
+    for number, place in observations:
+        if model.images[number].points2D[place].has_point3D():
+            model.delete_observation(number, place)
+    for number in [each for each, point in model.points3D.items() if point.track.length() < _LEAST_FRAMES]:
+        model.delete_point3D(number)
 
 
 def _distortion_variance(model: Any, adjuster: Any) -> float:
@@ -190,11 +235,30 @@ def _mapped(table: FeatureTable, model: Any, adjuster: Any, lens: Lens, others: 
     points = _points(table, model, frames, found_lens)
     distances = _distances(points, rigid, found_lens)
     residual = _per_camera(points, distances, len(frames))
-    variance = float((distances.square() / (1.0 + distances.square())).mean()) if len(distances) else math.nan
-    # What is wrong with a point is wrong in all frames that follow it: its residuals count as one.
-    variance *= len(distances) / max(len(points), 1)
+    # Of one coordinate: half of what both have, weighed down as the adjustment does.
+    variance = 0.5 * float((distances.square() / (1.0 + distances.square())).mean()) if len(distances) else math.nan
     covariance = pose_covariance(model, adjuster, frames, variance, CAMERA_ID)
+    if covariance is not None:
+        covariance = widened(covariance, _parts(model, frames, lens))
     return Mapped(frames, se3.inverse(rigid), found_lens, covariance, residual, points, others)
+
+
+def _parts(model: Any, frames: tuple[int, ...], lens: Lens) -> Tensor | None:
+    """[_PARTS, R, 7] of (omega, centre, log f) of every camera against the model's, each adjusted to a part of the
+    points alone; None where there are too few points for that."""
+    numbers = sorted(model.point3D_ids())
+    if len(numbers) < _PARTS * _LEAST_PART:
+        return None
+    found = []
+    for part in range(_PARTS):
+        own = load_pycolmap().Reconstruction(model)
+        for place, number in enumerate(numbers):
+            if place % _PARTS != part:
+                own.delete_point3D(number)
+        distorts = not lens.known and bool(own.cameras[CAMERA_ID].params[3])
+        _adjust(own, refine_lens=not lens.known, refine_distortion=distorts, steps=_PART_STEPS)
+        found.append(camera_change(model, own, frames, CAMERA_ID))
+    return torch.stack(found)
 
 
 def _frames(model: Any) -> tuple[int, ...]:
