@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 
 from . import options as shared
 from .console import progress_bar, say, show
+from .evaluate_clips import run_clips
 
 METHODS = ("robust", "procrustes")
+SOLVER = "colmap"
 RAY_METHODS = ("ray_diffusion", "ray_regression")
 
 if TYPE_CHECKING:
@@ -28,6 +30,14 @@ PROTOCOLS = ("pose", "cycle", "camera-control")
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Add the command's arguments."""
     parser = commands.add_parser("evaluate", help="measure a model on held-out synthetic scenes")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="FOLDER",
+        help="with --method colmap: clips, each with its true cameras under its name and .json where they are known",
+    )
+    parser.add_argument("--fps", type=float, help="--data: frames a second to read (all)")
+    parser.add_argument("--frames", type=int, help="--data: frames of each clip at most (all)")
     parser.add_argument(
         "--set", default="room", choices=TEST_SETS, help="closed rooms, or places like the world's (room)"
     )
@@ -44,9 +54,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     shared.add_sampling(parser)
     parser.add_argument(
         "--method",
-        choices=(*METHODS, *RAY_METHODS),
+        choices=(*METHODS, *RAY_METHODS, SOLVER),
         default=METHODS[0],
-        help="how a raxel model's rays are read, or the cameras of photographs by Ray Diffusion (robust)",
+        help="how a raxel model's rays are read, photographs' cameras by Ray Diffusion, or those of --data by solving "
+        "(robust)",
     )
     parser.add_argument("--weights", type=Path, help="ray_*: a Ray Diffusion checkpoint (the embedded one)")
     parser.add_argument("--kind", choices=("room", "world"), default="room", help="ray_*: kind of the scenes (room)")
@@ -75,6 +86,11 @@ def run(options: argparse.Namespace) -> None:
     from ..evaluation.scene_model import PipelineScenes, scene_batches
     from ..evaluation.set_distances import Networks
 
+    if (options.data is None) != (options.method != SOLVER):
+        raise ValueError(f"--method {SOLVER} and --data FOLDER belong together")
+    if options.data is not None:
+        run_clips(options)
+        return
     if options.method in RAY_METHODS:
         _run_photographs(options)
         return

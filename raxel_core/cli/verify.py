@@ -104,20 +104,26 @@ def _cameras(options: argparse.Namespace) -> Estimate:
 
 def _write(found: Verification, options: argparse.Namespace) -> None:
     """The report, the pictures, the cameras and the video with both paths drawn into it."""
+    import torch
+
     from ..atomic_file import write_text
     from ..camera_io import write_estimate
     from ..drawing.plot import image_from_picture
     from ..drawing.verification import verification_pictures
-    from ..video_io import write_image, write_video
+    from ..video_io import picture_float, write_image, write_video
 
     options.out.mkdir(parents=True, exist_ok=True)
     write_text(options.out / "report.json", found.to_json())
     write_estimate(found.estimate, options.out / "cameras.json")
     reel = shared.open_footage(options)
-    clip = reel.read(shared.selection_of(options, reel))
-    overlay, paths, errors = verification_pictures(clip.video, found)
+    stream, wanted = reel.stream(shared.selection_of(options, reel)), set(found.estimate.footage.frames)
+    shown = {number: picture_float(picture) for number, picture in stream.frames if number in wanted}
+    if not shown:
+        raise ValueError(f"{reel.name} has none of the frames that {options.cameras} has cameras for")
+    video = torch.stack(list(shown.values()), dim=1)
+    overlay, paths, errors = verification_pictures(video, found, tuple(shown))
     write_image(options.out / "paths.png", image_from_picture(paths))
     write_image(options.out / "errors.png", image_from_picture(errors))
     height, width = (side - side % 2 for side in overlay.shape[-2:])
-    write_video(options.out / "overlay.mp4", overlay[..., :height, :width], fps=clip.fps)
+    write_video(options.out / "overlay.mp4", overlay[..., :height, :width], fps=stream.fps)
     say(f"wrote {options.out}")

@@ -4,8 +4,8 @@ COLMAP perturbs cam_from_world = (Q, t) as (exp(delta) Q, t + epsilon). With R =
 omega = -R delta and dc = R (delta x t) - R epsilon. It holds the scale by one coordinate of the second camera, whose
 error would then be everyone's; ours holds the distance of the camera that is farthest from the first.
 
-It also takes every residual for an error of its own, while what is wrong with a point is wrong in all frames that follow
-it. How far parts of the points disagree when each is adjusted alone shows what that comes to (a delete-group jackknife).
+It also takes every residual for an error of its own, while what is wrong with a point is wrong in all frames that
+follow it. How far parts of the points disagree, each adjusted alone, shows what that comes to (a group jackknife).
 """
 
 from __future__ import annotations

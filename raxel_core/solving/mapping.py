@@ -197,12 +197,15 @@ def _coarse(model: Any, table: FeatureTable) -> list[tuple[int, int]]:
 
 def _far(model: Any) -> list[tuple[int, int]]:
     """The observations (image, feature) that lie far from where the model has their point."""
-    camera, seen, distances = model.cameras[CAMERA_ID], [], []
+    camera = model.cameras[CAMERA_ID]
+    seen: list[tuple[int, int]] = []
+    distances: list[float] = []
     for point in model.points3D.values():
         for element in point.track.elements:
             image = model.images[element.image_id]
             expected = camera.img_from_cam(image.cam_from_world() * point.xyz)
-            off = np.inf if expected is None else np.linalg.norm(expected - image.points2D[element.point2D_idx].xy)
+            seen_at = image.points2D[element.point2D_idx].xy
+            off = math.inf if expected is None else float(np.linalg.norm(expected - seen_at))
             seen.append((element.image_id, element.point2D_idx))
             distances.append(off)
     most = max(_FAR_PX, _FAR * float(np.median(distances)))

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from raxel_core.drawing.verification import verification_pictures
 from raxel_core.evaluation.verification import VerifyBounds, verify
 from raxel_core.geometry import se3
 from raxel_core.geometry.estimate import Estimate, Footage, estimate_of
@@ -156,3 +157,17 @@ def test_the_report_is_strict_json_with_a_still_camera_to_compare_with():
     torch.testing.assert_close(
         found.asked.camera.center[-1], found.estimate.trajectory.camera.center[-1], atol=0.1, rtol=0.02
     )
+
+
+def test_a_video_read_at_another_rate_is_drawn_upon_in_its_own_frames():
+    """Of the frames 0, 2, 4, 6 of the footage, 0, 4 and 6 have a camera: they are drawn, each its own grey."""
+    path = asked("orbit")[::2][:4]
+    found = Estimate(
+        replace(path, camera=path.camera[[0, 2, 3]]), "test", Footage("v.mp4", 0.0, 24.0, (0, 4, 6)), "moving", ""
+    )
+    checked = verify(found, path)
+    video = torch.tensor([0.0, 0.2, 0.4, 0.6]).reshape(1, 4, 1, 1).expand(3, 4, 48, 80)
+    overlay, _, _ = verification_pictures(video, checked, (0, 2, 4, 6))
+    assert overlay[:, :, 0, 0].mean(dim=0).tolist() == pytest.approx([0.0, 0.4, 0.6], abs=0.01)
+    with pytest.raises(ValueError, match="none of them has a camera"):
+        verification_pictures(video, checked, (1, 3, 5, 7))

@@ -1,0 +1,124 @@
+"""Error bars against errors, on cameras and points that are known and pixels whose noise is known."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from raxel_core.evaluation.clip_figures import clip_figures, clips_table
+from raxel_core.geometry import se3
+from raxel_core.geometry.camera import Camera
+from raxel_core.geometry.estimate import Estimate, Footage
+from raxel_core.geometry.trajectory import Trajectory
+from raxel_core.solving import mapping
+from raxel_core.solving.features import CAMERA_ID, FeatureTable, colmap_camera
+from raxel_core.solving.lens import lens_of_fov
+
+HW, FRAMES, POINTS = (270, 480), 10, 160
+
+
+def truth():
+    """An arc of 25 degrees around what is 4 away, rising."""
+    share = torch.linspace(0, 1, FRAMES, dtype=torch.float64)
+    turn = share * math.radians(25)
+    center = torch.stack((4 * turn.sin(), -0.6 * share, 4 * (1 - turn.cos())), -1)
+    rotation = se3.so3_exp(torch.stack((0.05 * share, -turn, 0 * share), -1))
+    K = lens_of_fov(math.radians(60), HW).K()
+    return Camera(se3.from_rotation_translation(rotation, center), K, HW)
+
+
+def measured(seed, *, noise, drift=0.0, folder):
+    """A model at the true cameras, and the table it was seen in: every pixel off by `noise`, and every point's pixels,
+    along the way, by a walk that comes to `drift`."""
+    pycolmap = pytest.importorskip("pycolmap")
+    random, camera = np.random.default_rng(seed), truth()
+    world = random.uniform(-1, 1, (POINTS, 3)) * (1.6, 1.0, 1.5) + (0, 0, 4)
+    local = np.einsum("fij,pj->fpi", camera.cam_from_world[:, :3, :3].numpy(), world)
+    local += camera.cam_from_world[:, None, :3, 3].numpy()
+    pixels = local[..., :2] / local[..., 2:] * camera.focal[0].numpy() + camera.principal_point[0].numpy()
+    pixels += random.normal(0, noise, pixels.shape)
+    pixels += random.normal(0, drift / math.sqrt(FRAMES), pixels.shape).cumsum(0)
+    model = pycolmap.Reconstruction()
+    model.add_camera_with_trivial_rig(colmap_camera(lens_of_fov(math.radians(60), HW)))
+    for frame in range(FRAMES):
+        image = pycolmap.Image(f"{frame}", pycolmap.Point2DList(), CAMERA_ID, frame + 1)
+        image.points2D = pycolmap.Point2DList([pycolmap.Point2D(pixel) for pixel in pixels[frame]])
+        model.add_image_with_trivial_frame(image, pycolmap.Rigid3d(camera.cam_from_world[frame, :3].numpy()))
+    for point in range(POINTS):
+        track = pycolmap.Track()
+        for frame in range(FRAMES):
+            track.add_element(frame + 1, point)
+        model.add_point3D(world[point], track, np.zeros(3, dtype=np.uint8))
+    scales, colours = [np.ones(POINTS)] * FRAMES, [np.zeros((POINTS, 3), dtype=np.uint8)] * FRAMES
+    return model, FeatureTable(folder / "features.db", HW, list(pixels), scales, colours)
+
+
+def ratios(noise, drift, tmp_path, seeds=6):
+    """The root mean square of error over error bar over the seeds: rotation, centre, focal length."""
+    rows = []
+    for seed in range(seeds):
+        lens = lens_of_fov(math.radians(60), HW)
+        model, table = measured(seed, noise=noise, drift=drift, folder=tmp_path)
+        mapped = mapping._mapped(table, *mapping._adjusted(model, lens, table), lens, ())
+        motions = se3.relative(mapped.world_from_cam[0], mapped.world_from_cam)
+        turn = torch.eye(7, dtype=torch.float64)
+        turn[:3, :3] = turn[3:6, 3:6] = mapped.world_from_cam[0, :3, :3].mT
+        path = Trajectory(Camera(motions, mapped.lens.K(), HW), fps=24.0, unit="arbitrary")
+        covariance = turn @ mapped.covariance @ turn.mT
+        footage = Footage("shot", 0.0, 24.0, tuple(range(FRAMES)))
+        rows.append(clip_figures(Estimate(path, "colmap", footage, "moving", "", covariance), Trajectory(truth())))
+    names = ("rotation_ratio", "centre_ratio", "focal_ratio")
+    return [math.sqrt(np.mean([row[name] ** 2 for row in rows])) for name in names], rows
+
+
+@pytest.mark.parametrize(("noise", "drift"), [(0.3, 0.0), (0.1, 0.6)])
+def test_error_bars_are_as_long_as_the_errors(tmp_path, noise, drift):
+    """Also where what is wrong with a point is wrong in all frames that follow."""
+    found, rows = ratios(noise, drift, tmp_path)
+    assert all(0.4 < ratio < 1.9 for ratio in found), found
+    assert all(row["rotation"] < 0.5 and row["focal"] < 0.05 for row in rows)
+
+
+def test_bars_that_take_a_drift_for_noise_are_too_short(tmp_path, monkeypatch):
+    monkeypatch.setattr(mapping, "widened", lambda covariance, parts: covariance)
+    found, _ = ratios(0.1, 0.6, tmp_path, seeds=4)
+    assert max(found) > 1.9
+
+
+def test_a_detail_too_wide_to_be_placed_and_one_far_off_are_left_out(tmp_path):
+    model, table = measured(0, noise=0.1, folder=tmp_path)
+    table.scales[2] = np.where(np.arange(POINTS) < 7, 9.0, 1.0)
+    model.images[5].points2D[20].xy = model.images[5].points2D[20].xy + 30.0
+    assert mapping._coarse(model, table) == [(3, place) for place in range(7)]
+    assert (5, 20) in mapping._far(model)
+    mapping._adjusted(model, lens_of_fov(math.radians(60), HW), table)
+    assert not any(model.images[3].points2D[place].has_point3D() for place in range(7))
+    assert not model.images[5].points2D[20].has_point3D()
+
+
+def test_figures_of_a_clip_are_its_known_errors():
+    """A path turned by 1 degree in its last frame, twice as large, with 10% more focal length, bars of 0.5 degrees."""
+    camera = truth()
+    motions = se3.relative(camera.world_from_cam[0], camera.world_from_cam)
+    motions[:, :3, 3] *= 2.0
+    motions[-1, :3, :3] = motions[-1, :3, :3] @ se3.so3_exp(torch.tensor([0.0, 0.0, math.radians(1.0)]).double())
+    K = camera.K.clone()
+    K[..., 0, 0] *= 1.1
+    K[..., 1, 1] *= 1.1
+    covariance = torch.zeros(FRAMES, 7, 7, dtype=torch.float64)
+    covariance[-1, 0, 0] = math.radians(0.5) ** 2
+    covariance[:, 6, 6] = 0.05**2
+    path = Trajectory(Camera(motions, K, HW), fps=24.0, unit="arbitrary")
+    footage = Footage("shot", 0.0, 24.0, tuple(range(FRAMES)))
+    row = clip_figures(Estimate(path, "colmap", footage, "moving", "", covariance, missing=(10,)), Trajectory(camera))
+    assert row["rotation_ratio"] == pytest.approx(2.0, rel=1e-3)
+    assert row["focal"] == pytest.approx(0.1) and row["focal_ratio"] == pytest.approx(math.log(1.1) / 0.05)
+    assert row["direction"] == pytest.approx(0.0, abs=0.2) and row["rotation"] < 0.5 < row["still"]
+    text = clips_table([{"clip": "shot"} | row | {"seconds": 3.0}])
+    assert "10 of 11" in text and "10.00%" in text and "1 that moved" in text
+    assert clip_figures(Estimate(path, "colmap", footage, "moving", "it moved"), None)["answer"] == "moving"
+    with pytest.raises(ValueError, match="has 4 cameras"):
+        clip_figures(Estimate(path, "colmap", footage, "moving", ""), Trajectory(camera[:4]))
