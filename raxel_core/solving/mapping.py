@@ -25,6 +25,7 @@ from .lens import Lens, lens_of_fov
 _STARTS_DEGREES = (32.0, 52.0, 80.0)
 _SEARCH_FRAMES = 32
 _SEARCH_TRACKS = 600
+_SUPPORT_PX = 0.5
 _POLL_SECONDS = 0.1
 # A radial distortion that is less than this many of its standard deviations is none.
 _SIGNIFICANT = 4.0
@@ -77,18 +78,22 @@ def map_frames(table: FeatureTable, lens: Lens, *, done: Callable[[float], None]
 
 
 def _found_lens(table: FeatureTable, lens: Lens, done: Callable[[float], None]) -> Lens:
-    """Of several focal lengths to start from, what the one became with which most points are seen most often."""
+    """Of several focal lengths to start from, what the one became that explains most of what was seen best."""
     frames = _spread(len(table))
-    best, most = lens, -1
+    best, most = lens, 0.0
     for number, degrees in enumerate(_STARTS_DEGREES):
         start = lens_of_fov(math.radians(degrees), lens.hw, assumed=True)
-        models = _models(table, start, frames=frames, done=partial(done, number / len(_STARTS_DEGREES)))
-        seen = max((model.compute_num_observations() for model in models), default=0)
-        if seen > most:
-            model = max(models, key=lambda each: each.compute_num_observations(), default=None)
-            found = _lens_of(model.cameras[CAMERA_ID], lens) if model is not None else lens
-            best, most = found, seen
+        for model in _models(table, start, frames=frames, done=partial(done, number / len(_STARTS_DEGREES))):
+            _adjust(model, refine_lens=True, refine_distortion=False)
+            if _support(model) > most:
+                best, most = _lens_of(model.cameras[CAMERA_ID], lens), _support(model)
     return best
+
+
+def _support(model: Any) -> float:
+    """How many observations a model explains, one that is off by _SUPPORT_PX counting half."""
+    model.update_point_3d_errors()
+    return sum(p.track.length() / (1.0 + (p.error / _SUPPORT_PX) ** 2) for p in model.points3D.values())
 
 
 def _spread(frames: int) -> tuple[int, ...]:
