@@ -80,26 +80,24 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
+    """Clips with true cameras, photographs of rendered scenes, or scenes before a model."""
+    if (options.data is None) != (options.method != SOLVER):
+        raise ValueError(f"--method {SOLVER} and --data FOLDER belong together")
+    if options.data is not None:
+        run_clips(options)
+    elif options.method in RAY_METHODS:
+        _run_photographs(options)
+    else:
+        _run_scenes(options)
+
+
+def _run_scenes(options: argparse.Namespace) -> None:
     """Render the scenes batch by batch, measure, print the report."""
     from ..atomic_file import write_text
     from ..evaluation.benchmark_scenes import SceneSettings, evaluate_scenes
     from ..evaluation.scene_model import PipelineScenes, scene_batches
     from ..evaluation.set_distances import Networks
 
-    if (options.data is None) != (options.method != SOLVER):
-        raise ValueError(f"--method {SOLVER} and --data FOLDER belong together")
-    if options.data is not None:
-        run_clips(options)
-        return
-    if options.method in RAY_METHODS:
-        _run_photographs(options)
-        return
-    if options.data is not None:
-        _run_films(options)
-        return
-    given = [name for name in ("protocol", "stride", "fps") if getattr(options, name) is not None]
-    if given:
-        raise ValueError(f"--{given[0]} is an argument of --data")
     if min(options.scenes, options.batch) < 2:
         raise ValueError(f"at least 2 scenes are needed, 2 at a time, got {options.scenes} and {options.batch}")
     if options.out:
