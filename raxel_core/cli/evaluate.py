@@ -31,14 +31,6 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     """Add the command's arguments."""
     parser = commands.add_parser("evaluate", help="measure a model on held-out synthetic scenes")
     parser.add_argument(
-        "--data",
-        type=Path,
-        metavar="FOLDER",
-        help="with --method colmap: clips, each with its true cameras under its name and .json where they are known",
-    )
-    parser.add_argument("--fps", type=float, help="--data: frames a second to read (all)")
-    parser.add_argument("--frames", type=int, help="--data: frames of each clip at most (all)")
-    parser.add_argument(
         "--set", default="room", choices=TEST_SETS, help="closed rooms, or places like the world's (room)"
     )
     parser.add_argument("--scenes", type=int, default=200, help="test scenes (200)")
@@ -67,11 +59,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         parser.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"{what} network as a local TorchScript file")
     parser.add_argument(
         "--data", type=Path, metavar="FOLDER|LIST", help="filmed scenes, as `dataset check` finds or lists them, one "
-        "clip each, instead of synthetic ones"
+        "clip each, instead of synthetic ones; with --method colmap videos, their true cameras under the name and .json"
     )  # fmt: skip
     parser.add_argument("--protocol", choices=PROTOCOLS, help="with --data: what is measured (pose)")
     parser.add_argument("--stride", type=int, help="with --data: every so many pictures, where they have no time (1)")
     parser.add_argument("--fps", type=float, help="with --data: frames a second, where time is known (the model's)")
+    parser.add_argument("--frames", type=int, help="colmap: frames of each video at most (all)")
     parser.add_argument(
         "--out", type=Path, help="also write the report into this JSON file, with --data a Markdown table beside it"
     )
@@ -80,13 +73,18 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Clips with true cameras, photographs of rendered scenes, or scenes before a model."""
-    if (options.data is None) != (options.method != SOLVER):
-        raise ValueError(f"--method {SOLVER} and --data FOLDER belong together")
-    if options.data is not None:
+    """Videos solved, photographs of rendered scenes, filmed scenes, or synthetic ones before a model."""
+    if options.method == SOLVER and options.data is None:
+        raise ValueError(f"--method {SOLVER} solves the videos of a folder: name it with --data")
+    given = [name for name in ("protocol", "stride", "fps") if getattr(options, name) is not None]
+    if given and options.data is None:
+        raise ValueError(f"--{given[0]} is an argument of --data")
+    if options.method == SOLVER:
         run_clips(options)
     elif options.method in RAY_METHODS:
         _run_photographs(options)
+    elif options.data is not None:
+        _run_films(options)
     else:
         _run_scenes(options)
 
