@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any, ClassVar, TypeVar
@@ -31,6 +32,7 @@ Limits = Mapping[str, tuple[float, float]]
 _NOUN = "the training configuration"
 # Nothing that a run counts or measures is larger, and what is positive is not smaller than the least.
 _MOST, _LEAST = 1_000_000_000, 1e-12
+_SHAPE = re.compile(r"[1-9]\d{0,4}x[1-9]\d{0,4}x[1-9]\d{0,4}")
 STORED_IMAGES = 2  # of a clip beside its first frame, of which sources are drawn
 SHARE, COUNT, POSITIVE = (0.0, 1.0), (1, _MOST), (_LEAST, _MOST)
 
@@ -41,6 +43,20 @@ def _scene_shares(values: Mapping[str, Any]) -> tuple[tuple[str, float], ...]:
         (name, check_number(f"scenes {printable(name, 40)} of {_NOUN}", share, 0.0, 1.0))
         for name, share in values.items()
     )
+
+
+def _shapes(values: Mapping[str, Any]) -> tuple[tuple[str, float], ...]:
+    """The `shapes` of a JSON object of shares by FRAMESxHEIGHTxWIDTH."""
+    found = []
+    for name, share in values.items():
+        noun = f"shapes {printable(name, 40)} of {_NOUN}"
+        if not _SHAPE.fullmatch(name):
+            raise ValueError(f"{noun} is no shape: write FRAMESxHEIGHTxWIDTH, as 17x64x96")
+        check_frame_count(int(name.split("x")[0]))
+        found.append((name, check_number(noun, share, 0.0, 1.0)))
+    if sum(share for _, share in found) > 1 + 1e-6:
+        raise ValueError(f"the shares of shapes of {_NOUN} sum to 1 at most, what is left being the run's own shape")
+    return tuple(found)
 
 
 def _rate_factors(values: Mapping[str, Any]) -> tuple[tuple[str, float], ...]:
@@ -148,7 +164,8 @@ class RunConfig:
 
     def to_json(self) -> str:
         """The run as indented JSON."""
-        values = asdict(self) | {name: dict(getattr(self, name)) for name in ("scenes", "rate_factors")}
+        pairs = self.nested.keys() & {"scenes", "rate_factors", "shapes"}
+        values = asdict(self) | {name: dict(getattr(self, name)) for name in pairs}
         values["data"] = {name: asdict(settings) for name, settings in self.data}
         return json.dumps(values, indent=2)
 
@@ -179,7 +196,8 @@ class RunConfig:
 class TrainConfig(RunConfig):
     """A run that trains a raxel model.
 
-    Data: `far_source_share` of sources are not the first frame. With `sparse_images` S each step has S images beside
+    Data: beside `frames` and `hw`, shares of the steps have clips of other `shapes` (`ShapedClips`).
+    `far_source_share` of sources are not the first frame. With `sparse_images` S each step has S images beside
     the clip, of which a number drawn anew are sources and the rest targets that are noised like the video and learned
     too (the paper's N_s + N_t, its sum fixed); 0: one to three sources and no such target. In `off_path_share` of the
     steps sources may be views of the scene off the clip, with their cameras. `random_reference`: where the sources'
@@ -202,6 +220,7 @@ class TrainConfig(RunConfig):
     optimizer: str = "muon"
     lora_rank: int = 0
     attention_prior: float = 0.0
+    shapes: tuple[tuple[str, float], ...] = ()
     raxel_downscale: int = 2
     unit: str | None = None
     far_source_share: float = 0.4
@@ -220,7 +239,7 @@ class TrainConfig(RunConfig):
     warmup: int = 200
     decay_from: float = 0.8
     nested: ClassVar[Mapping[str, Callable[[Any], object]]] = {
-        **RunConfig.nested, "model": RaxelConfig.from_values,
+        **RunConfig.nested, "model": RaxelConfig.from_values, "shapes": _shapes,
     }  # fmt: skip
     limits: ClassVar[Limits] = {
         **RunConfig.limits, "far_source_share": SHARE, "sparse_images": (0, 64),

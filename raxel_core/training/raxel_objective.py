@@ -26,6 +26,7 @@ from .loss import Example, canonical_cameras, draw_said, draw_task, flow_loss, m
 from .optimizers import make_optimizers
 from .ray_codes import encode_cameras
 from .run_state import step_of_file
+from .shapes import ShapedClips
 from .validate import pose_figures, video_figures
 
 GATE_START = 0.5
@@ -144,7 +145,21 @@ class RaxelObjective:
 
     def read(self, number: int) -> LatentClips:
         """The clips of batch `number`."""
-        return self.pool.batch(number)
+        return self.shaped.batch(number)
+
+    @cached_property
+    def shaped(self) -> ShapedClips:
+        """The clips of all shapes of the run, from `pool` and others like it."""
+        return ShapedClips(self.config, self.pool, self._pool_like)
+
+    def _pool_like(self, config: TrainConfig) -> ClipPool:
+        """A pool where and of what `pool` is, of clips of another shape."""
+        if isinstance(self.pool, DeviceClips):
+            return DeviceClips(config, self.device_vae, self.device, sets=self.pool.sets)
+        folder = self.pool.folder / f"{config.frames}x{config.hw[0]}x{config.hw[1]}"
+        pool = ClipPool(config, self.pool.vae, folder, fast=self.pool.fast, sets=self.pool.sets)
+        pool.device = self.pool.device
+        return pool
 
     def draw(self, number: int, clips: LatentClips | None = None) -> Batch:
         """Example `number` of the run, and the noise of both streams."""
@@ -152,8 +167,9 @@ class RaxelObjective:
         clips = (self.read(number) if clips is None else clips).to(self.device)
         first = self._generator(number - number % self.config.batches)  # of its step: what it leaves without gradient
         task, said = draw_task(self.config, first), draw_said(self.config, first)
+        config = self.shaped.config_of(number)
         example = make_example(
-            clips, self.config, self.recipe, self.device_vae, generator, task=task, said=said, texts=self.texts
+            clips, config, self.recipe, self.device_vae, generator, task=task, said=said, texts=self.texts
         )
         if self.device.type != "cpu":  # noise too is made where the clips are
             generator = torch.Generator(self.device).manual_seed(generator.initial_seed())
