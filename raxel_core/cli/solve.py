@@ -110,7 +110,7 @@ def _settings(options: argparse.Namespace, reel: Reel) -> SolveSettings:
     from ..solving.settings import SolveSettings
 
     return SolveSettings(
-        lens=lens_of(options, reel.hw),
+        lens=lens_of(options, reel.hw) or _photographed(reel),
         matching=options.matching,
         most_pixels=options.most_pixels,
         interpolate=options.interpolate,
@@ -146,6 +146,21 @@ def lens_of(options: argparse.Namespace, hw: tuple[int, int]) -> Lens | None:
             raise ValueError(f"a focal length is above 0 mm, got {options.focal_mm:g}")
         return lens_of_fov(2.0 * math.atan(18.0 / options.focal_mm), hw)
     return lens_of_fov(math.radians(options.fov_degrees), hw)
+
+
+def _photographed(reel: Reel) -> Lens | None:
+    """The lens that the first photograph of a series names in its EXIF data."""
+    import math
+
+    from ..solving.lens import lens_of_photograph
+
+    lens = None if reel.series is None else lens_of_photograph(reel.series.files[0], reel.hw)
+    if lens is not None:
+        fov = 2.0 * math.degrees(math.atan(0.5 * reel.hw[1] / lens.focal[0]))
+        say(
+            f"the photographs name a lens that sees {fov:.1f} degrees across, to be refined; --fov-degrees says another"
+        )
+    return lens
 
 
 def _pictures(stream: FrameStream, masks: Path | None) -> Iterator[Picture]:

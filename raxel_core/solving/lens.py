@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from torch.nn import functional
 
 from ..geometry.camera import check_hw
 from ..geometry.rays import pixel_grid
+from .colmap import load_pycolmap
 
 DEFAULT_FOV_DEGREES = 60.0
 """The angle of view, across the longer side, that a lens nobody knows anything of is taken to have at first."""
@@ -98,6 +100,19 @@ def assumed_lens(hw: tuple[int, int]) -> Lens:
     height, width = check_hw(hw)
     focal = 0.5 * max(hw) / math.tan(0.5 * math.radians(DEFAULT_FOV_DEGREES))
     return Lens(hw, (focal, focal), (0.5 * width, 0.5 * height), assumed=True)
+
+
+def lens_of_photograph(path: Path, hw: tuple[int, int]) -> Lens | None:
+    """The lens that the EXIF data of a photograph name, for pictures of `hw`, to be refined; None where they name none.
+
+    Source: COLMAP's reading of the focal length on 35 mm film, or of its millimetres and the sensor's size.
+    """
+    camera = load_pycolmap().infer_camera_from_image(path)
+    if not camera.has_prior_focal_length:
+        return None
+    height, width = check_hw(hw)
+    focal = camera.mean_focal_length() * max(hw) / max(camera.width, camera.height)
+    return Lens(hw, (focal, focal), (0.5 * width, 0.5 * height))
 
 
 def undistort(picture: Tensor, lens: Lens) -> Tensor:

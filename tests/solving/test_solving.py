@@ -15,7 +15,7 @@ from raxel_core.geometry.estimate import Estimate, Footage
 from raxel_core.geometry.sparse_points import SparsePoints
 from raxel_core.geometry.trajectory import Trajectory
 from raxel_core.solving.gaps import interpolated
-from raxel_core.solving.lens import Lens, assumed_lens, lens_of_fov, undistort
+from raxel_core.solving.lens import Lens, assumed_lens, lens_of_fov, lens_of_photograph, undistort
 from raxel_core.solving.matching import Correspondences, frame_pairs
 from raxel_core.solving.motion import STILL_PX, TURNING_PX, displacement_px, parallax_px
 from raxel_core.solving.rotation import fit_turning
@@ -198,3 +198,16 @@ def test_a_distance_in_metres_scales_the_path():
 
 def test_an_arbitrary_scale_puts_the_farthest_camera_at_one():
     assert float(scaled(estimate(), Scale("arbitrary")).trajectory.camera.center[-1].norm()) == pytest.approx(1.0)
+
+
+def test_a_photograph_names_its_lens(tmp_path):
+    """50 mm on film whose diagonal is 43.27 mm: that share of the picture's diagonal, 200; none without EXIF."""
+    pytest.importorskip("pycolmap")
+    image = pytest.importorskip("PIL.Image")
+    picture, exif = image.new("RGB", (320, 240)), image.Exif()
+    exif.get_ifd(0x8769)[0xA405] = 50
+    picture.save(tmp_path / "a.jpg", exif=exif)
+    picture.save(tmp_path / "b.jpg")
+    lens = lens_of_photograph(tmp_path / "a.jpg", (120, 160))
+    assert lens.focal == pytest.approx((200 * 50 / 43.27,) * 2, rel=1e-4) and not (lens.known or lens.assumed)
+    assert lens_of_photograph(tmp_path / "b.jpg", (120, 160)) is None
