@@ -168,8 +168,10 @@ def load_model(
     device = torch.device(device or ("cuda" if vram is not None and torch.cuda.is_available() else "cpu"))
     if vram is not None:
         check_bounded(device, vram)
+    # Most CPUs compute in bfloat16 by way of float32, slower and rounded at each step.
     if dtype is None and device.type == "cpu":
         dtype = torch.float32
+    # Within a bound the weights come into RAM first, and `place` moves what fits.
     stored_on = device if vram is None else "cpu"
     loaded = load_checkpoint(_checkpoint_path(name_or_path), device=stored_on, dtype=dtype)
     if lora is not None:

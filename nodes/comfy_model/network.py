@@ -127,6 +127,7 @@ class RaxelNetwork(RaxelTransformer):
             stop_when_interrupted()
             prefetch(self.blocks[index])
 
+        # The blocks' attention reads ComfyUI's options of this call, for which the core's forward has no argument.
         token = _OPTIONS.set(transformer_options)
         try:
             velocities = super().forward(
@@ -143,6 +144,7 @@ class RaxelNetwork(RaxelTransformer):
             prefetch(None)
         finally:
             _OPTIONS.reset(token)
+        # The sampler steps by its own level times this: a stream at another level moves by its share of that.
         return [
             velocity[:, :, : stream.shape[2]] * level.share[:, None, None, None, None].to(velocity)
             for velocity, stream, level in zip(velocities, x, levels, strict=True)

@@ -34,6 +34,7 @@ def _recognise(content: Content) -> bool:
 
 def _read(path: Path, assumed: Assumed) -> Reading:
     text = read_text(path, most=MOST_JSON_BYTES)
+    # Entities that a file defines itself can grow without bound, and no Metashape file has any.
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise CameraFormatError(f"{path.name}: expected XML without a document type of its own")
     try:

@@ -44,6 +44,7 @@ def _read(path: Path, assumed: Assumed) -> Reading:
     if not parts:
         raise CameraFormatError(f"{path.name}: expected a reconstruction, found none")
     names = [f"reconstruction {index}" for index in range(len(parts))]
+    # A track is a reconstruction of the file, or a camera within the one that is taken.
     known = assumed.track in names
     index, warnings = chosen_track(names, assumed.track if known else "", path.name)
     part = mapping(parts[index], f"{path.name} {names[index]}", needs=("cameras", "shots"))

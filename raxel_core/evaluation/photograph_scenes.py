@@ -50,6 +50,7 @@ def evaluate_photographs(
                 scale = scene_scale(views.camera)
                 for name, cameras in found.items():
                     every = [photograph_errors(c, views.camera[:count], scene_scale=scale).figures() for c in cameras]
+                    # The two accuracies that the papers report decide which sample was the best.
                     best = max(every, key=lambda figures: figures["rotation_15"] + figures["center_0.2"])
                     rows.setdefault(name, {}).setdefault(count, []).append(every[0] if len(every) == 1 else best)
             before = views.camera

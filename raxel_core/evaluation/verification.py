@@ -144,6 +144,7 @@ def verify(estimate: Estimate, asked: Trajectory, bounds: VerifyBounds | None = 
         raise ValueError(f"a path is verified by at least 2 cameras, got {len(estimate.trajectory)}")
     positions, notes = _positions(estimate, len(asked))
     found, wanted = _path(estimate.trajectory), _path(asked.sampled(positions))
+    # The speed along the path is told by where on it the video is, which takes a path that bends; else by lengths.
     speed, fit = _speed(found, asked, positions)
     mirrored_fit = _speed(found.mirrored(), asked, positions)[1]
     told = _told(found, asked, positions, speed)
@@ -151,6 +152,7 @@ def verify(estimate: Estimate, asked: Trajectory, bounds: VerifyBounds | None = 
     reached = _path(asked.sampled(_reached(positions, speed, len(asked)))) if told else wanted
     rate = speed if told else lengths
     findings = _findings(estimate, asked, found, reached, rate, bounds)
+    # Mirrored: seen in a mirror the video fits well, and far better than as it is.
     word = _word(findings, found, wanted, rate, mirrored=mirrored_fit < _MIRRORED * fit and mirrored_fit < _FITS)
     rotations, places = _errors(found, reached)
     return Verification(

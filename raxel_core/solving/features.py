@@ -78,6 +78,7 @@ def find_features(
     source_hw: tuple[int, int] | None = None
     pycolmap = load_pycolmap()
     workers = os.cpu_count() or 1
+    # Features are found on all cores; the database takes one writer, this thread.
     with ThreadPoolExecutor(workers) as pool:
         for count, (hw, fitted, found) in enumerate(_found(pictures, pool, workers, most), start=1):
             if table is None:

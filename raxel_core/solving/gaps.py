@@ -23,6 +23,7 @@ def interpolated(estimate: Estimate) -> Estimate:
     frames = tuple(sorted((*own, *wanted)))
     before = [bisect_right(own, number) - 1 for number in frames]
     after = [min(index + 1, len(own) - 1) for index in before]
+    # Where each frame lies among the cameras that are there: 2.25 is a quarter of the way from number 2 to number 3.
     positions = torch.tensor(
         [b + (n - own[b]) / max(own[a] - own[b], 1) for n, b, a in zip(frames, before, after, strict=True)],
         dtype=torch.float64,
@@ -30,6 +31,7 @@ def interpolated(estimate: Estimate) -> Estimate:
     new = torch.tensor([number not in set(own) for number in frames])
     at = torch.tensor(before)
     covariance, residual, points = estimate.covariance, estimate.residual_px, estimate.points
+    # No interpolated camera is surer than the two it lies between.
     if covariance is not None:
         covariance = torch.where(
             new[:, None, None], torch.maximum(covariance[at], covariance[torch.tensor(after)]), covariance[at]

@@ -97,16 +97,20 @@ def solve_cameras(
     with TemporaryDirectory(prefix="raxel_solve_", ignore_cleanup_errors=True) as folder:
         matched = _matched(pictures, Path(folder), clip, settings, progress)
         stage = _Stage("cameras", progress)
+        # From the simplest that can be true to the least: still, turning, moving. Structure from motion answers a still
+        # or a turning camera too, with a path that is made of noise, so it is asked last.
         moved_px = displacement_px(matched.found)
         if moved_px < STILL_PX:
             return _still(matched, clip, moved_px)
         turning = fit_turning(matched.found, len(matched.table), matched.lens, done=lambda: stage(0.0))
         plain = [_undistorted(pair, matched.lens) for pair in matched.found]
+        # Pixels of motion that no turn of the camera explains.
         unexplained = parallax_px(plain, turning, matched.lens.principal_point)
         if unexplained < TURNING_PX:
             return _turned(matched, clip, turning, unexplained)
         mapped = map_frames(matched.table, matched.lens, done=stage)
         if mapped is None:
+            # No path was found: a turn that explains most of the motion is still an answer.
             if unexplained < _MOST_UNEXPLAINED_PX:
                 return _turned(matched, clip, turning, unexplained)
             raise SolveError(

@@ -40,11 +40,14 @@ def draw_light(draws: Draws, ground: Tensor, ceiling: Tensor, materials: Materia
     """Light for places with a `ceiling` [B] above the `ground` [B]; 0 is the open sky."""
     roofed = ceiling > 0
     by_lamp = roofed & draws.chance(of=0.6)
+    # Three skies of ten are overcast; of the others most are nearly clear.
     clear = draws.uniform().sqrt() * (draws.uniform() < 0.7)
     elevation = torch.deg2rad(draws.uniform(low=12, high=72))
+    # The lower the sun, the redder; above 0.9 rad (52 degrees) it is white.
     warm = (1 - elevation / 0.9).clamp(0, 1)[:, None] * draws.uniform(1)
     sun = torch.lerp(torch.tensor([1.0, 0.97, 0.90]), torch.tensor([1.0, 0.72, 0.42]), warm)
     bulb = torch.lerp(torch.tensor([1.0, 0.80, 0.55]), torch.tensor([0.92, 0.97, 1.0]), draws.uniform(1))
+    # A lamp is from incandescent to daylight; the sun gives from a tenth to the whole of its 3.2.
     colour = torch.where(
         by_lamp[:, None], bulb * draws.uniform(1, low=1.5, high=4.0), sun * (0.3 + 2.9 * clear)[:, None]
     )
@@ -52,6 +55,7 @@ def draw_light(draws: Draws, ground: Tensor, ceiling: Tensor, materials: Materia
     zenith = torch.lerp(grey, blue, clear[:, None]) * draws.uniform(1, low=0.7, high=1.2)
     pale = torch.lerp(torch.tensor([0.80, 0.88, 1.0]), torch.tensor([1.0, 0.72, 0.50]), 0.8 * warm)
     horizon = torch.lerp(torch.tensor([0.9, 0.92, 0.95]), pale, clear[:, None]) * draws.uniform(1, low=0.9, high=1.4)
+    # Of the light from above a roof leaves a twelfth to a half.
     inside = torch.where(roofed, draws.spread(low=0.08, high=0.5), torch.ones(()))[:, None]
     above = (
         torch.lerp(zenith, torch.ones(3), torch.where(roofed, 0.7, 0.3)[:, None])

@@ -82,21 +82,27 @@ def shade(hits: Hits, rays: Rays, scenes: Scenes, light: Light, shadows: Shadows
         return surface[:, column][row]
 
     length = torch.sqrt(_dot(ray, ray))
+    # A surface seen from the side: below 0.12 (7 degrees) its texture would blur to one colour.
     facing = (_dot(ray, normal) / length).abs().clamp_min(0.12)
     is_sky = hits.solid == scenes.center.shape[1] - 1
     u, v = _texture_place(local, axis, of, ray, is_sky)
+    # How many texels lie under one pixel, which picks the blur: its width at that depth, stretched by the slant.
     wide = torch.where(is_sky, 0.01, hits.depth / rays.focal[:, None] * torch.rsqrt(facing) * of(DENSITY)) * RESOLUTION
     first = _texture(texels, of(TEXTURE), u, v, wide)
     ratio = of(RATIO)
+    # The second texture is turned and scaled against the first, so that the two never line up.
     second = _texture(texels, of(SECOND), u * ratio + 0.37 * v, v * ratio - 0.37 * u, wide * (ratio + 0.37))
     mask = of(MASK) * torch.sigmoid(4 * _patches(light.patches[clip], point))
     sunlit = _seen_from(light.view, shadows.light, SHADOW_SIZE, clip, point, normal, 1.2)
     open_ = _seen_from(light.overhead, shadows.above, ABOVE_SIZE, clip, point, normal, 0.6)
+    # Under cover 38% of the light from above is left: it comes round corners, which nothing here traces.
     lit = _lighting(light, clip, point, normal, sunlit, 0.38 + 0.62 * open_)
     sky = _sky(light, clip, ray, length, first, second)
+    # Haze: the share of the light that is scattered on the way (Beer and Lambert).
     far = 1 - torch.exp(-hits.depth * length * light.haze[clip, None])
     colours = []
     for i in range(3):
+        # Textures are as a screen shows them; squared they are about linear in light (gamma 2).
         albedo = torch.lerp(first[i], second[i], mask) * of(TINT.start + i)
         shown = torch.lerp(albedo * albedo * (lit[i] + of(GLOW)), light.horizon[clip, i, None], far)
         colours.append(torch.where(is_sky, sky[i], shown))
