@@ -123,7 +123,7 @@ def _image(line: bytes, where: str) -> ColmapImage:
     try:
         tokens = line.decode("utf-8").split(maxsplit=9)
     except UnicodeDecodeError as error:
-        raise CameraFormatError(f"{where}: expected UTF-8 text, byte {error.start} of the line is none") from error
+        raise CameraFormatError(f"{where}: expected UTF-8 text, byte {error.start} of the line is not") from error
     if len(tokens) != 10:
         raise CameraFormatError(
             f"{where}: expected IMAGE_ID QW QX QY QZ TX TY TZ CAMERA_ID NAME, found {len(tokens)} columns"

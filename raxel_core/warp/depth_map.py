@@ -187,10 +187,10 @@ def _from_depth_anything(depth: Tensor, geometry: Mapping[str, Any], index: int)
             depth = torch.where(sky, _quantile(ground, _SKY_QUANTILE), depth)
             notes.append(f"Sky, {float(sky.float().mean()):.0%} of the picture, was put at the far end.")
     if "intrinsics" not in geometry:
-        return DepthMap(depth, None, (*notes, "It states no lens: the trajectory's was taken."))
+        return DepthMap(depth, None, (*notes, "It states no lens: the trajectory's is used."))
     K = _to_pixels_of(depth, _entry(geometry, "intrinsics", index, 2).double())
     if K is None:
-        return DepthMap(depth, None, (*notes, "Its K is empty (no camera was estimated): the trajectory's was taken."))
+        return DepthMap(depth, None, (*notes, "Its K is empty (no camera was estimated): the trajectory's is used."))
     return DepthMap(depth, K, (*notes, "K was scaled from the network's input size."))
 
 

@@ -85,7 +85,7 @@ def test_frame_numbers_and_gaps_are_told_from_times(times, fps, numbers):
 @pytest.mark.parametrize("rate", [0.2, 0.5, 4000.0])
 def test_rates_that_no_camera_has_are_doubted_aloud(rate):
     clock = clock_of(0.123 + torch.arange(9, dtype=torch.float64) / rate, "seconds", 24.0)
-    assert clock.fps == pytest.approx(rate) and any("is no usual rate" in warning for warning in clock.warnings)
+    assert clock.fps == pytest.approx(rate) and any("is an unusual rate" in warning for warning in clock.warnings)
 
 
 def test_transforms_json_has_timestamps(tmp_path):

@@ -548,7 +548,7 @@ TRANSPOSED = [[1.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [5, 0, 0, 1]]
 HOLE = [[math.nan, 0, 0, 0], *EYE[1:]]
 DICT = {"position": {"x": 0, "y": 0, "z": 1}, "target": {"x": 0, "y": 0, "z": 0}}
 BAD = {
-    "nothing known": (3.5, "no camera payload known here is float 3.5"),
+    "nothing known": (3.5, "float 3.5 is no camera payload that is known here"),
     "an unknown dict": ({"frames": 1}, "a dict of frames"),
     "none": (None, "NoneType"),
     "an image": (torch.zeros(1, 8, 8, 3), "shape [1, 8, 8, 3]"),

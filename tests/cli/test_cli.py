@@ -266,7 +266,10 @@ def test_the_moves_offered_are_the_moves_there_are() -> None:
         (["pose", "{video}", "--out", "{folder}"], r"folder\.json: it is a folder, not a file"),
         (["pose", "{video}", "--plot", "{missing}/a.png"], "cannot write into .*missing.mp4: No such file"),
         (["generate", "{image}", "--move", "pan", "--out", "a.avi"], "a.avi has to end in .mp4"),
-        (["generate", "{video}", "--move", "pan", "--out", "{video}"], "input.mp4 is read, and so cannot be where"),
+        (
+            ["generate", "{video}", "--move", "pan", "--out", "{video}"],
+            "input.mp4 is the input, so the result cannot be",
+        ),
         (["generate", "{image}", "--move", "pan", "--frames", "0"], "at least one frame, got 0"),
         (["generate", "{image}", "--trajectory", "{path}", "--frames", "0"], "at least one frame, got 0"),
         (["generate", "{image}", "--trajectory", "{path}"], "frame rate of a video is 0.001 to 10000 a second"),

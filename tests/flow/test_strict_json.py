@@ -46,7 +46,7 @@ def test_what_json_has_is_read_as_it_is() -> None:
     text = '{"a": [1, 2.5, -3e4, true, null, "\\u00e9"], "b": {}}'
     assert parse_value("it", text) == parse_value("it", text.encode()) == json.loads(text)
     assert parse_value("it", "9" * 5000) == float("inf") == parse_value("it", "1e999")
-    with pytest.raises(ValueError, match="it is not JSON: byte 0 is no UTF-8"):
+    with pytest.raises(ValueError, match="it is not JSON: byte 0 is not UTF-8"):
         parse_value("it", b"\xff\xfe{\x00}\x00")
 
 

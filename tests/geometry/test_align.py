@@ -116,7 +116,7 @@ def test_what_fixes_no_rotation_raises() -> None:
     dolly, orbit = make_move("dolly", 5), make_move("orbit", 5)
     with pytest.raises(ValueError, match="the source points lie in one place or on one line"):
         align(dolly, orbit)
-    with pytest.raises(ValueError, match="as many frames, got 5 and 4"):
+    with pytest.raises(ValueError, match="the same number of frames, got 5 and 4"):
         align(orbit, orbit[:4])
     with pytest.raises(ValueError, match="one of se3, sim3, got 'rigid'"):
         align(orbit, orbit, "rigid")

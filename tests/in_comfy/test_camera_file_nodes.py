@@ -53,7 +53,7 @@ def test_a_file_is_read_and_reported(comfy):
         "Read as kitti.",
         "The camera trucks right by 3 and dollies forward by 2 (lengths in arbitrary).",
     ]
-    assert told[2].startswith("Matrices were taken for camera-to-world (c2w) in OpenCV axes")
+    assert told[2].startswith("Matrices were taken as camera-to-world (c2w) in OpenCV axes")
     assert "assumed, 90 degrees horizontal in 640x360" in text(report)
 
 

@@ -377,7 +377,10 @@ SMALL = fit_size(LINE, (480, 480))
         (lambda: concatenate(LINE, LINE[:2], overlap=3), "the paths can share 0 to 2 frames, got 3"),
         (lambda: blend(LINE, LINE[:2]), "paths to blend have as many frames, got 6 and 2: retime one of them"),
         (lambda: blend(LINE, LINE, end=1.5), r"a share of the second path lies between 0 and 1, got 1\.5"),
-        (lambda: blend(STILL, FULL_ORBIT), "a turn by 180 degrees between cameras that are mixed: beyond 135 the way"),
+        (
+            lambda: blend(STILL, FULL_ORBIT),
+            "a turn by 180 degrees between cameras that are mixed: beyond 135 degrees it is not clear",
+        ),
         (lambda: compose(STILL, FULL_ORBIT, amount=0.5), "a turn by 180 degrees seen from the layer's first camera"),
         (lambda: trim(LINE, 2, 1), "the last frame kept comes after the first, got 2 to 1"),
         (lambda: trim(LINE, 6), r"the path has the frames 0 to 5 \(-1 is the last\), got 6"),
@@ -406,7 +409,7 @@ def test_a_path_that_turns_wildly_is_not_smoothed() -> None:
     axis = torch.nn.functional.normalize(torch.randn(21, 3, generator=generator, dtype=F64), dim=-1)
     wild = path([[0, 0, 0]] * 21, se3.so3_exp(3.0 * axis))
     with pytest.raises(
-        ValueError, match=r"turns by more than 135 degrees within the time that frame \d+ is smoothed over"
+        ValueError, match=r"turns by more than 135 degrees within the time that frame \d+ is averaged over"
     ):
         smooth(wild, 1.0)
 

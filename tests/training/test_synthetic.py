@@ -24,7 +24,7 @@ def test_splits_share_no_seed_and_no_texture():
     spans = list(SPLITS.values())
     assert all(a.stop <= b.start for a, b in zip(spans, spans[1:], strict=False))
     assert not torch.equal(_bank("validation").texels[0], _bank("test").texels[0])
-    with pytest.raises(ValueError, match="no one split"):
+    with pytest.raises(ValueError, match="do not all lie in one split"):
         render_scenes([0, SPLITS["test"].start], frames=1)
 
 

@@ -279,7 +279,7 @@ def test_a_damaged_state_is_named(tmp_path, vae):
     run(tmp_path / "run", CONFIG, vae, until=1)
     state = tmp_path / "run" / STATE_FILE
     state.write_bytes(state.read_bytes()[:-8])
-    with pytest.raises(ValueError, match=r"state.safetensors is no whole state of a run"):
+    with pytest.raises(ValueError, match=r"state.safetensors is not the complete state of a run"):
         run(tmp_path / "run", CONFIG, vae)
 
 

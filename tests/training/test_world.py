@@ -60,7 +60,7 @@ def test_splits_share_no_texture_and_no_object():
         split: {axes.numpy().tobytes() for axes in _banks(split).kit.objects.axes} for split in ("validation", "test")
     }
     assert not bodies["validation"] & bodies["test"]
-    with pytest.raises(ValueError, match="no one split"):
+    with pytest.raises(ValueError, match="do not all lie in one split"):
         render_world([0, TEST], frames=1)
 
 

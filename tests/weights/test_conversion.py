@@ -440,12 +440,15 @@ def test_a_published_configuration_tells_the_heads(official, shards, target):
 def test_the_target(official, shards, target, tmp_path):
     assert_refused(shards, target.with_suffix(".ckpt"), "must end in .safetensors")
     assert_refused(
-        shards, shards / "diffusion_pytorch_model.safetensors", "is read, and so cannot be where", shard_bytes=10**6
+        shards,
+        shards / "diffusion_pytorch_model.safetensors",
+        "is the input, so the result cannot be",
+        shard_bytes=10**6,
     )
     assert_refused(shards, target, "weights are written in float32, bfloat16 or float16", dtype=torch.float64)
     assert_refused(shards, target, "metadata raxel_config is reserved", metadata={"raxel_config": "x"})
     source = save_comfyui(tmp_path / "wan.safetensors", official)
-    assert_refused(source, source, "is read, and so cannot be where")
+    assert_refused(source, source, "is the input, so the result cannot be")
     with pytest.raises(FileNotFoundError, match="there is no folder"):
         convert_wan(source, tmp_path / "none" / "raxel.safetensors")
 
