@@ -173,7 +173,7 @@ def _whole(path: Path) -> Iterator[None]:
     try:
         yield
     except (SafetensorError, KeyError, CheckpointException, OSError) as error:
-        raise ValueError(f"{path} is no whole state of a run, so that the run can not be carried on") from error
+        raise ValueError(f"{path} is not the complete state of a run, so the run cannot go on from it") from error
 
 
 def _told(path: Path) -> tuple[int, str]:
