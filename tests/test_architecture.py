@@ -239,6 +239,16 @@ def _holds_nodes(path: Path) -> bool:
     return any(isinstance(base, ast.Attribute) and base.attr == "ComfyNode" for node in classes for base in node.bases)
 
 
+def test_the_map_names_every_room_and_nothing_that_is_not_there():
+    """CONTRIBUTING.md's table: its paths exist, and no room of the core or of the nodes is missing."""
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:raxel_core|nodes|web|tests)/[\w./]*)`", page))
+    assert not [name for name in named if not (ROOT / name).exists()]
+    rooms = [*CORE.glob("*/__init__.py"), *(ROOT / "nodes").glob("*/__init__.py")]
+    places = [f"{path.parent.relative_to(ROOT).as_posix()}/" for path in rooms]
+    assert not [place for place in places if not any(name.startswith(place) for name in named)]
+
+
 def test_root_module_imports_nothing_of_comfyui_at_import():
     tree = ast.parse((ROOT / "__init__.py").read_text())
     top = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]

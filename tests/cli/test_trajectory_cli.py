@@ -157,7 +157,7 @@ def test_the_names_offered_are_the_names_there_are() -> None:
         (["make", "--move", "pan", "--amount-degrees", "nan", "--out", "{out}"], "amount_degrees is a .*nan"),
         (["make", "--move", "pan", "--fps", "0", "--out", "{out}"], "fps is a positive number, got 0"),
         (["make", "--move", "pan", "--width", "0", "--out", "{out}"], "in whole positive pixels, got"),
-        (["make", "--move", "pan", "--out", "{folder}/path.xyz"], "path.xyz: its name does not tell the format"),
+        (["make", "--move", "pan", "--out", "{folder}/path.xyz"], "path.xyz: its name does not say the format"),
         (["make", "--move", "pan", "--out", "{folder}/none/path.json"], "cannot write .*path.json: No such file"),
         (["make", "--plan", "{plan}", "--depth", "2", "--out", "{out}"], "--depth belongs to --move"),
         (["make", "--plan", "{path}", "--out", "{out}"], "orbit.json is no planned camera path: it holds no plan"),
