@@ -13,7 +13,7 @@ from ..raxel_core.geometry.trajectory import UNITS
 from ..raxel_core.warp.depth_map import DEPTH_KINDS
 from .sockets import TrajectorySocket
 
-# Bounds of what a user types. They keep slips of the hand out; what a node can not do with a value it says itself.
+# Bounds of what a user types. They keep slips of the hand out; what a node cannot do with a value it says itself.
 MOST_FRAMES = 4096
 MOST_PIXELS = 16_384
 _MOST_STEPS = 1000

@@ -15,51 +15,51 @@ _ASPECT_TOLERANCE = 0.01
 
 @dataclass(frozen=True)
 class Framing:
-    """How a picture of `source_hw` pixels was cropped about its middle to `crop_hw` and then resized to `hw`."""
+    """How a picture of `original_hw` pixels was cropped about its middle to `crop_hw` and then resized to `hw`."""
 
-    source_hw: tuple[int, int]
+    original_hw: tuple[int, int]
     crop_hw: tuple[int, int]
     hw: tuple[int, int]
 
     @property
     def top_left(self) -> tuple[int, int]:
         """The first row and column of the source that the crop keeps."""
-        return (self.source_hw[0] - self.crop_hw[0]) // 2, (self.source_hw[1] - self.crop_hw[1]) // 2
+        return (self.original_hw[0] - self.crop_hw[0]) // 2, (self.original_hw[1] - self.crop_hw[1]) // 2
 
-    def to_source(self, camera: Camera) -> Camera:
-        """Return cameras [...] of the fitted picture as cameras of the source picture: K changes, nothing else."""
+    def to_original(self, camera: Camera) -> Camera:
+        """Return cameras [...] of the fitted picture as cameras of the original picture: K changes, nothing else."""
         top, left = self.top_left
-        return camera.resized(self.hw).resized(self.crop_hw).cropped(-top, -left, self.source_hw)
+        return camera.resized(self.hw).resized(self.crop_hw).cropped(-top, -left, self.original_hw)
 
-    def read_in_source(self, camera: Camera) -> Camera:
-        """Return cameras [...] that were read off the fitted picture as cameras of the source picture.
+    def read_in_original(self, camera: Camera) -> Camera:
+        """Return cameras [...] that were read off the fitted picture as cameras of the original picture.
 
         Pixels are taken to be square in both, so that one factor scales both focal lengths: a crop of whole pixels may
         differ from the aspect of `hw` by one.
         """
-        exact = self.to_source(camera)
+        exact = self.to_original(camera)
         factor = (exact.focal / camera.resized(self.hw).focal).prod(-1, keepdim=True).sqrt()
         return replace(exact, K=K_from_focal(camera.resized(self.hw).focal * factor, exact.principal_point))
 
     def to_fitted(self, camera: Camera) -> Camera:
-        """Return cameras [...] of the source picture, at any resolution, as cameras of the fitted picture.
+        """Return cameras [...] of the original picture, at any resolution, as cameras of the fitted picture.
 
         Raises ValueError when the camera's image has another aspect than the picture.
         """
-        check_aspect(camera.hw, self.source_hw)
+        check_aspect(camera.hw, self.original_hw)
         top, left = self.top_left
-        return camera.resized(self.source_hw).cropped(top, left, self.crop_hw).resized(self.hw)
+        return camera.resized(self.original_hw).cropped(top, left, self.crop_hw).resized(self.hw)
 
 
-def framing_for(source_hw: tuple[int, int], hw: tuple[int, int]) -> Framing:
-    """Return the largest crop about the middle of `source_hw` that has the aspect of `hw`, to the nearest pixel.
+def framing_for(original_hw: tuple[int, int], hw: tuple[int, int]) -> Framing:
+    """Return the largest crop about the middle of `original_hw` that has the aspect of `hw`, to the nearest pixel.
 
     As many rows and columns go on either side, so that a principal point in the middle stays there.
     """
-    source_hw, hw = check_hw(source_hw), check_hw(hw)
-    scale = max(hw[0] / source_hw[0], hw[1] / source_hw[1])
-    crop_hw = _kept(source_hw[0], hw[0] / scale), _kept(source_hw[1], hw[1] / scale)
-    return Framing(source_hw, crop_hw, hw)
+    original_hw, hw = check_hw(original_hw), check_hw(hw)
+    scale = max(hw[0] / original_hw[0], hw[1] / original_hw[1])
+    crop_hw = _kept(original_hw[0], hw[0] / scale), _kept(original_hw[1], hw[1] / scale)
+    return Framing(original_hw, crop_hw, hw)
 
 
 def _kept(source: int, wanted: float) -> int:
@@ -75,7 +75,7 @@ def fit_video(video: Tensor, hw: tuple[int, int]) -> tuple[Tensor, Framing]:
     returned as it is.
     """
     framing = framing_for((video.shape[-2], video.shape[-1]), hw)
-    if framing.source_hw == framing.hw:
+    if framing.original_hw == framing.hw:
         return video, framing
     (top, left), (height, width) = framing.top_left, framing.crop_hw
     planes = video[..., top : top + height, left : left + width].reshape(-1, 1, height, width)

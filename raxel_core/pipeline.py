@@ -92,7 +92,7 @@ class LoopResult:
 
 
 class UnreadCamerasError(PoseRecoveryError):
-    """A clip was generated whose cameras can not be read; `video` [3, F, H, W] keeps it from being lost."""
+    """A clip was generated whose cameras cannot be read; `video` [3, F, H, W] keeps it from being lost."""
 
     def __init__(self, cause: PoseRecoveryError, video: Tensor) -> None:
         super().__init__(cause.frame, cause.fault)

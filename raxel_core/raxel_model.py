@@ -162,8 +162,8 @@ def load_model(
     or as the path of a VAE file or folder. With `vram`, so many bytes of the GPU are used for clips of the recipe's
     size (see `offload`): what does not fit waits in RAM. `device` is the CPU unless given, with `vram` a GPU. `lora`
     is a file of adapters to add to the weights (see `lora`).
-    Raises ValueError when the file is no raxel checkpoint, says nothing of its training, needs a VAE that was not given
-    or more than `vram`; OSError when it cannot be read.
+    Raises ValueError when the file is not a raxel checkpoint, says nothing of its training, or needs a VAE that was not
+    given or more than `vram`; OSError when it cannot be read.
     """
     device = torch.device(device or ("cuda" if vram is not None and torch.cuda.is_available() else "cpu"))
     if vram is not None:

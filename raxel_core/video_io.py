@@ -325,9 +325,9 @@ def _frames_within_budget(container: av.container.InputContainer, path: str, sel
     return most_frames
 
 
-def _fitting_pixels(source_hw: tuple[int, int], hw: tuple[int, int]) -> int:
-    """Return how many pixels are held to fit one picture of `source_hw` into `hw`: as it is, and cropped."""
-    return math.prod(source_hw) + (math.prod(framing_for(source_hw, hw).crop_hw) if source_hw != hw else 0)
+def _fitting_pixels(original_hw: tuple[int, int], hw: tuple[int, int]) -> int:
+    """Return how many pixels are held to fit one picture of `original_hw` into `hw`: as it is, and cropped."""
+    return math.prod(original_hw) + (math.prod(framing_for(original_hw, hw).crop_hw) if original_hw != hw else 0)
 
 
 def _announced_frames(container: av.container.InputContainer, selection: Selection) -> int:

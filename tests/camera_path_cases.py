@@ -292,7 +292,7 @@ REFUSED: dict[str, tuple[str, list[str]]] = {
     "shots out of order": (json.dumps(cut(shot(0, {}), shot(0.5, {}), shot(0.5, {}))), ["shots[2]", "start"]),
     "a shot without a frame": (json.dumps(cut(shot(0, {}), shot(0.01, {}))), ["shots[0]", "frames"]),
     "a fault in a shot": (json.dumps(cut(shot(0, {}), shot(0.5, {"depth": 0}))), ["shots[1]", "plan", "depth"]),
-    "a shot that can not be built": (json.dumps(cut(shot(0, {}), shot(0.5, HOLLOW))), ["shots[1]", "fov_degrees"]),
+    "a shot that cannot be built": (json.dumps(cut(shot(0, {}), shot(0.5, HOLLOW))), ["shots[1]", "fov_degrees"]),
     "a plan beside shots": (json.dumps({**cut(shot(0, {})), "plan": {}}), ["unknown plan"]),
     "a loop that closes in no time": (
         text({"loop": True, "keys": [KEYS[0], {**KEYS[1], "time": 1 - 1e-9}]}),

@@ -653,7 +653,7 @@ function faceLock(plan, frame, motion) {
   const center = math.translationOf(motion);
   const forward = math.subtract(plan.look_at, center);
   if (math.norm(forward) < SMALLEST_DISTANCE) {
-    throw new Error(`look_at can not be faced in frame ${frame}, whose camera stands on that point`);
+    throw new Error(`look_at cannot be faced in frame ${frame}, whose camera stands on that point`);
   }
   return math.fromRotationTranslation(math.lookRotation(forward), center);
 }

@@ -43,7 +43,7 @@ def readable_path(name: str) -> Path:
         inside = any(places[0].is_relative_to(root) for root in _readable_roots())
     except (OSError, RuntimeError, ValueError) as error:  # too long a name, a link to itself
         why = getattr(error, "strerror", None) or "it is a link that leads to itself"
-        raise ValueError(f"{cleaned[:80]!r} can not be read: {why}") from error
+        raise ValueError(f"{cleaned[:80]!r} cannot be read: {why}") from error
     if not inside:
         raise ValueError(f"a path lies in ComfyUI's input, output, temp or model folders, {cleaned[:80]!r} does not")
     if not there or not places[0].exists():

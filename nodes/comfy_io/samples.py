@@ -14,7 +14,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "samples"
 def put_samples() -> None:
     """Copy each sample into ComfyUI's input folder, once: what has its name there is left as it is.
 
-    Where the folder can not be written, the log says so; the nodes do not need the samples.
+    Where the folder cannot be written, the log says so; the nodes do not need the samples.
     """
     target = Path(folder_paths.get_input_directory())
     for sample in sorted(FOLDER.glob("raxel_sample*")):

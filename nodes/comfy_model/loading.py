@@ -95,7 +95,7 @@ def _says_raxel(path: str, modified: int, size: int) -> bool:
 def model_clips() -> dict[str, dict[str, Any]]:
     """The clip that each checkpoint was trained on, by the name to choose it by, as the builder's editor counts.
 
-    A file that can not be read has none; the node that loads it says why.
+    A file that cannot be read has none; the node that loads it says why.
     """
     paths = {name: checkpoint_path(name) for name in checkpoint_names()}
     clips = {name: _clip_of(str(path), path.stat().st_mtime_ns) for name, path in paths.items()}
@@ -124,7 +124,7 @@ def load_raxel_patcher(path: str, weight_dtype: str = "default", disable_dynamic
     patcher = load(sd, model_options=options, metadata=metadata, **dynamic)
     if patcher is None or not isinstance(patcher.model, RaxelBaseModel):
         found = "nothing it knows" if patcher is None else type(patcher.model).__name__
-        raise ValueError(f"{Path(path).name} is no raxel checkpoint: ComfyUI takes it for {found}")
+        raise ValueError(f"{Path(path).name} is not a raxel checkpoint: ComfyUI takes it for {found}")
     add_raxel_sampling(patcher)
     patcher.cached_patcher_init = (load_raxel_patcher, (path, weight_dtype))
     return patcher

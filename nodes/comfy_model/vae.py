@@ -133,13 +133,13 @@ def load_raxel_vae_patcher(path: Path, disable_dynamic: bool = False) -> comfy.m
 
 
 def load_float32_vae(path: Path) -> comfy.sd.VAE:
-    """A VAE file in float32, which raxels need; ValueError when it is no VAE that the pack or ComfyUI knows."""
+    """A VAE file in float32, which raxels need; ValueError when it is not a VAE that the pack or ComfyUI knows."""
     if path.suffix == _SUFFIX and is_patch_vae(path):
         return load_raxel_vae(path)
     sd, metadata = comfy.utils.load_torch_file(str(path), return_metadata=True)
     vae = comfy.sd.VAE(sd=sd, metadata=metadata, dtype=torch.float32)
     if vae.first_stage_model is None:
-        raise ValueError(f"{path.name} is no VAE that this ComfyUI knows")
+        raise ValueError(f"{path.name} is not a VAE that this ComfyUI knows")
     return vae
 
 

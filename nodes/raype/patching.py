@@ -206,7 +206,7 @@ def patcher_of(loaded: LoadedRayPE) -> ModelPatcher:
 
 
 def check_model(model: ModelPatcher, loaded: LoadedRayPE) -> None:
-    """ValueError in one sentence when RayPE can not go into this MODEL."""
+    """ValueError in one sentence when RayPE cannot go into this MODEL."""
     network, config = model.get_model_object("diffusion_model"), loaded.model.config
     if type(network) is not WanModel:
         raise ValueError(

@@ -74,7 +74,7 @@ class RaxelSolveCamera(io.ComfyNode):
                     "interpolate",
                     default=False,
                     optional=True,
-                    tooltip="Gives frames that can not be solved a camera between their neighbours. Off: they are left "
+                    tooltip="Gives frames that cannot be solved a camera between their neighbours. Off: they are left "
                     "out and named.",
                 ),
                 io.Boolean.Input(

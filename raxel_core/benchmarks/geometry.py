@@ -175,7 +175,7 @@ def _comfyui_rays() -> tuple[ModuleType | None, str]:
             keep_comfyui_on_the_cpu()
             module = resolve_name("comfy_extras.nodes_camera_trajectory")
     except ImportError as error:
-        return None, f"ComfyUI in COMFYUI_PATH can not be imported ({error})"
+        return None, f"ComfyUI in COMFYUI_PATH cannot be imported ({error})"
     missing = [name for name in ("ray_condition", "WanCameraEmbedding") if not hasattr(module, name)]
     return (None, f"COMFYUI_PATH has no {', '.join(missing)}") if missing else (module, "")
 
@@ -250,7 +250,7 @@ def _peer_rows(repeats: int) -> list[GeometryRow]:
         try:
             library = resolve_name(module)
         except ImportError as error:
-            rows.append(GeometryRow(f"{what}, {name}", skipped=f"{name} can not be imported ({error})"))
+            rows.append(GeometryRow(f"{what}, {name}", skipped=f"{name} cannot be imported ({error})"))
             continue
         rows.append(_compared(what, ours, name, _shortest(action(library, sources, points), runs), goal))
     return rows
@@ -306,7 +306,7 @@ def _start_row() -> GeometryRow:
                 resolve_name(part)
             taken = 1e3 * (time.perf_counter() - started)
     except ImportError as error:
-        return GeometryRow(what, skipped=f"ComfyUI in COMFYUI_PATH can not be imported ({error})")
+        return GeometryRow(what, skipped=f"ComfyUI in COMFYUI_PATH cannot be imported ({error})")
     return GeometryRow(what + (" with its nodes" if folder else ""), taken, goal="at most 300 ms", met=taken <= 300.0)
 
 

@@ -124,7 +124,7 @@ def run_model_benchmark(
 ) -> list[StepRow]:
     """Measure one step of each workload, the shortest of `repeats`: small ones on a CPU, the 14B's on a GPU.
 
-    On a GPU each is measured with streamed weights, too, within `VRAM_CAPS`. What the memory can not hold is reported
+    On a GPU each is measured with streamed weights, too, within `VRAM_CAPS`. What the memory cannot hold is reported
     as skipped.
     """
     device = torch.device(device)
@@ -350,7 +350,7 @@ def _comfyui_wan(workload: Workload, folder: str, device: torch.device) -> nn.Mo
             operations = resolve_name("comfy.ops").disable_weight_init
             module = resolve_name("comfy.ldm.wan.model")
     except ImportError as error:
-        raise ValueError(f"ComfyUI in COMFYUI_PATH can not be imported ({error})") from error
+        raise ValueError(f"ComfyUI in COMFYUI_PATH cannot be imported ({error})") from error
     model = module.WanModel(
         patch_size=config.patch,
         in_dim=config.in_channels,

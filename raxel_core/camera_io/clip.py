@@ -201,7 +201,7 @@ def _same_aspect(a: tuple[int, int], b: tuple[int, int]) -> bool:
 
 
 def _pinhole(lens: Lens, hw: tuple[int, int], undistort: bool, file_name: str) -> tuple[Tensor, tuple[str, ...]]:
-    """K [3, 3] in a picture of `hw`, and a warning of the distortion; CameraFormatError where a pinhole can not stand
+    """K [3, 3] in a picture of `hw`, and a warning of the distortion; CameraFormatError where a pinhole cannot stand
     for the lens."""
     warnings: tuple[str, ...] = ()
     if lens.distorted and undistort:

@@ -49,7 +49,7 @@ class Content:
 
     @cached_property
     def text(self) -> str:
-        """The text of a file, "" for one that begins as no text; what can not be decoded is replaced."""
+        """The text of a file, "" for one that begins as no text; what cannot be decoded is replaced."""
         encoding = encoding_of(self.head)
         if encoding == "utf-8-sig" and b"\0" in self.head:
             return ""
@@ -123,7 +123,7 @@ class Content:
         if self.members:
             return f"a zip archive with {listed(self.members)}"
         if not self.head:
-            return "an empty file, or one that can not be read"
+            return "an empty file, or one that cannot be read"
         line = "".join(c if c.isprintable() else "?" for c in self.beginning.lstrip()[:40].split("\n")[0])
         return f"a file that begins with {line!r}"
 

@@ -66,7 +66,7 @@ def inversion_warning(world_from_cam: Tensor) -> tuple[str, ...]:
 
 
 def _smoother(motions: Tensor, inverse: Tensor) -> float:
-    """How many times more evenly the centres of `inverse` [F, 4, 4] move than those of `motions`; 1 where that can not
+    """How many times more evenly the centres of `inverse` [F, 4, 4] move than those of `motions`; 1 where that cannot
     be told."""
     if len(motions) < _FRAMES:
         return 1.0

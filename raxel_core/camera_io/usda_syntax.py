@@ -274,7 +274,7 @@ class _Parser:
 
 
 def quoted(text: str) -> str:
-    """`text` between quotes as USD reads it; what UTF-8 can not hold becomes a question mark."""
+    """`text` between quotes as USD reads it; what UTF-8 cannot hold becomes a question mark."""
     plain = text.encode("utf-8", "replace").decode("utf-8").replace("\\", "\\\\").replace('"', '\\"')
     return '"' + "".join(f"\\x{ord(c):02x}" if ord(c) < 32 or ord(c) == 127 else c for c in plain) + '"'
 

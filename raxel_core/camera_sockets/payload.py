@@ -178,7 +178,7 @@ def scalar(name: str, value: Any) -> float:
 def fitted(trajectory: Trajectory, hw: tuple[int, int] | None) -> Camera:
     """The valid cameras [F] of `trajectory` in float64 on the CPU, for pictures of `hw` (its own size where None).
 
-    Raises ValueError when a camera is none or the aspects differ: K can not stretch a picture.
+    Raises ValueError when a camera is none or the aspects differ: K cannot stretch a picture.
     """
     camera = trajectory.camera.validate().to("cpu", torch.float64)
     if hw is None:

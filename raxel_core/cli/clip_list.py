@@ -37,7 +37,7 @@ def read_clip_list(path: Path, out: Path | None) -> list[ListedClip]:
     try:
         lines = [line.strip() for line in shared.read_path_text(path).splitlines()]
     except ValueError as error:
-        raise ValueError(f"{path} is no list of videos: {error}") from error
+        raise ValueError(f"{path} is not a list of videos: {error}") from error
     clips: dict[Path, ListedClip] = {}
     for line in lines:
         if line and not line.startswith("#"):

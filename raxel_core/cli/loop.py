@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> None:
     from ..paths.camera_path import path_to_json
     from ..pipeline import UnreadCamerasError, self_consistency
     from .console import write_plot
-    from .pose import in_source_pixels
+    from .pose import in_original_pixels
 
     shared.check_output_folder(options.out)
     truth = read_cameras(options.truth).trajectory if options.truth else None
@@ -71,8 +71,8 @@ def run(options: argparse.Namespace) -> None:
         psnr=options.min_psnr,
     )
     paths = {
-        "first": in_source_pixels(result.first.trajectory, clip),
-        "second": in_source_pixels(result.second.trajectory, clip),
+        "first": in_original_pixels(result.first.trajectory, clip),
+        "second": in_original_pixels(result.second.trajectory, clip),
     }
     report = loop_report((paths["first"], paths["second"]), (clip.video, result.video), bounds=bounds, truth=truth)
     _write_generated(options.out, result.video, clip.fps)

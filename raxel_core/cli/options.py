@@ -329,7 +329,7 @@ def read_trajectory(path: Path) -> Trajectory:
     try:
         return path_from_json(read_path_text(path))
     except ValueError as error:
-        raise ValueError(f"{path} is no camera path: {error}") from error
+        raise ValueError(f"{path} is not a camera path: {error}") from error
 
 
 def read_path_text(path: Path) -> str:

@@ -30,7 +30,7 @@ several GPUs:
   accelerate launch --multi_gpu --num_processes 4 -m raxel_core pose --list FILE --out DIR
       each process takes a fourth of the videos; started again, it goes on where it was stopped
 
-With --list, a video that can not be read does not stop the others: each failure is told at the end in one sentence, and
+With --list, a video that cannot be read does not stop the others: each failure is told at the end in one sentence, and
 the exit code is 2 (a launcher makes it 1). Results that are there already are kept: delete them to have them again.
 """
 
@@ -224,8 +224,8 @@ def _report(outcomes: Sequence[Outcome], options: argparse.Namespace) -> None:
         raise ValueError(f"{len(failed)} of {len(outcomes)} videos failed; the others have their camera paths")
 
 
-def in_source_pixels(trajectory: Trajectory, clip: Clip) -> Trajectory:
+def in_original_pixels(trajectory: Trajectory, clip: Clip) -> Trajectory:
     """A path read from a fitted clip, with K in the pixels of the file's own frames."""
     from dataclasses import replace
 
-    return replace(trajectory, camera=clip.framing.read_in_source(trajectory.camera))
+    return replace(trajectory, camera=clip.framing.read_in_original(trajectory.camera))

@@ -297,7 +297,7 @@ def _planned(options: argparse.Namespace) -> Trajectory:
             clip["frame_count"] = clip.pop("frames")
         return path_from_json(json.dumps({**values, **clip}))
     except ValueError as error:
-        raise ValueError(f"{options.plan} is no planned camera path: {error}") from error
+        raise ValueError(f"{options.plan} is not a planned camera path: {error}") from error
 
 
 def _given(options: argparse.Namespace, *names: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """A baseline from the textbook: the cameras of a clip by OpenCV's SIFT and essential matrix, one frame at a time.
 
-It is given the true focal length, and the true distance of each camera from the first, which two views can not tell.
+It is given the true focal length, and the true distance of each camera from the first, which two views cannot tell.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def essential_cameras(video: Tensor, truth: Camera) -> Camera:
 
 
 def _motion(first: tuple, found: tuple, K: np.ndarray, distance: float) -> Tensor:
-    """first_from_cam [4, 4] from two sets of (keypoints, descriptors); NaN where it can not be told."""
+    """first_from_cam [4, 4] from two sets of (keypoints, descriptors); NaN where it cannot be told."""
     cv2 = load_opencv()
     unknown = torch.full((4, 4), torch.nan, dtype=torch.float64)
     a, b = _matches(first, found)

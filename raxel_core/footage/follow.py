@@ -129,7 +129,7 @@ def _estimate(
     K = found[0].K[:1].double().repeat(len(chained.numbers), 1, 1)
     zoom = chained.log_focal if focal == "per_frame" else chained.log_focal.median().expand_as(chained.log_focal)
     K[:, :2, :2] = K[:, :2, :2] * zoom.exp()[:, None, None]
-    camera = framing_for(reel.hw, plan.hw).read_in_source(Camera(chained.world_from_cam, K, plan.hw))
+    camera = framing_for(reel.hw, plan.hw).read_in_original(Camera(chained.world_from_cam, K, plan.hw))
     every = plan.most is None
     fps = reel.rate if every else reel.rate / plan.step
     passed = {number for window in windows for number in window.passed}

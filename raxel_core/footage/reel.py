@@ -91,7 +91,7 @@ def open_reel(path: str | Path, *, fps: float | None = None) -> Reel:
     """The footage that `path` names, after its first frame was decoded: a video file, a folder of pictures, or a
     pattern (f_%04d.exr, f_####.exr, f_*.exr). `fps` is the rate of a series; of a video file it says nothing.
 
-    Raises ValueError in one sentence where there is no footage, OSError where it can not be read.
+    Raises ValueError in one sentence where there is no footage, OSError where it cannot be read.
     """
     path = Path(path)
     if not names_series(path):

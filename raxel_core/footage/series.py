@@ -41,7 +41,7 @@ def find_series(path: Path) -> Series:
     """The pictures that `path` names (see `names_series`).
 
     Names are read as numbers: f_2 before f_10. Raises ValueError in one sentence where there are none, or where a
-    folder holds several series; OSError where the folder can not be read.
+    folder holds several series; OSError where the folder cannot be read.
     """
     folder, pattern = (path, "*") if path.is_dir() else (path.parent, path.name)
     found = [file for file in folder.iterdir() if file.suffix.lower() in PICTURE_SUFFIXES and file.name[:1] != "."]

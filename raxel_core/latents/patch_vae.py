@@ -116,14 +116,14 @@ def load_patch_vae(path: str | Path) -> PatchVAE:
         with safe_open(path, framework="pt") as file:
             state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  (not a dict)
     except SafetensorError as error:
-        raise ValueError(f"{name} can not be read as safetensors: {error}") from error
+        raise ValueError(f"{name} cannot be read as safetensors: {error}") from error
     code, enter = state.get("group_code"), state.get("image_refiner.enter.weight")
     if code is None or enter is None or not code.ndim or not enter.ndim:
-        raise ValueError(f"{name} is no raxel patch VAE: it lacks the tensor 'group_code' or its refiners")
+        raise ValueError(f"{name} is not a raxel patch VAE: it lacks the tensor 'group_code' or its refiners")
     try:
         with torch.device("meta"):
             vae = PatchVAE(len(code), len(enter))
         vae.load_state_dict({key: tensor.float() for key, tensor in state.items()}, strict=True, assign=True)
     except RuntimeError as error:
-        raise ValueError(f"{name} is no raxel patch VAE: {' '.join(str(error).split())[:300]}") from error
+        raise ValueError(f"{name} is not a raxel patch VAE: {' '.join(str(error).split())[:300]}") from error
     return vae.eval().requires_grad_(False)

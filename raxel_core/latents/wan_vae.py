@@ -107,7 +107,7 @@ def _from_wan_file(path: Path) -> Any:
     state = load_file(path)
     absent = [key for key in (_WIDTH_KEY, _CHANNELS_KEY) if key not in state or not state[key].ndim]
     if absent:
-        raise ValueError(f"{path} is no complete Wan VAE: it lacks {absent}")
+        raise ValueError(f"{path} is not a complete Wan VAE: it lacks {absent}")
     with torch.device("meta"):
         sizes = {"base_dim": state[_WIDTH_KEY].shape[0], "z_dim": state[_CHANNELS_KEY].shape[0]}
         autoencoder: Any = diffusers.AutoencoderKLWan(**sizes)

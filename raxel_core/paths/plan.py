@@ -266,7 +266,7 @@ class CameraPlan:
         near = torch.linalg.vector_norm(forward, dim=-1) < SMALLEST_DISTANCE
         if bool(near.any()):
             frame = int(near.nonzero()[0])
-            raise ValueError(f"look_at can not be faced in frame {frame}, whose camera stands on that point")
+            raise ValueError(f"look_at cannot be faced in frame {frame}, whose camera stands on that point")
         return se3.from_rotation_translation(look_rotation(forward), motions[:, :3, 3])
 
 

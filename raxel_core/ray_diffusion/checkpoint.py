@@ -77,7 +77,7 @@ def load_ray_diffusion(path: Path, *, device: torch.device | str = "cpu") -> Loa
         raise ValueError(f"{path.name} is not a .safetensors file: `convert --to ray_diffusion` makes one of a .pth")
     header = file_header(path)
     if CONFIG_KEY not in header.metadata:
-        raise ValueError(f"{path.name} is no Ray Diffusion checkpoint: its header has no {CONFIG_KEY}")
+        raise ValueError(f"{path.name} is not a Ray Diffusion checkpoint: its header has no {CONFIG_KEY}")
     if header.metadata.get(FORMAT_KEY) != FORMAT or header.metadata.get(METHOD_KEY) not in TRAINED_FOR:
         said = f"format {header.metadata.get(FORMAT_KEY)} for {header.metadata.get(METHOD_KEY)}"
         raise ValueError(

@@ -49,7 +49,7 @@ class Frame(NamedTuple):
 
 
 class Co3dListing(NamedTuple):
-    """`sequences` by name that can be used, and `defects`: one sentence by name for what can not."""
+    """`sequences` by name that can be used, and `defects`: one sentence by name for what cannot."""
 
     sequences: Mapping[str, tuple[Frame, ...]]
     defects: Mapping[str, str]
@@ -231,7 +231,7 @@ def _unzipped(path: Path) -> Any:
         with gzip.open(path) as file:
             data = file.read(_MOST_BYTES + 1)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise ValueError(f"{path.name} is no gzip file that can be read: {error}") from None
+        raise ValueError(f"{path.name} is not a gzip file that can be read: {error}") from None
     if len(data) > _MOST_BYTES:
         raise ValueError(f"{path.name} unpacks to more than {_MOST_BYTES} bytes")
     try:

@@ -73,7 +73,7 @@ def released_config(shapes: Mapping[str, tuple[int, ...]], name: str) -> RayDiff
     """The configuration of a released state dict with tensors of `shapes`; ValueError names the file `name`."""
     missing = [key for key in (_EMBEDDER, _TOKENS, _IMAGES) if key not in shapes]
     if missing:
-        raise ValueError(f"{name} is no checkpoint of Ray Diffusion: it has no {missing[0]}")
+        raise ValueError(f"{name} is not a checkpoint of Ray Diffusion: it has no {missing[0]}")
     depth = 1 + max(int(key.split(".")[2]) for key in shapes if key.startswith("ray_predictor.blocks."))
     hidden, channels, patch, _ = shapes[_EMBEDDER]
     side = round(shapes[_TOKENS][1] ** 0.5)
@@ -109,7 +109,7 @@ def _unpickled(source: Path, path: Path) -> dict[str, Tensor]:
         said = "the process that read it ended at once"
     process.join()
     if said:
-        raise ValueError(f"{source.name} is no checkpoint that can be read safely: {said}")
+        raise ValueError(f"{source.name} is not a checkpoint that can be read safely: {said}")
     return load_file(path)
 
 

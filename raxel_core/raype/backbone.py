@@ -115,7 +115,7 @@ def load_backbone(folder: Path, *, channels: int) -> Any:
 
     folder = folder / "transformer" if (folder / "transformer").is_dir() else folder
     if not (folder / "config.json").is_file():
-        raise ValueError(f"{folder} is no folder of a diffusers model: it has no config.json")
+        raise ValueError(f"{folder} is not a folder of a diffusers model: it has no config.json")
     found = WanTransformer3DModel.load_config(folder, local_files_only=True)
     if found.get("_class_name") != "WanTransformer3DModel":
         raise ValueError(

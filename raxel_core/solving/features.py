@@ -75,20 +75,20 @@ def find_features(
     ValueError when there is no picture or they differ in size.
     """
     table: FeatureTable | None = None
-    source_hw: tuple[int, int] | None = None
+    first_hw: tuple[int, int] | None = None
     pycolmap = load_pycolmap()
     workers = os.cpu_count() or 1
     # Features are found on all cores; the database takes one writer, this thread.
     with ThreadPoolExecutor(workers) as pool:
         for count, (hw, fitted, found) in enumerate(_found(pictures, pool, workers, most), start=1):
             if table is None:
-                source_hw = hw
+                first_hw = hw
                 table = FeatureTable(folder / "features.db", fitted)
                 database = pycolmap.Database.open(table.path)
                 _write_camera(database, lens_for(fitted))
-            if hw != source_hw:
+            if hw != first_hw:
                 raise ValueError(
-                    f"frames of one size are expected, frame {count - 1} has {hw} and the first {source_hw}"
+                    f"frames of one size are expected, frame {count - 1} has {hw} and the first {first_hw}"
                 )
             _write_image(database, table, found)
             done(count)

@@ -227,7 +227,7 @@ def _drop(model: Any, observations: list[tuple[int, int]]) -> None:
 
 
 def _distortion_variance(model: Any, adjuster: Any) -> float:
-    """The variance of k1, infinity where the adjustment can not tell."""
+    """The variance of k1, infinity where the adjustment cannot tell."""
     pycolmap = load_pycolmap()
     found = pycolmap.estimate_ba_covariance(pycolmap.BACovarianceOptions(), model, adjuster)
     block = None if found is None else found.get_other_params_cov(model.cameras[CAMERA_ID].params)

@@ -14,7 +14,7 @@ def still_verdict(pixels: float, degrees: float) -> str:
     """Of a camera that stood still."""
     return (
         f"The camera did not move: the scene stays in place to {pixels:.2g} pixels, which leaves a turn of at most "
-        f"{_shown(degrees)} degrees; the focal length can not be told from it."
+        f"{_shown(degrees)} degrees; the focal length cannot be told from it."
     )
 
 

@@ -274,7 +274,7 @@ def _with_given(noisy: Tensor, sigma: Tensor, time: Tensor, given: Tensor, given
 
 
 def _pseudo_huber(error: Tensor) -> Tensor:
-    """Mean of sqrt(1 + |error|^2) - 1 over vectors [..., N]: clips that can not be solved yet do not drown the rest."""
+    """Mean of sqrt(1 + |error|^2) - 1 over vectors [..., N]: clips that cannot be solved yet do not drown the rest."""
     return (torch.sqrt(1 + error.square().sum(-1)) - 1).mean()
 
 

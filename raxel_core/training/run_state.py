@@ -221,7 +221,7 @@ def changed_fields(config: RunConfig, step: int, state: str, folder: Path) -> di
     try:
         before = type(config).from_json(state)
     except ValueError as error:
-        raise ValueError(f"the run in {folder} can not be carried on: {error}") from error
+        raise ValueError(f"the run in {folder} cannot be carried on: {error}") from error
     changed = dict(_differences(asdict(before), asdict(config)))
     other = [f"{name} {words}" for name, words in changed.items() if name not in FREE_FIELDS]
     if other:

@@ -62,7 +62,7 @@ class Trainer:
         batches, processes = self.config.batches, self.engine.processes
         if batches % processes:
             raise ValueError(
-                f"{processes} processes can not share the {batches} batches of a step alike: set batches of the "
+                f"{processes} processes cannot share the {batches} batches of a step alike: set batches of the "
                 f"training configuration to a multiple of {processes}"
             )
 

@@ -15,13 +15,13 @@ from ..runtime.opencv import load_opencv
 def undistort_picture(picture: Path, target: Path, lens: Lens) -> None:
     """Write `picture`, taken by `lens`, as `target`, of the same size and kind, as `lens.pinhole()` sees it.
 
-    Raises ValueError when the picture can not be read or has another size than the lens says, OSError when `target`
-    can not be written.
+    Raises ValueError when the picture cannot be read or has another size than the lens says, OSError when `target`
+    cannot be written.
     """
     cv2 = load_opencv()
     image = cv2.imread(str(picture), cv2.IMREAD_UNCHANGED)
     if image is None:
-        raise ValueError(f"{picture} is no picture that OpenCV reads")
+        raise ValueError(f"{picture} is not a picture that OpenCV reads")
     if image.shape[:2] != lens.hw:
         shown = f"{image.shape[1]}x{image.shape[0]}"
         raise ValueError(f"{picture} is {shown}, the cameras are for pictures of {lens.hw[1]}x{lens.hw[0]}")

@@ -68,7 +68,7 @@ def save_lora(path: str | os.PathLike[str], adapters: Mapping[str, Tensor], *, m
     for name, value in adapters.items():
         found = _PARAMETER.fullmatch(name)
         if found is None:
-            raise ValueError(f"{name} is no parameter of an adapter")
+            raise ValueError(f"{name} is not a parameter of an adapter")
         tensors[f"{PREFIX}{name}.weight"] = value.detach().contiguous()
         if found[2] == "lora_A":
             tensors[f"{PREFIX}{found[1]}.alpha"] = torch.tensor(float(value.shape[0]))
@@ -105,7 +105,7 @@ def _adapters(tensors: Mapping[str, Tensor], what: str) -> dict[str, tuple[Tenso
         found = _KEY.fullmatch(key)
         if found is None:
             expected = f"{PREFIX}LAYER.lora_A.weight, .lora_B.weight and .alpha"
-            raise ValueError(f"{what} is no LoRA in this layout: it holds {key[:80]!r}, expected {expected}")
+            raise ValueError(f"{what} is not a LoRA in this layout: it holds {key[:80]!r}, expected {expected}")
         parts.setdefault(found[1], {})[found[2]] = value
     if not parts:
         raise ValueError(f"{what} is an empty file")

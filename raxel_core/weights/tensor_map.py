@@ -51,12 +51,12 @@ def check_places(name: str, tensors: Mapping[str, TensorInfo], begin: int, size:
         expected = prod(info.shape) * DTYPES[info.dtype].itemsize if info.dtype in DTYPES else info.end - info.start
         if info.start != at or info.end - info.start != expected:
             raise ValueError(
-                f"{name} can not be read as safetensors: {key[:80]!r} takes the bytes {info.start} to {info.end}, "
+                f"{name} cannot be read as safetensors: {key[:80]!r} takes the bytes {info.start} to {info.end}, "
                 f"expected {at} to {at + expected}"
             )
         at = info.end
     if at != size:
-        raise ValueError(f"{name} can not be read as safetensors: its tensors end at byte {at} of {size}")
+        raise ValueError(f"{name} cannot be read as safetensors: its tensors end at byte {at} of {size}")
 
 
 def map_tensors(path: Path, tensors: Mapping[str, TensorInfo]) -> dict[str, Tensor]:

@@ -74,7 +74,7 @@ def test_pose_writes_the_path_in_the_pixels_of_the_file(model, video_file: Path,
     body = json.loads(capsys.readouterr().out)
     trajectory = path_from_json(video_file.with_suffix(".cameras.json").read_text())
     _, camera = moving_clip()
-    expected = framing_for(FILE_HW, HW).to_source(camera)
+    expected = framing_for(FILE_HW, HW).to_original(camera)
     assert trajectory.camera.hw == FILE_HW
     torch.testing.assert_close(trajectory.camera.K, expected.K, rtol=1e-3, atol=1e-2)
     torch.testing.assert_close(trajectory.camera.center, camera.center, rtol=0, atol=1e-3)
@@ -285,7 +285,10 @@ def test_the_moves_offered_are_the_moves_there_are() -> None:
         (["pose", "{video}", "--frames", "13"], "has 9 frames at 8 a second, 13 are needed"),
         (["pose", "{video}", "--start", "60"], "holds no frame from 60 s on"),
         (["pose", "{video}", "--start", "1"], "has 1 frames at 8 a second, 5 are needed"),
-        (["generate", "{image}", "--trajectory", "{text}"], "notes.txt is no camera path: the camera path is not JSON"),
+        (
+            ["generate", "{image}", "--trajectory", "{text}"],
+            "notes.txt is not a camera path: the camera path is not JSON",
+        ),
         (["generate", "{image}", "--trajectory", "{missing}"], "No such file"),
         (["generate", "{image}", "--move", "pan", "--distance", "1"], "pan takes --degrees"),
         (["generate", "{image}", "--move", "dolly", "--degrees", "1"], "dolly takes --distance"),
@@ -431,7 +434,7 @@ def test_a_camera_path_too_large_to_be_one_is_not_read(tmp_path: Path, monkeypat
     path.write_text(path_to_json(make_move("pan", 5)))
     assert len(options.read_trajectory(path)) == 5
     monkeypatch.setattr(options, "LARGEST_PATH_BYTES", 1000)
-    with pytest.raises(ValueError, match=r"path\.json is no camera path: it is larger than"):
+    with pytest.raises(ValueError, match=r"path\.json is not a camera path: it is larger than"):
         options.read_trajectory(path)
 
 

@@ -143,7 +143,7 @@ def test_tiny_steps_are_measured_beside_comfyui():
     )  # fmt: skip
     missing = re.search(r"ModuleNotFoundError: No module named '(\w+)", done.stderr)
     if missing and missing[1] != "raxel_core":
-        pytest.skip(f"the ComfyUI at {root} can not be imported: its Python has no {missing[1]}")
+        pytest.skip(f"the ComfyUI at {root} cannot be imported: its Python has no {missing[1]}")
     assert done.returncode == 0, done.stderr
     (row,) = json.loads(done.stdout.splitlines()[-1])
     assert row["peer"] == "ComfyUI's Wan" and row["theirs"]["seconds"] > 0
@@ -166,7 +166,7 @@ def test_a_missing_comfyui_is_named(monkeypatch, capsys, tmp_path):
     monkeypatch.setenv("COMFYUI_PATH", str(tmp_path))
     monkeypatch.setattr(benchmark, "ON_CPU", (TINY,))
     assert main(["benchmark", "model", "--device", "cpu", "--repeats", "1"]) == 2
-    assert "ComfyUI in COMFYUI_PATH can not be imported" in capsys.readouterr().err
+    assert "ComfyUI in COMFYUI_PATH cannot be imported" in capsys.readouterr().err
 
 
 MEASURE_200_MB = """

@@ -21,16 +21,16 @@ def test_a_wide_picture_loses_its_sides() -> None:
     assert framing.top_left == (0, 150)
 
 
-@pytest.mark.parametrize("source_hw", [(480, 640), (480, 832), (481, 640), (37, 53), (720, 1279), (1, 3000)])
+@pytest.mark.parametrize("original_hw", [(480, 640), (480, 832), (481, 640), (37, 53), (720, 1279), (1, 3000)])
 @pytest.mark.parametrize("hw", [(64, 64), (480, 832), (33, 48)])
-def test_a_centred_camera_stays_centred(source_hw: tuple[int, int], hw: tuple[int, int]) -> None:
+def test_a_centred_camera_stays_centred(original_hw: tuple[int, int], hw: tuple[int, int]) -> None:
     """The half pixel of an odd crop kept estimates out of Nuke, After Effects and glTF, which hold centred ones only."""
-    framing = framing_for(source_hw, hw)
+    framing = framing_for(original_hw, hw)
     K = torch.tensor([[70.0, 0.0, hw[1] / 2], [0.0, 70.0, hw[0] / 2], [0.0, 0.0, 1.0]], dtype=torch.float64)
-    middle = framing.to_source(Camera(torch.eye(4, dtype=torch.float64), K, hw)).principal_point
-    assert middle.tolist() == [source_hw[1] / 2, source_hw[0] / 2]
-    assert all(0 < kept <= given for kept, given in zip(framing.crop_hw, source_hw, strict=True))
-    wanted = min(source_hw[0] / hw[0], source_hw[1] / hw[1])
+    middle = framing.to_original(Camera(torch.eye(4, dtype=torch.float64), K, hw)).principal_point
+    assert middle.tolist() == [original_hw[1] / 2, original_hw[0] / 2]
+    assert all(0 < kept <= given for kept, given in zip(framing.crop_hw, original_hw, strict=True))
+    wanted = min(original_hw[0] / hw[0], original_hw[1] / hw[1])
     assert all(abs(kept - wanted * size) <= 1.0 + 1e-9 for kept, size in zip(framing.crop_hw, hw, strict=True))
 
 
@@ -47,19 +47,19 @@ def test_what_is_read_off_a_fitted_picture_has_square_pixels_in_the_source() -> 
     framing = framing_for((481, 640), (64, 64))
     K = torch.tensor([[70.0, 0.0, 32.0], [0.0, 70.0, 32.0], [0.0, 0.0, 1.0]], dtype=torch.float64)
     camera = Camera(torch.eye(4, dtype=torch.float64), K, (64, 64))
-    (fx, fy), exact = framing.read_in_source(camera).focal, framing.to_source(camera).focal
+    (fx, fy), exact = framing.read_in_original(camera).focal, framing.to_original(camera).focal
     assert fx == fy
     assert float(exact.min()) < float(fx) < float(exact.max())
-    assert framing.read_in_source(camera).principal_point.tolist() == [320.0, 240.5]
+    assert framing.read_in_original(camera).principal_point.tolist() == [320.0, 240.5]
 
 
-@pytest.mark.parametrize("source_hw", [(100, 400), (400, 100), (37, 53), (32, 48), (1080, 1920)])
-def test_cameras_go_there_and_back(source_hw: tuple[int, int]) -> None:
-    camera = _camera(source_hw)
-    framing = framing_for(source_hw, (32, 48))
-    back = framing.to_source(framing.to_fitted(camera))
+@pytest.mark.parametrize("original_hw", [(100, 400), (400, 100), (37, 53), (32, 48), (1080, 1920)])
+def test_cameras_go_there_and_back(original_hw: tuple[int, int]) -> None:
+    camera = _camera(original_hw)
+    framing = framing_for(original_hw, (32, 48))
+    back = framing.to_original(framing.to_fitted(camera))
     torch.testing.assert_close(back.K, camera.K)
-    assert back.hw == source_hw
+    assert back.hw == original_hw
 
 
 def test_a_marked_pixel_is_where_the_camera_says() -> None:

@@ -40,7 +40,7 @@ def test_a_written_video_is_read_back(tmp_path: Path) -> None:
     write_video(path, video, fps=24.0)
     clip = read_video(path)
     assert clip.fps == 24.0
-    assert clip.framing.source_hw == clip.framing.hw == (64, 96)
+    assert clip.framing.original_hw == clip.framing.hw == (64, 96)
     assert clip.video.shape == video.shape
     assert float((clip.video - video).abs().mean()) < 0.02
 
@@ -92,7 +92,7 @@ def test_frames_are_fitted_as_they_are_decoded(tmp_path: Path) -> None:
     write_video(path, _ramp(3, (32, 96)), fps=8.0)
     clip = read_video(path, Selection(hw=(16, 16)))
     assert clip.video.shape == (3, 3, 16, 16)
-    assert clip.framing.source_hw == (32, 96)
+    assert clip.framing.original_hw == (32, 96)
     assert clip.framing.crop_hw == (32, 32)
     assert _levels(clip.video) == pytest.approx([-0.8, 0.0, 0.8], abs=0.02)
 
@@ -103,7 +103,7 @@ def test_a_picture_survives_exactly(tmp_path: Path) -> None:
     image = levels.float() / 127.5 - 1.0
     write_image(path, image)
     read, framing = read_image(path)
-    assert framing.source_hw == (21, 35)
+    assert framing.original_hw == (21, 35)
     torch.testing.assert_close(read, image, rtol=0, atol=1e-6)
 
 

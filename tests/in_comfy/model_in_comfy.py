@@ -350,7 +350,7 @@ def check_scaled_fp8_and_quantised_layers():
             close(found, expected, 1e-4)
             assert correlation(found, unquantised) > 0.99
     if not STREAMS_TOLD:
-        return  # ComfyUI 0.8 hands its packed tensors to safetensors as they are, which can not write them
+        return  # ComfyUI 0.8 hands its packed tensors to safetensors as they are, which cannot write them
     model = loading.load_raxel_patcher(str(MODELS / "layers.safetensors"))
     ModelSave().save(model, "saved/layers")
     back = loading.load_raxel_patcher(str(next((OUTPUT / "saved").glob("layers*.safetensors"))))

@@ -134,11 +134,11 @@ def test_damaged_files_are_refused_in_one_sentence(tmp_path, change, reason):
     path = tmp_path / "vae.safetensors"
     state = PatchVAE(4, 8).state_dict() | change
     save_file({name: tensor for name, tensor in state.items() if tensor is not None}, path)
-    with pytest.raises(ValueError, match=f"^vae.safetensors is no raxel patch VAE: .*{reason}") as error:
+    with pytest.raises(ValueError, match=f"^vae.safetensors is not a raxel patch VAE: .*{reason}") as error:
         load_patch_vae(path)
     assert "\n" not in str(error.value)
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(ValueError, match="^vae.safetensors can not be read as safetensors"):
+    with pytest.raises(ValueError, match="^vae.safetensors cannot be read as safetensors"):
         load_patch_vae(path)
 
 

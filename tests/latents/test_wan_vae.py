@@ -166,5 +166,5 @@ def test_a_file_whose_sizes_are_no_sizes_is_refused(tmp_path: Path) -> None:
     scalar = torch.zeros(())
     names = ("decoder.middle.0.residual.0.gamma", "decoder.head.0.gamma", "conv2.weight")
     save_file({name: scalar.clone() for name in names}, path)
-    with pytest.raises(ValueError, match="is no complete Wan VAE"):
+    with pytest.raises(ValueError, match="is not a complete Wan VAE"):
         load_wan_vae(path)

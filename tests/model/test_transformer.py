@@ -196,7 +196,7 @@ def test_streams_may_differ_in_frames():
 @torch.no_grad()
 def test_sigma_is_per_frame_and_per_stream():
     model = build(gate=0.0)
-    for block in model.blocks:  # without attention frames can not exchange anything
+    for block in model.blocks:  # without attention frames cannot exchange anything
         block.self_attn.o.weight.zero_()
     video, rays, video_sigma, ray_sigma = inputs()
     velocity = model(video, rays, video_sigma, ray_sigma)

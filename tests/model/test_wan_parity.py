@@ -181,7 +181,7 @@ def test_a_converted_model_is_comfyui_wan(official, batch, tmp_path):
     command = [python, "-c", COMFY_SCRIPT, COMFY, source, target]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False)
     if "ModuleNotFoundError" in done.stderr:
-        pytest.skip(f"the ComfyUI at {COMFY} can not be imported: {done.stderr.strip().splitlines()[-1]}")
+        pytest.skip(f"the ComfyUI at {COMFY} cannot be imported: {done.stderr.strip().splitlines()[-1]}")
     assert done.returncode == 0, done.stderr
     expected = load_file(target)["velocity"]
     assert (velocity(converted(official), batch) - expected).abs().max() < TOLERANCE

@@ -162,7 +162,7 @@ def test_velocity_is_continuous_across_keys(easings: tuple[str, ...]) -> None:
 
 
 def test_the_measure_of_continuity_sees_a_corner() -> None:
-    # Straight lines at even speed, which "hold" between joined pairs of keys can not smooth: the speed jumps by all.
+    # Straight lines at even speed, which "hold" between joined pairs of keys cannot smooth: the speed jumps by all.
     keys = [{**entry, "easing": "hold" if number == 1 else "linear"} for number, entry in enumerate(KEYS_WITH_LENS)]
     assert all(largest_jump(velocity) > 0.5 for velocity in velocities({"keys": keys}))
 

@@ -243,7 +243,7 @@ class Harm:
 def test_pickles_that_run_code_or_hold_something_else_are_refused(tmp_path):
     path = tmp_path / "evil.pth"
     torch.save({"state_dict": Harm()}, path)
-    with pytest.raises(ValueError, match="evil.pth is no checkpoint that can be read safely"):
+    with pytest.raises(ValueError, match="evil.pth is not a checkpoint that can be read safely"):
         convert_released(path, tmp_path / "out.safetensors", trained_for="diffusion")
     path.write_bytes(b"nothing")
     with pytest.raises(ValueError, match="read safely"):

@@ -96,7 +96,7 @@ def test_a_second_start_makes_what_is_not_there(model, folder: Path, capsys) -> 
             ["pose", "--list", "twice.txt", "--out", "out"],
             "a.mp4 and a.mov would both be written to out/a.cameras.json",
         ),
-        (["pose", "--list", "a.mp4", "--out", "out"], "a.mp4 is no list of videos"),
+        (["pose", "--list", "a.mp4", "--out", "out"], "a.mp4 is not a list of videos"),
         (["pose", "--list", "absent.txt", "--out", "out"], "absent.txt: No such file"),
     ],
 )

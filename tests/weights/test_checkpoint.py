@@ -241,7 +241,7 @@ def test_overlapping_tensors_are_refused(saved):
     names = [key for key, entry in header.items() if key.endswith(".k.bias")]
     header[names[0]]["data_offsets"] = header[names[1]]["data_offsets"]
     write(saved, header, saved.read_bytes()[8 + size :])
-    with pytest.raises(ValueError, match="can not be read as safetensors"):
+    with pytest.raises(ValueError, match="cannot be read as safetensors"):
         load_checkpoint(saved)
 
 

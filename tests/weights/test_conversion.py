@@ -360,7 +360,7 @@ def test_offsets_that_overlap(tmp_path, target, official):
     header[keys[1]]["data_offsets"] = header[keys[0]]["data_offsets"]
     text = json.dumps(header).encode()
     source.write_bytes(struct.pack("<Q", len(text)) + text + data[8 + length :])
-    assert_refused(source, target, "wan.safetensors can not be read as safetensors")
+    assert_refused(source, target, "wan.safetensors cannot be read as safetensors")
 
 
 @pytest.mark.parametrize("dtype", [torch.int8, torch.float64, torch.uint8])

@@ -233,7 +233,7 @@ def test_what_is_refused(files, tmp_path, capsys):
     assert "there is no LoRA" in capsys.readouterr().err
     with pytest.raises(ValueError, match=r"\.pt files can run code"):
         merge_lora(model, tmp_path / "lora.pt")
-    with pytest.raises(ValueError, match="head.weight is no parameter of an adapter"):
+    with pytest.raises(ValueError, match="head.weight is not a parameter of an adapter"):
         save_lora(path, {"head.weight": into}, metadata={})
     with pytest.raises(ValueError, match="rank of at least 1, not 0"):
         add_adapters(model, 0, generator=torch.Generator())

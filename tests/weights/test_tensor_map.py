@@ -77,7 +77,7 @@ def test_writing_to_a_tensor_leaves_the_file_and_other_maps(tmp_path):
     ],
 )
 def test_tensors_that_do_not_lie_side_by_side_are_refused(tmp_path, header, reason):
-    with pytest.raises(ValueError, match=f"bad.safetensors can not be read as safetensors: {reason}"):
+    with pytest.raises(ValueError, match=f"bad.safetensors cannot be read as safetensors: {reason}"):
         read_header(write(tmp_path / "bad.safetensors", header, bytes(8)))
 
 
