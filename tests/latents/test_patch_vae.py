@@ -113,7 +113,7 @@ def test_other_latents_and_other_files_are_refused(vae, tmp_path):
     with pytest.raises(ValueError, match=r"\[B, 64, T, h, w\]"):
         vae.decode(torch.zeros(1, 16, 3, 4, 4))
     save_file({"decoder.conv_in.weight": torch.zeros(2)}, tmp_path / "sd-vae.safetensors")
-    with pytest.raises(ValueError, match="no raxel patch VAE"):
+    with pytest.raises(ValueError, match="not a raxel patch VAE"):
         load_patch_vae(tmp_path / "sd-vae.safetensors")
 
 

@@ -137,7 +137,7 @@ def test_the_first_versions_intrinsics_count_each_axis():
         (lambda f: zipped(f / "apple_train.jgz", {"a": [{"filepath": "/etc/passwd"}]}), "inside the data set"),
         (lambda f: zipped(f / "apple_train.jgz", {"a": [{"filepath": "x.jpg", "R": [[1]]}]}), "R of x.jpg"),
         (lambda f: zipped(f / "apple_train.jgz", []), "sequences by name"),
-        (lambda f: (f / "apple_train.jgz").write_bytes(b"x"), "no gzip file"),
+        (lambda f: (f / "apple_train.jgz").write_bytes(b"x"), "not a gzip file"),
         (lambda f: (f / "apple_train.jgz").unlink(), "holds no CO3D"),
     ],
 )

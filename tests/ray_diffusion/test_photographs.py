@@ -199,7 +199,7 @@ def test_a_file_holds_the_network_and_is_loaded_strictly(tmp_path):
     with pytest.raises(ValueError, match="its configuration says"):
         load_ray_diffusion(path)
     save_file({"a": torch.zeros(1)}, path)
-    with pytest.raises(ValueError, match="no Ray Diffusion checkpoint"):
+    with pytest.raises(ValueError, match="not a Ray Diffusion checkpoint"):
         load_ray_diffusion(path)
     with pytest.raises(ValueError, match="convert --to ray_diffusion"):
         load_ray_diffusion(tmp_path / "a.pth")
