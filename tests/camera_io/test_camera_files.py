@@ -426,7 +426,7 @@ def test_lingbot_writes_k_for_832x480_whatever_the_size(tmp_path):
 @pytest.mark.parametrize(
     ("file", "format", "trajectory", "message"),
     [
-        ("shot.xyz", None, wandering(), "its name does not tell the format"),
+        ("shot.xyz", None, wandering(), "its name does not say the format"),
         ("a.npy", "scope", wandering(**PLAIN | {"zoom": 0.02}), "expected one focal length"),
         ("a.npy", "scope", wandering(**PLAIN | {"unit": "metre"}), "expected lengths in near depths"),
         ("a.npy", "scope", wandering(), "principal point in the image's middle"),

@@ -262,7 +262,7 @@ def test_the_moves_offered_are_the_moves_there_are() -> None:
         (["pose", "{video}", "--frames", "0"], "at least 1 frame must be read, got 0"),
         (["pose", "{video}", "--fps", "0"], "frame rate of a video is 0.001 to 10000 a second, got 0"),
         (["pose", "{video}", "--start", "1e18"], "the time to start reading at is 0 to"),
-        (["pose", "{video}", "--out", "{video}"], "input.mp4: its name does not tell the format"),
+        (["pose", "{video}", "--out", "{video}"], "input.mp4: its name does not say the format"),
         (["pose", "{video}", "--out", "{folder}"], r"folder\.json: it is a folder, not a file"),
         (["pose", "{video}", "--plot", "{missing}/a.png"], "cannot write into .*missing.mp4: No such file"),
         (["generate", "{image}", "--move", "pan", "--out", "a.avi"], "a.avi has to end in .mp4"),

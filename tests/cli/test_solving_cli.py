@@ -85,7 +85,7 @@ def test_without_pycolmap_there_is_one_sentence_with_the_pip_line(files, capsys,
         (["--fov-degrees", "200"], "between 0 and 180 degrees"),
         (["--focal-mm", "-3"], "above 0 mm"),
         (["--list", "clips.txt"], "either a VIDEO or a --list"),
-        (["--out", "clip.unknown"], "does not tell the format"),
+        (["--out", "clip.unknown"], "does not say the format"),
     ],
 )
 def test_bad_options_are_one_sentence(files, capsys, monkeypatch, options, told):

@@ -190,7 +190,7 @@ def test_a_distance_in_metres_scales_the_path():
     assert found.trajectory.unit == "metre"
     center = found.trajectory.camera.center
     assert float((center[4] - center[1]).norm()) == pytest.approx(7.0)
-    with pytest.raises(ValueError, match="3 has no camera"):
+    with pytest.raises(ValueError, match="frame 3 has none"):
         scaled(estimate(), Scale("distance", 1.0, (0, 3)))
     with pytest.raises(ValueError, match="above 0 metres"):
         Scale("distance", -1.0)
