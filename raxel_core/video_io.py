@@ -157,7 +157,7 @@ def read_frames(path: str | Path, numbers: Sequence[int], hw: tuple[int, int]) -
             if len(found) == len(wanted):
                 break
     if len(found) < len(wanted):
-        raise ValueError(f"{path}: frame {min(wanted - found.keys())} can not be decoded")
+        raise ValueError(f"{path}: frame {min(wanted - found.keys())} cannot be decoded")
     return torch.stack([found[number] for number in numbers], 1)
 
 

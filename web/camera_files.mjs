@@ -32,7 +32,7 @@ async function offer({ api, choose }) {
     ...files.map((name) => ({ content: text(name), callback: () => choose(name) })),
   ];
   if (!files.length) entries.push({ content: "no camera files yet: Raxel Save Camera makes some", disabled: true });
-  new window.LiteGraph.ContextMenu(entries, { event: pointed, scale: 1 });
+  new /** @type {any} */ (window).LiteGraph.ContextMenu(entries, { event: pointed, scale: 1 });
 }
 
 // A name that stays text in a menu that takes HTML.

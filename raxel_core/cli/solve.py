@@ -47,7 +47,7 @@ def add_solving(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--metres", type=float, help="instead: the distance between two cameras, in metres")
     group.add_argument("--between", type=int, nargs=2, metavar="FRAME", help="those two (the first and the last)")
-    group.add_argument("--interpolate", action="store_true", help="give frames that can not be solved a camera between")
+    group.add_argument("--interpolate", action="store_true", help="give frames that cannot be solved a camera between")
     group.add_argument("--most-pixels", type=int, default=1600, help="width or height that frames are looked at (1600)")
     group.add_argument(
         "--undistort", type=Path, metavar="MP4", help="also write the frames with the distortion taken out"

@@ -82,7 +82,7 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         "`dataset check` finds or lists them; NAME is what the configuration calls them (the folder's); may be several",
     )  # fmt: skip
     parser.add_argument(
-        "--bad-data", choices=("stop", "skip"), help="what becomes of a run whose scene can not be read (stop)"
+        "--bad-data", choices=("stop", "skip"), help="what becomes of a run whose scene cannot be read (stop)"
     )
     parser.add_argument(
         "--texts", type=Path, metavar="FOLDER", help="raxel: the embeddings that `dataset captions` made"

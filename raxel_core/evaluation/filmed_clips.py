@@ -5,7 +5,7 @@
 first cameras against the TRUE ones, and the pictures' against the true clip.
 `camera-control` (Tables 2 and 4): the clip from its first frame along the true cameras, whose own cameras are then read
 off the made clip, by the model, and by the textbook where it is asked for.
-A clip whose cameras can not be read counts as the still camera in every mean.
+A clip whose cameras cannot be read counts as the still camera in every mean.
 """
 
 from __future__ import annotations

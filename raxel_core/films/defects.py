@@ -12,7 +12,7 @@ SIZE = "wrong size"
 TIMES = "time stamps match no frame"
 POSES = "bad poses"
 SINGLE = "one frame"
-UNREADABLE = "can not be read"
+UNREADABLE = "cannot be read"
 DISTORTION = "distortion left out"
 
 
@@ -25,7 +25,7 @@ class Defect:
 
 
 class SceneError(ValueError):
-    """A scene that can not be used, in one sentence that names it, with its `defect`."""
+    """A scene that cannot be used, in one sentence that names it, with its `defect`."""
 
     def __init__(self, name: str, kind: str, told: str) -> None:
         super().__init__(f"{name}: {told}")

@@ -47,7 +47,7 @@ def looks_like_scene(folder: Path) -> bool:
 
 
 def open_folder(folder: Path, name: str) -> Scene:
-    """The scene of a reconstruction in `folder`. SceneError where it can not be used."""
+    """The scene of a reconstruction in `folder`. SceneError where it cannot be used."""
     cameras = cameras_in(folder)
     if cameras is None:
         raise SceneError(name, NO_CAMERAS, f"it has pictures but neither {TRANSFORMS} nor a COLMAP model")

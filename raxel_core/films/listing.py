@@ -35,7 +35,7 @@ class Listing:
         return len(self.names)
 
     def open(self, name: str) -> Scene:
-        """The scene of that name. SceneError where it can not be used, whatever of it is wrong."""
+        """The scene of that name. SceneError where it cannot be used, whatever of it is wrong."""
         try:
             scene = _open(self.root, name)
         except (OSError, UnicodeDecodeError) as error:
@@ -68,7 +68,7 @@ class Report:
         told = [f"{name}: {_told(found)}" for name, found in self.defects.items()]
         counted = [f"  {kind}: {count}" for kind, count in self.counts().items()]
         frames = sum(self.frames.values())
-        total = f"{len(self.frames)} scenes of {frames} frames can be used, {len(self.left_out)} can not"
+        total = f"{len(self.frames)} scenes of {frames} frames can be used, {len(self.left_out)} cannot"
         return [*told, total, *counted]
 
 

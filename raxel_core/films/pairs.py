@@ -24,7 +24,7 @@ def camera_file_of(video: Path) -> Path | None:
 
 
 def open_pair(video: Path, name: str) -> Scene:
-    """The scene of a video and the camera file beside it. SceneError where it can not be used."""
+    """The scene of a video and the camera file beside it. SceneError where it cannot be used."""
     file = camera_file_of(video)
     if file is None:
         raise SceneError(name, NO_CAMERAS, "no file of cameras lies beside the video")

@@ -82,7 +82,7 @@ def read_picture(path: Path) -> np.ndarray:
     data = np.frombuffer(path.read_bytes(), np.uint8)
     image = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if len(data) else None
     if image is None:
-        raise ValueError(f"{path} is no picture that can be read")
+        raise ValueError(f"{path} is not a picture that can be read")
     return image[..., ::-1]
 
 

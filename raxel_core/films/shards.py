@@ -34,7 +34,7 @@ def samples_in(path: Path) -> tuple[str, ...]:
 
 
 def open_sample(path: Path, key: str, name: str) -> Scene:
-    """The scene of one sample of a shard. SceneError where it can not be used."""
+    """The scene of one sample of a shard. SceneError where it cannot be used."""
     members = _members(path, path.stat().st_mtime_ns).get(key)
     if members is None:
         raise SceneError(name, NO_CAMERAS, f"{path.name} holds no sample of that key")
@@ -43,7 +43,7 @@ def open_sample(path: Path, key: str, name: str) -> Scene:
     try:
         files = [_unpacked(path, member, folder) for member in members]
     except (OSError, tarfile.TarError) as error:
-        raise SceneError(name, UNREADABLE, f"its members can not be unpacked: {error}") from error
+        raise SceneError(name, UNREADABLE, f"its members cannot be unpacked: {error}") from error
     video = next((file for file in files if is_video(file)), None)
     if video is not None:
         return open_pair(video, name)

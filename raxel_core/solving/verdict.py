@@ -56,7 +56,7 @@ def _focal(estimate: Estimate) -> str:
         return ""
     fov = math.degrees(float(estimate.trajectory.camera.fov[0, 0]))
     if sigma > _UNTOLD_FOCAL:
-        return f"; its angle of view of {fov:.0f} degrees is a guess this motion can not check: give the lens"
+        return f"; its angle of view of {fov:.0f} degrees is a guess this motion cannot check: give the lens"
     return f"; its angle of view is {fov:.1f} degrees, the focal length within {sigma:.1%}"
 
 

@@ -30,7 +30,7 @@ class FilmedScenes:
     `settings.stride`-th picture; lengths are in metres where that is the `unit`, else in near depths of the clip's
     first frame. `others` is how many views beside a clip come with it.
 
-    A scene that can not be read stops the run, or, with `bad_data` "skip", is told by `say` once, and the clip is cut
+    A scene that cannot be read stops the run, or, with `bad_data` "skip", is told by `say` once, and the clip is cut
     from the next scene.
     """
 

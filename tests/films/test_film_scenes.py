@@ -187,7 +187,7 @@ def test_each_known_defect_is_told_by_its_scene_and_the_rest_is_a_list(made, tmp
         assert told[f"1K/{name}"].kind == kind and words in told[f"1K/{name}"].told, told[f"1K/{name}"]
     assert told["1K/bare"].kind == "no cameras" and "transforms.json" in told["1K/bare"].told
     assert told["train/late.txt"].kind == told["train/partly.txt"].kind == "time stamps match no frame"
-    assert told["train/lost.txt"].kind == "no pictures" and told["broken.tar"].kind == "can not be read"
+    assert told["train/lost.txt"].kind == "no pictures" and told["broken.tar"].kind == "cannot be read"
     usable = {"1K/f00d": 24, "1K/absent": 23, "1K/part": 20, "train/0a1b2c.txt": 24, "train/partly.txt": 19}
     assert report.frames == usable and len(report.left_out) == len(told) - 3
     assert report.counts()["bad poses"] == 2

@@ -24,7 +24,7 @@ import { said } from "./words.mjs";
 const KINDS = ["free", "camera", "top", "side"];
 const KEY_TAB = 2;
 const DRAFT_FRAMES = 241;
-const UNSHOWN = () => `${said("This path can not be shown")}: `;
+const UNSHOWN = () => `${said("This path cannot be shown")}: `;
 const AIMS = { subject: "always face the subject", path: "look where it goes", keep: "keep the direction" };
 
 /** `host` is the world around: what attach.mjs's NodeView answers and is told. */
