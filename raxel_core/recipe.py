@@ -61,14 +61,14 @@ class Recipe:
         found = []
         if frames > _FAR_FRAMES * self.frames:
             found.append(
-                f"the clip has {frames} frames and the model was trained on {self.frames}: expect it to fall apart"
+                f"the clip has {frames} frames and the model was trained on {self.frames}: expect poor results"
             )
         ratios = [size / trained for size, trained in zip(hw, self.hw, strict=True)]
         if max(ratios) > _FAR_SIZE or min(ratios) < 1 / _FAR_SIZE:
             (height, width), (trained_height, trained_width) = hw, self.hw
             found.append(
                 f"the clip is {width}x{height} and the model was trained on {trained_width}x{trained_height}: "
-                "resize it, or expect little"
+                "resize it, or expect poor results"
             )
         return tuple(found)
 

@@ -45,9 +45,9 @@ def parse_value(noun: str, text: str | bytes) -> Any:
         decoded = text if isinstance(text, str) else text.decode("utf-8")
         return json.loads(decoded, parse_constant=refuse_constant, parse_int=_read_whole, object_pairs_hook=read_object)
     except RecursionError as error:
-        raise ValueError(f"{noun} is not JSON: it is nested too deep") from error
+        raise ValueError(f"{noun} is not JSON: it is nested too deeply") from error
     except UnicodeDecodeError as error:
-        raise ValueError(f"{noun} is not JSON: byte {error.start} is no UTF-8") from error
+        raise ValueError(f"{noun} is not JSON: byte {error.start} is not UTF-8") from error
     except json.JSONDecodeError as error:
         raise ValueError(f"{noun} is not JSON: {error}") from error
 

@@ -260,4 +260,4 @@ def format_for(path: Path, format: str | None = None) -> CameraFormat:
     if len(fitting) == 1:
         return fitting[0]
     names = ", ".join(known.name for known in fitting or WRITTEN)
-    raise CameraFormatError(f"{path.name}: its name does not tell the format, expected one to be chosen of {names}")
+    raise CameraFormatError(f"{path.name}: its name does not say the format: choose one of {names}")

@@ -53,7 +53,7 @@ class _File:
         try:
             return text.decode("utf-8")
         except UnicodeDecodeError as error:
-            raise CameraFormatError(f"{where}: expected a name in UTF-8, byte {error.start} is none") from error
+            raise CameraFormatError(f"{where}: expected a name in UTF-8, byte {error.start} is not") from error
 
 
 def parse_cameras(path: Path) -> dict[int, ColmapCamera]:

@@ -33,18 +33,20 @@ def world_from_bare(
     clear = [way for way, ratio in smoother.items() if ratio > _SMOOTHER]
     named = [way for way, pattern in _NAMES.items() if pattern.search(name)]
     if direction != "auto":
-        found, why = direction, "as it was told"
+        found, why = direction, "as was asked for"
     elif len(named) == 1:
-        found, why = named[0], f"after its name, {name[:60]!r}"
+        found, why = named[0], f"going by the name {name[:60]!r}"
     elif clear:
-        found, why = clear[0], "since its centres then move much more evenly than the other way round"
+        found, why = clear[0], "since the camera then moves much more evenly than the other way round"
     else:
         found, why = usual, "as such files usually are; neither way moves much more evenly"
     turned = "each was inverted" if found == "w2c" else "nothing was inverted"
-    note = f"Matrices were taken for {_WORDS[found]} ({found}) in OpenCV axes, {why}; {turned}."
+    note = f"Matrices were taken as {_WORDS[found]} ({found}) in OpenCV axes, {why}; {turned}."
     taken = inverse if found == "w2c" else motions
     doubted = direction == "auto" and found != usual and len(named) != 1
-    doubt = f"{_WORDS[found]} is a guess by the motion: if the path looks wrong, give the direction ({usual})"
+    doubt = (
+        f"{_WORDS[found]} is a guess from how the camera moves: if the path looks wrong, give the direction ({usual})"
+    )
     return taken, note, ((doubt,) if doubted else inversion_warning(taken))
 
 
@@ -60,7 +62,7 @@ def inversion_warning(world_from_cam: Tensor) -> tuple[str, ...]:
     if _smoother(world_from_cam, se3.inverse(world_from_cam)) <= _SMOOTHER:
         return ()
     return (
-        "the centres would move much more evenly if each matrix were taken the other way round (w2c for c2w); if the "
+        "the camera would move much more evenly if each matrix were taken the other way round (w2c for c2w); if the "
         "path looks wrong, that is the first thing to try",
     )
 

@@ -94,7 +94,7 @@ def _chain(node: int, parents: dict[int, int], file_name: str) -> list[int]:
     chain = [node]
     while chain[0] in parents:
         if len(chain) > _MOST_DEPTH:
-            raise CameraFormatError(f"{file_name} nodes: expected at most {_MOST_DEPTH} nodes in each other")
+            raise CameraFormatError(f"{file_name} nodes: expected nodes at most {_MOST_DEPTH} deep in each other")
         chain.insert(0, parents[chain[0]])
     return chain
 

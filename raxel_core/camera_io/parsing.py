@@ -133,7 +133,7 @@ def decoded(data: bytes, file_name: str) -> str:
         return data.decode(encoding)
     except UnicodeDecodeError as error:
         name = encoding.removesuffix("-sig").upper()
-        raise CameraFormatError(f"{file_name}: expected {name} text, byte {error.start} is none") from error
+        raise CameraFormatError(f"{file_name}: expected {name} text, byte {error.start} is not") from error
 
 
 def encoding_of(data: bytes) -> str:

@@ -17,7 +17,9 @@ def doubts(trajectory: Trajectory) -> tuple[str, ...]:
     """A sentence for each number of a trajectory that is hardly meant."""
     camera, found = trajectory.camera, []
     if not SLOWEST <= trajectory.fps <= FASTEST:
-        found.append(f"{trajectory.fps:.6g} frames a second is no rate of a film: the file's times may be misread")
+        found.append(
+            f"{trajectory.fps:.6g} frames a second is no rate that films have: the file's times may be misread"
+        )
     farthest = float(camera.center.abs().amax())
     if farthest > FARTHEST:
         found.append(f"a camera stands {farthest:.3g} from the origin, farther than any scene reaches")

@@ -56,4 +56,8 @@ def order_warning(quaternions: Tensor, order: str) -> tuple[str, ...]:
     if not (bool((other > 0.7).all()) and bool((read < 0.5).all())):
         return ()
     doubted = "w x y z" if order == "xyzw" else "x y z w"
-    return (f"the quaternions may stand as {doubted}: read so, the path begins near the identity; quaternions sets it",)
+    return (
+        f"the quaternions may stand as {doubted}: read "
+        "that way, the path begins "
+        "near the identity; the option quaternions sets the order",
+    )

@@ -111,7 +111,7 @@ def _doubts(steps: Tensor, fps: float, unit: str, found: str) -> tuple[str, ...]
         read = _UNITS[unit] / float(steps.median())
         warnings.append(f"the times count in {found}: in {unit} they would give {read:.2g} frames a second")
     if not _RATES[0] <= fps <= _RATES[1]:
-        warnings.append(f"{fps:.3g} frames a second is no usual rate: if it is wrong, give the rate (--fps)")
+        warnings.append(f"{fps:.3g} frames a second is an unusual rate: if it is wrong, give the right one (--fps)")
     uneven = float((steps / steps.median() - 1.0).abs().max())
     if uneven > _UNEVEN:
         warnings.append(f"frames are not evenly spaced in time (up to {uneven:.0%} off the usual step)")

@@ -86,7 +86,7 @@ class _Parser:
     def prim(self, depth: int) -> Prim:
         """`def Type "name" (metadata) { body }`."""
         if depth > _MOST_DEPTH:
-            raise self.expected(f"at most {_MOST_DEPTH} prims in each other")
+            raise self.expected(f"prims at most {_MOST_DEPTH} deep in each other")
         specifier = self.take("name")
         kind = self.take("name") if self.kind == "name" else ""
         name = _unquoted(self.take("string"))
@@ -150,7 +150,7 @@ class _Parser:
     def value(self, depth: int) -> Any:
         """A number, text, or a list of them (USD's tuples are lists too)."""
         if depth > _MOST_DEPTH:
-            raise self.expected(f"at most {_MOST_DEPTH} brackets in each other")
+            raise self.expected(f"brackets at most {_MOST_DEPTH} deep in each other")
         if self.token in ("(", "["):
             return self.items(depth)
         if self.token == "{":
@@ -206,7 +206,7 @@ class _Parser:
             if self.kind == "mark":
                 depth += (self.token in "([{") - (self.token in ")]}")
             if depth > _MOST_DEPTH:
-                raise self.expected(f"at most {_MOST_DEPTH} brackets in each other")
+                raise self.expected(f"brackets at most {_MOST_DEPTH} deep in each other")
             if depth > 0:
                 self.next_place = self._end(_PLAIN, self.next_place)
             self.advance()
@@ -222,7 +222,7 @@ class _Parser:
                 raise self.expected("a closing bracket")
             depth += 0 if self.kind != "mark" else (self.token in "([{") - (self.token in ")]}")
             if depth > _MOST_DEPTH:
-                raise self.expected(f"at most {_MOST_DEPTH} brackets in each other")
+                raise self.expected(f"brackets at most {_MOST_DEPTH} deep in each other")
             last = (*last[-2:], self.token if depth == 1 else "")
             found |= last in (("active", "=", "false"), ("active", "=", "0"))
             self.advance()

@@ -78,7 +78,7 @@ def recognise(value: Any) -> str:
     for name, payload in PAYLOADS.items():
         if payload.recognises(value):
             return name
-    raise CameraFormatError(f"no camera payload known here is {_described(value)}")
+    raise CameraFormatError(f"{_described(value)} is no camera payload that is known here")
 
 
 def _described(value: Any) -> str:

@@ -63,7 +63,7 @@ def sentence(error: Exception) -> str | None:
     if isinstance(error, (ValueError, OSError)):
         return printable(error)
     if isinstance(error, MemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY):
-        return "the memory does not suffice: take fewer frames, smaller pictures, a smaller batch or another --device"
+        return "there is not enough memory: use fewer frames, smaller pictures, a smaller batch or another --device"
     return None
 
 

@@ -22,7 +22,9 @@ _TO = (
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Add the command's arguments."""
-    parser = commands.add_parser("convert", help="make a raxel checkpoint of Wan's weights and back, or RayPE's files")
+    parser = commands.add_parser(
+        "convert", help="make a raxel checkpoint from Wan's weights or the way back, or RayPE's files"
+    )
     parser.add_argument("source", type=Path, metavar="SOURCE", help="a .safetensors file, an index or a folder of them")
     parser.add_argument("target", type=Path, metavar="TARGET", help="the .safetensors file to write")
     parser.add_argument("--to", choices=("raxel", "wan", "expert", "raype", "ray_diffusion"), default="raxel", help=_TO)

@@ -54,7 +54,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--weights", type=Path, help="ray_*: a Ray Diffusion checkpoint (the embedded one)")
     parser.add_argument("--kind", choices=("room", "world"), default="room", help="ray_*: kind of the scenes (room)")
     parser.add_argument("--samples", type=int, default=4, help="ray_diffusion: answers a scene (4)")
-    parser.add_argument("--opencv", action="store_true", help="also measure SIFT and the essential matrix")
+    parser.add_argument(
+        "--opencv", action="store_true", help="also measure a classical baseline: SIFT and the essential matrix"
+    )
     for name, what in (("lpips", "an LPIPS"), ("fid", "NVIDIA's Inception"), ("fvd", "StyleGAN-V's I3D")):
         parser.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"{what} network as a local TorchScript file")
     parser.add_argument(

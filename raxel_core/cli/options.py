@@ -151,7 +151,7 @@ def add_video(parser: argparse.ArgumentParser, *, optional: bool = False) -> Non
 
 def add_selection(parser: argparse.ArgumentParser) -> None:
     """Which part of a video is read."""
-    parser.add_argument("--frames", type=int, help="frames to read, 4n+1 (the model's)")
+    parser.add_argument("--frames", type=int, help="frames to read, 4n + 1 (the model's)")
     parser.add_argument(
         "--fps", type=float, help="frames a second to read (the model's); of a series of pictures, its own rate (24)"
     )
@@ -203,7 +203,7 @@ def check_output(path: Path, suffix: str, *, inputs: Sequence[Path] = ()) -> Pat
     writable_target(path)
     for given in inputs:
         if path.exists() and given.exists() and path.samefile(given):
-            raise ValueError(f"{path} is read, and so cannot be where the result is written")
+            raise ValueError(f"{path} is the input, so the result cannot be written there")
     _check_takes_files(path.parent)
     return path
 

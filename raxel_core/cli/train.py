@@ -30,7 +30,7 @@ ASSUMED_RATE = 4e14  # operations a second: 40% of what an H100 does of dense bf
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Add the command's arguments."""
-    parser = commands.add_parser("train", help="train a model by a configuration; run again to resume")
+    parser = commands.add_parser("train", help="train a model from a configuration; run again to resume")
     parser.add_argument("config", type=Path, metavar="CONFIG", help="the run's configuration (JSON)")
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="where the run keeps its state, log and weights")
     parser.add_argument(

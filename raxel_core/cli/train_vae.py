@@ -70,7 +70,7 @@ def _code(options: argparse.Namespace) -> PatchVAE:
         return fit_patch_code(_clips(options, scenes, "linear code"), channels=options.channels)
     vae = load_vae(options.start)
     if not isinstance(vae, PatchVAE):
-        raise ValueError(f"{options.start} is not a raxel patch VAE, which alone has a refiner to train")
+        raise ValueError(f"{options.start} is not a raxel patch VAE, and only those have a refiner to train")
     return vae
 
 

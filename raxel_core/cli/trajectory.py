@@ -82,9 +82,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     _add_convert(actions.add_parser("convert", help="read cameras in one format and write them in another"))
     _add_show(actions.add_parser("show", help="print the figures of a camera path and draw it"))
     _add_compare(actions.add_parser("compare", help="print how far one camera path is from another"))
-    _add_undistort(
-        actions.add_parser("undistort", help="the pictures of a distorted lens as those of the pinhole inside")
-    )
+    _add_undistort(actions.add_parser("undistort", help="make pinhole pictures of those of a distorted lens"))
 
 
 def _add_make(parser: argparse.ArgumentParser) -> None:
@@ -97,7 +95,7 @@ def _add_make(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, help="seed of a handheld shake (0)")
     parser.add_argument("--easing", choices=EASINGS, help="how the speed is spread over the clip (linear)")
     parser.add_argument("--fov-degrees", type=float, help="horizontal angle of view at the start (60)")
-    parser.add_argument("--depth", type=float, help="distance of the subject that moves circle and face (1)")
+    parser.add_argument("--depth", type=float, help="distance of the subject that a move circles or faces (1)")
     parser.add_argument("--frames", type=int, help=f"frames of the clip ({_CLIP['frames']}, or the plan's)")
     _add_clip(parser, f"{_CLIP['width']}x{_CLIP['height']} at {_CLIP['fps']:g} in {_CLIP['unit']}, or the plan's")
     _add_output(parser)
@@ -147,7 +145,9 @@ def _add_input(parser: argparse.ArgumentParser) -> None:
     formats = f"one of {', '.join(FORMATS)} (told from the content)"
     parser.add_argument("--from", dest="source_format", choices=FORMATS, metavar="FORMAT", help=formats)
     parser.add_argument("--fov-degrees", type=float, help="horizontal angle of view, where the format has none (60)")
-    parser.add_argument("--track", help="which camera, folder or size of a file that holds several (the largest); all")
+    parser.add_argument(
+        "--track", help="which camera, folder or size, where a file holds several (the largest), or all"
+    )
     parser.add_argument(
         "--gaps", choices=GAPS, help="frames without a camera are kept as gaps, filled or closed (keep)"
     )
@@ -157,7 +157,7 @@ def _add_input(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--undistort", action="store_true", help="take the largest pinhole inside a distorted picture")
     parser.add_argument(
-        "--sensor", metavar="WxH", help="sensor in mm whose height a .chan's angle is of (Blender: 36x24)"
+        "--sensor", metavar="WxH", help="sensor in mm to whose height the angle in a .chan belongs (Blender: 36x24)"
     )
     _add_clip(parser, "832x480 at 24 in arbitrary, where the format does not say")
 
@@ -187,7 +187,7 @@ def run_make(options: argparse.Namespace) -> None:
 def run_convert(options: argparse.Namespace) -> None:
     """Read, write, print how the input was read."""
     if options.output.exists() and options.input.exists() and options.output.samefile(options.input):
-        raise ValueError(f"{options.output} is read, and so cannot be where the result is written")
+        raise ValueError(f"{options.output} is the input, so the result cannot be written there")
     reading = _read(options.input, options)
     lost = _lost(reading.trajectory, options)
     files = _write(reading.trajectory, options.output, options.target_format, points=options.points)

@@ -50,13 +50,23 @@ def add_bounds(parser: argparse.ArgumentParser) -> None:
     """What a video has to keep to; the defaults are those of `VerifyBounds`."""
     group = parser.add_argument_group("bounds, each at most")
     group.add_argument("--max-rotation-degrees", type=float, default=2.0, help="mean angle from the path (2)")
-    group.add_argument("--max-direction-degrees", type=float, default=10.0, help="angle of the way it goes (10)")
+    group.add_argument(
+        "--max-direction-degrees",
+        type=float,
+        default=10.0,
+        help="angle between the direction it moves in and the path's (10)",
+    )
     group.add_argument(
         "--max-position", type=float, default=0.1, help="distance, as a share of the path's length (0.1)"
     )
     group.add_argument("--max-focal", type=float, default=0.1, help="relative error of the focal length (0.1)")
     group.add_argument(
-        "--speed", type=float, nargs=2, default=(0.8, 1.25), metavar=("LOW", "HIGH"), help="of the asked one (0.8 1.25)"
+        "--speed",
+        type=float,
+        nargs=2,
+        default=(0.8, 1.25),
+        metavar=("LOW", "HIGH"),
+        help="speed, as a share of the speed asked for (0.8 1.25)",
     )
 
 

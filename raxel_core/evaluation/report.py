@@ -136,7 +136,7 @@ class LoopReport:
             for name in ("rotation_error", "translation_error")
         )
         told = (
-            "The cameras are compared with the model's own second estimate: this is agreement with itself, no error"
+            "The cameras are compared with the model's own second estimate: this is agreement with itself, not an error"
             if self.truth is None
             else f"The cameras are compared with the true ones given; agreement with itself: {agreed}"
         )

@@ -53,7 +53,7 @@ def _against_still(estimate: Estimate, turn: float, away: float) -> str:
 def _error_bars(estimate: Estimate) -> str:
     turn, centre = estimate.rotation_sigma, estimate.centre_sigma
     if turn is None or centre is None:
-        return "with error bars that could not be told"
+        return "with unknown error bars"
     degrees = math.degrees(float(turn.max()))
     return f"within {_shown(degrees)} degrees and {_length(estimate, float(centre.max()))} (one sigma, at least)"
 

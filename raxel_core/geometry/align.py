@@ -63,7 +63,9 @@ def align(trajectory: Trajectory, target: Trajectory, mode: str = "sim3") -> Tra
     if mode not in MODES:
         raise ValueError(f"a mode of alignment is one of {', '.join(MODES)}, got {mode!r}")
     if len(trajectory) != len(target):
-        raise ValueError(f"aligned trajectories have as many frames, got {len(trajectory)} and {len(target)}")
+        raise ValueError(
+            f"trajectories to align have the same number of frames, got {len(trajectory)} and {len(target)}"
+        )
     camera = trajectory.camera
     fit = umeyama(camera.center, target.camera.center, with_scale=mode == "sim3")
     motions = se3.from_rotation_translation(fit.rotation @ camera.rotation, fit.apply(camera.center))

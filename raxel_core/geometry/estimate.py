@@ -111,7 +111,7 @@ def estimate_of(trajectory: Trajectory, estimator: str, *, footage: str = "") ->
         motion = "moving"
     else:
         motion = "rotation" if float(se3.geodesic(rotation, rotation[:1]).max()) > _STANDSTILL else "still"
-    verdict = f"Cameras from {estimator}, with error bars that nobody told."
+    verdict = f"Cameras from {estimator}, which gives no error bars."
     pictures = Footage(footage, 0.0, trajectory.fps, tuple(range(len(trajectory))))
     return Estimate(trajectory, estimator, pictures, motion, verdict)
 

@@ -150,7 +150,9 @@ def ray_lines(ray_map: RayMap) -> RayLines:
     their direction, as directions are. ValueError for raxels, whose centre and direction only a fit can part.
     """
     if ray_map.layout == "raxel":
-        raise ValueError("a raxel map holds sums of centre and direction, which only a fit of the whole frame parts")
+        raise ValueError(
+            "a raxel map holds sums of centre and direction, which only a fit of the whole frame can separate"
+        )
     wide = ray_map if ray_map.values.dtype == torch.float64 else replace(ray_map, values=ray_map.values.double())
     parts = {name: wide.part(name) for name in LAYOUTS[ray_map.layout].parts}
     origin, moment = parts.get("origin"), parts.get("moment")
@@ -177,7 +179,7 @@ def recognized(values: Tensor, *, tolerance: float = TOLERANCE) -> Recognition:
     fitting = [name for name in candidates if deviation[name] <= tolerance]
     if not fitting:
         told = ", ".join(f"{name} by {value:.2f}" for name, value in deviation.items())
-        raise ValueError(f"this is no ray map that is known: it is off from {told} (at most {tolerance:g} fits)")
+        raise ValueError(f"this is no known kind of ray map: it is off from {told} (at most {tolerance:g} fits)")
     least = min(deviation.values())
     best, *rivals = [name for name in fitting if deviation[name] <= 2 * least + 1e-4]
     rivals = [name for name in rivals if not _same_rays(values, best, name, tolerance)]

@@ -59,7 +59,9 @@ def blend(first: Trajectory, second: Trajectory, *, start: float = 0.5, end: flo
     """
     first, second = _matched(first, second, "blend")
     if len(first) != len(second):
-        raise ValueError(f"paths to blend have as many frames, got {len(first)} and {len(second)}: retime one of them")
+        raise ValueError(
+            f"paths to blend have the same number of frames, got {len(first)} and {len(second)}: retime one of them"
+        )
     for share in (start, end):
         if not 0.0 <= share <= 1.0:
             raise ValueError(f"a share of the second path lies between 0 and 1, got {share}")
@@ -203,7 +205,11 @@ def _check_turn(motions: Tensor, where: str) -> None:
     """ValueError when one of the motions [N, 4, 4] turns too far for the way to it to be told."""
     turn = torch.linalg.vector_norm(se3.so3_log(motions[:, :3, :3]), dim=-1)
     if bool((turn > _LARGEST_TURN).any()):
-        raise ValueError(f"a turn by {degrees(float(turn.max())):.0f} degrees {where}: beyond 135 the way is open")
+        raise ValueError(
+            f"a turn by {degrees(float(turn.max())):.0f} "
+            f"degrees {where}: beyond "
+            "135 degrees it is not clear which way round it goes"
+        )
 
 
 def _smooth(share: Tensor) -> Tensor:

@@ -106,7 +106,7 @@ def _mean_motions(motions: Tensor, weights: Tensor, stride: int, progress: Calla
         mean = mean @ se3.exp(step)
         if float((step / scale).abs().max()) < _CONVERGED:
             return mean
-    raise ValueError("the path has no mean over the time it is smoothed over: take fewer seconds")
+    raise ValueError("the camera turns too far within the time that is averaged over: use fewer seconds")
 
 
 def _check_turn(twist: Tensor) -> None:
@@ -115,7 +115,7 @@ def _check_turn(twist: Tensor) -> None:
     if float(turn.max()) > _LARGEST_TURN:
         raise ValueError(
             "the camera turns by more than 135 degrees within the time that frame "
-            f"{int(turn.argmax())} is smoothed over: take fewer seconds"
+            f"{int(turn.argmax())} is averaged over: use fewer seconds"
         )
 
 

@@ -98,7 +98,7 @@ def fit_turning(found: Sequence[Correspondences], frames: int, lens: Lens, *, do
 def _problem(found: Sequence[Correspondences], frames: int, lens: Lens) -> _Problem:
     """All correspondences in tensors, at most _PER_PAIR of a pair, evenly picked, with the lens's distortion out."""
     if not found:
-        raise ValueError("the frames have nothing in common that could be told: no correspondence was confirmed")
+        raise ValueError("the frames have nothing in common: no correspondence between them was confirmed")
     picked = [
         np.linspace(0, len(pair.pixels_first) - 1, min(len(pair.pixels_first), _PER_PAIR)).astype(int) for pair in found
     ]

@@ -48,9 +48,7 @@ def _ends(estimate: Estimate) -> tuple[int, int]:
 
 def _index(estimate: Estimate, frame: int) -> int:
     if frame not in estimate.footage.frames:
-        raise ValueError(
-            f"the distance is one between frames {estimate.footage.frames[0]} and on; {frame} has no camera"
-        )
+        raise ValueError(f"the known distance is between two frames that have cameras, and frame {frame} has none")
     return estimate.footage.frames.index(frame)
 
 

@@ -114,7 +114,7 @@ def solve_cameras(
             if unexplained < _MOST_UNEXPLAINED_PX:
                 return _turned(matched, clip, turning, unexplained)
             raise SolveError(
-                f"no camera path could be solved of {clip.name or 'the frames'}: they have too little in common, or "
+                f"no camera path could be solved from {clip.name or 'the frames'}: they have too little in common, or "
                 "too much of the picture moves by itself; mask what moves, take frames that overlap or give the lens"
             )
         return _moving(matched, clip, mapped, settings)
@@ -149,7 +149,9 @@ def _matched(
     found = read_correspondences(table)
     if not found:
         raise SolveError(
-            f"no two of the {len(table)} frames of {clip.name or 'the footage'} have enough in common to be told by; "
+            f"no two of the {len(table)} frames of "
+            f"{clip.name or 'the footage'} have enough in "
+            "common to find their cameras; "
             "at least 2 frames with texture that overlap are needed"
         )
     return _Matched(table, tuple(numbers), sizes[0], lens_for(table.hw), found)
@@ -253,7 +255,9 @@ def _missing_note(estimate: Estimate) -> tuple[str, ...]:
     told = []
     if estimate.interpolated:
         numbers = [estimate.footage.frames[index] for index in estimate.interpolated]
-        told.append(f"Frames {_ranges(numbers)} could not be solved and lie on the screw between their neighbours.")
+        told.append(
+            f"Frames {_ranges(numbers)} could not be solved; their cameras were interpolated between their neighbours."
+        )
     if estimate.missing:
         told.append(f"Frames {_ranges(estimate.missing)} could not be solved and have no camera.")
     return tuple(told)

@@ -23,7 +23,7 @@ def turning_verdict(estimate: Estimate, pixels: float) -> str:
     degrees = _shown(math.degrees(float(estimate.trajectory.turn)))
     return (
         f"The camera did not move from its place: it turned by {degrees} degrees in all, {_error_bars(estimate)}; no "
-        f"parallax above {_shown(pixels)} pixels was seen, so that no path was made up{_focal(estimate)}."
+        f"parallax above {_shown(pixels)} pixels was seen, so no path was made up{_focal(estimate)}."
     )
 
 
@@ -44,7 +44,7 @@ def _error_bars(estimate: Estimate) -> str:
     """The largest error bars of all frames, as one says them."""
     turn, centre = estimate.rotation_sigma, estimate.centre_sigma
     if turn is None or centre is None:
-        return "with error bars that could not be told"
+        return "with unknown error bars"
     degrees = math.degrees(float(turn.max()))
     place = f" and {_length(estimate, float(centre.max()))}" if estimate.motion == "moving" else ""
     return f"within {_shown(degrees)} degrees{place} against the first frame (one sigma, at least)"
@@ -56,7 +56,7 @@ def _focal(estimate: Estimate) -> str:
         return ""
     fov = math.degrees(float(estimate.trajectory.camera.fov[0, 0]))
     if sigma > _UNTOLD_FOCAL:
-        return f"; its angle of view of {fov:.0f} degrees is a guess this motion cannot check: give the lens"
+        return f"; its angle of view of {fov:.0f} degrees is a guess that this motion cannot check: give the lens"
     return f"; its angle of view is {fov:.1f} degrees, the focal length within {sigma:.1%}"
 
 

@@ -141,7 +141,7 @@ def split_of(seeds: Sequence[int]) -> str:
     for name, span in SPLITS.items():
         if all(int(seed) in span for seed in seeds):
             return name
-    raise ValueError(f"seeds {min(seeds)} to {max(seeds)} lie in no one split: {SPLITS}")
+    raise ValueError(f"seeds {min(seeds)} to {max(seeds)} do not all lie in one split: {SPLITS}")
 
 
 def scene_layout(seeds: Sequence[int], config: SceneConfig = SCENES) -> tuple[Scene, Tensor]:

@@ -124,7 +124,7 @@ class Trainer:
         with clock.part("forward"):
             parts = self.engine.loss(batch)
         if not torch.isfinite(parts["loss"]):
-            raise ValueError(f"the loss of step {self.step} is {parts['loss'].item()}: the run went astray before it")
+            raise ValueError(f"the loss of step {self.step} is {parts['loss'].item()}: the run diverged before it")
         with clock.part("backward"):
             self.engine.backward(share * parts["loss"], last=last)
         return {name: part.item() for name, part in parts.items()}

@@ -209,7 +209,7 @@ def extract_wan(
     reader = TensorSource(files)
     config, stored = _stored(header, files[0])
     if config.text_dim is None:
-        raise ValueError(f"{files[0].name} has no text layers, so that its video half is no Wan 2.1 T2V")
+        raise ValueError(f"{files[0].name} has no text layers, so its video half is not a Wan 2.1 T2V model")
     official = to_wan(stored)
     dtype = checked_dtype(dtype, official["head.head.weight"].dtype)
     meta = {key: torch.empty(tensor.shape, dtype=dtype, device="meta") for key, tensor in official.items()}
@@ -317,5 +317,5 @@ def checked_target(path: Path, files: list[Path]) -> Path:
     for file in files:
         beside = file.parent.resolve() == path.parent.resolve()
         if beside and (file.name == path.name or file.name.startswith(f"{own}-0")):
-            raise ValueError(f"{path} is read, and so cannot be where the result is written; choose another name")
+            raise ValueError(f"{path} is the input, so the result cannot be written there; choose another name")
     return path

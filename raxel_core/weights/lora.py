@@ -89,7 +89,9 @@ def merge_lora(model: RaxelTransformer, path: str | os.PathLike[str], *, strengt
     layers = {name: module for name, module in model.named_modules() if isinstance(module, nn.Linear)}
     foreign = sorted(set(adapters) - set(layers))
     if foreign:
-        raise ValueError(f"{path.name} adapts {len(foreign)} layers that the model has not: {', '.join(foreign[:5])}")
+        raise ValueError(
+            f"{path.name} adapts {len(foreign)} layers that the model does not have: {', '.join(foreign[:5])}"
+        )
     for name, (into, out, alpha) in adapters.items():
         weight, shape = layers[name].weight, (out.shape[0], into.shape[1])
         if tuple(weight.shape) != shape:

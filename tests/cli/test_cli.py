@@ -393,7 +393,7 @@ def test_too_little_memory_is_said_and_the_next_run_works(
     with monkeypatch.context() as patched:
         patched.setattr(model.transformer, "forward", fail)
         assert main(["pose", str(video_file)]) == 2
-    assert "the memory does not suffice: take fewer frames" in _sentence(capsys)
+    assert "there is not enough memory: use fewer frames" in _sentence(capsys)
     assert list(video_file.parent.iterdir()) == [video_file]
     assert main(["pose", str(video_file)]) == 0
 

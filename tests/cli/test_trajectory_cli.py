@@ -165,7 +165,7 @@ def test_the_names_offered_are_the_names_there_are() -> None:
         (["make", "--plan", "{folder}/none", "--out", "{out}"], "none: No such file"),
         (["convert", "{folder}/none", "{out}"], "none: expected a file or folder of cameras, found nothing there"),
         (["convert", "{text}", "{out}"], "text.txt: expected cameras, found a file that begins with 'not a camera'"),
-        (["convert", "{path}", "{path}"], "orbit.json is read, and so cannot be where the result is written"),
+        (["convert", "{path}", "{path}"], "orbit.json is the input, so the result cannot be written there"),
         (["convert", "{path}", "{out}", "--width", "0"], r"in whole positive pixels, got \(480, 0\)"),
         (["show", "{path}", "--out", "{folder}/path.jpg"], "path.jpg has to end in .png"),
     ],

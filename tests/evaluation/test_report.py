@@ -30,7 +30,9 @@ def test_a_loop_says_what_it_compares_and_takes_its_bounds_to_the_truth_where_th
     (first, second), videos = loop_inputs()
     alone = report.loop_report((first, second), videos)
     assert alone.passed and alone.truth is None
-    assert "this is agreement with itself, no error" in alone.sentence and alone.sentence.startswith("Passed: rotation")
+    assert "this is agreement with itself, not an error" in alone.sentence and alone.sentence.startswith(
+        "Passed: rotation"
+    )
     turn = torch.linspace(0.0, 0.3, len(first))
     off = se3.from_rotation_translation(se3.rotation_y(turn), torch.zeros(len(first), 3))
     wrong = [

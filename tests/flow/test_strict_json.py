@@ -28,7 +28,7 @@ REFUSED = {
     "NaN": ('{"a": NaN}', "holds NaN, which is no number"),
     "infinity": ('{"a": [-Infinity]}', "holds -Infinity, which is no number"),
     "no JSON": ("{", "is not JSON"),
-    "nesting": ("[" * 100_000, "is not JSON: it is nested too deep"),
+    "nesting": ("[" * 100_000, "is not JSON: it is nested too deeply"),
     "an unprintable name": ('{"\\u001b[2J": 1, "\\u001b[2J": 2}', r"gives '\x1b[2J' more than once"),
 }
 

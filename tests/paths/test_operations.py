@@ -375,7 +375,10 @@ SMALL = fit_size(LINE, (480, 480))
         (lambda: compose(LINE, METRES), "paths to lay over each other have one unit, got near_depth and metre"),
         (lambda: concatenate(LINE, replace(LINE, fps=12.0)), "played at one rate, got 10 and 12 frames a second"),
         (lambda: concatenate(LINE, LINE[:2], overlap=3), "the paths can share 0 to 2 frames, got 3"),
-        (lambda: blend(LINE, LINE[:2]), "paths to blend have as many frames, got 6 and 2: retime one of them"),
+        (
+            lambda: blend(LINE, LINE[:2]),
+            "paths to blend have the same number of frames, got 6 and 2: retime one of them",
+        ),
         (lambda: blend(LINE, LINE, end=1.5), r"a share of the second path lies between 0 and 1, got 1\.5"),
         (
             lambda: blend(STILL, FULL_ORBIT),

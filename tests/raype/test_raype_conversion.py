@@ -186,7 +186,7 @@ def test_what_is_no_trained_expert_is_refused_in_one_sentence(release, state, tm
     save_checkpoint(tmp_path / "raxel.safetensors", model, CONFIG)
     assert "holds no RayPE weights" in refusal(capsys, tmp_path / "raxel.safetensors", target, "--to", "raype")
     own = tmp_path / "cut.safetensors"
-    assert "is read, and so cannot be where the result is written" in refusal(capsys, own, own, "--to", "expert")
+    assert "is the input, so the result cannot be written there" in refusal(capsys, own, own, "--to", "expert")
     assert not target.exists() and not list(tmp_path.glob(".*"))
 
 

@@ -223,7 +223,7 @@ def test_what_is_refused(files, tmp_path, capsys):
     assert "of shape (160, 20), the model's is (160, 256)" in refusal(part | {f"{layer}.lora_A.weight": into[:, :20]})
     assert "holds NaN or infinity in blocks.0.ffn.0" in refusal(part | {f"{layer}.lora_A.weight": into * float("nan")})
     foreign = {key.replace("blocks.0", "blocks.7"): value for key, value in part.items()}
-    assert "adapts 1 layers that the model has not: blocks.7.ffn.0" in refusal(foreign)
+    assert "adapts 1 layers that the model does not have: blocks.7.ffn.0" in refusal(foreign)
     assert "holds 'lora_unet_blocks_0_ffn_0.lora_down.weight', expected" in refusal(
         {"lora_unet_blocks_0_ffn_0.lora_down.weight": into}
     )
