@@ -246,14 +246,16 @@ def _rate(stream: av.video.stream.VideoStream) -> float:
 
 def _streamed(path: str | Path, selection: Selection) -> Iterator[tuple[int, Callable[[], Tensor]]]:
     """The numbers and pictures of the selected frames; ValueError where there is none or their size changes."""
-    last, size = -1, None
+    last, size, shown = -1, None, None
     with _opened(path) as container:
         stream = _video_stream(container, str(path))
         rate, time_base = _rate(stream), float(stream.time_base or 0)
         for frame in _selected_frames(_timed_frames(container, rate, selection.start), rate, selection):
             number = last + 1 if frame.pts is None else round((frame.pts - (stream.start_time or 0)) * time_base * rate)
-            if number <= last:
+            if frame is shown:
                 continue
+            # Old files state the times of B-frames out of order, while decoders give them in the order they are shown.
+            number, shown = max(number, last + 1), frame
             if size not in (None, (frame.height, frame.width)):
                 raise ValueError(f"the frames of {path} change their size from one to the next")
             last, size = number, (frame.height, frame.width)

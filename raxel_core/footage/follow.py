@@ -70,7 +70,9 @@ def follow_clip(
             record.add(*seen[-1])
     found = [cameras for _, cameras in seen if cameras is not None]
     if 2 * len(found) <= len(seen):
-        raise faults[0] if faults else PoseRecoveryError(0, "none of its windows gave a camera")
+        fault = faults[0] if faults else PoseRecoveryError(0, "none of its windows gave a camera")
+        lens = " with the lens that was given: leave it out to see what the model makes of it"
+        raise PoseRecoveryError(fault.frame, f"{fault.fault}{lens if focal == 'known' else ''}")
     if progress is not None:
         progress(total, total)
     chained = chain(found, with_scale=recipe.unit != "metre")

@@ -87,6 +87,25 @@ def test_frames_are_picked_by_time(ramp_file: Path, selection: Selection, expect
         assert picked == expected
 
 
+def test_times_out_of_order_lose_no_frame(ramp_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As FFmpeg tells those of B-frames in an AVI: the numbers rise, one a frame, and stay near what the times say."""
+    timed = video_io._timed_frames
+
+    def disordered(*arguments):
+        frames = [frame for _, frame in timed(*arguments)]
+        times = [frame.pts for frame in frames]
+        for index in range(4, len(frames) - 1, 3):
+            times[index], times[index + 1] = times[index + 1], times[index]
+        for frame, time in zip(frames, times, strict=True):
+            frame.pts = time
+            yield float(time * frame.time_base), frame
+
+    monkeypatch.setattr(video_io, "_timed_frames", disordered)
+    numbers = [number for number, _ in video_io.stream_video(ramp_file).frames]
+    assert len(numbers) == 17 and numbers == sorted(set(numbers))
+    assert all(abs(number - index) <= 1 for index, number in enumerate(numbers))
+
+
 def test_frames_are_fitted_as_they_are_decoded(tmp_path: Path) -> None:
     path = tmp_path / "wide.mp4"
     write_video(path, _ramp(3, (32, 96)), fps=8.0)
