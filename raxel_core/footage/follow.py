@@ -34,6 +34,7 @@ ESTIMATOR = "joint"
 ReadClip = Callable[[Tensor, int], CameraEstimate]
 """The cameras of a clip [3, F, h, w] in [-1, 1], K in its pixels; the number asks for another draw of the noise."""
 _DRAWS = 3
+_SHOWN = 8
 _log = logging.getLogger(__name__)
 
 
@@ -164,6 +165,13 @@ def _notes(reel: Reel, plan: Plan, chained: Chained, windows: Sequence[Window]) 
     if chained.numbers[0]:
         notes.append(f"Frame 1 of the path in other programs is frame {chained.numbers[0] + 1} of the footage.")
     notes += [f"{note[0].upper()}{note[1:]}." for note in reel.notes]
+    cuts = [number for window in windows for number in window.cuts]
+    if cuts:
+        told = ", ".join(map(str, cuts[:_SHOWN])) + (f" and {len(cuts) - _SHOWN} more" if len(cuts) > _SHOWN else "")
+        notes.append(
+            f"Nothing of the frame before is found again at {told}: a cut, or a move too fast to follow, across which "
+            "the cameras mean nothing."
+        )
     for number in chained.unjoined:
         notes.append(f"Nothing joins the cameras from frame {number} on to those before: they go on from the last one.")
     return tuple(notes)

@@ -14,7 +14,7 @@ from torch import Tensor
 from .chain import WindowCameras
 from .windows import Window
 
-_FORMAT = "raxel.windows.1"
+_FORMAT = "raxel.windows.2"
 
 
 class WindowRecord:
@@ -60,7 +60,8 @@ class WindowRecord:
 
 def _values(window: Window, cameras: WindowCameras | None) -> dict[str, Any]:
     moved = {math.inf: "lost"}.get(window.moved_px, None if math.isnan(window.moved_px) else window.moved_px)
-    body = {"numbers": window.numbers, "passed": window.passed, "moved_px": moved, "last": window.last, "cameras": None}
+    body = {"numbers": window.numbers, "passed": window.passed, "cuts": window.cuts, "moved_px": moved}
+    body |= {"last": window.last, "cameras": None}
     if cameras is None:
         return body
     found = (cameras.world_from_cam[:, :3], cameras.K[:, :2], cameras.covariance)
@@ -73,7 +74,8 @@ def _entry(line: bytes) -> tuple[Window, WindowCameras | None] | None:
         body = json.loads(line) if line.endswith(b"\n") else {}
         numbers = tuple(map(int, body["numbers"]))
         moved = {"lost": math.inf, None: math.nan}.get(body["moved_px"], body["moved_px"])
-        window = Window(numbers, torch.empty(0), float(moved), tuple(map(int, body["passed"])), bool(body["last"]))
+        passed, cuts = (tuple(map(int, body[key])) for key in ("passed", "cuts"))
+        window = Window(numbers, torch.empty(0), float(moved), passed, cuts, bool(body["last"]))
         return window, None if body["cameras"] is None else _cameras(numbers, body["cameras"])
     except (ValueError, KeyError, TypeError, RuntimeError):
         return None

@@ -99,12 +99,14 @@ class Sample(NamedTuple):
 class Window(NamedTuple):
     """Frames that the model sees at once: `numbers` in the footage, `video` [3, F, h, w], how far the picture has moved
     from the clip's first frame to this window's last, in pixels (`stillness`), all numbers of the footage that were
-    `passed` since the window before, and whether it is the `last`."""
+    `passed` since the window before, those of them at which nothing of the frame seen before is found again (`cuts`),
+    and whether it is the `last`."""
 
     numbers: tuple[int, ...]
     video: Tensor
     moved_px: float
     passed: tuple[int, ...]
+    cuts: tuple[int, ...]
     last: bool
 
 
@@ -117,34 +119,39 @@ def windows_of(reel: Reel, plan: Plan, *, done: Window | None = None) -> Iterato
         return
     first = _first(reel, plan)
     held, passed, fresh, ran = deque[Sample](maxlen=plan.frames), list[int](), 0, done is not None
+    cuts: list[int] = []
     seen = -1 if done is None else done.numbers[-1]  # up to where windows reach
     for number, sample in _samples(reel, plan, first.number, None if done is None else done.numbers[1]):
         passed += [number] if number > seen else []
         if sample is None:
             continue
+        if held and number > seen and math.isinf(displacement_px(held[-1].grey, sample.grey)):
+            cuts.append(number)
         held.append(sample)
         fresh += number > seen
         if len(held) == plan.frames and fresh >= (plan.fresh if ran else plan.frames):
-            yield _window(list(held), first, passed, last=False)
-            ran, fresh, passed = True, 0, []
+            yield _window(list(held), first, passed, cuts, last=False)
+            ran, fresh, passed, cuts = True, 0, [], []
     if fresh:
-        yield from _tail(list(held), first, passed, plan, ran=ran)
+        yield from _tail(list(held), first, passed, cuts, plan, ran=ran)
 
 
-def _tail(held: list[Sample], first: Sample, passed: list[int], plan: Plan, *, ran: bool) -> Iterator[Window]:
+def _tail(
+    held: list[Sample], first: Sample, passed: list[int], cuts: list[int], plan: Plan, *, ran: bool
+) -> Iterator[Window]:
     """The window that ends with the clip; two that overlap where the clip is shorter than a window and not 4n + 1."""
     length = min(plan.frames, (len(held) - 1) // 4 * 4 + 1)
     if length < _SHORTEST:
         raise ValueError(f"a clip has at least {_SHORTEST} frames to be read, got {len(held)}")
     if not ran and length < len(held):
-        yield _window(held[:length], first, [], last=False)
-    yield _window(held[len(held) - length :], first, passed, last=True)
+        yield _window(held[:length], first, [], [], last=False)
+    yield _window(held[len(held) - length :], first, passed, cuts, last=True)
 
 
-def _window(samples: list[Sample], first: Sample, passed: list[int], *, last: bool) -> Window:
+def _window(samples: list[Sample], first: Sample, passed: list[int], cuts: list[int], *, last: bool) -> Window:
     video = torch.stack([sample.image for sample in samples], dim=1)
     moved = displacement_px(first.grey, samples[-1].grey)
-    return Window(tuple(sample.number for sample in samples), video, moved, tuple(passed), last)
+    return Window(tuple(sample.number for sample in samples), video, moved, tuple(passed), tuple(cuts), last)
 
 
 def _first(reel: Reel, plan: Plan) -> Sample:

@@ -195,6 +195,17 @@ def test_pictures_that_stay_in_place_make_a_still_camera(tmp_path: Path) -> None
     assert float(estimate.trajectory.turn) == 0.0 and float(estimate.trajectory.path_length) == 0.0
 
 
+def test_a_cut_is_named(tmp_path: Path) -> None:
+    generator = torch.Generator().manual_seed(3)
+    scenes = torch.nn.functional.interpolate(torch.rand(2, 3, 24, 48, generator=generator), scale_factor=4) * 2 - 1
+    for number in range(15):
+        write_image(tmp_path / f"f_{number:02d}.png", scenes[int(number > 8), :, :, number : number + 144])
+    reel = open_reel(tmp_path, fps=8.0)
+    estimate = follow_clip(reel, plan_for(reel, RECIPE), RECIPE, Reader())
+    (told,) = (note for note in estimate.notes if "a cut" in note)
+    assert told.startswith("Nothing of the frame before is found again at 9: a cut")
+
+
 def test_the_verdict_compares_with_other_cameras_and_with_a_still_one(reel: Reel) -> None:
     plan = plan_for(reel, RECIPE)
     true = follow_clip(reel, plan, RECIPE, Reader())
