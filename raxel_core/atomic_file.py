@@ -51,6 +51,23 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def alone(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Of the processes that would write `path` at the same time, let one in after the other (not on Windows), so that
+    who comes later finds it made. Nothing stays beside it, but what the next write removes."""
+    target = Path(path)
+    name = target.with_name(f"{_PREFIX}{target.name}{_SUFFIX}")
+    if sys.platform == "win32":
+        yield
+        return
+    handle = _waited_for(name)
+    try:
+        yield
+    finally:
+        name.unlink(missing_ok=True)
+        os.close(handle)
+
+
 def writable_target(path: str | os.PathLike[str]) -> Path:
     """The file that writing to `path` replaces: `path` itself or, of a link, what it leads to, there or not yet.
 
@@ -137,6 +154,20 @@ def _lock(handle: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def _waited_for(name: Path) -> int:
+    """A handle that holds the file `name` alone; who held it before has removed it."""
+    import fcntl
+
+    while True:
+        handle = os.open(name, os.O_CREAT | os.O_RDWR, 0o666)
+        with suppress(OSError):  # on file systems without locks nobody waits
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        with suppress(FileNotFoundError):
+            if os.stat(name).st_ino == os.fstat(handle).st_ino:
+                return handle
+        os.close(handle)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -14,6 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
+from ..atomic_file import alone
 from ..geometry.camera import Camera
 from ..latents.vae import VideoVAE, encode_images
 from ..weights.tensor_file import write_tensors
@@ -244,10 +245,13 @@ class ClipPool:
         content = f"{config.frames} frames {config.hw} seeds {seeds} scenes {dict(scenes)}"
         films = [getattr(self.sets[known], "content", "") for known in scenes]  # which scenes of data sets, and how
         content += "".join(films) + f" images {1 + config.stored_images} and {config.off_path_images} off the path"
-        if not (path.exists() and _content(path) == content):
-            made = render_clips(config, self.vae, seeds, scenes=scenes, device=self.device, fast=self.fast,
-                                sets=self.sets)  # fmt: skip
-            _save(path, made, content)
+        if path.exists() and _content(path) == content:
+            return path
+        with alone(path):  # the other processes of a run want it too
+            if not (path.exists() and _content(path) == content):
+                made = render_clips(config, self.vae, seeds, scenes=scenes, device=self.device, fast=self.fast,
+                                    sets=self.sets)  # fmt: skip
+                _save(path, made, content)
         return path
 
     def _scenes(self, shard: int) -> tuple[str, range]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -19,7 +20,7 @@ from raxel_core.training import synthetic
 from raxel_core.training.ahead import rendering_ahead
 from raxel_core.training.clock import Clock
 from raxel_core.training.config import TrainConfig
-from raxel_core.training.data import ClipPool, DeviceClips
+from raxel_core.training.data import ClipPool, DeviceClips, render_clips
 from raxel_core.training.raxel_objective import WEIGHTS_FILE, RaxelObjective
 from raxel_core.training.ray_codes import raxels_of
 from raxel_core.training.run_state import STATE_FILE
@@ -80,6 +81,22 @@ def test_each_clip_is_used_as_often_as_asked_and_then_never_again(tmp_path, vae)
     assert all(set(shards[i : i + 2]) == ({0, 1} if i < 6 else {2, 3}) for i in range(0, 12, 2))
     for_ever = ClipPool(replace(CONFIG, clip_uses=0), vae, tmp_path)
     assert {for_ever.visited(step)[1] for step in range(40)} == {0, 1}
+
+
+def test_processes_that_want_one_shard_have_it_rendered_once(tmp_path, vae, monkeypatch):
+    made = []
+
+    def slow(*arguments, **how):
+        made.append(arguments[2])
+        time.sleep(0.2)
+        return render_clips(*arguments, **how)
+
+    monkeypatch.setattr("raxel_core.training.data.render_clips", slow)
+    pools = [ClipPool(CONFIG, vae, tmp_path) for _ in range(3)]
+    with ThreadPoolExecutor(3) as threads:
+        shards = list(threads.map(lambda pool: pool.shard(0), pools))
+    assert len(made) == 1 and all(torch.equal(shard.video, shards[0].video) for shard in shards)
+    assert [path.name for path in tmp_path.iterdir()] == ["clips-00000.safetensors"]
 
 
 def test_a_batch_is_a_function_of_its_step_and_old_files_go(tmp_path, vae):
