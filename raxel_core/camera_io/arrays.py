@@ -53,12 +53,12 @@ def _recognise(content: Content) -> bool:
     if content.is_folder:
         first = next((name for name in content.files if name.lower().endswith(".npz")), None)
         return first is not None and _is_a_frame(Content(content.path / first).arrays)
-    return _motion_key(content.arrays) is not None or _is_path(content.shape)
+    return motion_key(content.arrays) is not None or _is_path(content.shape)
 
 
 def _is_a_frame(shapes: dict[str, tuple[int, ...]]) -> bool:
     """Whether an .npz holds the matrix of one frame."""
-    key = _motion_key(shapes)
+    key = motion_key(shapes)
     return key is not None and prod(shapes[key]) in (12, 16)
 
 
@@ -67,8 +67,11 @@ def _is_path(shape: tuple[int, ...]) -> bool:
     return (len(shape) == 3 and shape[1:] in ((3, 4), (4, 4))) or (len(shape) == 2 and shape[1] in (7, 12, 16))
 
 
-def _motion_key(shapes: dict[str, tuple[int, ...]]) -> str | None:
-    """The array that holds the matrices: one that names camera-to-world before others."""
+def motion_key(shapes: dict[str, tuple[int, ...]]) -> str | None:
+    """Which of an estimator's arrays, by their shapes, holds the matrices, None where none does.
+
+    One that names camera-to-world goes before others.
+    """
     found = [key for key, shape in shapes.items() if _MOTIONS.fullmatch(key) and shape[-2:] in ((4, 4), (3, 4))]
     return min(found, key=lambda key: ("c2w" not in key.lower(), key.lower() == "data"), default=None)
 
@@ -79,14 +82,13 @@ def _read(path: Path, assumed: Assumed) -> Reading:
     if path.suffix.lower() == ".npy":
         return _read_array(path, assumed)
     shapes = npz_shapes(path)
-    key = _motion_key(shapes)
+    key = motion_key(shapes)
     if key is None:
         raise CameraFormatError(
             f"{path.name}: expected an array of matrices such as extrinsic or cam_c2w, it has {_shown(shapes)}"
         )
     bare = _stacked(read_npz(path, key), f"{path.name} {key}")
-    usual = "w2c" if re.match("ext|w2c|view", key, re.IGNORECASE) else "c2w"
-    motions, told, doubts = world_from_bare(bare, assumed.direction, key, usual)
+    motions, told, doubts = world_from_named(bare, assumed.direction, key)
     lenses, note, lens_doubts = _lenses(path, shapes, len(bare), assumed)
     numbers = _whole_numbers(read_npz(path, _NUMBERS), path.name) if shapes.get(_NUMBERS) == (len(bare),) else ()
     frames = Frames(motions, lenses, numbers=numbers)
@@ -103,7 +105,7 @@ def _read_folder(path: Path, assumed: Assumed) -> Reading:
     check_frames(len(names), f"{path.name}, .npz files")
     names = [names[index] for index in in_order(names)[0]]
     shapes = npz_shapes(path / names[0])
-    key, lens_key = _motion_key(shapes), _named(shapes, _INTRINSICS)
+    key, lens_key = motion_key(shapes), intrinsics_key(shapes)
     if key is None:
         raise CameraFormatError(f"{names[0]}: expected an array such as pose, it has {_shown(shapes)}")
     bare = torch.cat([_stacked(read_npz(path / name, key), name) for name in names])
@@ -111,7 +113,7 @@ def _read_folder(path: Path, assumed: Assumed) -> Reading:
         raise CameraFormatError(f"{path.name}: expected one matrix a file, found {len(bare)} in {len(names)} files")
     motions, told, doubts = world_from_bare(bare, assumed.direction, key)
     K = torch.cat([_K(read_npz(path / name, lens_key), name) for name in names]) if lens_key else None
-    lenses, lens_doubts = _in_size(K, None, assumed, path.name) if K is not None else ([], ())
+    lenses, lens_doubts = _in_size(K, {}, assumed, path.name) if K is not None else ([], ())
     frames = Frames(motions, lenses, names=names, numbers=numbers_in(names)[0] or ())
     return reading_of(
         frames, FORMAT.name, path.name, assumed,
@@ -150,12 +152,17 @@ def _stacked(values: Tensor, file_name: str) -> Tensor:
     return motions_of(rows) if rows.shape[1] == 3 else full_motions(rows.flatten(1), file_name)
 
 
+def world_from_named(bare: Tensor, direction: str, key: str) -> tuple[Tensor, str, tuple[str, ...]]:
+    """world_from_cam of matrices that an array called `key` holds, as `direction.world_from_bare` gives it."""
+    usual = "w2c" if re.match("ext|w2c|view", key, re.IGNORECASE) else "c2w"
+    return world_from_bare(bare, direction, key, usual)
+
+
 def _lenses(
     path: Path, shapes: dict[str, tuple[int, ...]], count: int, assumed: Assumed
 ) -> tuple[list[Lens], str, tuple[str, ...]]:
     """The frames' lenses, the name of their array, and warnings; none where the file has no intrinsics."""
-    key = _named(shapes, _INTRINSICS)
-    file = path
+    key, file = intrinsics_key(shapes), path
     if key is None and path.parent.name == "pose":
         file = path.parent.parent / "intrinsics" / path.name  # ViPE's layout
         key = "data" if file.is_file() and "data" in npz_shapes(file) else None
@@ -164,8 +171,7 @@ def _lenses(
     K = _K(read_npz(file, key), f"{file.name} {key}")
     if len(K) not in (1, count):
         raise CameraFormatError(f"{file.name} {key}: expected intrinsics for 1 or {count} frames, found {len(K)}")
-    pictures = next((shape for name, shape in shapes.items() if _PICTURES.fullmatch(name) and len(shape) >= 3), None)
-    lenses, doubts = _in_size(K.expand(count, 3, 3), pictures, assumed, path.name)
+    lenses, doubts = _in_size(K.expand(count, 3, 3), shapes, assumed, path.name)
     return lenses, f"the array {key!r}", doubts
 
 
@@ -182,22 +188,30 @@ def _K(values: Tensor, file_name: str) -> Tensor:
 
 
 def _in_size(
-    K: Tensor, pictures: tuple[int, ...] | None, assumed: Assumed, file_name: str
+    K: Tensor, shapes: dict[str, tuple[int, ...]], assumed: Assumed, file_name: str
 ) -> tuple[list[Lens], tuple[str, ...]]:
-    """The lenses in the size that fits their principal point: the assumed one, that of the pictures beside, or twice
-    the principal point."""
+    hw, doubts = size_of(K, shapes, assumed.hw)
+    return lenses_of(K, hw, file_name), doubts
+
+
+def size_of(
+    K: Tensor, shapes: dict[str, tuple[int, ...]], assumed: tuple[int, int]
+) -> tuple[tuple[int, int], tuple[str, ...]]:
+    """The (height, width) that fits the principal point of `K` [N, 3, 3]: that of the pictures among the arrays, the
+    assumed one, or twice the principal point, which is doubted."""
     middle = K[0, :2, 2]
-    sizes = [assumed.hw, *_sizes(pictures)]
-    fitting = [hw for hw in sizes if _fits(middle, hw)]
+    fitting = [hw for hw in (assumed, *_sizes(shapes)) if _fits(middle, hw)]
     if fitting:
-        return lenses_of(K, fitting[-1], file_name), ()
+        return fitting[-1], ()
     width, height = (max(1, round(min(max(2.0 * float(value), 1.0), 1e6))) for value in middle)
-    doubt = f"the size of the pictures is not in the file: {width}x{height} was taken, twice the principal point"
-    return lenses_of(K, (height, width), file_name), (doubt,)
+    return (height, width), (
+        f"the size of the pictures is not in the file: {width}x{height} was taken, twice the principal point",
+    )
 
 
-def _sizes(shape: tuple[int, ...] | None) -> list[tuple[int, int]]:
-    """The (height, width) that pictures of a `shape` may have: [F, H, W], [F, H, W, 3] or [F, 3, H, W]."""
+def _sizes(shapes: dict[str, tuple[int, ...]]) -> list[tuple[int, int]]:
+    """The (height, width) that pictures among the arrays may have: [..., H, W], [..., H, W, 3] or [..., 3, H, W]."""
+    shape = next((shape for name, shape in shapes.items() if _PICTURES.fullmatch(name) and len(shape) >= 3), None)
     if shape is None:
         return []
     pair = shape[-3:-1] if shape[-1] in (1, 3, 4) else shape[-2:]
@@ -215,8 +229,9 @@ def _whole_numbers(values: Tensor, file_name: str) -> list[int]:
     return [int(value) for value in values.tolist()]
 
 
-def _named(shapes: dict[str, tuple[int, ...]], pattern: re.Pattern[str]) -> str | None:
-    return next((key for key in shapes if pattern.fullmatch(key)), None)
+def intrinsics_key(shapes: dict[str, tuple[int, ...]]) -> str | None:
+    """Which of an estimator's arrays holds the intrinsics; None where none does."""
+    return next((key for key in shapes if _INTRINSICS.fullmatch(key)), None)
 
 
 def _shown(shapes: dict[str, tuple[int, ...]]) -> str:

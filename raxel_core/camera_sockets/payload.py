@@ -39,6 +39,7 @@ def numbers(name: str, value: Any, last_axes: tuple[int, ...], *, axes: int | No
     Leading axes of length 1 are dropped, or one is added, for `axes` of them in all. Raises CameraFormatError that
     names `name`.
     """
+    value = _joined(value)
     try:
         found = value.detach().to("cpu", torch.float64).numpy() if _is_real(value) else np.asarray(value)
     except (TypeError, ValueError, OverflowError) as error:
@@ -66,8 +67,17 @@ def _is_real(value: Any) -> bool:
     return isinstance(value, Tensor) and not value.is_complex() and value.dtype != torch.bool
 
 
+def _joined(value: Any) -> Any:
+    """A list of tensors of one shape as one tensor, wherever they lie; any other value as it is."""
+    tensors = isinstance(value, (list, tuple)) and value and all(isinstance(item, Tensor) for item in value)
+    alike = tensors and all(item.shape == value[0].shape for item in value)
+    return torch.stack([item.detach().to("cpu", torch.float64) for item in value]) if alike else value
+
+
 def shape_of(value: Any) -> tuple[int, ...]:
-    """The shape of a tensor, an array or nested lists; () where lists are of unequal length."""
+    """The shape of a tensor, an array, nested lists or a list of tensors; () where lists are of unequal length."""
+    if isinstance(value, (list, tuple)) and value and all(isinstance(item, Tensor) for item in value):
+        return (len(value), *value[0].shape) if all(item.shape == value[0].shape for item in value) else ()
     try:
         return tuple(np.shape(value))
     except ValueError:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..camera_io.reading import Assumed, CameraFormatError, Reading
+from .camera_arrays import is_camera_arrays, read_camera_arrays
 from .camera_track import is_camera_track, read_camera_track
 from .camera_trajectory import is_camera_trajectory, read_camera_trajectory
 from .cameractrl import is_camera_pose, is_cameractrl_rows, read_camera_pose, read_cameractrl, read_text
@@ -53,6 +54,7 @@ PAYLOADS: dict[str, Payload] = {
     "VGGT": Payload(is_vggt, read_vggt),
     "CAMERA_TRAJECTORY": Payload(is_camera_trajectory, read_camera_trajectory, without_lens=True),
     "CAMERA_TRACK": Payload(is_camera_track, read_camera_track, without_lens=True),
+    "CAMERA_ARRAYS": Payload(is_camera_arrays, read_camera_arrays, without_lens=True),
 }
 
 

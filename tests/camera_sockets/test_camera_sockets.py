@@ -503,6 +503,33 @@ def test_a_camera_track_in_millimetres():
     close(reads_right(read_camera(newer, HERE), [RIGHT]).K, [K])
 
 
+# ---- CAMERA_ARRAYS
+
+
+def test_what_estimators_return_is_recognised():
+    """Lists of matrices; the dicts of MegaSaM, Pi3 and ViPE; CUT3R's and MapAnything's, one a frame."""
+    w2c = torch.tensor([EYE, RIGHT_W2C], dtype=torch.float64)
+    c2w = torch.linalg.inv(w2c)
+    K = torch.tensor([[50.0, 0, 64], [0, 50, 32], [0, 0, 1]], dtype=torch.float64)
+    pictures = np.zeros((2, 64, 128, 3), np.uint8)
+    with_lens = (
+        {"images": pictures, "depths": pictures[..., 0], "intrinsic": K.numpy(), "cam_c2w": c2w.numpy()},
+        [{"pose": pose.numpy(), "intrinsics": K.numpy()} for pose in c2w],
+        tuple({"camera_poses": pose[None], "intrinsics": K[None]} for pose in c2w),
+    )
+    bare = (c2w.tolist(), list(c2w), list(c2w.numpy()), {"camera_poses": c2w[None]}, {"data": c2w, "inds": [0, 1]})
+    for value in (*with_lens, *bare):
+        camera = read_camera(value, HERE).trajectory.camera
+        torch.testing.assert_close(camera.world_from_cam, c2w, rtol=0, atol=1e-12)
+        assert recognise(value) == "CAMERA_ARRAYS"
+    for value in with_lens:
+        camera = read_camera(value, HERE).trajectory.camera
+        assert camera.hw == (64, 128)
+        torch.testing.assert_close(camera.K, K.expand(2, 3, 3), rtol=0, atol=1e-12)
+    told = read_camera(list(w2c), replace(HERE, direction="w2c")).trajectory.camera.world_from_cam
+    torch.testing.assert_close(told, c2w, rtol=0, atol=1e-12)
+
+
 # ---- recognition and refusal
 
 SAMPLES = {
@@ -519,6 +546,7 @@ SAMPLES = {
     "CAMERA_PARAMS": {"extrinsics": 0, "intrinsics": 0, "image_size": 0},
     "CAMERA_TRAJECTORY": {"c2ws": 0, "intrs": 0},
     "CAMERA_TRACK": {"R_w2c": 0, "t_w2c": 0, "focal_mm": 0, "haperture": 0},
+    "CAMERA_ARRAYS": {"cam_c2w": torch.zeros(2, 4, 4), "intrinsic": torch.zeros(3, 3)},
 }
 
 
@@ -563,6 +591,8 @@ BAD = {
     "a shear": (torch.tensor([EYE, SHEARED]), "frame 1 has a rotation that is not orthonormal"),
     "a mirror": (np.array([EYE, MIRROR]), "frame 1 has a rotation that mirrors"),
     "a transposed matrix": (torch.tensor([EYE, TRANSPOSED]), "frame 1 has a matrix whose last row is not 0 0 0 1"),
+    "a frame without its pose": ([{"pose": np.eye(4)}, {"depth": 0}], "frame 1 has no pose, the first has"),
+    "lists of unequal tensors": ([torch.eye(4), torch.eye(3)], "no camera payload known here is a list"),
     "two scenes": (torch.tensor([[EYE], [EYE]]), "got [2, 1, 4, 4]"),
     "no JSON": ("zoom in", "STRING"),
     "JSON of something else": ("[[1, 2], [3, 4]]", "a JSON list of rows of 18 numbers"),

@@ -56,8 +56,21 @@ MADE: dict[str, Callable[[Trajectory], Any]] = {
     "CAMERA_PARAMS": lambda path: {
         "extrinsics": camera_matrices(path)[0].numpy(), "intrinsics": camera_matrices(path)[1].numpy(),
     },
-    "CAMERA_TRAJECTORY": lambda path: np.asarray(path.camera.world_from_cam.float()),
-    "CAMERA_TRACK": lambda path: path.camera.world_from_cam.float()[None],
+    "CAMERA_TRAJECTORY": lambda path: {
+        "c2ws": path.camera.world_from_cam.float(), "intrs": path.camera.K.float(), "width": 64, "height": 48,
+    },
+    "CAMERA_TRACK": lambda path: {
+        "R_w2c": path.camera.cam_from_world[:, :3, :3].numpy(), "t_w2c": path.camera.cam_from_world[:, :3, 3].numpy(),
+        "focal_mm": 35.0, "haperture": 36.0,
+    },
+    "CAMERA_ARRAYS": lambda path: {
+        "cam_c2w": path.camera.world_from_cam[None].float(), "intrinsic": path.camera.K[None].float(),
+        "images": np.zeros((5, 48, 64, 3), np.uint8),
+    },
+    "CAMERA_ARRAYS frames": lambda path: [
+        {"camera_poses": motion[None], "intrinsics": K[None]}
+        for motion, K in zip(path.camera.world_from_cam, path.camera.K, strict=True)
+    ],
 }  # fmt: skip
 
 
