@@ -175,8 +175,11 @@ class ComfyServer:
     counter: int = field(default=0)
 
     @classmethod
-    def start(cls, root: Path, python: Path, base: Path) -> ComfyServer:
-        """Start the ComfyUI at `root` over the folders in `base`, with the pack linked in, and wait until it answers."""
+    def start(cls, root: Path, python: Path, base: Path, *options: str) -> ComfyServer:
+        """Start the ComfyUI at `root` over the folders in `base`, with the pack linked in, and wait until it answers.
+
+        `options` are more of its own.
+        """
         nodes = base / "custom_nodes"
         (nodes / "raxel_probe").mkdir(parents=True)
         (nodes / "raxel_probe" / "__init__.py").write_text(PROBE, encoding="utf-8")
@@ -185,7 +188,7 @@ class ComfyServer:
             (base / name).mkdir(exist_ok=True)
         port = free_port()
         command = [str(python), "main.py", "--cpu", "--port", str(port), "--base-directory", str(base)]
-        command += ["--database-url", f"sqlite:///{base}/comfy.db", "--preview-method", "latent2rgb"]
+        command += ["--database-url", f"sqlite:///{base}/comfy.db", "--preview-method", "latent2rgb", *options]
         if os.environ.get("COMFYUI_FRONTEND"):  # the static folder of another frontend package
             command += ["--front-end-root", os.environ["COMFYUI_FRONTEND"]]
         environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "HF_HUB_OFFLINE": "1"}
