@@ -592,7 +592,7 @@ BAD = {
     "a mirror": (np.array([EYE, MIRROR]), "frame 1 has a rotation that mirrors"),
     "a transposed matrix": (torch.tensor([EYE, TRANSPOSED]), "frame 1 has a matrix whose last row is not 0 0 0 1"),
     "a frame without its pose": ([{"pose": np.eye(4)}, {"depth": 0}], "frame 1 has no pose, the first has"),
-    "lists of unequal tensors": ([torch.eye(4), torch.eye(3)], "no camera payload known here is a list"),
+    "lists of unequal tensors": ([torch.eye(4), torch.eye(3)], "is no camera payload that is known here"),
     "two scenes": (torch.tensor([[EYE], [EYE]]), "got [2, 1, 4, 4]"),
     "no JSON": ("zoom in", "STRING"),
     "JSON of something else": ("[[1, 2], [3, 4]]", "a JSON list of rows of 18 numbers"),
