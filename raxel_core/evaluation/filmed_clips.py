@@ -106,7 +106,8 @@ class FilmedReport:
 
     def _told(self) -> str:
         facts = ", ".join(f"{name} {value}" for name, value in self.facts.items())
-        lines = [f"Protocol {self.protocol}, {self.clips} clips: mean +- standard error over clips. {facts}."]
+        count = "1 clip" if self.clips == 1 else f"{self.clips} clips"
+        lines = [f"Protocol {self.protocol}, {count}: mean +- standard error over clips. {facts}."]
         lines += [f"{words}; in brackets how many." for measure, words in RESIZES.items() if measure in self.distances]
         lines += [f"{name} was left out: {why}" for name, why in self.left_out.items()]
         return "\n".join(lines)
@@ -301,7 +302,8 @@ def _joined(clips: list[SceneBatch]) -> SceneBatch:
 def _cell(summary: Summary | None) -> str:
     if summary is None or not summary.count:
         return "-"
-    return f"{summary.mean:.4f} +- {summary.standard_error:.4f}"
+    told = "" if summary.count == 1 else f" +- {summary.standard_error:.4f}"
+    return f"{summary.mean:.4f}{told}"
 
 
 def _numbers(summary: Summary) -> dict[str, float]:
