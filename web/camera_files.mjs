@@ -37,9 +37,7 @@ async function offer({ api, choose }) {
 
 // A name that stays text in a menu that takes HTML.
 function text(name) {
-  const element = document.createElement("span");
-  element.textContent = name;
-  return element.innerHTML;
+  return name.replace(/[&<>"']/g, (letter) => `&#${letter.codePointAt(0)};`);
 }
 
 function pick(api, folder) {

@@ -7,8 +7,8 @@ const [MIN_WIDTH, MIN_HEIGHT] = [300, 200];
 const NEW_NODE_SIZE = [460, 680];
 // Asked for anew each, so that an updated pack never runs with old parts.
 const MODULES = [
-  "camera_math", "camera_path", "editor/attach", "editor/clip_presets", "editor/cloud", "editor/depth_picture", "editor/dom",
-  "editor/draw", "editor/edits", "editor/editor", "editor/freehand", "editor/grips", "editor/icons", "editor/keyboard",
+  "camera_files", "camera_math", "camera_path", "editor/attach", "editor/clip_presets", "editor/cloud", "editor/depth_picture",
+  "editor/dom", "editor/draw", "editor/edits", "editor/editor", "editor/freehand", "editor/grips", "editor/icons", "editor/keyboard",
   "editor/keys_of_moves", "editor/lens", "editor/node_clip", "editor/palette", "editor/panels",
   "editor/speed_graph", "editor/speeds", "editor/store", "editor/strip", "editor/style", "editor/surface", "editor/timeline",
   "editor/view", "editor/viewport", "editor/words",

@@ -29,9 +29,3 @@ def test_pure_modules_know_no_page(name: str) -> None:
     text = (ROOT / "web" / name).read_text()
     assert set(re.findall(r"^(?:import|export) .*?from \"(.+?)\"", text, re.MULTILINE)) == PURE[name]
     assert not re.search(r"\b(document|window|globalThis|fetch|require|import)\s*[.(\[]", text)
-
-
-def test_the_scripts_are_small() -> None:
-    """What a browser reads before the first node can be edited, unminified."""
-    scripts = [path for path in (ROOT / "web").rglob("*") if path.suffix in {".js", ".mjs"}]
-    assert sum(path.stat().st_size for path in scripts) < 200 * 1024
