@@ -19,6 +19,7 @@ from raxel_core.training.raxel_objective import LORA_FILE, WEIGHTS_FILE, RaxelOb
 from raxel_core.training.run_state import STATE_FILE
 from raxel_core.training.train import Trainer
 from raxel_core.training.vae import fit_patch_code, raxel_and_video_clips
+from raxel_core.video_io import write_video
 from raxel_core.weights import load_checkpoint
 from raxel_core.weights.lora import AdaptedLinear, add_adapters, merge_lora, save_lora
 from tests.random_raxel import (
@@ -229,7 +230,9 @@ def test_what_is_refused(files, tmp_path, capsys):
     )
     with pytest.raises(FileNotFoundError, match="there is no LoRA"):
         merge_lora(model, tmp_path / "none.safetensors")
-    assert main(["pose", "clip.mp4", "--device", "cpu", "--lora", str(tmp_path / "none.safetensors")]) == 2
+    clip = tmp_path / "clip.mp4"
+    write_video(clip, torch.zeros(3, 9, 64, 64), fps=8.0)
+    assert main(["pose", str(clip), "--device", "cpu", "--lora", str(tmp_path / "none.safetensors")]) == 2
     assert "there is no LoRA" in capsys.readouterr().err
     with pytest.raises(ValueError, match=r"\.pt files can run code"):
         merge_lora(model, tmp_path / "lora.pt")
