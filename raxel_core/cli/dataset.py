@@ -158,8 +158,8 @@ def run_encode(options: argparse.Namespace) -> None:
     from .train import read_config
 
     config, films = read_config(options, TrainConfig)
-    rank, count = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-    local = int(os.environ.get("LOCAL_RANK", "0"))
+    rank, count = int(os.getenv("RANK", "0")), int(os.getenv("WORLD_SIZE", "1"))
+    local = int(os.getenv("LOCAL_RANK", "0"))
     device = torch.device(options.device or (f"cuda:{local}" if torch.cuda.is_available() else "cpu"))
     vae = load_vae(options.vae, device=device)
     assert isinstance(vae, nn.Module)
