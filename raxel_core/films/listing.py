@@ -38,7 +38,9 @@ class Listing:
         """The scene of that name. SceneError where it cannot be used, whatever of it is wrong."""
         try:
             scene = _open(self.root, name)
-        except (OSError, UnicodeDecodeError) as error:
+        except SceneError:
+            raise
+        except (OSError, ValueError) as error:
             raise SceneError(name, UNREADABLE, str(error)) from error
         if len(scene) < 2:
             raise SceneError(name, SINGLE, "it has one frame with a camera")
