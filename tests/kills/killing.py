@@ -84,7 +84,8 @@ def convert_job() -> Job:
 
     def run(folder: Path) -> None:
         if not (folder / "wan").exists():
-            save_shards(folder / "wan", weights)
+            save_shards(folder / "half", weights)  # a kill in here is none of the job's
+            (folder / "half").rename(folder / "wan")
         convert_wan(folder / "wan", folder / "raxel.safetensors", shard_bytes=2_000_000)
 
     def whole(folder: Path) -> None:
