@@ -6,7 +6,7 @@ import math
 import shutil
 import threading
 from collections.abc import Callable
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,13 +22,18 @@ from .features import CAMERA_ID, FeatureTable, colmap_camera, image_name
 from .lens import Lens, lens_of_fov
 
 # Where the search for a focal length that nobody gave starts from: angles of view across the picture.
-_STARTS_DEGREES = (32.0, 52.0, 80.0)
+_STARTS_DEGREES = (30.0, 45.0, 60.0, 80.0)
+# How much less one that is e times the usual one is believed.
+_USUAL = 0.03
+_HALVINGS = 2
 _SEARCH_FRAMES = 32
 _SEARCH_TRACKS = 600
 _SUPPORT_PX = 0.5
 _POLL_SECONDS = 0.1
 # A radial distortion that is less than this many of its standard deviations is none.
 _SIGNIFICANT = 4.0
+# What k1 lenses have; beyond, it stands for things that move by themselves.
+_DISTORTIONS = (-0.45, 0.2)
 _LEAST_FRAMES = 3
 # The valley between focal length and distortion is long and flat: fewer steps stop in the middle of it.
 _ADJUSTMENT_STEPS = 100
@@ -65,9 +70,10 @@ def map_frames(table: FeatureTable, lens: Lens, *, done: Callable[[float], None]
 
     `done(share)` is called while COLMAP works and may raise: what it is doing then ends in the background, unused.
     """
-    if lens.assumed:
+    held = lens.assumed
+    if held:
         lens = _found_lens(table, lens, lambda share: done(0.5 * share))
-    models = _models(table, lens, done=lambda: done(0.75))
+    models = _models(table, lens, held=held, done=lambda: done(0.75))
     if not models:
         return None
     largest = max(models, key=lambda model: (model.num_reg_images(), model.compute_num_observations()))
@@ -78,16 +84,42 @@ def map_frames(table: FeatureTable, lens: Lens, *, done: Callable[[float], None]
 
 
 def _found_lens(table: FeatureTable, lens: Lens, done: Callable[[float], None]) -> Lens:
-    """Of several focal lengths to start from, what the one became that explains most of what was seen best."""
-    frames = _spread(len(table))
-    best, most = lens, 0.0
-    for number, degrees in enumerate(_STARTS_DEGREES):
-        start = lens_of_fov(math.radians(degrees), lens.hw, assumed=True)
-        for model in _models(table, start, frames=frames, done=partial(done, number / len(_STARTS_DEGREES))):
-            _adjust(model, refine_lens=True, refine_distortion=False)
-            if _support(model) > most:
-                best, most = _lens_of(model.cameras[CAMERA_ID], lens), _support(model)
-    return best
+    """The focal length, held while cameras are found, with which they explain most; then let go.
+
+    A wrong one that is let go at once runs into a path of its own. Where the motion tells none, the usual one wins.
+    """
+    tried: dict[float, tuple[float, Any]] = {}
+    for degrees in _STARTS_DEGREES:
+        _try_focal(table, lens, lens_of_fov(math.radians(degrees), lens.hw).focal[0], tried, done)
+    for _ in range(_HALVINGS):
+        best = max(tried, key=lambda focal: tried[focal][0])
+        sides = (max((f for f in tried if f < best), default=None), min((f for f in tried if f > best), default=None))
+        for side in sides:
+            if side is not None:
+                _try_focal(table, lens, math.sqrt(best * side), tried, done)
+    best = max(tried, key=lambda focal: tried[focal][0])
+    support, model = tried[best]
+    held = replace(lens, focal=(best, best))
+    if model is None:
+        return held
+    _adjust(model, refine_lens=True, refine_distortion=False)
+    return _lens_of(model.cameras[CAMERA_ID], lens) if _support(model) >= support else held
+
+
+def _try_focal(
+    table: FeatureTable,
+    lens: Lens,
+    focal: float,
+    tried: dict[float, tuple[float, Any]],
+    done: Callable[[float], None],
+) -> None:
+    """Put how far this focal length is believed, and its model, among those `tried`."""
+    share = len(tried) / (len(_STARTS_DEGREES) + 2 * _HALVINGS)
+    models = _models(
+        table, replace(lens, focal=(focal, focal)), frames=_spread(len(table)), done=lambda: done(min(share, 1.0))
+    )
+    support, model = max(((_support(each), each) for each in models), key=lambda each: each[0], default=(0.0, None))
+    tried[focal] = (support * (1.0 - _USUAL * math.log(focal / lens.focal[0]) ** 2), model)
 
 
 def _support(model: Any) -> float:
@@ -105,9 +137,14 @@ def _spread(frames: int) -> tuple[int, ...]:
 
 
 def _models(
-    table: FeatureTable, lens: Lens, *, done: Callable[[], None], frames: tuple[int, ...] | None = None
+    table: FeatureTable,
+    lens: Lens,
+    *,
+    done: Callable[[], None],
+    held: bool = False,
+    frames: tuple[int, ...] | None = None,
 ) -> list[Any]:
-    """COLMAP's models of all frames, or quickly of some, from `lens` on."""
+    """COLMAP's models of all frames, or quickly of some, from `lens` on, its focal length `held` or let go."""
     pycolmap = load_pycolmap()
     folder = table.path.parent / f"map_{len(list(table.path.parent.glob('map_*')))}"
     folder.mkdir()
@@ -116,7 +153,7 @@ def _models(
         camera = colmap_camera(lens)
         camera.has_prior_focal_length = True
         database.update_camera(camera)
-    options = _options(lens, quick=frames is not None)
+    options = _options(lens, held=held or frames is not None, quick=frames is not None)
     if frames is not None:
         options.image_names = [image_name(frame) for frame in frames]
     models = _in_background(lambda: pycolmap.global_mapping(database_path, folder, folder, options), done)
@@ -125,13 +162,13 @@ def _models(
     return found
 
 
-def _options(lens: Lens, *, quick: bool) -> Any:
+def _options(lens: Lens, *, held: bool, quick: bool) -> Any:
     """The mapper's options; distortion is left to the last adjustment, where there is something to tell it by."""
     pycolmap = load_pycolmap()
     options = pycolmap.GlobalPipelineOptions(random_seed=0, min_model_size=_LEAST_FRAMES)
     options.mapper.random_seed = 0
     options.mapper.bundle_adjustment.refine_extra_params = False
-    options.mapper.bundle_adjustment.refine_focal_length = not lens.known
+    options.mapper.bundle_adjustment.refine_focal_length = not (lens.known or held)
     options.mapper.bundle_adjustment.ceres.solver_options.max_num_iterations = _MAPPER_STEPS
     options.mapper.skip_retriangulation = True
     options.mapper.keep_max_num_tracks = _SEARCH_TRACKS if quick else _TRACKS
@@ -167,7 +204,9 @@ def _adjusted(model: Any, lens: Lens, table: FeatureTable) -> tuple[Any, Any]:
     _drop(model, _far(model))
     adjuster = _adjust(model, refine_lens=free, refine_distortion=free)
     camera = model.cameras[CAMERA_ID]
-    if free and camera.params[3] ** 2 < _SIGNIFICANT**2 * _distortion_variance(model, adjuster):
+    k1 = camera.params[3]
+    told = k1**2 >= _SIGNIFICANT**2 * _distortion_variance(model, adjuster) if free else True
+    if free and not (told and _DISTORTIONS[0] < k1 < _DISTORTIONS[1]):
         camera.params = [*camera.params[:3], 0.0]
         adjuster = _adjust(model, refine_lens=True, refine_distortion=False)
     return model, adjuster
