@@ -45,7 +45,7 @@ def test_round_trip_and_wire_form() -> None:
         ({"hw": (96, 0)}, "hw is .height, width. in pixels"),
         ({"fps": 0.0}, "fps is positive, got 0.0"),
         ({"fps": float("nan")}, "fps is positive, got nan"),
-        ({"unit": "arbitrary"}, "unit is one of metre, near_depth, got 'arbitrary'"),
+        ({"unit": "inch"}, "unit is one of metre, near_depth, arbitrary, got 'inch'"),
         ({"raxel_scale": 1.5}, r"raxel_scale lies in \(0, 1\], got 1.5"),
         ({"raxel_scale": 0.0}, r"raxel_scale lies in \(0, 1\], got 0.0"),
         ({"raxel_downscale": 0}, "raxel_downscale is at least 1, got 0"),

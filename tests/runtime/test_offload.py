@@ -23,6 +23,7 @@ from raxel_core.raxel_model import RaxelModel, demand_of, load_model
 from raxel_core.recipe import METADATA_KEY
 from raxel_core.runtime import offload
 from raxel_core.runtime.offload import Demand, demand, is_streamed, place
+from raxel_core.video_io import write_video
 from raxel_core.weights.checkpoint import save_checkpoint
 from tests.random_raxel import CONFIG, random_batch, random_raxel, velocities
 from tests.small_checkpoint import CONFIG as SMALL
@@ -241,6 +242,7 @@ def test_a_bound_without_a_gpu_is_refused(capsys, tmp_path):
     with pytest.raises(ValueError, match="vram bounds the memory of a GPU, but the model would run on the CPU"):
         load_model(device="cpu", vram=GB)
     video = tmp_path / "clip.mp4"
+    write_video(video, torch.zeros(3, 9, 64, 64), fps=8.0)
     assert main(["pose", str(video), "--device", "cpu", "--vram", "12GB"]) == 2
     assert capsys.readouterr().err.startswith("raxel: vram bounds the memory of a GPU")
     assert main(["pose", str(video), "--vram", "much"]) == 2

@@ -20,7 +20,7 @@ from raxel_core.training.captions import TOKENS, Texts
 from raxel_core.training.config import FilmedSettings, TrainConfig
 from raxel_core.training.data import ClipPool, render_clips
 from raxel_core.training.filmed import FilmedScenes, Films, all_sets
-from raxel_core.training.loss import draw_sparse, make_example
+from raxel_core.training.loss import draw_said, draw_sparse, make_example
 from raxel_core.training.raxel_objective import RaxelObjective
 from raxel_core.training.scene_sets import SCENE_SETS
 from raxel_core.training.synthetic import EASY_SCENES, render_scenes
@@ -275,7 +275,8 @@ def test_captions_are_a_condition_that_some_steps_leave_out(clips, vae, tmp_path
     )
     objective = RaxelObjective(config, vae, cache=tmp_path / "c", texts=texts)
     examples = [
-        make_example(clips, config, objective.recipe, vae, torch.Generator().manual_seed(s), texts) for s in range(30)
+        make_example(clips, config, objective.recipe, vae, generator, said=draw_said(config, generator), texts=texts)
+        for generator in (torch.Generator().manual_seed(seed) for seed in range(30))
     ]
     given = [example.text for example in examples if example.text.shape[1]]
     assert 8 < len(given) < 22 and given[0].shape == (8, TOKENS, 8)
@@ -341,7 +342,7 @@ def test_a_configuration_that_names_no_data_is_trained_on_what_is_given(data, tm
     options = type(
         "Options", (), {"config": tmp_path / "config.json", "data": [f"a={data}", str(data)], "bad_data": None}
     )
-    config, given = read_config(options)
+    config, given = read_config(options, TrainConfig)
     assert dict(config.scenes) == {"a": 0.5, data.name: 0.5} and given.paths == {"a": data, data.name: data}
     assert TrainConfig.from_json(config.to_json()) == config
     with pytest.raises(ValueError, match="stride of data x"):

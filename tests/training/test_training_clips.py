@@ -302,18 +302,20 @@ def test_the_new_fields_survive_json_and_are_checked():
 def test_a_start_that_was_only_converted_gets_ray_statistics_of_its_own_and_a_trained_one_keeps_them(tmp_path, vae):
     """`convert` has no rays to measure: its recipe holds the video's statistics for both, and the unit asked for."""
     measured = RaxelObjective(CONFIG, vae, cache=tmp_path / "clips").recipe
+    in_metres = RaxelObjective(replace(CONFIG, unit="metre"), vae, cache=tmp_path / "clips").recipe
+    assert in_metres.ray_statistics != measured.ray_statistics  # the scenes' near depths are no metres
     placeholder = LatentStatistics((0.5,) * 32, (2.0,) * 32)
     recipe = replace(measured, unit="metre", video_statistics=placeholder, ray_statistics=placeholder)
     network, start = RaxelObjective(CONFIG, vae, cache=tmp_path / "clips").model, tmp_path / "start.safetensors"
     for steps, rays, unit in (
-        ({}, measured.ray_statistics, None),
+        ({}, in_metres.ray_statistics, None),
         ({"steps": "5"}, placeholder, None),
-        ({}, None, "near_depth"),
+        ({}, measured.ray_statistics, "near_depth"),
     ):
         save_checkpoint(start, network.state_dict(), SMALL, metadata={METADATA_KEY: recipe.to_json(), **steps})
         found = RaxelObjective(replace(CONFIG, unit=unit), vae, cache=tmp_path / "clips", start=start).recipe
         assert found.video_statistics == placeholder and found.unit == (unit or "metre")
-        assert rays is None or found.ray_statistics == rays
+        assert found.ray_statistics == rays
 
 
 def test_the_camera_loss_decodes_only_where_it_counts(tmp_path, vae):
