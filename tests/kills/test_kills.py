@@ -1,6 +1,6 @@
 """Killed at any moment, a job loses nothing that was written and leaves no litter after the next run.
 
-A few kills always; 200 with `-m slow`, of the seed RAXEL_KILL_SEED (1).
+A few kills always; 200 over the jobs in the full tier, of the seed RAXEL_KILL_SEED (1).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def test_a_few_kills_lose_nothing(job, tmp_path):
 def test_forty_kills_lose_nothing(job, tmp_path):
     told = killed(job, MANY, SEED, tmp_path, 3600)
     print(told)
-    assert told["struck"] > MANY // 8  # how many fall into the work depends on what else the machine does
+    assert told["struck"] > MANY // 4
 
 
 @pytest.mark.by_hand
