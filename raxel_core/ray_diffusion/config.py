@@ -11,6 +11,7 @@ from ..strict_json import check_keys, parse_object, shown
 FEATURES = ("dinov2_vits14", "convolution")
 RAY_CHANNELS = 6
 NDC_CHANNELS = 2
+MATCH_CHANNELS = 3  # a place and how sure it is
 _NOUN = "the configuration of a Ray Diffusion network"
 
 
@@ -20,7 +21,8 @@ class RayDiffusionConfig:
 
     `grid` x `grid` rays an image, in tokens of `patch` x `patch`, from square crops of `image_px`; up to `max_images`
     images attend to each other at a time. `hidden`, `depth` and `heads` are the transformer's; `features` names what
-    reads the crops, and gives `feature_channels` numbers a ray. Noise: `timesteps` of a linear schedule from
+    reads the crops, and gives `feature_channels` numbers a ray; with `matches` each is told where it is found in the
+    other photographs (`matches.Matches`, ours). Noise: `timesteps` of a linear schedule from
     `beta_start` to `beta_end`. Raises ValueError with both numbers where sizes do not go together.
     """
 
@@ -33,6 +35,7 @@ class RayDiffusionConfig:
     max_images: int = 8
     features: str = "dinov2_vits14"
     feature_channels: int = 384
+    matches: bool = False
     timesteps: int = 100
     beta_start: float = 1e-4
     beta_end: float = 0.2
@@ -57,8 +60,9 @@ class RayDiffusionConfig:
 
     @property
     def in_channels(self) -> int:
-        """Channels of a ray's input: image features, the noisy ray, and where in the picture it passes."""
-        return self.feature_channels + RAY_CHANNELS + NDC_CHANNELS
+        """Channels of a ray's input: image features, the noisy ray, where in the picture it passes, and its matches."""
+        matches = MATCH_CHANNELS * self.max_images if self.matches else 0
+        return self.feature_channels + RAY_CHANNELS + NDC_CHANNELS + matches
 
     @property
     def tokens(self) -> int:
@@ -87,5 +91,5 @@ class RayDiffusionConfig:
 
 RELEASED = RayDiffusionConfig()
 SMALL = RayDiffusionConfig(
-    hidden=128, depth=5, heads=4, patch=2, image_px=64, features="convolution", feature_channels=64
+    hidden=128, depth=5, heads=4, patch=2, image_px=64, features="convolution", feature_channels=64, matches=True
 )

@@ -16,11 +16,12 @@ from ..geometry.rays import Rays, plucker_from_rays
 from ..training.config import COUNT, POSITIVE, SHARE, Limits, RunConfig
 from ..training.optimizers import make_optimizers
 from ..training.run_state import step_of_file
-from ..training.sparse_views import SparseViews, ViewConfig, render_views
+from ..training.sparse_views import SparseViews, render_views
 from ..training.synthetic import SPLITS
 from .bundle import bundle_from_plucker
 from .checkpoint import save_ray_diffusion
 from .config import SMALL, RayDiffusionConfig
+from .matches import TrueMatches, matching_loss, true_matches
 from .network import RayDiffuser
 from .scene import scene_frame
 from .transformer import initialize
@@ -34,34 +35,31 @@ class RayDiffusionTrainConfig(RunConfig):
     """A run that trains Ray Diffusion, Ray Regression, or one network for both.
 
     Data: each step draws one number of views in `views`, and as many scenes as bring it to about `batch` photographs;
-    `world_share` of the steps see places of the world (`training.world`), the others rooms. `spread` is the share of
-    the views' usual spread (`sparse_views.ViewConfig`), so that a run can begin with views that are near each other,
-    in which it is easier to find what they have in common, and be carried on at 1.
+    `world_share` of the steps see places of the world (`training.world`), the others rooms.
     Objective: mean squared error of the clean rays. `method` "diffusion" draws the noise level evenly, "regression"
     always the last one, at which nothing is left of the rays, and "both" that one in `pure_noise_share` of the scenes.
-    Optimiser: AdamW, as in the paper, or Muon for the matrices inside the blocks with `muon`; `alike` as in
-    `transformer.initialize`; `learning_rate` after `warmup` steps, falling to a tenth from `decay_from` (a share of
-    `steps`) on.
+    `matching` times the loss of matches (`matches.matching_loss`) is added, for photographs of known depth.
+    Optimiser: AdamW, as in the paper, or Muon for the matrices inside the blocks with `muon`; `learning_rate` after
+    `warmup` steps, falling to a tenth from `decay_from` (a share of `steps`) on.
     """
 
     model: RayDiffusionConfig = SMALL
     method: str = "diffusion"
     views: tuple[int, int] = (2, 8)
     world_share: float = 0.5
-    spread: float = 1.0
     pure_noise_share: float = 0.4
     learning_rate: float = 1e-4
     warmup: int = 100
     decay_from: float = 0.75
     muon: bool = False
-    alike: bool = False
+    matching: float = 0.0
     batch: int = 64
     nested: ClassVar[Mapping[str, Callable[[Any], object]]] = {
         **RunConfig.nested,
         "model": RayDiffusionConfig.from_values,
     }
     limits: ClassVar[Limits] = {
-        **RunConfig.limits, "views": (2, 8), "world_share": SHARE, "spread": (0.01, 1.0),
+        **RunConfig.limits, "views": (2, 8), "world_share": SHARE, "matching": (0.0, 100.0),
         "pure_noise_share": SHARE, "learning_rate": POSITIVE, "warmup": COUNT, "decay_from": SHARE,
     }  # fmt: skip
 
@@ -72,6 +70,8 @@ class RayDiffusionTrainConfig(RunConfig):
             raise ValueError(f"method is one of {', '.join(METHODS)}, got {self.method!r}")
         if not 2 <= self.views[0] <= self.views[1] <= self.model.max_images:
             raise ValueError(f"views are 2 to the network's {self.model.max_images}, fewest first, got {self.views}")
+        if self.matching and not self.model.matches:
+            raise ValueError(f"matching is learned by a model with matches, and this one has none: {self.matching}")
 
 
 class ViewSource(Protocol):
@@ -88,7 +88,6 @@ class SyntheticViews:
 
     config: RayDiffusionConfig
     world_share: float = 0.0
-    spread: float = 1.0
     first: int = SPLITS["train"].start
     most: int = 64
 
@@ -102,24 +101,26 @@ class SyntheticViews:
             px=self.config.image_px,
             grid=self.config.grid,
             scenes="world" if of_world else "room",
-            config=ViewConfig().narrowed(self.spread),
         )
 
 
 @dataclass(frozen=True)
 class RayExample:
-    """`crops` [B, N, 3, px, px], clean `rays` and their `noise` [B, N, 6, grid, grid], `ndc` [B, N, 2, grid, grid] and
-    noise levels `t` [B]."""
+    """`crops` [B, N, 3, px, px], clean `rays` and their `noise` [B, N, 6, grid, grid], `ndc` [B, N, 2, grid, grid],
+    noise levels `t` [B], and the true `matches` where they are trained."""
 
     crops: Tensor
     rays: Tensor
     noise: Tensor
     ndc: Tensor
     t: Tensor
+    matches: TrueMatches | None = None
 
     def to(self, device: torch.device) -> RayExample:
         """The same on a device."""
-        return RayExample(*(part.to(device) for part in (self.crops, self.rays, self.noise, self.ndc, self.t)))
+        crops, rays, noise, ndc, t = (part.to(device) for part in (self.crops, self.rays, self.noise, self.ndc, self.t))
+        matches = TrueMatches(*(part.to(device) for part in self.matches)) if self.matches else None
+        return RayExample(crops, rays, noise, ndc, t, matches)
 
 
 def _in_blocks(name: str) -> bool:
@@ -146,8 +147,8 @@ class RayDiffusionObjective:
         with torch.random.fork_rng(devices=[]):  # what `initialize` leaves, the features, begins by the seed too
             torch.manual_seed(self.config.seed)
             self.model = RayDiffuser(self.config.model)
-        initialize(self.model.ray_predictor, torch.Generator().manual_seed(self.config.seed), alike=self.config.alike)
-        self.views = self.views or SyntheticViews(self.config.model, self.config.world_share, self.config.spread)
+        initialize(self.model.ray_predictor, torch.Generator().manual_seed(self.config.seed))
+        self.views = self.views or SyntheticViews(self.config.model, self.config.world_share)
 
     @property
     def pool(self) -> None:
@@ -183,7 +184,15 @@ class RayDiffusionObjective:
         batch = self.read(number) if clips is None else clips
         rays = scene_rays(batch.camera, self.config.model.grid)
         noise = torch.randn(rays.shape, generator=generator)
-        return RayExample(batch.images, rays, noise, batch.ndc, self._levels(len(rays), generator)).to(self.device)
+        levels = self._levels(len(rays), generator)
+        return RayExample(batch.images, rays, noise, batch.ndc, levels, self._matches(batch)).to(self.device)
+
+    def _matches(self, batch: SparseViews) -> TrueMatches | None:
+        if not self.config.matching:
+            return None
+        if batch.depth is None:
+            raise ValueError("matching is learned where depth is known, and these photographs have none: matching 0")
+        return true_matches(batch.camera, batch.depth, self.config.model.grid // self.config.model.patch)
 
     def _generator(self, number: int) -> torch.Generator:
         return torch.Generator().manual_seed(self.config.seed * 1_000_000_007 + number)
@@ -201,11 +210,19 @@ class RayDiffusionObjective:
         return torch.where(torch.rand(count, generator=generator) < share, last, t)
 
     def loss(self, model: Any, batch: RayExample) -> dict[str, Tensor]:
-        """Mean squared error of the predicted clean rays; its part at the last level is told apart."""
+        """Mean squared error of the predicted clean rays, its part at the last level told apart, and of the matches."""
         noised = self.model.noise_scheduler.noised(batch.rays, batch.noise, batch.t)
-        error = (model(batch.crops, noised, batch.ndc, batch.t).float() - batch.rays).square().mean((1, 2, 3, 4))
+        found = model(batch.crops, noised, batch.ndc, batch.t)
+        error = (found.rays.float() - batch.rays).square().mean((1, 2, 3, 4))
         pure = batch.t == self.config.model.timesteps - 1
         parts = {"loss": error.mean()}
+        if batch.matches is not None:
+            matching = matching_loss(found.chances, batch.matches)
+            parts = {
+                "loss": parts["loss"] + self.config.matching * matching,
+                "rays": parts["loss"].detach(),
+                "matching": matching.detach(),
+            }
         return parts | ({"pure_noise": error[pure].detach().mean()} if bool(pure.any()) else {})
 
     @torch.no_grad()

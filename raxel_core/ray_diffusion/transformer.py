@@ -20,9 +20,6 @@ _FREQUENCIES = 256
 _TIME_BASE = 10_000.0
 _IMAGE_BASE, _TOKEN_BASE = 10_000.0, 70_007.0
 
-# Sharpens attention by its square, from nearly even over 64 tokens an image to a few of them.
-_ALIKE_GAIN = 2.5
-
 
 class RayTransformer(nn.Module):
     """Features, rays and places [B, N, C, grid, grid] at levels t [B] -> rays [B, N, 6, grid, grid]."""
@@ -121,12 +118,8 @@ def sinusoids(positions: int, channels: int, base: float) -> Tensor:
     return torch.where(torch.arange(channels) % 2 == 0, angle.sin(), angle.cos()).float()
 
 
-def initialize(transformer: RayTransformer, generator: torch.Generator, *, alike: bool = False) -> None:
-    """The start of a training: Xavier for matrices, small time embedding, each block the identity.
-
-    With `alike` queries and keys begin as the same sharpened projection, so that tokens attend first to those that look
-    like them in the other photographs (an initialisation of ours; nothing of the network changes).
-    """
+def initialize(transformer: RayTransformer, generator: torch.Generator) -> None:
+    """The start of a training: Xavier for matrices, small time embedding, each block the identity."""
     with torch.no_grad():
         for module in transformer.modules():
             if isinstance(module, Linear):
@@ -139,7 +132,3 @@ def initialize(transformer: RayTransformer, generator: torch.Generator, *, alike
                 nn.init.normal_(parameter, std=0.02, generator=generator)
             elif name == "x_embedder.proj.bias" or (name.startswith("blocks.") and "adaLN_modulation" in name):
                 nn.init.zeros_(parameter)
-            elif alike and name.endswith("attn.qkv.weight"):
-                query, key, _ = parameter.chunk(3)
-                query.mul_(_ALIKE_GAIN)
-                key.copy_(query)

@@ -41,8 +41,8 @@ _UNFINISHED = ".tmp"
 # how fast it learns from now on, as the stages of a curriculum do.
 FREE_FIELDS = (
     "name", "steps", "log_every", "validate_every", "validation_clips", "validation_scenes", "save_every",
-    "scenes", "data", "frames", "clip_uses", "clips", "shard_clips", "batch", "task_shares", "learning_rate", "warmup",
-    "decay_from", "ema", "batches", "rate_factors", "shapes",
+    "scenes", "world_share", "views", "data", "frames", "clip_uses", "clips", "shard_clips", "batch", "task_shares",
+    "learning_rate", "warmup", "decay_from", "ema", "batches", "rate_factors", "shapes",
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ Everything is a function of the scene's seed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 
@@ -43,29 +43,17 @@ class ViewConfig:
     fov: tuple[float, float] = (38.0, 75.0)
     crop: tuple[float, float] = (0.75, 1.0)
 
-    def narrowed(self, share: float) -> ViewConfig:
-        """The same with `share` of the way from the middle view, still leaning as far."""
-
-        def part(limits: tuple[float, float], about: float) -> tuple[float, float]:
-            return about + share * (limits[0] - about), about + share * (limits[1] - about)
-
-        return replace(
-            self,
-            azimuth=part(self.azimuth, 0.0),
-            elevation=part(self.elevation, 0.0),
-            distance=part(self.distance, 1.0),
-            aim=share * self.aim,
-        )
-
 
 @dataclass(frozen=True)
 class SparseViews:
     """`images` [B, N, 3, px, px] in [-1, 1]; `camera` [B, N] of those crops in world units; `ndc` [B, N, 2, grid, grid]
-    where their rays pass in the whole pictures (PyTorch3D's x and y)."""
+    where their rays pass in the whole pictures (PyTorch3D's x and y); `depth` [B, N, px, px] along the view axis, where
+    it is known."""
 
     images: Tensor
     camera: Camera
     ndc: Tensor
+    depth: Tensor | None = None
 
 
 def render_views(
@@ -80,19 +68,20 @@ def render_views(
     def aim(focus: Tensor, free: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
         return _cameras(draws, focus, free, config), K
 
-    images, camera = SCENES[scenes](seeds, aim, hw=(px, px))
-    return SparseViews(images.transpose(1, 2), camera, ndc)
+    images, camera, depth = SCENES[scenes](seeds, aim, hw=(px, px))
+    return SparseViews(images.transpose(1, 2), camera, ndc, depth)
 
 
-def photograph_rooms(seeds: Sequence[int], aim: Aim, *, hw: tuple[int, int]) -> tuple[Tensor, Camera]:
-    """Photographs [B, 3, N, h, w] in [-1, 1] of `synthetic`'s rooms and their cameras [B, N], which `aim` chooses."""
+def photograph_rooms(seeds: Sequence[int], aim: Aim, *, hw: tuple[int, int]) -> tuple[Tensor, Camera, Tensor]:
+    """Photographs [B, 3, N, h, w] in [-1, 1] of `synthetic`'s rooms, their cameras [B, N], which `aim` chooses, and
+    their depths [B, N, h, w] along the view axis."""
     scene, focus = scene_layout(seeds)
     world_from_cam, K = aim(focus, partial(_free, scene))
-    colour = trace_scene(scene, world_from_cam, K, hw, scene_textures(split_of(seeds)))[0]
-    return colour.movedim(-1, 1) * 2 - 1, Camera(world_from_cam, K, hw)
+    colour, depth = trace_scene(scene, world_from_cam, K, hw, scene_textures(split_of(seeds)))
+    return colour.movedim(-1, 1) * 2 - 1, Camera(world_from_cam, K, hw), depth
 
 
-SCENES: Mapping[str, Callable[..., tuple[Tensor, Camera]]] = MappingProxyType(
+SCENES: Mapping[str, Callable[..., tuple[Tensor, Camera, Tensor]]] = MappingProxyType(
     {"room": photograph_rooms, "world": photograph_places}
 )
 

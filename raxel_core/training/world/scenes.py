@@ -101,8 +101,9 @@ Aim = Callable[[Tensor, Callable[[Tensor], Tensor]], tuple[Tensor, Tensor]]
 
 def photograph_places(
     seeds: Sequence[int], aim: Aim, *, hw: tuple[int, int], config: WorldConfig = WORLD
-) -> tuple[Tensor, Camera]:
-    """Photographs [B, 3, N, h, w] in [-1, 1] of each seed's place, on the CPU, and their cameras [B, N] by `aim`.
+) -> tuple[Tensor, Camera, Tensor]:
+    """Photographs [B, 3, N, h, w] in [-1, 1] of each seed's place, on the CPU, their cameras [B, N] by `aim`, and their
+    depths [B, N, h, w] along the view axis.
 
     What stands at the origin is taken away first, so that it is free. Errors are those of `render_world`.
     """
@@ -125,7 +126,8 @@ def photograph_places(
     world_from_cam, K = aim(focus, free)
     light = draw_light(draws, place.ground, place.ceiling, bank.materials)
     shot = _Shot(place._replace(solids=solids), light, draw_film(draws), world_from_cam, K)
-    return _filmed(shot, bank, hw, PLAIN)[0], Camera(world_from_cam, K, hw)
+    images, depth = _filmed(shot, bank, hw, PLAIN)
+    return images, Camera(world_from_cam, K, hw), depth
 
 
 def _on_this_side(structure: Solids, points: Tensor) -> Tensor:
