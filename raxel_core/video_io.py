@@ -170,8 +170,9 @@ def read_image(path: str | Path, *, hw: tuple[int, int] | None = None) -> tuple[
 def write_video(path: str | Path, video: Tensor, *, fps: float, crf: int = 16) -> None:
     """Write video [3, F, H, W] in [-1, 1] (values outside are clipped) as H.264 yuv420p mp4, BT.709.
 
-    The file appears when it is complete. Raises ValueError when the name does not end in .mp4 or the shape, an odd
-    height or width, the rate or a non-finite value cannot be written; OSError when the place cannot.
+    The file appears when it is complete, and is the same for the same video. Raises ValueError when the name does not
+    end in .mp4 or the shape, an odd height or width, the rate or a non-finite value cannot be written; OSError when the
+    place cannot.
     """
     _check_suffix(path, VIDEO_SUFFIX)
     images = _rgb_bytes(video)
@@ -269,7 +270,8 @@ def _encode(path: Path, images: np.ndarray, rate: Fraction, crf: int) -> None:
     with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
         stream = container.add_stream("libx264", rate=rate)
         stream.height, stream.width, stream.pix_fmt = images.shape[1], images.shape[2], "yuv420p"
-        stream.options = {"crf": str(crf), "preset": "medium"}
+        # x264's own code for each CPU gives other bytes from run to run where the width is no multiple of 16.
+        stream.options = {"crf": str(crf), "preset": "medium", "x264-params": "cpu-independent=1"}
         stream.codec_context.colorspace, stream.codec_context.color_range = _BT709, _LIMITED_RANGE
         for image in images:
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")

@@ -54,6 +54,15 @@ def test_saturated_colours_survive_within_the_colour_matrix(tmp_path: Path) -> N
     torch.testing.assert_close(means, torch.eye(3) * 2 - 1, rtol=0, atol=0.04)
 
 
+def test_the_same_video_gives_the_same_bytes(tmp_path: Path) -> None:
+    """x264 left to itself gives several files for this one, whose width is no multiple of 16."""
+    waves = torch.linspace(0, 5, 132)[:, None] + torch.linspace(0, 9, 328)
+    video = torch.stack([torch.stack([torch.sin(waves + t * speed) for t in range(17)]) for speed in (0.2, 0.4, 0.3)])
+    for index in range(4):
+        write_video(tmp_path / f"{index}.mp4", 0.9 * video, fps=8.0)
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
+
+
 def test_the_file_is_h264_yuv420p_mp4(ramp_file: Path) -> None:
     with av.open(str(ramp_file)) as container:
         context = container.streams.video[0].codec_context
