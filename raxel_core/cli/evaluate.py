@@ -61,7 +61,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         parser.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"{what} network as a local TorchScript file")
     parser.add_argument(
         "--data", type=Path, metavar="FOLDER|LIST", help="filmed scenes, as `dataset check` finds or lists them, one "
-        "clip each, instead of synthetic ones; with --method colmap videos, their true cameras under the name and .json"
+        "clip or 8 photographs each, instead of synthetic ones; with --method colmap videos, their true cameras under "
+        "the name and .json"
     )  # fmt: skip
     parser.add_argument("--protocol", choices=PROTOCOLS, help="with --data: what is measured (pose)")
     parser.add_argument("--stride", type=int, help="with --data: every so many pictures, where they have no time (1)")
@@ -194,10 +195,11 @@ def _films(options: argparse.Namespace, model: RaxelModel, protocol: str) -> Fil
 
 
 def _run_photographs(options: argparse.Namespace) -> None:
-    """Ray Diffusion on held-out scenes of 2 to 8 photographs."""
+    """Ray Diffusion on 2 to 8 photographs of held-out scenes, or of those of a folder."""
     from ..atomic_file import write_text
-    from ..evaluation.photograph_scenes import accuracy_table, evaluate_photographs
+    from ..evaluation.photograph_scenes import accuracy_table, evaluate_photographs, filmed_scenes, rendered_scenes
     from ..evaluation.report import to_json
+    from ..films.listing import list_scenes
     from ..ray_diffusion.checkpoint import embedded_network, load_ray_diffusion
     from ..ray_diffusion.sampler import SamplerSettings
 
@@ -206,16 +208,18 @@ def _run_photographs(options: argparse.Namespace) -> None:
     if options.method == "ray_diffusion":
         steps = max(options.ray_steps)
         settings["ray_diffusion"] = SamplerSettings(steps=steps, samples=options.samples, seed=options.seed)
-    table = evaluate_photographs(
-        loaded, settings, scenes=options.scenes, first=options.first, kind=options.kind, progress=progress_bar("scenes")
-    )
-    body = {
-        "weights": loaded.name,
-        "scenes": options.scenes,
-        "kind": options.kind,
-        "first_scene": options.first,
-        "seed": options.seed,
-    }
+    config, bar, count = loaded.network.config, progress_bar("scenes"), options.scenes
+    facts = {"weights": loaded.name, "seed": options.seed}
+    if options.data is None:
+        scenes = rendered_scenes(config, scenes=count, first=options.first, kind=options.kind)
+        facts |= {"kind": options.kind, "first_scene": options.first}
+    else:
+        listing = list_scenes(options.data)
+        count = min(count, len(listing))
+        scenes = filmed_scenes(config, listing, scenes=count, seed=options.seed)
+        facts |= {"data": str(options.data)}
+    table = evaluate_photographs(loaded, settings, scenes, progress=lambda done: bar(done, count))
+    body = facts | {"scenes": count}
     body |= {"table": {name: {str(n): f for n, f in by.items()} for name, by in table.items()}}
     if options.out:
         write_text(options.out, to_json(body))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from math import radians, tan
+from math import cos, radians, sin, tan
 
 import pytest
 import torch
@@ -120,3 +120,27 @@ def test_evaluation_prints_a_table_beside_baselines(folder, capsys):
     # This network answers that nothing moved: its rotations are those of the identity.
     assert table["ray_regression"]["4"]["rotation_15"] == table["identity"]["4"]["rotation_15"]
     assert table["another scene"]["2"]["center_0.2"] == 1.0 and "rotation_15" in capsys.readouterr().out
+
+
+def test_evaluation_takes_photographs_of_a_folder(folder, capsys):
+    # Two places as nerfstudio keeps them, cameras that turn by 10 degrees a picture; the second has two pictures only.
+    for place, count in (("a", 3), ("b", 2)):
+        (folder / place / "images").mkdir(parents=True)
+        frames = []
+        for i in range(count):
+            image = torch.rand(3, 40, 60, generator=torch.Generator().manual_seed(i)) * 2 - 1
+            write_image(folder / place / "images" / f"{i}.png", image)
+            sine, cosine = sin(radians(10 * i)), cos(radians(10 * i))
+            pose = [[cosine, 0, sine, 3 * sine], [0, 1, 0, 0], [-sine, 0, cosine, 3 * cosine], [0, 0, 0, 1]]
+            frames.append({"file_path": f"images/{i}.png", "transform_matrix": pose})
+        lens = {"w": 60, "h": 40, "fl_x": 60, "fl_y": 60, "cx": 30, "cy": 20}
+        (folder / place / "transforms.json").write_text(json.dumps({**lens, "frames": frames}))
+    options = ["evaluate", "--method", "ray_regression", "--weights", str(folder / "net.safetensors")]
+    assert main([*options, "--data", str(folder), "--out", str(folder / "table.json")]) == 0
+    body = json.loads((folder / "table.json").read_text())
+    assert body["scenes"] == 2 and set(body["table"]["identity"]) == {"2", "3"}
+    assert body["table"]["identity"]["3"]["rotation_15"] == pytest.approx(2 / 3)  # 10, 10 and 20 degrees
+    assert "another scene" in capsys.readouterr().out
+    (folder / "b" / "images" / "1.png").write_bytes(b"no picture")
+    assert main([*options, "--data", str(folder)]) == 2
+    assert "b: 1.png is no whole PNG or JPEG file" in capsys.readouterr().err
