@@ -33,11 +33,6 @@ export function norm(a) {
   return Math.hypot(a[0], a[1], a[2]);
 }
 
-/** The rotation that turns nothing. */
-export function identityRotation() {
-  return [1, 0, 0, 0, 1, 0, 0, 0, 1];
-}
-
 /** a @ b, of rotations. */
 export function multiplyRotations(a, b) {
   const product = new Array(9);
@@ -172,8 +167,9 @@ export function fromRotationTranslation(r, t) {
   return m;
 }
 
-export function identityMotion() {
-  return fromRotationTranslation(identityRotation(), [0, 0, 0]);
+/** The motion x -> x + t. */
+export function translation(t) {
+  return fromRotationTranslation([1, 0, 0, 0, 1, 0, 0, 0, 1], t);
 }
 
 /** The rotation of a motion. */

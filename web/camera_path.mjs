@@ -251,9 +251,7 @@ function checkShots(value) {
 function checkSpeed(noun, value) {
   const points = checkList(noun, value, MOST_SPEED_POINTS).map((point, number) => {
     const where = `${noun}[${number}]`;
-    if (!Array.isArray(point) || point.length !== 2) {
-      throw new Error(`${where} is a list of 2 numbers, time and speed, got ${shown(point)}`);
-    }
+    expect(Array.isArray(point) && point.length === 2, where, "a list of 2 numbers, time and speed", point);
     return [checkNumber(`${where}: time`, point[0], 0, 1), checkNumber(`${where}: speed`, point[1], 0, LARGEST_SPEED)];
   });
   points.slice(1).forEach(([time], i) => {
@@ -432,45 +430,40 @@ function checkKeys(noun, value, required, optional) {
   }
 }
 
-function checkObject(noun, value) {
-  if (value === null || typeof value !== "object" || Array.isArray(value)) {
-    throw new Error(`${noun} is an object, got ${shown(value)}`);
-  }
+/** The value, where it is `right`: otherwise one sentence of what it is not. */
+function expect(right, noun, expected, value) {
+  if (!right) throw new Error(`${noun} is ${expected}, got ${shown(value)}`);
   return value;
 }
 
+function checkObject(noun, value) {
+  return expect(value !== null && typeof value === "object" && !Array.isArray(value), noun, "an object", value);
+}
+
 function checkList(noun, value, most) {
-  if (!Array.isArray(value)) throw new Error(`${noun} is a list, got ${shown(value)}`);
+  expect(Array.isArray(value), noun, "a list", value);
   if (value.length > most) throw new Error(`${noun} has at most ${most} entries, got ${value.length}`);
   return value;
 }
 
 function checkNumber(noun, value, low, high) {
-  if (typeof value !== "number" || !(value >= low && value <= high)) {
-    throw new Error(`${noun} is a number from ${low} to ${high}, got ${shown(value)}`);
-  }
-  return value;
+  return expect(typeof value === "number" && value >= low && value <= high, noun, `a number from ${low} to ${high}`, value);
 }
 
 function checkPositive(noun, value) {
-  if (typeof value !== "number" || !(value > 0 && value < LARGEST_NUMBER)) {
-    throw new Error(`${noun} is a positive number, got ${shown(value)}`);
-  }
-  return value;
+  return expect(typeof value === "number" && value > 0 && value < LARGEST_NUMBER, noun, "a positive number", value);
 }
 
 function checkWhole(noun, value, low, high) {
-  if (!Number.isInteger(value) || value < low || value > high) {
-    throw new Error(`${noun} is a whole number from ${low} to ${high}, got ${shown(value)}`);
-  }
-  return value;
+  return expect(Number.isInteger(value) && value >= low && value <= high, noun, `a whole number from ${low} to ${high}`, value);
+}
+
+function checkCount(noun, value, count) {
+  return expect(Array.isArray(value) && value.length === count, noun, `a list of ${count} numbers`, value);
 }
 
 function checkNumbers(noun, value, count) {
-  if (!Array.isArray(value) || value.length !== count) {
-    throw new Error(`${noun} is a list of ${count} numbers, got ${shown(value)}`);
-  }
-  for (const number of value) {
+  for (const number of checkCount(noun, value, count)) {
     if (typeof number !== "number" || !(Math.abs(number) < LARGEST_NUMBER)) {
       throw new Error(`${noun} holds ${shown(number)}, which is no finite number`);
     }
@@ -479,28 +472,16 @@ function checkNumbers(noun, value, count) {
 }
 
 function checkPoint(noun, value, most) {
-  if (!Array.isArray(value) || value.length !== 3) {
-    throw new Error(`${noun} is a list of 3 numbers, got ${shown(value)}`);
-  }
-  return value.map((number, axis) => checkNumber(`${noun}[${axis}]`, number, -most, most));
+  return checkCount(noun, value, 3).map((number, axis) => checkNumber(`${noun}[${axis}]`, number, -most, most));
 }
 
 function checkChoice(noun, value, choices) {
-  if (typeof value !== "string" || !choices.includes(value)) {
-    throw new Error(`${noun} is one of ${choices.join(", ")}, got ${shown(value)}`);
-  }
-  return value;
+  return expect(choices.includes(value), noun, `one of ${choices.join(", ")}`, value);
 }
 
-function checkText(noun, value) {
-  if (typeof value !== "string") throw new Error(`${noun} is text, got ${shown(value)}`);
-  return value;
-}
+const checkText = (noun, value) => expect(typeof value === "string", noun, "text", value);
 
-function checkBoolean(noun, value) {
-  if (typeof value !== "boolean") throw new Error(`${noun} is true or false, got ${shown(value)}`);
-  return value;
-}
+const checkBoolean = (noun, value) => expect(typeof value === "boolean", noun, "true or false", value);
 
 function withDefault(value, missing) {
   return value === undefined ? missing : value;
@@ -677,8 +658,7 @@ function focalFactor(name, share, amount, depth) {
 // A move: (share done, amount in radians or unit, depth) -> motion in the frame of the camera it starts from.
 
 function travel(direction) {
-  return (share, amount) =>
-    math.fromRotationTranslation(math.identityRotation(), math.scale(direction, share * amount));
+  return (share, amount) => math.translation(math.scale(direction, share * amount));
 }
 
 function turn(rotation) {
@@ -707,8 +687,7 @@ function facing(place) {
 
 function boom(share, amount, depth) {
   const angle = share * amount;
-  const center = math.scale([0, -Math.sin(angle), 1 - Math.cos(angle)], depth);
-  return math.fromRotationTranslation(math.identityRotation(), center);
+  return math.translation(math.scale([0, -Math.sin(angle), 1 - Math.cos(angle)], depth));
 }
 
 function flyover(share, amount, depth) {
@@ -745,7 +724,7 @@ const MOTIONS = {
 /** progress -> motion on the path through the plan's keys. */
 function baseMotion(plan) {
   const keys = openKeys(plan);
-  if (!keys.length) return math.identityMotion;
+  if (!keys.length) return () => math.translation([0, 0, 0]);
   const times = keys.map((key) => key.time);
   const places = segmentsBetween(times, keys.map((key) => key.easing.position), plan.loop);
   const turns = segmentsBetween(times, keys.map((key) => key.easing.rotation), plan.loop);

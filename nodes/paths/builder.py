@@ -60,7 +60,16 @@ class CameraTrajectoryBuilder(io.ComfyNode):
                     "height, fps and unit say goes before what it says of them.",
                 ),
             ],
-            outputs=[TrajectorySocket.Output(display_name="trajectory", tooltip="The camera of each frame.")],
+            outputs=[
+                TrajectorySocket.Output(display_name="trajectory", tooltip="The camera of each frame."),
+                io.Float.Output(
+                    display_name="near_depth",
+                    tooltip="The near depth (25th percentile) of depth in its own unit, as Apply RayPE takes it for a "
+                    "path in metres; 0 without depth.",
+                ),
+            ],
+            # With nothing behind it, or all of that unchanged, a run still brings the editor its picture and depth.
+            is_output_node=True,
         )
 
     @classmethod
@@ -79,7 +88,8 @@ class CameraTrajectoryBuilder(io.ComfyNode):
         given = {"frame_count": frames, "width": width, "height": height, "fps": fps, "unit": unit}
         trajectory = read_path(path, given)
         seen = None if depth is None else depth_of(depth, depth_kind)
-        return io.NodeOutput(trajectory, ui=editor_notes(cls, trajectory, image, seen))
+        near_depth = 0.0 if seen is None else seen.near_depth
+        return io.NodeOutput(trajectory, near_depth, ui=editor_notes(cls, trajectory, image, seen))
 
 
 class RaxelTrajectoryPreview(io.ComfyNode):

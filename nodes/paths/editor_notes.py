@@ -29,7 +29,7 @@ def editor_notes(
         notes["raxel_image"] = _kept(node, image[:1])
     if depth is not None:
         picture, words = depth_picture(depth.in_unit(trajectory.unit))
-        notes["raxel_depth"] = [{**_kept(node, picture)[0], **words}]
+        notes["raxel_depth"] = [{**_kept(node, picture)[0], **words, "near_depth": depth.near_depth}]
     return notes
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from raxel_core.paths.camera_path import path_from_json, path_to_json
 from raxel_core.paths.moves import MOVES
@@ -96,12 +97,16 @@ def test_the_editor_is_told_the_depth_of_the_picture(comfy):
             "spacing_width": 0, "spacing_color": "white",
         }},
         "path": builder({"plan": PLAN}, depth=["depth", 0], **{**CLIP, "unit": "near_depth"}),
-        "end": {"class_type": "RaxelProbe", "inputs": {"value": ["path", 0], "name": "told"}},
     }  # fmt: skip
     outcome = comfy.run(prompt)
     assert outcome.status == "success", outcome.error
     (kept,) = outcome.outputs["path"]["raxel_depth"]
     assert kept["K"] is None
+    end = {"class_type": "RaxelProbe", "inputs": {"value": ["path", 1], "name": "told"}}
+    again = comfy.run({**prompt, "end": end}).outputs["path"]["raxel_depth"]
+    assert again == [kept], "of a page that was opened anew, with nothing to run again"
+    near_depth = load_file(comfy.base / "output" / "told.safetensors")["tensor"]
+    assert near_depth.item() == kept["near_depth"] == pytest.approx(1.0, abs=1e-4)
     # Codes of 16 bits in the red and the green of the kept picture.
     with urllib.request.urlopen(f"{comfy.url}/view?{urllib.parse.urlencode(shown(kept))}", timeout=60) as answer:
         picture = torch.from_numpy(np.array(Image.open(BytesIO(answer.read())))).long()

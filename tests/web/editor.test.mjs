@@ -147,13 +147,15 @@ test("layers move, change and go", () => {
   assert.equal(edits.withMove(start, 1, { amount_degrees: 7 }).moves[1].amount_degrees, 7);
 });
 
-test("the first key of a path of moves leaves the path where it is", () => {
+test("the first key of a path of moves leaves the path where it is, and its start when it is moved", () => {
   const start = plan({ moves: [{ move: "orbit", amount_degrees: 40 }] });
   const [keyed, index] = edits.withKeyAt(start, 4, CLIP);
-  assert.equal(index, 0);
-  assert.equal(keyed.keys[0].time, 0.5);
-  const [before, after] = [start, keyed].map((one) => evaluatePlan(one, CLIP).world_from_cam);
+  assert.equal(index, 1);
+  assert.deepEqual(keyed.keys.map(({ time }) => time), [0, 0.5]);
+  const [before, after, moved] = [start, keyed, edits.withKeyMoved(keyed, 1, [1, 0, 0])].map((one) => evaluatePlan(one, CLIP).world_from_cam);
   before.forEach((motion, frame) => near(Array.from(after[frame]), Array.from(motion), 1e-6));
+  near(Array.from(moved[0]), Array.from(before[0]), 1e-6);
+  assert.equal(edits.withKeyAt(start, 0, CLIP)[0].keys.length, 1);
 });
 
 test("a key in between stands on the path, and one that is there already is found again", () => {

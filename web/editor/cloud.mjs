@@ -73,7 +73,7 @@ export class CloudPainter {
   #splat(eye, ratio, { width, height, depth, colours }, m, [fx, fy, cx, cy]) {
     const [fu, fv] = [eye.focal[0] * ratio, eye.focal[1] * ratio];
     const [pu, pv] = [eye.principal[0] * ratio, eye.principal[1] * ratio];
-    const dot = (fu * 1.15) / fx;
+    const dot = fu / fx;
     const columns = this.#image.width;
     const rows = this.#image.height;
     for (let i = 0, row = 0; row < height; row += 1) {
@@ -86,7 +86,7 @@ export class CloudPainter {
         const divisor = eye.flat ? 1 : away;
         const u = pu + (fu * (m[0] * x + m[1] * y + m[2] * z + m[3])) / divisor;
         const v = pv + (fv * (m[4] * x + m[5] * y + m[6] * z + m[7])) / divisor;
-        const side = Math.min(Math.max(Math.round((dot * z) / divisor), 1), LARGEST_DOT);
+        const side = Math.min(Math.ceil((dot * z) / divisor), LARGEST_DOT);
         const [left, top] = [Math.round(u - 0.5 * side), Math.round(v - 0.5 * side)];
         if (left < 0 || top < 0 || left + side > columns || top + side > rows) continue;
         for (let line = top; line < top + side; line += 1) {
@@ -130,7 +130,7 @@ function pictureLens([fx, fy, cx, cy], clip, { width, height }) {
 export function cloudExtent(picture, { motion, K, clip }) {
   const [fx, fy, cx, cy] = picture.K ?? pictureLens(K, clip, picture);
   const known = Array.from(picture.depth).filter((z) => z > 0).sort((a, b) => a - b);
-  const far = known[Math.floor(0.8 * (known.length - 1))];
+  const far = known[known.length >> 1];
   if (!far) return [];
   const [r, t] = [rotationOf(motion), translationOf(motion)];
   return [[0, 0], [picture.width, 0], [0, picture.height], [picture.width, picture.height]].map(([u, v]) => {

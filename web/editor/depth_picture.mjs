@@ -9,10 +9,10 @@ export function depthOfCode(code, near, far) {
 }
 
 /**
- * The points of a picture in the clip's aspect: `image` is what they look like (null: grey), `notes` = {near, far, K}
- * what the node said of the depth; K, where it did, is in pixels of the whole depth picture.
+ * The points of a picture in the clip's aspect: `image` is what they look like (null: grey), `notes` = {near, far, K,
+ * near_depth} what the node said of the depth; K, where it did, is in pixels of the whole depth picture.
  */
-export function decodedCloud(depthImage, image, aspect, { near, far, K }) {
+export function decodedCloud(depthImage, image, aspect, { near, far, K, near_depth: nearDepth }) {
   const [w, h] = [depthImage.naturalWidth, depthImage.naturalHeight];
   const width = Math.max(1, Math.round(Math.min(w, h * aspect)));
   const height = Math.max(1, Math.round(Math.min(h, w / aspect)));
@@ -21,7 +21,7 @@ export function decodedCloud(depthImage, image, aspect, { near, far, K }) {
   const depth = new Float32Array(width * height);
   for (let i = 0; i < depth.length; i += 1) depth[i] = depthOfCode(256 * codes[4 * i] + codes[4 * i + 1], near, far);
   const lens = K ? [K[0], K[1], K[2] - left, K[3] - top] : null;
-  return { width, height, depth, K: lens, colours: image ? coloursOf(image, aspect, width, height) : greys(depth, near, far) };
+  return { width, height, depth, nearDepth, K: lens, colours: image ? coloursOf(image, aspect, width, height) : greys(depth, near, far) };
 }
 
 /** The middle of a picture in the clip's aspect, as the video models take it: {width, height, colours}. */

@@ -408,10 +408,10 @@ export class Editor {
       json: iconButton("code", "Show the path as JSON", () => this.#toggleJson()),
       enlarge: iconButton("enlarge", "Enlarge to the whole window (E), and back", press(this.toggleEnlarged)),
     };
-    const { undo, redo, add, remove, draw, cut, frame, lens, lock, json, enlarge } = this.buttons;
+    const { play: _below, frame, lens, lock, json, enlarge, ...edits } = this.buttons;
     this.summary = element("span", { className: "raxel-readout raxel-space" });
     const bar = element("div", { className: "raxel-bar", role: "toolbar", "aria-label": "Path" });
-    bar.append(undo, redo, add, remove, draw, cut, this.summary, frame, lens, lock, json, enlarge);
+    bar.append(...Object.values(edits), this.summary, frame, lens, lock, json, enlarge);
     this.scrub = element("input", {
       type: "range", min: 0, step: 1, className: "raxel-space", title: "Frame", "aria-label": "Frame",
       oninput: () => this.seek(this.scrub.valueAsNumber),

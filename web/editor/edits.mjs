@@ -45,8 +45,12 @@ export function keyAt(plan, time, tolerance = SAME_TIME) {
   return plan.keys.findIndex((key) => Math.abs(key.time - time) <= tolerance);
 }
 
-/** The plan with a key at a frame of `clip` that leaves the path of the other keys where it is there: [plan, index]. */
+/**
+ * The plan with a key at a frame of `clip` that leaves the path of the other keys where it is there: [plan, index]. The
+ * first key of all brings one at the start, which then stays before the picture while the other is moved.
+ */
 export function withKeyAt(plan, frame, clip) {
+  if (frame > 0 && !plan.keys.length) return withKeyAt(withKeyAt(plan, 0, clip)[0], frame, clip);
   const time = round(progressAlong(plan.speed)(frame / Math.max(clip.frameCount - 1, 1)));
   const present = keyAt(plan, time);
   if (present >= 0) return [plan, present];

@@ -266,7 +266,7 @@ function buildSpeed(graph) {
 
 // ---- the path
 
-const pathShape = ({ plan, firsts, shot, host }) => [plan.look_at === null, firsts.length, shot, host.presets().map(({ name }) => name), host.cloud() !== null];
+const pathShape = ({ plan, firsts, shot, host }) => [plan.look_at === null, firsts.length, shot, host.presets().map(({ name }) => name), host.cloud()?.nearDepth];
 
 function buildPath(editor) {
   const groups = [pathLens(editor), pathSubject(editor), pathLock(editor), pathShots(editor), pathClip(editor)];
@@ -294,7 +294,12 @@ function pathSubject(editor) {
     read: () => editor.plan.loop, write: (on) => editor.edit(on ? loopedPlan(editor.plan) : openedPlan(editor.plan)),
   });
   const made = rowOf([{ field: depth, cell: cell("subject depth", depth) }]);
-  if (editor.host.cloud()) made.row.append(wordButton("from the picture", "The depth in the middle of the picture", () => editor.takeDepth()));
+  const cloud = editor.host.cloud();
+  if (cloud) {
+    const from = wordButton("from the picture", "The depth in the middle of the picture", () => editor.takeDepth());
+    const text = `near depth ${cloud.nearDepth.toFixed(2)}`;
+    made.row.append(from, element("span", { className: "raxel-label", textContent: text, title: "Depth of the near part of the picture in its own unit: 1 in near_depth" }));
+  }
   made.row.append(loop.input);
   return { row: made.row, fields: [...made.fields, loop] };
 }

@@ -200,7 +200,7 @@ export class Viewport {
     const { scene, editable } = this.editor;
     if (!scene || !editable) return;
     const way = -event.deltaY * WHEEL_STEP * scene.depth;
-    this.#moveCamera(this.#start(), math.fromRotationTranslation(math.identityRotation(), [0, 0, way]));
+    this.#moveCamera(this.#start(), math.translation([0, 0, way]));
     clearTimeout(this.#wheeled);
     this.#wheeled = setTimeout(() => this.editor.store.endGesture(), WHEEL_MS);
   }
@@ -217,8 +217,7 @@ function cameraDrag(act, { eye, scene, frame }, way, lock) {
   const motion = scene.cameras.world_from_cam[scene.at(frame)];
   const subject = scene.plan.look_at ?? scene.subject;
   if (act === "slide") {
-    const offset = math.rotate(math.transpose(math.rotationOf(motion)), inScreenPlane(eye, subject, -dx, -dy));
-    return math.fromRotationTranslation(math.identityRotation(), offset);
+    return math.translation(math.rotate(math.transpose(math.rotationOf(motion)), inScreenPlane(eye, subject, -dx, -dy)));
   }
   const orbits = lock || scene.plan.look_at !== null;
   const [pan, tilt] = orbits
@@ -228,9 +227,8 @@ function cameraDrag(act, { eye, scene, frame }, way, lock) {
   const turn = math.fromRotationTranslation(math.multiplyRotations(level, math.rotationX(tilt)), [0, 0, 0]);
   if (!orbits) return turn;
   // Locked to the view, the camera turns about what it looks at, as a view does.
-  const [x, y, z] = math.transformPoint(math.inverseMotion(motion), subject);
-  const there = (sign) => math.fromRotationTranslation(math.identityRotation(), [sign * x, sign * y, sign * z]);
-  return math.multiplyMotions(math.multiplyMotions(there(1), turn), there(-1));
+  const there = math.translation(math.transformPoint(math.inverseMotion(motion), subject));
+  return math.multiplyMotions(math.multiplyMotions(there, turn), math.inverseMotion(there));
 }
 
 function drawStroke(ctx, stroke, palette) {
