@@ -82,7 +82,7 @@ class Content:
     @cached_property
     def first_row(self) -> tuple[str, ...]:
         """The first row of numbers, as text."""
-        lines = (columns_of(line) for line in StringIO(self.text) if not line.lstrip().startswith("#"))
+        lines = (columns_of(line) for line in StringIO(self.text, None) if not line.lstrip().startswith("#"))
         return next((tuple(tokens) for tokens in lines if tokens and all(map(is_number, tokens))), ())
 
     @cached_property
@@ -129,7 +129,7 @@ class Content:
 
     def _rows(self) -> Iterator[int]:
         before = 0
-        for line in StringIO(self.text):
+        for line in StringIO(self.text, None):
             tokens = columns_of(line[: MOST_LINE + 1])
             if not tokens or tokens[0].startswith("#"):
                 continue

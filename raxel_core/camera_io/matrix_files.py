@@ -27,6 +27,8 @@ from .reading import Assumed, CameraFormatError, Reading
 
 _NAMED = re.compile(r"(?:.*[^0-9])?[0-9]+(?:[._-]pose)?\.(?:txt|pose)", re.IGNORECASE)
 _NO_POSE = re.compile(r"[-+]?(?:inf|nan)", re.IGNORECASE)
+# What a folder of poses is called; intrinsics are looked for beside no other.
+_FOLDERS = ("pose", "poses")
 _INTRINSICS = ("intrinsic_color.txt", "intrinsic_depth.txt", "intrinsics.txt", "intrinsic.txt")
 
 
@@ -95,7 +97,8 @@ def _matrix(path: Path) -> Tensor | None:
 
 def _lenses(folder: Path, assumed: Assumed, count: int) -> list:
     """The lens that stands beside the poses, once a frame; none where none does."""
-    places = (folder.parent / "intrinsic", folder.parent, folder)
+    beside = (folder.parent / "intrinsic", folder.parent) if folder.name.lower() in _FOLDERS else ()
+    places = (*beside, folder)
     file = next((place / name for place in places for name in _INTRINSICS if (place / name).is_file()), None)
     if file is None:
         return []

@@ -36,6 +36,9 @@ def _read(path: Path, assumed: Assumed) -> Reading:
     values = mapping(read_json(path), path.name, needs=_NEEDED)
     cameras = sequence(values["camera_path"], f"{path.name} camera_path")
     check_frames(len(cameras), path.name)
+    kind = values.get("camera_type", "perspective")
+    if kind != "perspective":
+        raise CameraFormatError(f"{path.name} camera_type: expected perspective, found {str(kind)[:40]!r}")
     height, width = (whole(values[key], f"{path.name} {key}", least=1) for key in _NEEDED[1:])
     given = [
         mapping(camera, f"{path.name} camera {index}", needs=("camera_to_world", "fov"))

@@ -69,7 +69,7 @@ _ASKED: ContextVar[Path | None] = ContextVar("raxel_cameras_asked_for", default=
 @contextmanager
 def reading_from(asked: Path) -> Iterator[None]:
     """While the block runs, `open_file` refuses files that a link leads out of the folder `asked`, or out of the folder
-    of the file `asked`, which may itself be a link."""
+    of the file `asked`, which may itself be a link; what lies beside it, out of the folder that holds both."""
     token = _ASKED.set(asked)
     try:
         yield
@@ -95,8 +95,9 @@ def _check_link(path: Path, name: str) -> None:
     asked = _ASKED.get()
     if asked is None or path == asked:
         return
-    root = asked.resolve() if asked.is_dir() else path.parent.resolve()
-    if not path.resolve().is_relative_to(root):
+    root = asked if asked.is_dir() else asked.parent
+    holding = next((folder for folder in (root, *root.parents[:2]) if path.is_relative_to(folder)), root)
+    if not path.resolve().is_relative_to(holding.resolve()):
         raise CameraFormatError(f"{name}: expected a file in the folder that is read, found a link out of it")
 
 
@@ -235,7 +236,7 @@ def parse_table(text: str, file_name: str, columns: int | tuple[int, ...]) -> Ta
     rows: list[list[float]] = []
     lines: list[int] = []
     heading: list[str] = []
-    for line_number, line in enumerate(StringIO(text), start=1):
+    for line_number, line in enumerate(StringIO(text, None), start=1):
         stripped, where = line.strip(), f"{file_name} line {line_number}"
         if len(stripped) > MOST_LINE:
             raise CameraFormatError(f"{where}: expected at most {MOST_LINE} characters, found {len(stripped)}")

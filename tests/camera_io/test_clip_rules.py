@@ -315,11 +315,15 @@ def test_the_name_of_a_file_or_an_array_says_the_direction(tmp_path):
 
 # --- Text and recognition ----------------------------------------------------------------------------------------
 
+EQUIRECTANGULAR = json.dumps(
+    {"camera_type": "equirectangular", "render_height": 48, "render_width": 96, "fps": 24}
+    | {"camera_path": [{"camera_to_world": list(np.eye(4).ravel()), "fov": 50, "aspect": 2}]}
+)
 ROWS = "0.0 1 0 0 0 0 0 1\n0.1 2 0 0 0 0 0 1\n0.2 3 0 0 0 0 0 1\n"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
-@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("mark", [" ", ",", "; ", "\t"])
 @pytest.mark.parametrize("heading", ["", "timestamp tx ty tz qx qy qz qw\n", "# time\n\n"])
 def test_text_in_every_dress(tmp_path, encoding, end, mark, heading):
@@ -374,6 +378,22 @@ def test_what_an_estimator_put_into_folders_is_found(tmp_path):
         read_cameras(tmp_path / "vggt")
 
 
+def test_scannets_poses_are_read_with_the_intrinsics_beside_them(tmp_path):
+    """By the folder of poses as by the scan; frames without a pose are gaps; a folder of another name looks nowhere."""
+    c2w = drive(5).camera.world_from_cam.numpy()
+    for folder, place in (("scan", "pose"), ("other", "frames")):
+        for frame in range(5):
+            matrix = c2w[frame] if frame != 2 else np.full((4, 4), -np.inf)
+            save(tmp_path / folder / place / f"{frame}.txt", "\n".join(" ".join(map(str, row)) for row in matrix))
+        save(tmp_path / folder / "intrinsic" / "intrinsic_color.txt", "500 0 410 0\n0 500 250 0\n0 0 1 0\n0 0 0 1\n")
+    for name in ("scan", "scan/pose"):
+        found = read_cameras(tmp_path / name).trajectory
+        assert found.frame_numbers == (0, 1, 3, 4)
+        close(found.camera.center, drive(5).camera.center[[0, 1, 3, 4]])
+        close(found.camera.K[0], [(500, 0, 410), (0, 500, 250), (0, 0, 1)])
+    assert "K: assumed" in read_cameras(tmp_path / "other/frames").text
+
+
 @pytest.mark.parametrize("mark", [" ", ";", "\t"])
 def test_decimal_commas_are_decimal_points(tmp_path, mark):
     rows = "0,0 1,5 0 0 0 0 0 1\n0,1 2,5 0 0 0 0 0 1\n0,2 3,5 0 0 0 0 0 1,0\n"
@@ -388,6 +408,7 @@ def test_decimal_commas_are_decimal_points(tmp_path, mark):
         ("a.json", '{"foo": 1, "bar": [2]}', "JSON with the keys bar, foo"),
         ("a.csv", "1,2,3,4,5\n6,7,8,9,10\n", "rows of 5 numbers"),
         ("a.fbx", b"Kaydara FBX Binary  \0", "FBX.*export the camera as .glb or .usda"),
+        ("a.camera_path.json", EQUIRECTANGULAR, "camera_type: expected perspective, found 'equirectangular'"),
         ("a.usd", b"PXR-USDC\0\0", "usdcat IN --out OUT.usda"),
         ("a.pkl", b"\x80\x04\x95", "pickle, which may run code"),
         ("a.blend", b"BLENDER-v404", "Blender file"),

@@ -7,6 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from raxel_core.camera_io import read_cameras, write_cameras
@@ -55,6 +56,26 @@ def test_the_file_beside_a_scope_path_is_held_to_the_same(tmp_path: Path) -> Non
     (tmp_path / "in" / "a.json").symlink_to(tmp_path / "outside.json")
     with pytest.raises(CameraFormatError, match=r"^a\.json: .*found a link out of it"):
         read_cameras(tmp_path / "in" / "a.npy")
+
+
+@posix
+def test_what_lies_beside_a_folder_of_poses_is_held_to_the_same(tmp_path: Path) -> None:
+    motions = PATH.camera.world_from_cam.double().numpy()
+    for place in ("outside", "scan/pose", "vipe/pose", "own/pose", "own/intrinsics"):
+        (tmp_path / place).mkdir(parents=True)
+    (tmp_path / "outside" / "intrinsic_color.txt").write_text("50 0 32\n0 50 24\n0 0 1\n")
+    for name in ("outside", "own/intrinsics"):
+        np.savez(tmp_path / name / "a.npz", data=np.tile((50.0, 50.0, 32.0, 24.0), (5, 1)))
+    for frame, motion in enumerate(motions):
+        np.savetxt(tmp_path / "scan" / "pose" / f"{frame}.txt", motion)
+    for name in ("vipe", "own"):
+        np.savez(tmp_path / name / "pose" / "a.npz", data=motions)
+    assert float(read_cameras(tmp_path / "own" / "pose" / "a.npz").trajectory.camera.focal[0, 0]) == 50.0
+    (tmp_path / "scan" / "intrinsic").symlink_to(tmp_path / "outside", target_is_directory=True)
+    (tmp_path / "vipe" / "intrinsics").symlink_to(tmp_path / "outside", target_is_directory=True)
+    for name in ("scan", "scan/pose", "vipe/pose/a.npz"):
+        with pytest.raises(CameraFormatError, match="found a link out of it"):
+            read_cameras(tmp_path / name)
 
 
 @posix
