@@ -24,7 +24,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     shared.add_images(parser)
     path = parser.add_mutually_exclusive_group(required=True)
     path.add_argument("--trajectory", type=Path, help="a camera path file (JSON)")
-    path.add_argument("--move", choices=shared.MOVES, metavar="MOVE", help=f"one of {', '.join(shared.MOVES)}")
+    shared.add_move(path)
     parser.add_argument("--frames", type=int, help="frames to generate, 4n+1 (the path's; the model's for a move)")
     parser.add_argument("--degrees", type=float, help="how far a turning move turns")
     parser.add_argument("--distance", type=float, help="how far a driving move drives, in the model's unit")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
@@ -23,33 +23,43 @@ if TYPE_CHECKING:
     from ..video_io import Clip, Selection
 
 LARGEST_PATH_BYTES = 64 << 20  # some 100,000 frames
-MOVES = (
-    "static",
-    "pan",
-    "tilt",
-    "roll",
-    "dolly",
-    "truck",
-    "pedestal",
-    "orbit",
-    "arc",
-    "crane",
-    "boom",
-    "push_in",
-    "pull_back_rise",
-    "spiral",
-    "figure_8",
-    "flyover",
-    "dolly_zoom",
-    "zoom",
-    "handheld",
-)
 METHODS = ("robust", "procrustes")
 DTYPES = ("float32", "bfloat16", "float16")
 VIDEO_STEPS = 4
 # What stands for the numbers in the name of a series of pictures.
 _PATTERN = re.compile(r"[._ -]*(?:%0?\d*d|#+|[*?\[]).*")
 _SIZES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
+
+
+class _Offered(Iterable[str]):
+    """Names that are looked up when one is given or help is asked for: where they are listed, PyTorch is imported."""
+
+    def __init__(self, names: Callable[[], Iterable[str]]) -> None:
+        self._names = names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names())
+
+
+def add_name(
+    parser: argparse._ActionsContainer, flag: str, names: Callable[[], Iterable[str]], *, dest: str, default: str = ""
+) -> None:
+    """An option that takes one of `names()`; `default`, in brackets, says what happens without it."""
+    metavar = dest.rsplit("_", 1)[-1].upper()
+    told = f"one of %(choices)s{default and f' ({default})'}"
+    # The choices come last: newer Pythons would look at them for the help as soon as the option is added.
+    parser.add_argument(flag, dest=dest, metavar=metavar, help=told).choices = _Offered(names)
+
+
+def add_move(parser: argparse._ActionsContainer) -> None:
+    """The name of a move."""
+
+    def names() -> Iterable[str]:
+        from ..paths.moves import MOVES
+
+        return MOVES
+
+    add_name(parser, "--move", names, dest="move")
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:

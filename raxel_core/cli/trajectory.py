@@ -13,58 +13,6 @@ if TYPE_CHECKING:
     from ..camera_io import Reading
     from ..geometry.trajectory import Trajectory
 
-FORMATS = (
-    "camera_path",
-    "colmap_binary",
-    "colmap",
-    "nerfstudio",
-    "nerfstudio_path",
-    "usda",
-    "gltf",
-    "nuke_chan",
-    "blender_py",
-    "after_effects",
-    "recammaster",
-    "worldplay",
-    "vllm_omni",
-    "camera_rows",
-    "splat_cameras",
-    "open3d",
-    "openmvg",
-    "meshroom",
-    "opensfm",
-    "record3d",
-    "polycam",
-    "earth_studio",
-    "metashape",
-    "bundler",
-    "reality_capture",
-    "after_effects_keys",
-    "lingbot",
-    "scope",
-    "llff",
-    "arrays",
-    "matrix_files",
-    "realestate10k",
-    "euroc",
-    "kitti",
-    "matrix_rows",
-    "tum",
-)
-ONLY_READ = (
-    "openmvg",
-    "meshroom",
-    "opensfm",
-    "record3d",
-    "polycam",
-    "earth_studio",
-    "metashape",
-    "bundler",
-    "reality_capture",
-    "after_effects_keys",
-    "matrix_files",
-)
-WRITTEN = tuple(name for name in FORMATS if name not in ONLY_READ)
 GAPS = ("keep", "fill", "close")
 DIRECTIONS = ("auto", "c2w", "w2c")
 QUATERNIONS = ("auto", "xyzw", "wxyz")
@@ -87,7 +35,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def _add_make(parser: argparse.ArgumentParser) -> None:
     path = parser.add_mutually_exclusive_group(required=True)
-    path.add_argument("--move", choices=shared.MOVES, metavar="MOVE", help=f"one of {', '.join(shared.MOVES)}")
+    shared.add_move(path)
     path.add_argument("--plan", type=Path, help="a planned camera path (JSON), as the editor stores it")
     parser.add_argument("--amount-degrees", type=float, help="how far a turning move turns (the move's default)")
     parser.add_argument("--amount", type=float, help="how far a driving move drives, in the unit (the move's default)")
@@ -142,8 +90,7 @@ def _add_undistort(parser: argparse.ArgumentParser) -> None:
 
 def _add_input(parser: argparse.ArgumentParser) -> None:
     """How the input is read; what its format says itself goes before."""
-    formats = f"one of {', '.join(FORMATS)} (told from the content)"
-    parser.add_argument("--from", dest="source_format", choices=FORMATS, metavar="FORMAT", help=formats)
+    shared.add_name(parser, "--from", _formats, dest="source_format", default="told from the content")
     parser.add_argument("--fov-degrees", type=float, help="horizontal angle of view, where the format has none (60)")
     parser.add_argument(
         "--track", help="which camera, folder or size, where a file holds several (the largest), or all"
@@ -171,9 +118,20 @@ def _add_clip(parser: argparse.ArgumentParser, default: str) -> None:
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
-    formats = f"one of {', '.join(WRITTEN)} (told from the name)"
-    parser.add_argument("--to", dest="target_format", choices=WRITTEN, metavar="FORMAT", help=formats)
+    shared.add_name(parser, "--to", _written, dest="target_format", default="told from the name")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def _formats() -> list[str]:
+    from ..camera_io import FORMATS
+
+    return [known.name for known in FORMATS]
+
+
+def _written() -> list[str]:
+    from ..camera_io import WRITTEN
+
+    return [known.name for known in WRITTEN]
 
 
 def run_make(options: argparse.Namespace) -> None:

@@ -353,17 +353,19 @@ def _checked_stride(stride: int, grid_hw: tuple[int, int]) -> int:
 def _require_rays(request: _Request) -> None:
     """PoseRecoveryError for the first frame whose bundle is not finite or does not vary."""
     finite = request.bundles.sum((1, 3, 4)).isfinite()
-    _require(finite, "its rays are not finite")
+    require_all(finite, "its rays are not finite")
     samples = request.samples(request.stride(_GLANCE_SAMPLES)).flatten(-2)
     varies = ((samples.amax(-1) - samples.amin(-1)) > _CONSTANT).any(-1)
-    _require(varies, "its rays are all the same")
+    require_all(varies, "its rays are all the same")
 
 
 def _require_fov(K: Tensor, hw: tuple[int, int]) -> None:
     """PoseRecoveryError for the first frame whose horizontal angle of view is below 15 degrees, or is none at all."""
     fov_degrees = torch.rad2deg(2.0 * torch.atan2(K.new_tensor(hw[1] / 2.0), K[..., 0, 0]))
     wide = (K[..., 0, 0] > 0.0) & (K[..., 1, 1] > 0.0) & (fov_degrees >= SMALLEST_FOV_DEGREES)
-    _require(wide, f"its rays span less than {SMALLEST_FOV_DEGREES:.0f} degrees, which does not tell turns from shifts")
+    require_all(
+        wide, f"its rays span less than {SMALLEST_FOV_DEGREES:.0f} degrees, which does not tell turns from shifts"
+    )
 
 
 def _with_doubt(found: _Found, pinned: Tensor) -> _Found:
@@ -372,12 +374,12 @@ def _with_doubt(found: _Found, pinned: Tensor) -> _Found:
     """
     fits = found.inlier_fraction >= SMALLEST_INLIER_FRACTION
     mostly = fits.double().mean(1, keepdim=True) >= 0.5
-    _require(fits | mostly, f"less than {SMALLEST_INLIER_FRACTION:.0%} of its rays fit any camera")
+    require_all(fits | mostly, f"less than {SMALLEST_INLIER_FRACTION:.0%} of its rays fit any camera")
     doubted = (~fits & ~pinned)[..., None]
     return found._replace(covariance=found.covariance + torch.diag_embed(doubted * found.covariance.new_tensor(_DOUBT)))
 
 
-def _require(good: Tensor, fault: str) -> None:
+def require_all(good: Tensor, fault: str) -> None:
     """PoseRecoveryError with `fault` and the first frame where `good` [B, F] is False."""
     if bool(good.all()):
         return

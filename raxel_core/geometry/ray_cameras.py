@@ -37,7 +37,7 @@ from .direction_fit import (
     robust_fit,
 )
 from .lines import PARALLEL, determinant, line_normal_matrix
-from .pose import SMALLEST_INLIER_FRACTION, PoseRecoveryError, recover_cameras
+from .pose import SMALLEST_INLIER_FRACTION, recover_cameras, require_all
 from .ray_map import RayMap, ray_lines
 from .rays import pixel_grid
 
@@ -121,7 +121,9 @@ def assessed_cameras(
     of_center = _center_figures(fit)
     inside = of_directions.inside if of_center is None else of_directions.inside & of_center.inside
     share = inside.double().mean(-1)
-    _require(share >= SMALLEST_INLIER_FRACTION, f"less than {SMALLEST_INLIER_FRACTION:.0%} of its rays fit any camera")
+    require_all(
+        share >= SMALLEST_INLIER_FRACTION, f"less than {SMALLEST_INLIER_FRACTION:.0%} of its rays fit any camera"
+    )
     offset_rms = torch.zeros_like(share) if of_center is None else of_center.rms
     figures = (_joint(fit, of_directions, of_center), of_directions.rms, offset_rms, share)
     camera, leading = _camera(fit, ray_map), ray_map.values.shape[:-3]
@@ -168,7 +170,7 @@ def _fit(ray_map: RayMap, hw: tuple[int, int], method: str, lens: str, K: Tensor
 
 def _checked_confidence(confidence: Tensor) -> Tensor:
     good = confidence.isfinite().all(-1) & (confidence >= 0.0).all(-1) & (confidence.sum(-1) > 0.0)
-    _require(good, "its confidence is negative, not finite, or zero everywhere")
+    require_all(good, "its confidence is negative, not finite, or zero everywhere")
     return confidence
 
 
@@ -181,8 +183,8 @@ def _require_rays(normal: Tensor, rays: int, offset: Tensor | None) -> None:
     spread = determinant(normal) / rays**3
     spread = spread if offset is None else spread + 0.0 * offset.sum((-2, -1))  # NaN where one of them is
     if not bool((spread > PARALLEL).all()):
-        _require(spread.isfinite(), "its rays are not finite")
-        _require(spread > PARALLEL, "its rays are all but parallel")
+        require_all(spread.isfinite(), "its rays are not finite")
+        require_all(spread > PARALLEL, "its rays are all but parallel")
 
 
 def _pixels(pixels: Tensor | None, ray_map: RayMap, hw: tuple[int, int]) -> Tensor:
@@ -273,11 +275,3 @@ def _of_raxels(ray_map: RayMap, hw: tuple[int, int], *, method: str, lens: str, 
         method="robust" if robust else "procrustes", reference_frame=None if robust else 0,
     )  # fmt: skip
     return RayCameras(found.camera, found.covariance, found.residual_rms, found.residual_rms, found.inlier_fraction)
-
-
-def _require(good: Tensor, fault: str) -> None:
-    """PoseRecoveryError with `fault` and the first frame where `good` [B, F] is False."""
-    if bool(good.all()):
-        return
-    clip, frame = (~good).nonzero()[0].tolist()
-    raise PoseRecoveryError(frame, fault if len(good) == 1 else f"{fault} (clip {clip} of {len(good)})")

@@ -37,7 +37,7 @@ def so3_exp(omega: Tensor) -> Tensor:
     omega = _at_least_float32(omega)
     _check_last_axes(omega, (3,), "a rotation vector")
     a, b, _ = _exponential_coefficients(omega)
-    hat = _hat(omega)
+    hat = cross_matrix(omega)
     return _identity(omega) + a * hat + b * (hat @ hat)
 
 
@@ -63,7 +63,7 @@ def exp(twist: Tensor) -> Tensor:
     _check_last_axes(twist, (6,), "a twist")
     omega, v = twist.split((3, 3), dim=-1)
     a, b, c = _exponential_coefficients(omega)
-    hat = _hat(omega)
+    hat = cross_matrix(omega)
     hat_squared = hat @ hat
     rotation = _identity(omega) + a * hat + b * hat_squared
     left_jacobian = _identity(omega) + b * hat + c * hat_squared
@@ -81,7 +81,7 @@ def log(motion: Tensor) -> Tensor:
     half = 0.5 * safe.sqrt()
     closed = (1.0 - half / torch.tan(half)) / safe
     coefficient = torch.where(near, _polynomial(squared, _COTANGENT_SERIES), closed)
-    hat = _hat(omega)
+    hat = cross_matrix(omega)
     inverse_jacobian = _identity(omega) - 0.5 * hat + coefficient * (hat @ hat)
     return torch.cat((omega, _apply(inverse_jacobian, motion[..., :3, 3])), dim=-1)
 
@@ -190,7 +190,7 @@ def rotation_from_quaternion(quaternion: Tensor) -> Tensor:
     if not bool((length > 0.0).all()):
         raise ValueError("a quaternion of length zero (or not a number) stands for no rotation")
     w, v = (quaternion / length).split((1, 3), dim=-1)
-    hat = _hat(v)
+    hat = cross_matrix(v)
     return _identity(v) + 2.0 * (w[..., None] * hat + hat @ hat)
 
 
@@ -229,7 +229,7 @@ def _apply(matrix: Tensor, vector: Tensor) -> Tensor:
     return (matrix @ vector[..., None]).squeeze(-1)
 
 
-def _hat(omega: Tensor) -> Tensor:
+def cross_matrix(omega: Tensor) -> Tensor:
     """Cross-product matrix [..., 3, 3] of `omega` [..., 3]: hat(a) b = a x b."""
     x, y, z = omega.unbind(-1)
     zero = torch.zeros_like(x)

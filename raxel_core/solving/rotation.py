@@ -204,7 +204,7 @@ def _system(problem: _Problem, state: _State) -> _System:
     flat = torch.zeros(len(p), 2, 3, dtype=p.dtype)  # d pixel / d p
     flat[:, 0, 0] = flat[:, 1, 1] = focal / z[:, 0]
     flat[:, :, 2] = -focal * p[:, :2] / z.square()
-    of_i, of_j = -flat @ j_from_i @ _hat(ray), flat @ _hat(p)
+    of_i, of_j = -flat @ j_from_i @ se3.cross_matrix(ray), flat @ se3.cross_matrix(p)
     back = torch.cat((-ray[:, :2], torch.zeros_like(ray[:, :1])), dim=-1)
     of_focal = (flat @ (j_from_i @ back[..., None])).squeeze(-1) + focal * p[:, :2] / z
     H, g = _assembled(problem, residual, weight, (of_i, of_j, of_focal))
@@ -271,10 +271,3 @@ def _per_frame(problem: _Problem, weight: Tensor, distances: Tensor) -> Tensor:
         total.index_add_(0, side, weight * distances.square())
         count.index_add_(0, side, weight)
     return (total / count).sqrt()
-
-
-def _hat(vector: Tensor) -> Tensor:
-    """Cross-product matrices [M, 3, 3]."""
-    x, y, z = vector.unbind(-1)
-    zero = torch.zeros_like(x)
-    return torch.stack((zero, -z, y, z, zero, -x, -y, x, zero), dim=-1).unflatten(-1, (3, 3))

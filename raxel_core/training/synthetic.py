@@ -240,7 +240,7 @@ def _path(draws: _Draws, scene: Scene, focus: Tensor, frames: int, config: Scene
     position = at[keep, torch.arange(len(keep))] + 0.02 * focus[:, None, None] * shake[..., 3:]
     rotation = start[:, None].expand(-1, frames, -1, -1)
     target = start[:, :, 2] * focus[:, None]
-    looking = _look_at(target[:, None] - position) @ _look_at(target)[:, None].mT @ rotation
+    looking = level_look(target[:, None] - position) @ level_look(target)[:, None].mT @ rotation
     rotation = torch.where(is_kind["look_at"][:, None, None, None], looking, rotation)
     rotation = rotation @ se3.so3_exp(turning + math.radians(1.2) * shake[..., :3])
     return se3.from_rotation_translation(rotation, position)
@@ -259,7 +259,7 @@ def _shake(draws: _Draws, time: Tensor) -> Tensor:
     return (torch.sin(angle) - torch.sin(phase[:, None])).mean(2)
 
 
-def _look_at(forward: Tensor) -> Tensor:
+def level_look(forward: Tensor) -> Tensor:
     """World-from-camera rotation [..., 3, 3] whose z axis is `forward` [..., 3] and whose x axis is level."""
     z = torch.nn.functional.normalize(forward, dim=-1)
     down = torch.tensor([0.0, 1.0, 0.0]).expand_as(z)

@@ -25,7 +25,6 @@ from raxel_core.geometry import se3
 from raxel_core.geometry.pose import PoseRecoveryError
 from raxel_core.latents.patch_vae import load_patch_vae
 from raxel_core.paths.camera_path import path_from_json, path_to_json
-from raxel_core.paths.moves import MOVES
 from raxel_core.paths.plan import make_move
 from raxel_core.raxel_model import CHECKPOINTS, load_model
 from raxel_core.training.config import TrainConfig
@@ -248,10 +247,6 @@ def test_train_vae_mends_what_a_model_makes(tmp_path: Path) -> None:
     mended = load_patch_vae(file)
     assert torch.equal(shipped.group_code, mended.group_code)
     assert bool(mended.group_refiner.leave.weight.any()) and bool(mended.image_refiner.leave.weight.any())
-
-
-def test_the_moves_offered_are_the_moves_there_are() -> None:
-    assert tuple(MOVES) == options.MOVES
 
 
 @pytest.mark.parametrize(

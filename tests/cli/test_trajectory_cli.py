@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from raxel_core.camera_io import FORMATS, WRITTEN
 from raxel_core.camera_io.reading import DIRECTIONS, GAPS, QUATERNIONS
 from raxel_core.cli import main
 from raxel_core.cli import trajectory as command
@@ -142,8 +141,6 @@ def test_show_draws_and_prints_the_figures_of_any_format(path_file: Path, tmp_pa
 
 
 def test_the_names_offered_are_the_names_there_are() -> None:
-    assert tuple(known.name for known in FORMATS) == command.FORMATS
-    assert tuple(known.name for known in WRITTEN) == command.WRITTEN
     assert (command.GAPS, command.DIRECTIONS, command.QUATERNIONS) == (GAPS, DIRECTIONS, QUATERNIONS)
     assert command.UNITS == UNITS
     assert command.EASINGS == EASINGS

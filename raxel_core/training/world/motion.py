@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ...geometry import se3
+from ..synthetic import level_look
 from .draws import Draws
 from .solids import Solids, distances, product
 
@@ -68,7 +69,7 @@ def place_path(motion: Motion, length: Tensor) -> Tensor:
     """world_from_cam [B, F, 4, 4] of paths shortened by `length` [B]."""
     position = length[:, None, None] * motion.moving + motion.shake
     orbits = is_kind(motion.kind, "orbit")[:, None, None, None]
-    looking = product(_look_at(motion.target[:, None] - position), _look_at(motion.target)[:, None].mT)
+    looking = product(level_look(motion.target[:, None] - position), level_look(motion.target)[:, None].mT)
     rotation = torch.where(orbits, product(looking, motion.rotation), motion.rotation)
     return se3.from_rotation_translation(rotation, position)
 
@@ -173,11 +174,3 @@ def _shake(draws: Draws, kind: Tensor, seconds: Tensor, focus: Tensor) -> tuple[
     size = torch.cat([torch.deg2rad(degrees)[:, None].expand(-1, 3), metres[:, None].expand(-1, 3)], 1)
     shaken = held[:, None, None] * unit * size[:, None]
     return shaken[..., :3], shaken[..., 3:]
-
-
-def _look_at(forward: Tensor) -> Tensor:
-    """World-from-camera rotation [..., 3, 3] whose z axis is `forward` [..., 3] and whose x axis is level."""
-    z = torch.nn.functional.normalize(forward, dim=-1)
-    down = torch.tensor([0.0, 1.0, 0.0]).expand_as(z)
-    x = torch.nn.functional.normalize(torch.linalg.cross(down, z, dim=-1), dim=-1)
-    return torch.stack([x, torch.linalg.cross(z, x, dim=-1), z], -1)

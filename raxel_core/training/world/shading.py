@@ -13,7 +13,7 @@ from .materials import LEVELS, TEXELS
 from .noise import RESOLUTION
 from .solids import Solids, inverse
 from .surfaces import COLUMNS, DENSITY, GLOW, MASK, OFFSET, RATIO, SECOND, STRETCH, TEXTURE, TINT
-from .tracer import Hits, Views
+from .tracer import Hits, Views, dot
 
 Axes = tuple[Tensor, ...]
 
@@ -81,9 +81,9 @@ def shade(hits: Hits, rays: Rays, scenes: Scenes, light: Light, shadows: Shadows
     def of(column: int) -> Tensor:
         return surface[:, column][row]
 
-    length = torch.sqrt(_dot(ray, ray))
+    length = torch.sqrt(dot(ray, ray))
     # A surface seen from the side: below 0.12 (7 degrees) its texture would blur to one colour.
-    facing = (_dot(ray, normal) / length).abs().clamp_min(0.12)
+    facing = (dot(ray, normal) / length).abs().clamp_min(0.12)
     is_sky = hits.solid == scenes.center.shape[1] - 1
     u, v = _texture_place(local, axis, of, ray, is_sky)
     # How many texels lie under one pixel, which picks the blur: its width at that depth, stretched by the slant.
@@ -107,10 +107,6 @@ def shade(hits: Hits, rays: Rays, scenes: Scenes, light: Light, shadows: Shadows
         shown = torch.lerp(albedo * albedo * (lit[i] + of(GLOW)), light.horizon[clip, i, None], far)
         colours.append(torch.where(is_sky, sky[i], shown))
     return torch.stack(colours)
-
-
-def _dot(a: Axes, b: Axes) -> Tensor:
-    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
 
 def _surface_point(scenes: Scenes, row: Tensor, point: Axes) -> tuple[Axes, Axes, Tensor]:
@@ -189,10 +185,10 @@ def _seen_from(view: Views, map_: Tensor, size: int, clip: Tensor, point: Axes, 
     rotation, center, focal = view.rotation[clip, 0], view.center[clip, 0], view.K[clip, 0, 0, 0, None]
     turn = [[rotation[:, k, i, None] for k in range(3)] for i in range(3)]
     o = tuple(point[i] - center[:, i, None] for i in range(3))
-    deep = _dot(tuple(turn[2]), o).clamp_min(0.1)
+    deep = dot(tuple(turn[2]), o).clamp_min(0.1)
     grain = deep / focal  # a texel there
     o = tuple(o[i] + off * grain * normal[i] for i in range(3))
-    x, y, z = (_dot(tuple(row), o) for row in turn)
+    x, y, z = (dot(tuple(row), o) for row in turn)
     z = z.clamp_min(0.1)
     px, py = x / z * focal + size / 2 - 0.5, y / z * focal + size / 2 - 0.5
     outside = (px < 0) | (py < 0) | (px > size - 1) | (py > size - 1)
@@ -209,8 +205,8 @@ def _seen_from(view: Views, map_: Tensor, size: int, clip: Tensor, point: Axes, 
 def _lighting(light: Light, clip: Tensor, point: Axes, normal: Axes, seen: Tensor, open_: Tensor) -> Axes:
     """Irradiance over pi by colour."""
     to_light = tuple(light.view.center[clip, 0, i, None] - point[i] for i in range(3))
-    square = _dot(to_light, to_light) + 1e-6
-    cosine = (_dot(to_light, normal) * torch.rsqrt(square)).clamp_min(0)
+    square = dot(to_light, to_light) + 1e-6
+    cosine = (dot(to_light, normal) * torch.rsqrt(square)).clamp_min(0)
     lamp = light.lamp[clip, None]
     direct = seen * cosine * torch.where(lamp > 0, 1.6 / (0.6 + square * 0.35), 1.0)
     up = 0.5 - 0.5 * normal[1]

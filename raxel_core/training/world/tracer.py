@@ -6,7 +6,7 @@ G = scenes x views x tiles, each of R rays; a solid that no ray of a tile can me
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -145,7 +145,8 @@ def _parts(matrices: Tensor) -> list[list[Tensor]]:
     return [list(row.unbind(-1)) for row in matrices.unbind(-2)]
 
 
-def _dot(a: list[Tensor], b: list[Tensor]) -> Tensor:
+def dot(a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
+    """The scalar product of two vectors, each by its three components."""
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
 
@@ -154,8 +155,8 @@ def _rows(solids: Solids, views: Views) -> Tensor:
     local_from_world = [[entry[:, None] for entry in row] for row in _parts(inverse(solids.axes))]  # [B, 1, N]
     rotation = [[entry[:, :, None] for entry in row] for row in _parts(views.rotation)]  # [B, V, 1]
     apart = [views.center[:, :, None, k] - solids.center[:, None, :, k] for k in range(3)]
-    ways = [_dot(local_from_world[i], [row[j] for row in rotation]) for j in range(3) for i in range(3)]
-    starts = [_dot(local_from_world[i], apart) for i in range(3)]
+    ways = [dot(local_from_world[i], [row[j] for row in rotation]) for j in range(3) for i in range(3)]
+    starts = [dot(local_from_world[i], apart) for i in range(3)]
     profile = [entry[:, None].expand_as(starts[0]) for entry in solids.profile.unbind(-1)]
     return torch.stack([*ways, *starts, *profile, torch.zeros_like(starts[0])], -1)
 
@@ -169,8 +170,8 @@ def tile_lists(solids: Solids, views: Views, hw: tuple[int, int]) -> tuple[Tenso
     cam_from_world = [[entry[:, :, None] for entry in row] for row in _parts(views.rotation.mT)]  # [B, V, 1]
     half = [[entry[:, None] for entry in row] for row in _parts(solids.axes)]  # [B, 1, N]
     apart = [solids.center[:, None, :, k] - views.center[:, :, None, k] for k in range(3)]
-    center = [_dot(cam_from_world[i], apart) for i in range(3)]
-    axes = [[_dot(cam_from_world[i], [row[j] for row in half]) for j in range(3)] for i in range(3)]
+    center = [dot(cam_from_world[i], apart) for i in range(3)]
+    axes = [[dot(cam_from_world[i], [row[j] for row in half]) for j in range(3)] for i in range(3)]
     deep = axes[2][0].abs() + axes[2][1].abs() + axes[2][2].abs()
     rank = (center[2] - deep).argsort(dim=-1, stable=True)
     columns = _seen(center, axes, views.K, hw[1], 0) & (center[2] + deep > NEAREST)[:, :, None]
