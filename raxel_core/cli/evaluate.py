@@ -52,7 +52,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "(robust)",
     )
     parser.add_argument("--weights", type=Path, help="ray_*: a Ray Diffusion checkpoint (the embedded one)")
-    parser.add_argument("--kind", choices=("room", "world"), default="room", help="ray_*: kind of the scenes (room)")
+    parser.add_argument(
+        "--kind", choices=("room", "world", "symmetric"), default="room", help="ray_*: kind of the scenes; symmetric "
+        "rooms look the same from four sides (room)",
+    )  # fmt: skip
     parser.add_argument("--samples", type=int, default=4, help="ray_diffusion: answers a scene (4)")
     parser.add_argument(
         "--opencv", action="store_true", help="also measure a classical baseline: SIFT and the essential matrix"

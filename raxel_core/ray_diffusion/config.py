@@ -55,6 +55,8 @@ class RayDiffusionConfig:
                 f"DINOv2 ViT-S/14 reads crops of a multiple of 14 px and gives 384 channels, got {self.image_px} px "
                 f"and {self.feature_channels}"
             )
+        if self.matches and self.grid % 2:
+            raise ValueError(f"matches are found by 2 x 2 rays: the grid is even, got {self.grid}")
         if not 0.0 < self.beta_start < self.beta_end < 1.0:
             raise ValueError(f"betas rise inside 0 to 1, got {self.beta_start} and {self.beta_end}")
 
@@ -91,5 +93,5 @@ class RayDiffusionConfig:
 
 RELEASED = RayDiffusionConfig()
 SMALL = RayDiffusionConfig(
-    hidden=128, depth=5, heads=4, patch=2, image_px=64, features="convolution", feature_channels=64, matches=True
+    hidden=128, depth=5, heads=4, patch=4, image_px=64, features="convolution", feature_channels=64, matches=True
 )

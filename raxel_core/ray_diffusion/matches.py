@@ -18,6 +18,7 @@ from ..geometry.camera import Camera
 from .config import RayDiffusionConfig
 
 _DESCRIPTOR = 32
+_PART = 2
 _FIRST_SHARPNESS = 10.0
 # Two depths this near, as a share, are of the same surface: a cell's own slope is allowed for.
 _SAME_DEPTH = 0.05
@@ -27,35 +28,40 @@ _LEAST_CHANCE = 1e-6
 
 
 class Matches(nn.Module):
-    """Tells each token of N photographs its places in all of them."""
+    """Tells each part of N photographs, _PART x _PART rays, its places in all of them."""
 
     def __init__(self, config: RayDiffusionConfig) -> None:
         super().__init__()
-        self.slots, self.patch = config.max_images, config.patch
+        self.slots = config.max_images
         self.descriptor = Conv2d(config.feature_channels, _DESCRIPTOR, 1)
         self.log_sharpness = Parameter(torch.tensor(math.log(_FIRST_SHARPNESS)))
 
     def chances(self, features: Tensor) -> Tensor:
-        """[B, N, T, N, L] that each of the T tokens of a photograph is found at each of the L = grid^2 rays of every
+        """[B, N, T, N, L] that each of the T parts of a photograph is found at each of the L = grid^2 rays of every
         photograph, of features [B, N, C, grid, grid]; they add up to 1 along the last axis."""
         described = self.descriptor(features.flatten(0, 1))
         asked, kept = (
             nn.functional.normalize(part.flatten(2).mT, dim=-1).unflatten(0, features.shape[:2])
-            for part in (nn.functional.avg_pool2d(described, self.patch), described)
+            for part in (nn.functional.avg_pool2d(described, _PART), described)
         )
         return (self.log_sharpness.exp() * torch.einsum("bntc,bmlc->bntml", asked, kept)).float().softmax(-1)
 
     def forward(self, chances: Tensor, ndc: Tensor) -> Tensor:
         """[B, N, 3 max_images, grid, grid]: for every photograph the place in `ndc` [B, N, 2, grid, grid] where a ray's
-        token is expected, and its standard deviation; zeros for photographs that are not there."""
+        part is expected, and its standard deviation; zeros for photographs that are not there."""
         places = ndc.flatten(3).to(chances.dtype)
         moments = torch.cat((places, places.square().sum(2, keepdim=True)), 2)
         told = torch.einsum("bntml,bmcl->bntmc", chances, moments)
         place, square = told[..., :2], told[..., 2:]
         wide = (square - place.square().sum(-1, keepdim=True)).clamp(min=_LEAST_VARIANCE).sqrt()
         told = nn.functional.pad(torch.cat((place, wide), -1), (0, 0, 0, self.slots - told.shape[3]))
-        tokens = told.flatten(3).mT.unflatten(-1, tuple(side // self.patch for side in ndc.shape[-2:]))
-        return tokens.repeat_interleave(self.patch, -1).repeat_interleave(self.patch, -2)
+        parts = told.flatten(3).mT.unflatten(-1, tuple(side // _PART for side in ndc.shape[-2:]))
+        return parts.repeat_interleave(_PART, -1).repeat_interleave(_PART, -2)
+
+
+def parts_of(grid: int) -> int:
+    """How many parts a side of a photograph has."""
+    return grid // _PART
 
 
 class TrueMatches(NamedTuple):

@@ -21,7 +21,7 @@ from ..training.synthetic import SPLITS
 from .bundle import bundle_from_plucker
 from .checkpoint import save_ray_diffusion
 from .config import SMALL, RayDiffusionConfig
-from .matches import TrueMatches, matching_loss, true_matches
+from .matches import TrueMatches, matching_loss, parts_of, true_matches
 from .network import RayDiffuser
 from .scene import scene_frame
 from .transformer import initialize
@@ -192,7 +192,7 @@ class RayDiffusionObjective:
             return None
         if batch.depth is None:
             raise ValueError("matching is learned where depth is known, and these photographs have none: matching 0")
-        return true_matches(batch.camera, batch.depth, self.config.model.grid // self.config.model.patch)
+        return true_matches(batch.camera, batch.depth, parts_of(self.config.model.grid))
 
     def _generator(self, number: int) -> torch.Generator:
         return torch.Generator().manual_seed(self.config.seed * 1_000_000_007 + number)

@@ -72,18 +72,44 @@ def render_views(
     return SparseViews(images.transpose(1, 2), camera, ndc, depth)
 
 
-def photograph_rooms(seeds: Sequence[int], aim: Aim, *, hw: tuple[int, int]) -> tuple[Tensor, Camera, Tensor]:
+def photograph_rooms(
+    seeds: Sequence[int], aim: Aim, *, hw: tuple[int, int], symmetric: bool = False
+) -> tuple[Tensor, Camera, Tensor]:
     """Photographs [B, 3, N, h, w] in [-1, 1] of `synthetic`'s rooms, their cameras [B, N], which `aim` chooses, and
-    their depths [B, N, h, w] along the view axis."""
+    their depths [B, N, h, w] along the view axis. A `symmetric` room looks the same from four sides."""
     scene, focus = scene_layout(seeds)
+    scene = _symmetric(scene, focus) if symmetric else scene
     world_from_cam, K = aim(focus, partial(_free, scene))
     colour, depth = trace_scene(scene, world_from_cam, K, hw, scene_textures(split_of(seeds)))
     return colour.movedim(-1, 1) * 2 - 1, Camera(world_from_cam, K, hw), depth
 
 
 SCENES: Mapping[str, Callable[..., tuple[Tensor, Camera, Tensor]]] = MappingProxyType(
-    {"room": photograph_rooms, "world": photograph_places}
+    {"room": photograph_rooms, "world": photograph_places, "symmetric": partial(photograph_rooms, symmetric=True)}
 )
+
+
+def _symmetric(scene: Scene, focus: Tensor) -> Scene:
+    """The same rooms made square and plain, with one square box in the middle, at `focus` [B], and the light above it:
+    a quarter turn about the middle changes no picture."""
+    zero = torch.zeros_like(focus)
+    half = 1.6 * focus
+    wide = torch.maximum(scene.box_half[:, 0, 0], 0.2 * focus)
+    tall = torch.maximum(scene.box_half[:, 0, 1], 0.2 * focus)
+    box = torch.stack((wide, tall, wide), 1)[:, None].expand_as(scene.box_half)
+    middle = torch.stack((zero, scene.room_high[:, 1] - tall, focus), 1)[:, None]
+    kept = torch.zeros_like(scene.box_yaw)
+    kept[:, 0] = 1.0  # the other things vanish inside the box
+    walls = torch.tensor([0, 0, 2, 3, 0, 0, *range(6, scene.texture.shape[1])])
+    return scene._replace(
+        room_low=torch.stack((-half, scene.room_low[:, 1], focus - half), 1),
+        room_high=torch.stack((half, scene.room_high[:, 1], focus + half), 1),
+        box_center=middle.expand_as(scene.box_center), box_half=box * kept[..., None].clamp(min=0.01),
+        sphere_center=middle.expand_as(scene.sphere_center), sphere_radius=torch.full_like(scene.sphere_radius, 1e-3),
+        texture=scene.texture[:, walls], tint=scene.tint[:, walls], texture_offset=scene.texture_offset[:, walls],
+        texture_scale=torch.full_like(scene.texture_scale, 1e-5),
+        light=torch.stack((zero, 0.8 * scene.room_low[:, 1], focus), 1),
+    )  # fmt: skip
 
 
 def _uniform(seed: int, views: int) -> Tensor:

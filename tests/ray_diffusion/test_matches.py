@@ -93,11 +93,11 @@ def test_each_ray_is_told_the_place_and_how_wide_it_is():
     torch.testing.assert_close(sure[:2], ndc[0, 0, :, 1, 1][:, None, None].expand(2, 8, 8))
     torch.testing.assert_close(sure[2], torch.full((8, 8), 0.01))
     one, other = ndc[0, 1, :, 1, 1], ndc[0, 1, :, 2, 4]
-    torch.testing.assert_close(told[0, 0, 1, :2, 1, 7], (one + other) / 2)  # token 3: rows 0 and 1, columns 6 and 7
+    torch.testing.assert_close(told[0, 0, 1, :2, 1, 7], (one + other) / 2)  # part 3: rows 0 and 1, columns 6 and 7
     torch.testing.assert_close(told[0, 0, 1, 2, 1, 7], (one - other).norm() / 2)
 
 
-def test_a_token_is_found_where_a_photograph_looks_alike():
+def test_a_part_is_found_where_a_photograph_looks_alike():
     torch.manual_seed(0)
     matches = Matches(WITH_MATCHES)
     tokens = torch.randn(1, 1, 16, 4, 4)

@@ -63,8 +63,28 @@ def test_a_run_sees_each_scene_once_and_both_kinds():
     torch.testing.assert_close(rays[:, :, :3].norm(dim=2), torch.ones(2, 3, 8, 8), rtol=0, atol=1e-5)
 
 
+def test_a_quarter_turn_about_a_symmetric_room_changes_no_picture():
+    quarter = se3.so3_exp(torch.tensor([0.0, torch.pi / 2, 0.0]))
+    lens = torch.tensor([[32.0, 0, 16], [0, 32, 16], [0, 0, 1]])
+
+    def aim(focus, free):
+        middle = torch.stack((torch.zeros_like(focus), torch.zeros_like(focus), focus), 1)
+        first = torch.eye(4).repeat(2, 1, 1)
+        first[:, :3, :3] = se3.so3_exp(torch.tensor([0.0, 0.3, 0.0]))
+        turned = se3.from_rotation_translation(
+            quarter @ first[:, :3, :3], middle + (quarter @ (first[:, :3, 3] - middle)[..., None])[..., 0]
+        )
+        return torch.stack((first, turned), 1), lens.expand(2, 2, 3, 3)
+
+    images, _, depth = SCENES["symmetric"](range(2), aim, hw=(32, 32))
+    torch.testing.assert_close(images[:, :, 0], images[:, :, 1], rtol=0, atol=1e-3)
+    assert float(images[:, :, 0].std()) > 0.05 and float(depth.std()) > 0.2
+    plain, _, _ = SCENES["room"](range(2), aim, hw=(32, 32))
+    assert float((plain[:, :, 0] - plain[:, :, 1]).abs().mean()) > 0.1
+
+
 def test_scenes_of_another_name_and_mixed_splits_are_refused():
-    with pytest.raises(ValueError, match="room or world, got 'sea'"):
+    with pytest.raises(ValueError, match="room or world or symmetric, got 'sea'"):
         render_views([1], views=2, px=16, grid=8, scenes="sea")
     with pytest.raises(ValueError, match="split"):
         render_views([1, SPLITS["test"].start], views=2, px=16, grid=8)
