@@ -167,6 +167,19 @@ def read_image(path: str | Path, *, hw: tuple[int, int] | None = None) -> tuple[
     return clip.video[:, 0], clip.framing
 
 
+def read_float_picture(path: str | Path) -> Tensor:
+    """The first channel [H, W] of a picture of floating point (EXR), its values as they stand.
+
+    ValueError where the file holds no such picture.
+    """
+    with _opened(path) as container:
+        frame = next(container.decode(_video_stream(container, str(path))))
+        if not frame.format.name.startswith(_LINEAR):
+            raise ValueError(f"{path} is no picture of floating point")
+        pixels = frame.reformat(format="gbrpf32le").to_ndarray()
+    return torch.from_numpy(np.ascontiguousarray(pixels[..., 0]))
+
+
 def write_video(path: str | Path, video: Tensor, *, fps: float, crf: int = 16) -> None:
     """Write video [3, F, H, W] in [-1, 1] (values outside are clipped) as H.264 yuv420p mp4, BT.709.
 

@@ -14,10 +14,10 @@ from ...raxel_core.warp.depth_points import depth_points
 from ...raxel_core.warp.point_tracks import ati_text, point_tracks
 from .. import inputs
 from ..catalogue import schema
+from ..comfy_io.depth import depth_maps_of
 from ..comfy_io.notice import show_on_node
 from ..sockets import TRAJECTORY_CATEGORY, EstimateSocket, TrajectorySocket
-from .depth import depth_maps_of, depth_report, pictures_of
-from .depth_inputs import depth_inputs
+from .depth import depth_report, pictures_of
 
 
 class RaxelPointTracks(io.ComfyNode):
@@ -35,7 +35,7 @@ class RaxelPointTracks(io.ComfyNode):
                 inputs.trajectory(
                     "The cameras, of which the first took the picture, and the size of the video in pixels.",
                 ),
-                *depth_inputs(),
+                *inputs.depth_inputs(),
                 io.Int.Input(
                     "points",
                     default=100,
@@ -102,7 +102,7 @@ class RaxelDepthPoints(io.ComfyNode):
                 io.Image.Input(
                     "images", tooltip="The picture of the first camera, or one picture for each camera: the colours."
                 ),
-                *depth_inputs("One for each picture. "),
+                *inputs.depth_inputs("One for each picture. "),
                 io.Int.Input(
                     "points",
                     default=20000,

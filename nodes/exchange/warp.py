@@ -11,10 +11,10 @@ from ...raxel_core.geometry.trajectory import Trajectory
 from ...raxel_core.warp.point_splat import HOLE_COLOURS
 from .. import inputs
 from ..catalogue import schema
+from ..comfy_io.depth import depth_maps_of
 from ..comfy_io.notice import show_on_node
 from ..sockets import TRAJECTORY_CATEGORY, TrajectorySocket
-from .depth import depth_maps_of, depth_report, fov_degrees, warp_on_device, warp_report
-from .depth_inputs import depth_inputs
+from .depth import depth_report, fov_degrees, warp_on_device, warp_report
 
 
 class RaxelWarp(io.ComfyNode):
@@ -39,7 +39,7 @@ class RaxelWarp(io.ComfyNode):
                     "The cameras, and the size of the video. 81 frames of 832 x 480 take 0.5 GB of memory and about "
                     "8 s of one CPU core."
                 ),
-                *depth_inputs("Of a clip one for each picture. "),
+                *inputs.depth_inputs("Of a clip one for each picture. "),
                 io.Combo.Input(
                     "hole_colour",
                     options=list(HOLE_COLOURS),
@@ -111,7 +111,7 @@ class RaxelNearDepth(io.ComfyNode):
             category=TRAJECTORY_CATEGORY,
             description="The 25th percentile of a picture's depth: 1 in a trajectory whose unit is near_depth. Divide "
             "metres by it, or multiply near depths, to change between the two.",
-            inputs=depth_inputs("Of several the first counts. "),
+            inputs=inputs.depth_inputs("Of several the first counts. "),
             hidden=[io.Hidden.unique_id],
             outputs=[
                 io.Float.Output(display_name="near_depth", tooltip="The 25th percentile, in the depth's own unit."),

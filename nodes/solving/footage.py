@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import comfy.model_management
 import comfy.utils
@@ -13,8 +13,9 @@ from torch import Tensor
 from ...raxel_core.geometry.trajectory import Trajectory
 from ...raxel_core.solving.features import Picture
 from ...raxel_core.solving.lens import Lens, lens_of_fov, undistort
-from ...raxel_core.solving.settings import SolveSettings
+from ...raxel_core.solving.settings import DepthAt, SolveSettings
 from ...raxel_core.solving.solve import Clip, Solved, solve_cameras
+from ...raxel_core.warp.depth_map import DepthMap
 from ..comfy_io.images import image_from_video, video_from_image
 
 
@@ -37,6 +38,13 @@ def lens_of(images: Tensor, known: Trajectory | None, fov_degrees: float) -> Len
     camera = known.resized(hw).camera[0]
     (fx, fy), (cx, cy) = camera.focal.tolist(), camera.principal_point.tolist()
     return Lens(hw, (fx, fy), (cx, cy), known=True)
+
+
+def depth_at(maps: Sequence[DepthMap], frames: int) -> DepthAt:
+    """The depth map of a frame by its number: one for each of the `frames`, or that of the first alone."""
+    if len(maps) not in (1, frames):
+        raise ValueError(f"depth maps are one for the first frame or one for each: {len(maps)} for {frames} frames")
+    return lambda number: maps[number].depth.cpu() if number < len(maps) else None
 
 
 def solved_frames(images: Tensor, solved: Solved, *, without_distortion: bool) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from comfy_api.latest import io
 from torch import Tensor
 
@@ -13,9 +15,10 @@ from ...raxel_core.solving.settings import SCALES, Scale, SolveSettings
 from ...raxel_core.solving.solve import Clip
 from .. import inputs
 from ..catalogue import schema
+from ..comfy_io.depth import depth_maps_of
 from ..comfy_io.notice import show_on_node
 from ..sockets import SOLVING_CATEGORY, EstimateSocket, TrajectorySocket
-from .footage import lens_of, solve_images, solved_frames
+from .footage import depth_at, lens_of, solve_images, solved_frames
 
 
 class RaxelSolveCamera(io.ComfyNode):
@@ -58,8 +61,9 @@ class RaxelSolveCamera(io.ComfyNode):
                     options=list(SCALES),
                     default="near_depth",
                     optional=True,
-                    tooltip="near_depth: the near scene of the first frame is 1 away. distance: metres, from metres. "
-                    "arbitrary: the farthest camera is 1 away.",
+                    tooltip="near_depth: the near scene of the first frame is 1 away. depth: metres, by depth maps in "
+                    "metres, of each frame or of the first alone. distance: metres, from metres. arbitrary: the "
+                    "farthest camera is 1 away.",
                 ),
                 io.Float.Input(
                     "metres",
@@ -86,6 +90,7 @@ class RaxelSolveCamera(io.ComfyNode):
                 io.String.Input(
                     "source", default="", optional=True, tooltip="What the footage is called, for the files."
                 ),
+                *inputs.depth_inputs("Of a clip one for each picture. "),
             ],
             hidden=[io.Hidden.unique_id],
             outputs=[
@@ -102,21 +107,16 @@ class RaxelSolveCamera(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls,
-        images: Tensor,
-        fps: float,
-        mask: Tensor | None = None,
-        known_lens: Trajectory | None = None,
-        fov_degrees: float = 0.0,
-        matching: str = "auto",
-        scale: str = "near_depth",
-        metres: float = 1.0,
-        interpolate: bool = False,
-        undistort: bool = False,
-        source: str = "",
-    ) -> io.NodeOutput:
-        lens = lens_of(images, known_lens, fov_degrees)
-        settings = SolveSettings(lens, matching, interpolate=interpolate, scale=Scale(scale, metres))
+        cls, images: Tensor, fps: float, mask: Tensor | None = None, known_lens: Trajectory | None = None,
+        fov_degrees: float = 0.0, matching: str = "auto", scale: str = "near_depth", metres: float = 1.0,
+        interpolate: bool = False, undistort: bool = False, source: str = "", depth: Tensor | None = None,
+        geometry: Any = None, depth_kind: str = "disparity", near: float = 1.0, far: float = 10.0,
+    ) -> io.NodeOutput:  # fmt: skip
+        lens, maps = lens_of(images, known_lens, fov_degrees), None
+        if depth is not None or geometry is not None:
+            maps = depth_at(depth_maps_of(depth, geometry, kind=depth_kind, near=near, far=far), len(images))
+        unit = Scale(scale, metres)
+        settings = SolveSettings(lens, matching, interpolate=interpolate, scale=unit, depth_at=maps)
         solved = solve_images(images, mask, Clip(source, 0.0, fps, fps, len(images)), settings)
         estimate = solved.estimate
         show_on_node(cls, "\n".join((estimate.verdict, *estimate.notes)))

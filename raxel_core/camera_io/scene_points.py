@@ -22,7 +22,7 @@ from .reading import CameraFormatError
 
 MOST_POINTS = 100_000
 _MAPS = re.compile(r"points?|points_?3d|world_points|pts3d|point_?map", re.IGNORECASE)
-_DEPTHS = re.compile(r"depths?|depth_?maps?", re.IGNORECASE)
+DEPTH_ARRAYS = re.compile(r"depths?|depth_?maps?", re.IGNORECASE)
 _IMAGES = re.compile(r"images?|rgbs?", re.IGNORECASE)
 
 
@@ -41,7 +41,7 @@ def read_points(path: Path, trajectory: Trajectory) -> SparsePoints:
         if _MAPS.fullmatch(key) and shape[-1:] == (3,):
             return _sparse(_map(read_npz(path, key), f"{path.name} {key}"), images)
     for key in shapes:
-        if _DEPTHS.fullmatch(key):
+        if DEPTH_ARRAYS.fullmatch(key):
             return _sparse(_unprojected(read_npz(path, key), trajectory, f"{path.name} {key}"), images)
     found = listed(f"{key} {list(shape)}" for key, shape in shapes.items()) or "none"
     raise CameraFormatError(f"{path.name}: expected an array such as world_points or depth, found {found}")

@@ -11,11 +11,13 @@ from . import options as shared
 from .console import progress_bar, say, show
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ..footage.reel import Reel
     from ..geometry.estimate import Estimate
     from ..solving.features import Picture
     from ..solving.lens import Lens
-    from ..solving.settings import Scale, SolveSettings
+    from ..solving.settings import DepthAt, Scale, SolveSettings
     from ..solving.solve import Solved
     from ..video_io import FrameStream
 
@@ -46,7 +48,16 @@ def add_solving(parser: argparse.ArgumentParser) -> None:
         help="PNGs in the order of the frames, black where nothing counts; or one",
     )
     group.add_argument(
-        "--scale", choices=("near_depth", "arbitrary"), default="near_depth", help="the unit (near_depth)"
+        "--depth",
+        type=Path,
+        metavar="PATH",
+        help="depth maps in the order of the frames, or that of the first: a folder or a file, .npy, .npz or .exr in "
+        "metres, 16-bit .png in millimetres",
+    )
+    group.add_argument(
+        "--scale",
+        choices=("near_depth", "depth", "arbitrary"),
+        help="the unit: near depths, metres by the depth maps, or any (near_depth; with --depth depth)",
     )
     group.add_argument("--metres", type=float, help="instead: the distance between two cameras, in metres")
     group.add_argument("--between", type=int, nargs=2, metavar="FRAME", help="those two (the first and the last)")
@@ -93,8 +104,10 @@ def solve_video(options: argparse.Namespace) -> Solved:
     reel = shared.open_footage(options)
     stream = reel.stream(shared.selection_of(options, reel))
     clip = Clip(reel.name, options.start, stream.rate, stream.fps, stream.count or None)
-    settings = _settings(options, reel)
-    return solve_cameras(_pictures(stream, options.masks), clip, settings=settings, progress=progress_bar("solve"))
+    taken: list[int] = []
+    settings = _settings(options, reel, taken)
+    pictures = _pictures(stream, options.masks, reel, taken)
+    return solve_cameras(pictures, clip, settings=settings, progress=progress_bar("solve"))
 
 
 def check_outputs(options: argparse.Namespace, out: Path) -> None:
@@ -111,7 +124,7 @@ def check_outputs(options: argparse.Namespace, out: Path) -> None:
             shared.check_output(path, suffix, inputs=[options.video])
 
 
-def _settings(options: argparse.Namespace, reel: Reel) -> SolveSettings:
+def _settings(options: argparse.Namespace, reel: Reel, taken: list[int]) -> SolveSettings:
     from ..solving.settings import SolveSettings
 
     return SolveSettings(
@@ -120,6 +133,7 @@ def _settings(options: argparse.Namespace, reel: Reel) -> SolveSettings:
         most_pixels=options.most_pixels,
         interpolate=options.interpolate,
         scale=_scale(options),
+        depth_at=_depth_at(options.depth, reel, taken) if options.depth else None,
     )
 
 
@@ -129,7 +143,9 @@ def _scale(options: argparse.Namespace) -> Scale:
     if options.metres is None:
         if options.between:
             raise ValueError("--between names the cameras of a distance: give it with --metres")
-        return Scale(options.scale)
+        return Scale(options.scale or ("depth" if options.depth else "near_depth"))
+    if options.scale or options.depth:
+        raise ValueError("--metres says the unit: give no --scale and no --depth with it")
     return Scale("distance", options.metres, tuple(options.between) if options.between else None)
 
 
@@ -168,16 +184,49 @@ def _photographed(reel: Reel) -> Lens | None:
     return lens
 
 
-def _pictures(stream: FrameStream, masks: Path | None) -> Iterator[Picture]:
-    """The frames, each with its mask."""
+def _pictures(stream: FrameStream, masks: Path | None, reel: Reel, taken: list[int]) -> Iterator[Picture]:
+    """The frames, each with its mask; their numbers are put into `taken`."""
     from ..solving.features import Picture
 
     files = _mask_files(masks) if masks else []
     for place, (number, rgb) in enumerate(stream.frames):
-        if len(files) > 1 and place >= len(files):
-            raise ValueError(f"{masks} holds {len(files)} masks, and there are more frames than that")
-        mask = None if not files else _read_mask(files[0 if len(files) == 1 else place])
+        taken.append(number)
+        index = 0 if len(files) < 2 else _of_frame(len(files), place, number, reel)
+        mask = _read_mask(files[index]) if files else None
         yield Picture(rgb.numpy(), mask, number)
+    if len(files) > 1:
+        _check_count(len(files), len(taken), reel, f"{masks} holds {len(files)} masks")
+
+
+def _of_frame(count: int, place: int, number: int, reel: Reel) -> int:
+    """Which of `count` files belongs to a frame: those of the whole footage go by the frames' numbers, others by the
+    order in which the frames are read."""
+    index = number if count == reel.count else place
+    if index >= count:
+        raise ValueError(f"{count} masks or depth maps are too few: the frame after the first {place} has none")
+    return index
+
+
+def _check_count(count: int, frames: int, reel: Reel, told: str) -> None:
+    """ValueError unless there is one for each frame that was read, or for each of the footage."""
+    if count not in (frames, reel.count):
+        raise ValueError(f"{told}, and {frames} frames were read of {reel.count or 'the footage'}: give one for each")
+
+
+def _depth_at(path: Path, reel: Reel, taken: list[int]) -> DepthAt:
+    """The depth map of a frame by its number, once it is `taken`."""
+    from ..films.depth_files import open_depths
+
+    maps = open_depths(path)
+    maps[0]()  # one that cannot be read is told before the work begins
+
+    def depth_at(number: int) -> Tensor | None:
+        if len(maps) == 1:
+            return maps[0]() if number == taken[0] else None
+        _check_count(len(maps), len(taken), reel, f"{path} holds {len(maps)} depth maps")
+        return maps[_of_frame(len(maps), taken.index(number), number, reel)]()
+
+    return depth_at
 
 
 def _mask_files(masks: Path) -> list[Path]:

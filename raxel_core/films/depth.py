@@ -17,12 +17,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..camera_io.parsing import read_npy
 from ..geometry.camera import Camera
 from ..runtime.opencv import load_opencv
 from ..strict_json import check_keys, check_list, check_number, check_object, check_whole, parse_object
 from ..warp.undistortion import undistorted
 from .defects import SceneError
+from .depth_files import DEPTH_SUFFIXES, read_depth
 from .folders import scaled_lens
 from .pictures import FolderPictures
 from .scene import Scene
@@ -80,8 +80,9 @@ def measure_depth(scene: Scene, metric: MetricDepth | None = None, *, views: int
 
 
 def supplied_depth(scene: Scene) -> MetricDepth | None:
-    """Depth maps in a folder `depth` beside or inside that of the pictures, named as they are: `.npy` in metres or
-    16-bit `.png` in millimetres, 0 for none; None where there is no such folder, or the scene is a video."""
+    """Depth maps in a folder `depth` beside or inside that of the pictures, named as they are: `.npy`, `.npz` or
+    `.exr` in metres, 16-bit `.png` in millimetres, 0 for none; None without such a folder, or where the scene is a
+    video."""
     pictures = scene.pictures
     if not isinstance(pictures, FolderPictures):
         return None
@@ -117,16 +118,9 @@ def model_depth(scene: Scene, model: Callable[[np.ndarray], np.ndarray]) -> Metr
 
 def _depth_map(stem: Path) -> np.ndarray | None:
     """The depth in metres [h, w] of the file of that name, whatever its ending."""
-    cv2 = load_opencv()
-    array, image = stem.with_name(f"{stem.name}.npy"), stem.with_name(f"{stem.name}.png")
-    if array.is_file():
-        return read_npy(array).squeeze().float().numpy()
-    if not image.is_file():
-        return None
-    millimetres = cv2.imread(str(image), cv2.IMREAD_UNCHANGED)
-    if millimetres is None or millimetres.dtype != np.uint16 or millimetres.ndim != 2:
-        raise ValueError(f"{image} is no 16-bit picture of depths in millimetres")
-    return millimetres.astype(np.float32) / 1000.0
+    named = (stem.with_name(f"{stem.name}{suffix}") for suffix in DEPTH_SUFFIXES)
+    file = next((path for path in named if path.is_file()), None)
+    return None if file is None else read_depth(file).numpy()
 
 
 def depths_to_json(depths: Mapping[str, SceneDepth]) -> str:

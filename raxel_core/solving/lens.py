@@ -74,6 +74,13 @@ class Lens:
             dim=-1,
         )
 
+    def filmed(self, pixels: Tensor) -> Tensor:
+        """Pixels [..., 2] of the pinhole's picture in the distorted picture."""
+        if not self.distorts:
+            return pixels
+        focal, principal_point = pixels.new_tensor(self.focal), pixels.new_tensor(self.principal_point)
+        return self.distorted((pixels - principal_point) / focal) * focal + principal_point
+
     def undistorted(self, pixels: Tensor) -> Tensor:
         """Pixels [..., 2] of the distorted picture in the pinhole's picture; solved by fixed-point steps in float64."""
         focal, principal_point = pixels.new_tensor(self.focal), pixels.new_tensor(self.principal_point)
@@ -122,9 +129,7 @@ def undistort(picture: Tensor, lens: Lens) -> Tensor:
         raise ValueError(f"the lens is one for pictures of {lens.hw}, got pictures of {list(picture.shape[-2:])}")
     if not lens.distorts:
         return picture
-    pixels = pixel_grid(lens.hw, device=picture.device, dtype=torch.float64)
-    focal, principal_point = pixels.new_tensor(lens.focal), pixels.new_tensor(lens.principal_point)
-    source = lens.distorted((pixels - principal_point) / focal) * focal + principal_point
+    source = lens.filmed(pixel_grid(lens.hw, device=picture.device, dtype=torch.float64))
     size = source.new_tensor((lens.hw[1], lens.hw[0]))
     grid = (2.0 * source / size - 1.0).to(picture.dtype)
     planes = picture.reshape(-1, 1, *lens.hw)

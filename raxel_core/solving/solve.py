@@ -24,7 +24,7 @@ from .mapping import Mapped, map_frames
 from .matching import Correspondences, frame_pairs, match_frames, read_correspondences
 from .motion import STILL_PX, TURNING_PX, displacement_px, parallax_px
 from .rotation import Turning, fit_turning
-from .scale import scaled
+from .scale import depth_ratio, scaled
 from .settings import SolveSettings
 from .verdict import moving_verdict, still_verdict, turning_verdict
 
@@ -212,7 +212,10 @@ def _moving(matched: _Matched, clip: Clip, mapped: Mapped, settings: SolveSettin
         points=points.resized(factor.double()),
         notes=tuple(_other_model(matched, other) for other in mapped.others),
     )
-    estimate = scaled(estimate, settings.scale)
+    ratio = None
+    if settings.depth_at is not None:
+        ratio = depth_ratio(estimate, mapped.lens.resized(matched.hw), settings.depth_at)
+    estimate = scaled(estimate, settings.scale, ratio)
     estimate = interpolated(estimate) if settings.interpolate else estimate
     estimate = replace(estimate, notes=(*estimate.notes, *_missing_note(estimate)))
     return _solved(matched, replace(estimate, verdict=moving_verdict(estimate)), mapped.lens)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -19,8 +20,8 @@ from raxel_core.solving.lens import Lens, assumed_lens, lens_of_fov, lens_of_pho
 from raxel_core.solving.matching import Correspondences, frame_pairs
 from raxel_core.solving.motion import STILL_PX, TURNING_PX, displacement_px, parallax_px
 from raxel_core.solving.rotation import fit_turning
-from raxel_core.solving.scale import near_depth, scaled
-from raxel_core.solving.settings import Scale
+from raxel_core.solving.scale import depth_ratio, near_depth, scaled
+from raxel_core.solving.settings import Scale, SolveSettings
 
 HW = (270, 480)
 
@@ -194,6 +195,66 @@ def test_a_distance_in_metres_scales_the_path():
         scaled(estimate(), Scale("distance", 1.0, (0, 3)))
     with pytest.raises(ValueError, match="above 0 metres"):
         Scale("distance", -1.0)
+
+
+@pytest.fixture
+def filmed_depths():
+    """An estimate of 40 points that two cameras see through a lens that distorts, and depth maps, twice the frames'
+    size, in lengths that are 2.5 times the path's: right at the pixels as they were filmed, but for 12 of the 40."""
+    lens = Lens(HW, (270.0, 270.0), (240.0, 135.0), (-0.2, 0.0, 0.0, 0.0), known=True)
+    random = torch.Generator().manual_seed(3)
+    place = torch.rand(40, 3, generator=random, dtype=torch.float64) * torch.tensor([2.0, 1.0, 3.0])
+    place = place + torch.tensor([-1.0, -0.5, 2.0])
+    motions = torch.eye(4, dtype=torch.float64).repeat(2, 1, 1)
+    motions[1, 0, 3] = 0.4
+    pixels, maps = [], torch.zeros(2, 2 * HW[0], 2 * HW[1], dtype=torch.float64)
+    for index in range(2):
+        ray = place - motions[index, :3, 3]
+        pixels.append(ray[:, :2] / ray[:, 2:] * 270.0 + torch.tensor([240.0, 135.0]))
+        column, row = (2.0 * lens.filmed(pixels[-1])).long().unbind(-1)
+        maps[index, row, column] = 2.5 * ray[:, 2]
+        maps[index, row[:12], column[:12]] = 90.0
+    points = SparsePoints(
+        place, torch.zeros(40, 3, dtype=torch.uint8), torch.zeros(40), torch.arange(40).repeat(2),
+        torch.arange(2).repeat_interleave(40), torch.cat(pixels),
+    )  # fmt: skip
+    path = Trajectory(Camera(motions, lens.K(), HW), unit="arbitrary")
+    return replace(estimate(frames=(0, 1), missing=()), trajectory=path, points=points), lens, maps
+
+
+def test_depth_maps_give_metres_by_the_median_whatever_a_third_of_them_says(filmed_depths):
+    path, lens, maps = filmed_depths
+    ratio = depth_ratio(path, lens, maps.__getitem__)
+    assert ratio.median == pytest.approx(2.5, rel=1e-9) and ratio.points == 80 and ratio.frames == 2
+    found = scaled(path, Scale("depth"), ratio)
+    assert found.trajectory.unit == "metre"
+    assert float(found.trajectory.camera.center[1, 0]) == pytest.approx(1.0)
+    assert "at 80 points in 2 frames" in found.notes[-1]
+    straight = depth_ratio(path, replace(lens, distortion=(0.0,) * 4), maps.__getitem__)
+    assert straight.points < 60  # the lens counts: other pixels are looked at
+
+
+def test_near_depth_is_the_first_depth_maps_where_there_is_one(filmed_depths):
+    path, lens, maps = filmed_depths
+    ratio = depth_ratio(path, lens, lambda number: maps[0] if number == 0 else None)
+    known = maps[0][maps[0] > 0].sort().values
+    assert ratio.frames == 1 and ratio.near == float(known[int(0.25 * (len(known) - 1))])
+    found = scaled(path, Scale(), ratio)
+    assert found.trajectory.unit == "near_depth"
+    assert float(found.trajectory.camera.center[1, 0]) == pytest.approx(0.4 * 2.5 / ratio.near)
+
+
+def test_depth_maps_that_tell_no_scale_are_refused(filmed_depths):
+    path, lens, maps = filmed_depths
+    with pytest.raises(ValueError, match="there are 0"):
+        depth_ratio(path, lens, lambda number: torch.zeros_like(maps[0]))
+    with pytest.raises(ValueError, match="is not that of a frame"):
+        depth_ratio(path, lens, lambda number: maps[0][:, :500])
+    with pytest.raises(ValueError, match="none are given"):
+        SolveSettings(scale=Scale("depth"))
+    second = depth_ratio(path, lens, lambda number: maps[1] if number == 1 else None)
+    with pytest.raises(ValueError, match="needs the map of frame 0"):
+        scaled(path, Scale(), second)
 
 
 def test_an_arbitrary_scale_puts_the_farthest_camera_at_one():
