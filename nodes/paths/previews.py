@@ -5,6 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io
 from torch import Tensor
 
+from ...raxel_core.geometry.estimate import Estimate, as_estimate
 from ...raxel_core.geometry.trajectory import Trajectory
 from ...raxel_core.paths.motion_words import motion_in_words
 from ...raxel_core.paths.path_figures import path_figures
@@ -14,7 +15,7 @@ from ..catalogue import schema
 from ..comfy_io.images import image_from_video, image_of_picture, video_from_image
 from ..comfy_io.notice import show_on_node
 from ..comfy_io.output_files import save_output_file
-from ..sockets import TRAJECTORY_CATEGORY
+from ..sockets import TRAJECTORY_CATEGORY, EstimateSocket, TrajectorySocket
 
 # Copies of the frames that are held at once while they are drawn on.
 _FLOATS_DRAWN = 5
@@ -134,10 +135,15 @@ class RaxelTrajectoryGLB(io.ComfyNode):
             node_id="RaxelTrajectoryGLB",
             display_name="Raxel Trajectory GLB",
             category=TRAJECTORY_CATEGORY,
-            description="Saves a camera path, with its frusta, axes and a ground grid, as a coloured mesh that every "
-            "3D viewer opens. Connect model_file to Preview3D to look at it from all sides.",
+            description="Saves a camera path, with its frusta, axes, a ground grid and the scene's points where an "
+            "estimate has some, as a coloured mesh that every 3D viewer opens. Connect model_file to Preview3D to look "
+            "at it from all sides.",
             inputs=[
-                inputs.trajectory("The path to save."),
+                io.MultiType.Input(
+                    "trajectory",
+                    types=[TrajectorySocket, EstimateSocket],
+                    tooltip="The path to save, or an estimate, whose points are drawn as well.",
+                ),
                 inputs.trajectory("Another path of the same world and unit.", id="compare", optional=True),
                 io.String.Input(
                     "filename_prefix",
@@ -156,10 +162,14 @@ class RaxelTrajectoryGLB(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, trajectory: Trajectory, compare: Trajectory | None = None, filename_prefix: str = "3d/raxel_path"
+        cls,
+        trajectory: Trajectory | Estimate,
+        compare: Trajectory | None = None,
+        filename_prefix: str = "3d/raxel_path",
     ) -> io.NodeOutput:
         from ...raxel_core.drawing.path_mesh import mesh_glb, path_mesh
 
-        paths = {"trajectory": trajectory} if compare is None else {"trajectory": trajectory, "compare": compare}
-        saved = save_output_file(filename_prefix, ".glb", mesh_glb(path_mesh(paths)))
+        estimate = as_estimate(trajectory)
+        paths = {"trajectory": estimate.trajectory} | ({} if compare is None else {"compare": compare})
+        saved = save_output_file(filename_prefix, ".glb", mesh_glb(path_mesh(paths, estimate.points)))
         return io.NodeOutput(saved.path_in_output, ui={"3d": [saved.entry]})

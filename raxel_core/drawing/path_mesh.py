@@ -1,6 +1,7 @@
 """Camera paths as a small coloured mesh in a GLB file, for 3D viewers that know no cameras.
 
-Frusta, the path as a tube that brightens along time, markers at its start and end, axes and a ground grid. glTF's world
+Frusta, the path as a tube that brightens along time, markers at its start and end, axes, a ground grid, and the points
+of the scene as small octahedra, since viewers draw glTF's own points one pixel wide or not at all. glTF's world
 is x right, y up, looking along -z; the world of `Camera` is x right, y down, z forward: y and z change sign.
 Source: Khronos glTF 2.0 specification, 3.6 (accessors), 3.7.2 (meshes).
 """
@@ -17,6 +18,7 @@ import torch
 
 from ..camera_io.gltf_file import glb_bytes
 from ..geometry.camera import Camera
+from ..geometry.sparse_points import SparsePoints
 from ..geometry.trajectory import Trajectory
 from .canvas import PALETTE, Colour, Pixels, mixed, nice_step, steps
 from .frustum import frustum_corners
@@ -26,6 +28,10 @@ _GRID: Colour = (120, 128, 142)
 _WHITE: Colour = (245, 247, 250)
 _DARK: Colour = (40, 44, 54)
 _FRUSTA = 9
+_MOST_POINTS = 20_000
+# A point's radius as a share of how far points are from the cameras in the middle, and how many times as far as nine
+# tenths of them one may lie to be drawn: a few stray ones would make a viewer step back from everything.
+_POINT_RADIUS, _STRAY = 0.004, 3.0
 _FLOAT, _UINT, _VERTICES, _INDICES = 5126, 5125, 34962, 34963
 # The faces of a box whose corners are numbered by the bits x, y, z, seen from outside.
 _BOX_FACES = np.array(
@@ -48,8 +54,8 @@ class Mesh:
     faces: Pixels
 
 
-def path_mesh(trajectories: Mapping[str, Trajectory]) -> Mesh:
-    """The mesh of one camera path or several in one world, each in its colour.
+def path_mesh(trajectories: Mapping[str, Trajectory], points: SparsePoints | None = None) -> Mesh:
+    """The mesh of one camera path or several in one world, each in its colour, and of that world's `points`.
 
     A tube follows the centre and brightens along time, from a white marker to one in the path's colour; bars of red,
     green and blue are the world's x, y and z at the first camera. Sizes follow the extent of all centres. Raises
@@ -65,6 +71,8 @@ def path_mesh(trajectories: Mapping[str, Trajectory]) -> Mesh:
     parts = [_ground(every.numpy(), extent), _axes(cameras[0], extent)]
     for number, camera in enumerate(cameras):
         parts += _path(camera, PALETTE[number % len(PALETTE)], extent)
+    if points is not None and len(points):
+        parts.append(_cloud(points, every))
     return _merged(parts)
 
 
@@ -133,6 +141,19 @@ def _path(camera: Camera, colour: Colour, extent: float) -> list[Mesh]:
 
 def _marker(center: Pixels, radius: float, colour: Colour) -> Mesh:
     return Mesh(center + radius * _OCTAHEDRON, _coloured(6, colour), _OCTAHEDRON_FACES)
+
+
+def _cloud(points: SparsePoints, centers: torch.Tensor) -> Mesh:
+    """Octahedra in the points' colours, at most _MOST_POINTS of them, evenly taken."""
+    position = points.position.detach().to("cpu", torch.float64)
+    distance = torch.linalg.vector_norm(position - centers.median(dim=0).values, dim=-1)
+    kept = (distance <= _STRAY * torch.quantile(distance[:: max(1, len(distance) // 100_000)], 0.9)).nonzero().flatten()
+    kept = kept[:: -(-len(kept) // _MOST_POINTS)]
+    radius = _POINT_RADIUS * float(distance[kept].median())
+    vertices = position[kept, None].numpy() + radius * _OCTAHEDRON
+    colours = points.colour[kept].cpu().numpy().astype(np.float64)[:, None].repeat(len(_OCTAHEDRON), axis=1) / 255.0
+    faces = _OCTAHEDRON_FACES + len(_OCTAHEDRON) * np.arange(len(kept), dtype=np.uint32)[:, None, None]
+    return Mesh(vertices.reshape(-1, 3), colours.reshape(-1, 3), faces.reshape(-1, 3))
 
 
 def _axes(camera: Camera, extent: float) -> Mesh:

@@ -12,6 +12,7 @@ import torch
 from raxel_core.drawing.path_mesh import Mesh, mesh_glb, path_mesh
 from raxel_core.geometry import se3
 from raxel_core.geometry.camera import Camera, K_from_fov
+from raxel_core.geometry.sparse_points import SparsePoints
 from raxel_core.geometry.trajectory import Trajectory
 from raxel_core.paths.plan import make_move
 
@@ -93,3 +94,22 @@ def test_paths_of_two_units_and_no_path_are_refused() -> None:
         path_mesh({"a": line((0, 0, 0)), "b": line((0, 0, 0), unit="near_depth")})
     with pytest.raises(ValueError, match="paths in one unit, got no path"):
         path_mesh({})
+
+
+def test_points_are_octahedra_in_their_colours_and_a_stray_one_is_left_out() -> None:
+    """41 points on a shell 4 to 5 away and one 500 away: six corners each, as wide as the 0.004th part of how far most
+    are; the one that would make a viewer step back is not there."""
+    random = torch.Generator().manual_seed(1)
+    position = torch.nn.functional.normalize(torch.randn(41, 3, generator=random, dtype=torch.float64), dim=-1)
+    position = torch.cat((position * (4.0 + torch.rand(41, 1, generator=random)), torch.tensor([[0.0, 0.0, 500.0]])))
+    none = torch.zeros(0, dtype=torch.long)
+    colour = torch.arange(42, dtype=torch.uint8)[:, None].expand(42, 3)
+    points = SparsePoints(position, colour, torch.zeros(42), none, none, torch.zeros(0, 2))
+    path = {"drive": line((0, 0, 0), (0, 0, 0.5))}
+    bare, full = path_mesh(path), path_mesh(path, points)
+    cloud = full.points[len(bare.points) :].reshape(-1, 6, 3)
+    assert len(cloud) == 41 and len(full.faces) == len(bare.faces) + 8 * 41
+    np.testing.assert_allclose(cloud.mean(1), position[:41].numpy(), atol=1e-9)
+    radius = (cloud - cloud.mean(1, keepdims=True)).max()
+    assert 0.004 * 4 < radius < 0.004 * 5
+    np.testing.assert_allclose(full.colours[len(bare.points) :: 6] * 255, colour[:41])
