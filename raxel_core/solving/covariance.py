@@ -21,10 +21,9 @@ from ..geometry import se3
 from .colmap import load_pycolmap
 
 
-def pose_covariance(
-    model: Any, adjuster: Any, frames: tuple[int, ...], variance: float, camera_id: int
-) -> Tensor | None:
-    """[R, 7, 7] of the model's `frames`, times the `variance` of a pixel's residual; None where it is singular."""
+def pose_covariance(model: Any, adjuster: Any, frames: tuple[int, ...], variance: float) -> Tensor | None:
+    """[R, 7, 7] of the model's `frames`, times the `variance` of a pixel's residual, with the focal length held; None
+    where it is singular."""
     pycolmap = load_pycolmap()
     found = pycolmap.estimate_ba_covariance(pycolmap.BACovarianceOptions(), model, adjuster)
     if found is None:
@@ -34,14 +33,10 @@ def pose_covariance(
     centers = torch.stack([-torch.from_numpy(motion[:, :3].T @ motion[:, 3]) for motion in motions])
     offsets = centers - centers[0]
     anchor = int(torch.linalg.vector_norm(offsets, dim=-1).argmax())
-    focal = model.cameras[camera_id].params[0]
     blocks = _Blocks(found, [frame + 1 for frame in frames], motions)
     covariance = torch.zeros(len(frames), 7, 7, dtype=torch.float64)
     for index in range(1, len(frames)):
         covariance[index, :6, :6] = _anchored(blocks, jacobians, offsets, index, anchor)
-    lens = found.get_other_params_cov(model.cameras[camera_id].params)
-    if lens is not None:
-        covariance[:, 6, 6] = float(lens[0, 0]) / focal**2
     return covariance * variance if bool(covariance.isfinite().all()) else None
 
 
@@ -64,14 +59,14 @@ def camera_change(before: Any, after: Any, frames: tuple[int, ...], camera_id: i
 
 
 def widened(covariance: Tensor, parts: Tensor | None) -> Tensor:
-    """`covariance` [R, 7, 7] with the errors of rotation, centre and focal length as large as `parts` [n, R, 7], the
-    cameras that n parts of the points give, have it, where that is larger: the variance of their mean."""
+    """`covariance` [R, 7, 7] with the errors of rotation and centre as large as `parts` [n, R, 7], the cameras that n
+    parts of the points give, have it, where that is larger: the variance of their mean."""
     if parts is None:
         return covariance
     variance = (parts - parts.mean(dim=0)).square().sum(dim=0) / (len(parts) * (len(parts) - 1))
     stated = covariance.diagonal(dim1=-2, dim2=-1)
     factor = torch.ones(7, dtype=covariance.dtype)
-    for block in (slice(0, 3), slice(3, 6), slice(6, 7)):
+    for block in (slice(0, 3), slice(3, 6)):
         total = float(stated[:, block].sum())
         if total > 0.0:
             factor[block] = max(float(variance[:, block].sum()) / total, 1.0) ** 0.5

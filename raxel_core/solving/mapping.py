@@ -16,9 +16,11 @@ from torch import Tensor
 
 from ..geometry import se3
 from ..geometry.sparse_points import SparsePoints
+from .adjustment import adjust, distances, drop, observations_of
 from .colmap import load_pycolmap
 from .covariance import camera_change, pose_covariance, widened
 from .features import CAMERA_ID, FeatureTable, colmap_camera, image_name
+from .focal import ToldFocal, hold_focal, tell_focal
 from .lens import Lens, lens_of_fov
 
 # Where the search for a focal length that nobody gave starts from: angles of view across the picture.
@@ -35,9 +37,8 @@ _SIGNIFICANT = 4.0
 # What k1 lenses have; beyond, it stands for things that move by themselves.
 _DISTORTIONS = (-0.45, 0.2)
 _LEAST_FRAMES = 3
-# The valley between focal length and distortion is long and flat: fewer steps stop in the middle of it.
-_ADJUSTMENT_STEPS = 100
-_FUNCTION_TOLERANCE = 1e-6
+# How far, as a logarithm, a focal length that nobody gave may be from what it starts at; and one that was given.
+_ASSUMED_SIGMA, _GIVEN_SIGMA = 0.5, 0.1
 # The mapper's own adjustment only has to come near: all of it is adjusted again.
 _MAPPER_STEPS = 10
 _TRACKS = 2000
@@ -70,17 +71,18 @@ def map_frames(table: FeatureTable, lens: Lens, *, done: Callable[[float], None]
 
     `done(share)` is called while COLMAP works and may raise: what it is doing then ends in the background, unused.
     """
+    prior = math.sqrt(lens.focal[0] * lens.focal[1]), _ASSUMED_SIGMA if lens.assumed else _GIVEN_SIGMA
     held = lens.assumed
     if held:
         lens = _found_lens(table, lens, lambda share: done(0.5 * share))
-    models = _models(table, lens, held=held, done=lambda: done(0.75))
+    models = _models(table, lens, held=held, done=lambda: done(0.7))
     if not models:
         return None
     largest = max(models, key=lambda model: (model.num_reg_images(), model.compute_num_observations()))
     others = tuple(_frames(model) for model in models if model is not largest)
-    adjusted, adjuster = _in_background(lambda: _adjusted(largest, lens, table), lambda: done(0.9))
-    done(0.95)
-    return _mapped(table, adjusted, adjuster, lens, others)
+    adjusted, told = _in_background(lambda: _adjusted(largest, lens, table, prior), lambda: done(0.8))
+    done(0.9)
+    return _in_background(lambda: _mapped(table, adjusted, told, lens, others), lambda: done(0.95))
 
 
 def _found_lens(table: FeatureTable, lens: Lens, done: Callable[[float], None]) -> Lens:
@@ -102,7 +104,7 @@ def _found_lens(table: FeatureTable, lens: Lens, done: Callable[[float], None]) 
     held = replace(lens, focal=(best, best))
     if model is None:
         return held
-    _adjust(model, refine_lens=True, refine_distortion=False)
+    adjust(model, refine_focal=True)
     return _lens_of(model.cameras[CAMERA_ID], lens) if _support(model) >= support else held
 
 
@@ -196,37 +198,27 @@ def _in_background(work: Callable[[], Any], done: Callable[[], None]) -> Any:
     return outcome[0]
 
 
-def _adjusted(model: Any, lens: Lens, table: FeatureTable) -> tuple[Any, Any]:
-    """The model, and its adjustment problem; an unknown lens may distort now, where that is told from none."""
+def _adjusted(model: Any, lens: Lens, table: FeatureTable, prior: tuple[float, float]) -> tuple[Any, ToldFocal | None]:
+    """The model, adjusted, and what it and the `prior` tell of the focal length; a lens that is not known may distort
+    now, where that is told from none."""
     free = not lens.known
-    _drop(model, _coarse(model, table))
-    _adjust(model, refine_lens=free, refine_distortion=free)
-    _drop(model, _far(model))
-    adjuster = _adjust(model, refine_lens=free, refine_distortion=free)
+    drop(model, _coarse(model, table))
+    adjust(model, refine_focal=free, refine_distortion=free)
+    drop(model, _far(model))
+    adjuster = adjust(model, refine_focal=free, refine_distortion=free)
+    if not free:
+        return model, None
     camera = model.cameras[CAMERA_ID]
     k1 = camera.params[3]
-    told = k1**2 >= _SIGNIFICANT**2 * _distortion_variance(model, adjuster) if free else True
-    if free and not (told and _DISTORTIONS[0] < k1 < _DISTORTIONS[1]):
+    distorts = bool(k1**2 >= _SIGNIFICANT**2 * _distortion_variance(model, adjuster))
+    distorts = distorts and _DISTORTIONS[0] < k1 < _DISTORTIONS[1]
+    if not distorts:
         camera.params = [*camera.params[:3], 0.0]
-        adjuster = _adjust(model, refine_lens=True, refine_distortion=False)
-    return model, adjuster
-
-
-def _adjust(model: Any, *, refine_lens: bool, refine_distortion: bool, steps: int = _ADJUSTMENT_STEPS) -> Any:
-    """A bundle adjustment of `model`, in place, with the first camera and the scale held; the solved problem."""
-    pycolmap = load_pycolmap()
-    config = pycolmap.BundleAdjustmentConfig()
-    for number in sorted(model.reg_image_ids()):
-        config.add_image(number)
-    config.fix_gauge(pycolmap.BundleAdjustmentGauge.TWO_CAMS_FROM_WORLD)
-    options = pycolmap.BundleAdjustmentOptions(print_summary=False)
-    options.refine_focal_length, options.refine_extra_params = refine_lens, refine_distortion
-    options.ceres.loss_function_type = pycolmap.LossFunctionType.HUBER
-    options.ceres.solver_options.max_num_iterations = steps
-    options.ceres.solver_options.function_tolerance = _FUNCTION_TOLERANCE
-    adjuster = pycolmap.create_default_ceres_bundle_adjuster(options, config, model)
-    adjuster.solve()
-    return adjuster
+        adjust(model, refine_focal=True)
+    told = tell_focal(model, prior, _frames(model), distorts=distorts)
+    if told.focal != camera.params[0]:
+        hold_focal(model, told.focal, distorts=distorts)
+    return model, told
 
 
 def _coarse(model: Any, table: FeatureTable) -> list[tuple[int, int]]:
@@ -241,28 +233,10 @@ def _coarse(model: Any, table: FeatureTable) -> list[tuple[int, int]]:
 
 def _far(model: Any) -> list[tuple[int, int]]:
     """The observations (image, feature) that lie far from where the model has their point."""
-    camera = model.cameras[CAMERA_ID]
-    seen: list[tuple[int, int]] = []
-    distances: list[float] = []
-    for point in model.points3D.values():
-        for element in point.track.elements:
-            image = model.images[element.image_id]
-            expected = camera.img_from_cam(image.cam_from_world() * point.xyz)
-            seen_at = image.points2D[element.point2D_idx].xy
-            off = math.inf if expected is None else float(np.linalg.norm(expected - seen_at))
-            seen.append((element.image_id, element.point2D_idx))
-            distances.append(off)
-    most = max(_FAR_PX, _FAR * float(np.median(distances)))
-    return [each for each, off in zip(seen, distances, strict=True) if off > most]
-
-
-def _drop(model: Any, observations: list[tuple[int, int]]) -> None:
-    """Take observations out of the model, and a point with them that fewer than three cameras see."""
-    for number, place in observations:
-        if model.images[number].points2D[place].has_point3D():
-            model.delete_observation(number, place)
-    for number in [each for each, point in model.points3D.items() if point.track.length() < _LEAST_FRAMES]:
-        model.delete_point3D(number)
+    observed = observations_of(model)
+    off = distances(model, observed)
+    far = np.flatnonzero(off > max(_FAR_PX, _FAR * float(np.median(off))))
+    return [(observed.images[observed.image[each]], int(observed.feature[each])) for each in far]
 
 
 def _distortion_variance(model: Any, adjuster: Any) -> float:
@@ -273,24 +247,35 @@ def _distortion_variance(model: Any, adjuster: Any) -> float:
     return math.inf if block is None or block.shape != (2, 2) else float(block[1, 1])
 
 
-def _mapped(table: FeatureTable, model: Any, adjuster: Any, lens: Lens, others: tuple[tuple[int, ...], ...]) -> Mapped:
+def _mapped(
+    table: FeatureTable, model: Any, told: ToldFocal | None, lens: Lens, others: tuple[tuple[int, ...], ...]
+) -> Mapped:
     frames = _frames(model)
     images = [model.images[frame + 1] for frame in frames]
     cam_from_world = torch.from_numpy(np.stack([image.cam_from_world().matrix() for image in images]))
     rigid = se3.from_rotation_translation(cam_from_world[:, :, :3], cam_from_world[:, :, 3])
     found_lens = _lens_of(model.cameras[CAMERA_ID], lens)
     points = _points(table, model, frames, found_lens)
-    distances = _distances(points, rigid, found_lens)
-    residual = _per_camera(points, distances, len(frames))
+    off = _distances(points, rigid, found_lens)
+    residual = _per_camera(points, off, len(frames))
     # Of one coordinate: half of what both have, weighed down as the adjustment does.
-    variance = 0.5 * float((distances.square() / (1.0 + distances.square())).mean()) if len(distances) else math.nan
-    covariance = pose_covariance(model, adjuster, frames, variance, CAMERA_ID)
-    if covariance is not None:
-        covariance = widened(covariance, _parts(model, frames, lens))
+    variance = 0.5 * float((off.square() / (1.0 + off.square())).mean()) if len(off) else math.nan
+    covariance = _covariance(model, frames, variance, told)
     return Mapped(frames, se3.inverse(rigid), found_lens, covariance, residual, points, others)
 
 
-def _parts(model: Any, frames: tuple[int, ...], lens: Lens) -> Tensor | None:
+def _covariance(model: Any, frames: tuple[int, ...], variance: float, told: ToldFocal | None) -> Tensor | None:
+    """[R, 7, 7]: of the cameras with the focal length held, and what is not known of that on top."""
+    distorts = told is not None and bool(model.cameras[CAMERA_ID].params[3])
+    adjuster = adjust(model, refine_focal=False, refine_distortion=distorts)
+    covariance = pose_covariance(model, adjuster, frames, variance)
+    if covariance is None:
+        return None
+    covariance = widened(covariance, _parts(model, frames, distorts))
+    return covariance if told is None else covariance + told.sigma**2 * told.slope[:, :, None] * told.slope[:, None]
+
+
+def _parts(model: Any, frames: tuple[int, ...], distorts: bool) -> Tensor | None:
     """[_PARTS, R, 7] of (omega, centre, log f) of every camera against the model's, each adjusted to a part of the
     points alone; None where there are too few points for that."""
     numbers = sorted(model.point3D_ids())
@@ -302,8 +287,7 @@ def _parts(model: Any, frames: tuple[int, ...], lens: Lens) -> Tensor | None:
         for place, number in enumerate(numbers):
             if place % _PARTS != part:
                 own.delete_point3D(number)
-        distorts = not lens.known and bool(own.cameras[CAMERA_ID].params[3])
-        _adjust(own, refine_lens=not lens.known, refine_distortion=distorts, steps=_PART_STEPS)
+        adjust(own, refine_focal=False, refine_distortion=distorts, steps=_PART_STEPS)
         found.append(camera_change(model, own, frames, CAMERA_ID))
     return torch.stack(found)
 

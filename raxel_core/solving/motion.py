@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from ..geometry.camera import Camera
 from .matching import Correspondences
 from .rotation import Turning
 
@@ -18,6 +19,8 @@ TURNING_PX = 1.0
 _FARTHEST = 0.25
 _LEAST_PAIR = 30
 _QUANTILE = 0.75
+# Farther than this from its epipolar line, in pixels, a match shows something that moves by itself.
+_ASTRAY_PX = 2.0
 
 
 def displacement_px(found: Sequence[Correspondences]) -> float:
@@ -41,6 +44,33 @@ def parallax_px(found: Sequence[Correspondences], turning: Turning, principal_po
     """
     left = [_unexplained(pair, turning, principal_point) for pair in farthest_pairs(found)]
     return float(np.quantile(np.concatenate(left), _QUANTILE))
+
+
+def moving_share(found: Sequence[Correspondences], camera: Camera, frames: Sequence[int]) -> float:
+    """The share of the correspondences between `frames` that cameras [R] of those frames do not explain, whatever the
+    depth: pixels more than two from the line on which the other frame's pixel has them.
+
+    `found` has the lens's distortion taken out. Source: R. Hartley and A. Zisserman, Multiple View Geometry, 11.4.3.
+    """
+    place = {frame: index for index, frame in enumerate(frames)}
+    lift, cam_from_world = torch.linalg.inv(camera.K), camera.cam_from_world
+    astray = total = 0
+    for pair in found:
+        if pair.first not in place or pair.second not in place:
+            continue
+        i, j = place[pair.first], place[pair.second]
+        motion = cam_from_world[j] @ camera.world_from_cam[i]
+        across = torch.linalg.cross(motion[:3, 3].expand(3, 3), motion[:3, :3].mT).mT
+        fundamental = lift[j].mT @ across @ lift[i]
+        first, second = (
+            torch.cat((pixels, torch.ones_like(pixels[:, :1])), dim=-1)
+            for pixels in (torch.from_numpy(pair.pixels_first), torch.from_numpy(pair.pixels_second))
+        )
+        lines = first @ fundamental.mT, second @ fundamental
+        size = torch.cat((lines[0][:, :2], lines[1][:, :2]), dim=-1).square().sum(-1).sqrt().clamp(min=1e-12)
+        astray += int(((second * lines[0]).sum(-1).abs() / size > _ASTRAY_PX).sum())
+        total += len(first)
+    return astray / max(total, 1)
 
 
 def _unexplained(pair: Correspondences, turning: Turning, principal_point: tuple[float, float]) -> np.ndarray:

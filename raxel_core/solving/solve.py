@@ -22,7 +22,7 @@ from .gaps import interpolated
 from .lens import Lens, assumed_lens
 from .mapping import Mapped, map_frames
 from .matching import Correspondences, frame_pairs, match_frames, read_correspondences
-from .motion import STILL_PX, TURNING_PX, displacement_px, parallax_px
+from .motion import STILL_PX, TURNING_PX, displacement_px, moving_share, parallax_px
 from .rotation import Turning, fit_turning
 from .scale import depth_ratio, scaled
 from .settings import SolveSettings
@@ -218,7 +218,10 @@ def _moving(matched: _Matched, clip: Clip, mapped: Mapped, settings: SolveSettin
     estimate = scaled(estimate, settings.scale, ratio)
     estimate = interpolated(estimate) if settings.interpolate else estimate
     estimate = replace(estimate, notes=(*estimate.notes, *_missing_note(estimate)))
-    return _solved(matched, replace(estimate, verdict=moving_verdict(estimate)), mapped.lens)
+    plain = [_undistorted(pair, mapped.lens) for pair in matched.found]
+    own = Camera(mapped.world_from_cam, mapped.lens.K().expand(len(mapped.frames), 3, 3), matched.table.hw)
+    verdict = moving_verdict(estimate, moving_share(plain, own, mapped.frames))
+    return _solved(matched, replace(estimate, verdict=verdict), mapped.lens)
 
 
 def _estimate(

@@ -8,6 +8,8 @@ from ..geometry.estimate import Estimate
 
 # Above this relative error the focal length is not told by the footage.
 _UNTOLD_FOCAL = 0.1
+# Above this share of what frames have in common that moves by itself, cameras may follow it.
+_MOVING = 0.05
 
 
 def still_verdict(pixels: float, degrees: float) -> str:
@@ -27,8 +29,9 @@ def turning_verdict(estimate: Estimate, pixels: float) -> str:
     )
 
 
-def moving_verdict(estimate: Estimate) -> str:
-    """Of a camera that moved, against one that did not."""
+def moving_verdict(estimate: Estimate, moving: float) -> str:
+    """Of a camera that moved, against one that did not; `moving` is the share of what the frames have in common that
+    moves by itself."""
     trajectory = estimate.trajectory
     frames, all_frames = len(estimate.footage.frames), len(estimate.footage.frames) + len(estimate.missing)
     own = frames - len(estimate.interpolated)
@@ -36,7 +39,16 @@ def moving_verdict(estimate: Estimate) -> str:
     degrees, length = _shown(math.degrees(float(trajectory.turn))), _length(estimate, float(trajectory.path_length))
     return (
         f"The camera moved: {count} have a camera of their own, it turned by {degrees} degrees and drove {length} in "
-        f"all, {_error_bars(estimate)}{_focal(estimate)}."
+        f"all, {_error_bars(estimate)}{_focal(estimate)}{_crowd(moving)}."
+    )
+
+
+def _crowd(moving: float) -> str:
+    if moving < _MOVING:
+        return ""
+    return (
+        f"; but {moving:.0%} of what the frames have in common moves by itself, which may carry the cameras along "
+        "beyond these error bars: mask it"
     )
 
 
@@ -56,7 +68,10 @@ def _focal(estimate: Estimate) -> str:
         return ""
     fov = math.degrees(float(estimate.trajectory.camera.fov[0, 0]))
     if sigma > _UNTOLD_FOCAL:
-        return f"; its angle of view of {fov:.0f} degrees is a guess that this motion cannot check: give the lens"
+        return (
+            f"; its angle of view of {fov:.0f} degrees is a guess that this motion hardly checks, the focal length "
+            f"within {sigma:.0%}: give the lens"
+        )
     return f"; its angle of view is {fov:.1f} degrees, the focal length within {sigma:.1%}"
 
 

@@ -18,10 +18,11 @@ from raxel_core.geometry.trajectory import Trajectory
 from raxel_core.solving.gaps import interpolated
 from raxel_core.solving.lens import Lens, assumed_lens, lens_of_fov, lens_of_photograph, undistort
 from raxel_core.solving.matching import Correspondences, frame_pairs
-from raxel_core.solving.motion import STILL_PX, TURNING_PX, displacement_px, parallax_px
+from raxel_core.solving.motion import STILL_PX, TURNING_PX, displacement_px, moving_share, parallax_px
 from raxel_core.solving.rotation import fit_turning
 from raxel_core.solving.scale import depth_ratio, near_depth, scaled
 from raxel_core.solving.settings import Scale, SolveSettings
+from raxel_core.solving.verdict import moving_verdict
 
 HW = (270, 480)
 
@@ -195,6 +196,31 @@ def test_a_distance_in_metres_scales_the_path():
         scaled(estimate(), Scale("distance", 1.0, (0, 3)))
     with pytest.raises(ValueError, match="above 0 metres"):
         Scale("distance", -1.0)
+
+
+def test_matches_off_the_epipolar_lines_are_what_moves_by_itself():
+    """Of 50 points seen by a camera that drives, 10 have moved down by 20 pixels: across the lines of a drive to the
+    side. A frame without a camera does not count."""
+    camera = estimate(frames=(0, 1), missing=()).trajectory.camera
+    random = np.random.default_rng(0)
+    local = random.uniform(-1, 1, (50, 3)) * (1, 0.8, 1) + (0, 0, 4)
+    pixels = []
+    for centre in camera.center.numpy():
+        seen = (local - centre) @ camera.K[0].numpy().T
+        pixels.append(seen[:, :2] / seen[:, 2:])
+    pixels[1][:10, 1] += 20.0
+    found = [Correspondences(3, 7, *pixels), Correspondences(3, 9, *pixels)]
+    assert moving_share(found, camera, (3, 7)) == pytest.approx(0.2)
+
+
+def test_the_verdict_says_what_moves_by_itself_and_what_the_motion_does_not_tell():
+    path = estimate()
+    assert moving_verdict(path, 0.04).endswith("the focal length within 1.0%.")
+    assert "but 11% of what the frames have in common moves by itself" in moving_verdict(path, 0.11)
+    wide = path.covariance.clone()
+    wide[:, 6, 6] = 0.45**2
+    told = moving_verdict(replace(path, covariance=wide), 0.0)
+    assert told.endswith("a guess that this motion hardly checks, the focal length within 45%: give the lens.")
 
 
 @pytest.fixture

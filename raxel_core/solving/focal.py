@@ -1,0 +1,106 @@
+"""How well a solved model tells its focal length: a profile, and what is believed of lenses beforehand.
+
+The focal length is held at one place after the other to both sides, everything else adjusted anew, and the points asked
+how much worse they are explained. A point's residuals in the frames that follow it are wrong together, and points of
+one part of the picture may belong to a thing that moves by itself; so parts of the picture, not residuals, count as
+independent. With D_i the rise of the cost in part i, z = sum D / sqrt(sum D^2) is half the number of standard
+deviations to there where the profile is a parabola (the sandwich estimate), and the likelihood's logarithm is -2 z^2.
+A local covariance does not see this: along the flat valley of a camera that drives straight on, noise of the rotations
+looks like knowledge of the focal length.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+from .adjustment import ADJUSTMENT_STEPS, adjust, observations_of, parts_of_picture, point_costs
+from .colmap import load_pycolmap
+from .covariance import camera_change
+from .features import CAMERA_ID
+
+# How far out the profile goes, as logarithms, each a multiple of the one before, until this is clear.
+_FIRST, _GROWTH, _LAST = 0.004, 2.5, 1.0
+_CLEAR = 2.0
+_STEPS = 30
+# Farther than so many of its standard deviations nothing is believed.
+_MOST = 2.0
+# A mean that is nearer than this share of the standard deviation to where the adjustment ended is not worth another.
+_NEAR = 0.1
+_GRID = np.linspace(-2.0, 2.0, 8001)
+
+
+class ToldFocal(NamedTuple):
+    """The focal length in pixels, its standard deviation as a logarithm, and the change [R, 7] of every
+    camera's (omega, centre, log f) with that logarithm."""
+
+    focal: float
+    sigma: float
+    slope: Tensor
+
+
+def tell_focal(model: Any, prior: tuple[float, float], frames: tuple[int, ...], *, distorts: bool) -> ToldFocal:
+    """What an adjusted model and the `prior` (focal length, standard deviation of its logarithm) say together: the mean
+    and the standard deviation. The model is changed only where it lies beyond what the prior believes at all."""
+    focal = _believable(model, prior, distorts)
+    observed = observations_of(model)
+    parts = parts_of_picture(model, observed)
+    costs = {0.0: np.bincount(parts, point_costs(model, observed))}
+    slopes: list[tuple[float, Tensor]] = []
+    for side in (1.0, -1.0):
+        own, step = load_pycolmap().Reconstruction(model), _FIRST
+        while step <= _LAST:
+            hold_focal(own, focal * math.exp(side * step), distorts=distorts, steps=_STEPS)
+            costs[side * step] = np.bincount(parts, point_costs(own, observed))
+            slopes.append((side * step, camera_change(model, own, frames, CAMERA_ID) / (side * step)))
+            if _clear(costs[side * step], costs[0.0]) > _CLEAR:
+                break
+            step *= _GROWTH
+    mean, sigma = _posterior(costs, math.log(prior[0] / focal), prior[1])
+    told = focal * math.exp(mean) if abs(mean) > _NEAR * sigma else focal
+    return ToldFocal(told, sigma, min(slopes, key=lambda each: abs(abs(each[0]) - sigma))[1])
+
+
+def _believable(model: Any, prior: tuple[float, float], distorts: bool) -> float:
+    """The model's focal length; where an adjustment that nothing held ran farther than _MOST standard deviations of the
+    prior away, the model is adjusted anew with one there."""
+    focal = float(model.cameras[CAMERA_ID].params[0])
+    away = math.log(focal / prior[0])
+    if abs(away) <= _MOST * prior[1]:
+        return focal
+    focal = prior[0] * math.exp(math.copysign(_MOST * prior[1], away))
+    hold_focal(model, focal, distorts=distorts)
+    return focal
+
+
+def _clear(cost: np.ndarray, least: np.ndarray) -> float:
+    """How clearly parts [n] of a picture are worse explained than at best: z."""
+    worse = cost - least
+    return float(worse.sum() / max(np.sqrt(np.square(worse).sum()), 1e-12))
+
+
+def hold_focal(model: Any, focal: float, *, distorts: bool, steps: int = ADJUSTMENT_STEPS) -> Any:
+    """Adjust `model` in place with its focal length held at `focal`; the solved problem."""
+    camera = model.cameras[CAMERA_ID]
+    camera.params = [focal, *camera.params[1:]]
+    return adjust(model, refine_focal=False, refine_distortion=distorts, steps=steps)
+
+
+def _posterior(costs: dict[float, np.ndarray], prior: float, spread: float) -> tuple[float, float]:
+    """Mean and standard deviation of a logarithm, of the parts' costs at some of its values, z between and beyond them
+    on straight lines, and a prior around `prior`."""
+    places = np.array(sorted(costs))
+    best = min(costs, key=lambda place: float(costs[place].sum()))
+    clear = np.array([_clear(costs[place], costs[best]) for place in places])
+    z = np.interp(_GRID, places, clear)
+    for end, beyond in ((0, places[0] > _GRID), (-1, places[-1] < _GRID)):
+        if places[end] != best:
+            z[beyond] = clear[end] * (_GRID[beyond] - best) / (places[end] - best)
+    belief = -2.0 * np.square(z) - 0.5 * np.square((_GRID - prior) / spread)
+    weight = np.exp(belief - belief.max())
+    weight /= weight.sum()
+    mean = float((weight * _GRID).sum())
+    return mean, float(np.sqrt((weight * np.square(_GRID - mean)).sum()))
