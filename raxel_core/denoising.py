@@ -26,7 +26,8 @@ from .sampling import SOLVERS, Denoise, PairSchedule, Progress, Sigmas, Streams,
 @dataclass(frozen=True, eq=False)
 class SourceBatch:
     """The same N sources of B clips: `images` [B, 3, N, H, W] of `frames` in order of time, with the known cameras
-    `camera` [B, M] of `camera_frames`, which hold the first source when they hold any.
+    `camera` [B, M] of `camera_frames`, which hold the first source when they hold any. A source whose frame lies before
+    or after the clip is a view beside its path, of known camera.
     """
 
     images: Tensor
@@ -38,8 +39,12 @@ class SourceBatch:
         if self.images.ndim != 5 or self.images.shape[1:3] != (3, len(self.frames)):
             given = tuple(self.images.shape)
             raise ValueError(f"the images of {len(self.frames)} sources must be [B, 3, N, H, W], got {given}")
-        if not self.frames or self.frames[0] < 0 or list(self.frames) != sorted(set(self.frames)):
-            raise ValueError(f"sources need frame numbers from 0 on, each once and in order, got {self.frames}")
+        if not self.frames or list(self.frames) != sorted(set(self.frames)):
+            raise ValueError(f"sources need frame numbers, each once and in order, got {self.frames}")
+        if self.frames[0] < 0 and self.frames[0] not in self.camera_frames:
+            raise ValueError(
+                f"a source before the clip needs its camera, and that of frame {self.frames[0]} is not known"
+            )
         if self.camera is not None and self.frames[0] not in self.camera_frames:
             raise ValueError("when the camera of any source is known, that of the earliest must be, to relate to it")
 
@@ -47,6 +52,10 @@ class SourceBatch:
     def hw(self) -> tuple[int, int]:
         """The size of the pictures."""
         return self.images.shape[3], self.images.shape[4]
+
+    def beside(self, frames: int) -> bool:
+        """Whether any source is no frame of a clip of `frames`."""
+        return self.frames[0] < 0 or self.frames[-1] >= frames
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,9 +86,19 @@ class Run:
             raise ValueError(f"text must be one prompt's embedding [M, text_dim], got {tuple(self.text.shape)}")
 
 
-def reference_frame(sources: SourceBatch | None) -> int:
-    """The frame whose camera everything is relative to."""
-    return sources.frames[0] if sources else 0
+def reference_frame(sources: SourceBatch | None, frames: int) -> int | None:
+    """The frame of a clip of `frames` whose camera everything is relative to; None where it is none of the clip's."""
+    first = sources.frames[0] if sources else 0
+    return first if 0 <= first < frames else None
+
+
+def reference_of(sources: SourceBatch | None, frames: int) -> Camera | int:
+    """The same for cameras of B clips: the frame, or the camera [B] of the source that is none of the clip's."""
+    frame = reference_frame(sources, frames)
+    if frame is not None:
+        return frame
+    assert sources is not None and sources.camera is not None  # a source that is no frame has its camera
+    return sources.camera[:, 0]
 
 
 @torch.no_grad()
@@ -94,7 +113,8 @@ def denoise_rays(model: RaxelModel, videos: Tensor, sources: SourceBatch | None 
 def denoise_video(
     model: RaxelModel, sources: SourceBatch | None, camera: Camera, hw: tuple[int, int], *, run: Run
 ) -> Tensor:
-    """Sample p(video | rays, sources): clips [B, 3, F, *hw] along cameras [B, F], which hold those of the sources."""
+    """Sample p(video | rays, sources): clips [B, 3, F, *hw] along cameras [B, F], which hold those of the sources, but
+    where a source lies beside the path: then all sources have their own."""
     return model.decode_video(video_latents(model, sources, camera, hw, run=run))
 
 
@@ -104,10 +124,12 @@ def video_latents(
 ) -> Tensor:
     """The normalised latents [B, C, T, h, w] of the clips that `denoise_video` returns."""
     check_aspect(camera.hw, hw)
-    rays = model.encode_cameras(camera, hw, reference=reference_frame(sources))
-    start = _noise(model, run, camera.batch_shape[-1], hw, batch=rays.shape[0])._replace(rays=rays)
-    shown = replace(sources, camera=None, camera_frames=()) if sources else None
-    return _sample(model, start, shown, hw, run).video
+    frames = camera.batch_shape[-1]
+    rays = model.encode_cameras(camera, hw, reference=reference_of(sources, frames))
+    start = _noise(model, run, frames, hw, batch=rays.shape[0])._replace(rays=rays)
+    if sources is not None and not sources.beside(frames):
+        sources = replace(sources, camera=None, camera_frames=())
+    return _sample(model, start, sources, hw, run).video
 
 
 @torch.no_grad()

@@ -3,7 +3,8 @@
 images + cameras -> raxels -> latents (two streams) -> joint denoising -> latents -> raxels -> cameras
 
 Cameras are expressed relative to the **reference**, the camera of the earliest source, or of frame 0 where there is
-none. Lengths are in the unit that the model's recipe names. The same for batches of clips is in `denoising`.
+none. A source may be a view beside the path, with a camera of its own. Lengths are in the unit that the model's recipe
+names. The same for batches of clips is in `denoising`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from .denoising import Run, SourceBatch, denoise_joint, denoise_rays, denoise_video, reference_frame
+from .denoising import Run, SourceBatch, denoise_joint, denoise_rays, denoise_video, reference_frame, reference_of
 from .framing import check_aspect
 from .geometry.camera import Camera, stack
 from .geometry.pose import PoseRecoveryError, RecoveredCameras
@@ -58,7 +59,8 @@ Stage = tuple[int, int]
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A known picture [3, H, W] in [-1, 1], the number of the frame that it shows, and its camera if that is known."""
+    """A known picture [3, H, W] in [-1, 1], the number of the frame that it shows, and its camera if that is known. A
+    frame below 0 or after the clip's end is a view beside the path, which needs its camera."""
 
     image: Tensor
     frame: int = 0
@@ -168,8 +170,8 @@ def estimate_cameras(
 ) -> CameraEstimate:
     """Where was the camera: cameras [F] of a clip [3, F, H, W] in [-1, 1], K in its pixels.
 
-    `sources` are frames of the clip whose camera may be known. Raises ValueError for a clip that does not suit the
-    model, PoseRecoveryError where no camera can be read, NonFiniteLatentsError.
+    `sources` are frames of the clip whose camera may be known, or views beside its path. Raises ValueError for a clip
+    that does not suit the model, PoseRecoveryError where no camera can be read, NonFiniteLatentsError.
     """
     _check_clip(video)
     batch = _source_batch(sources, frames=video.shape[1])
@@ -197,13 +199,16 @@ def generate_video(
     """What would the camera see: a clip [3, F, H, W] in [-1, 1] along a trajectory of F cameras.
 
     The clip has the size of the sources, or of the trajectory's images where there is none; a source shows what the
-    trajectory's camera of its frame sees. Logs `trajectory_warnings`. Raises ValueError for a trajectory or sources
-    that do not suit the model or each other, NonFiniteLatentsError.
+    trajectory's camera of its frame sees, or its own camera in the trajectory's world if it is no frame of it. Logs
+    `trajectory_warnings`. Raises ValueError for a trajectory or sources that do not suit the model or each other,
+    NonFiniteLatentsError.
     """
     trajectory.camera.validate()
-    batch = _source_batch(sources, frames=len(trajectory))
+    batch = _source_batch(_on_path(sources, trajectory), frames=len(trajectory))
     hw = batch.hw if batch else trajectory.camera.hw
-    for warning in trajectory_warnings(model, trajectory, hw, reference=reference_frame(batch)):
+    reference = reference_of(batch, len(trajectory))
+    reference = reference if isinstance(reference, int) else reference[0]
+    for warning in trajectory_warnings(model, trajectory, hw, reference=reference):
         _log.warning(warning)
     run = settings.run(camera_schedule(settings.steps, shift=settings.shift))
     (video,) = denoise_video(model, batch, trajectory.camera[None], hw, run=run)
@@ -298,12 +303,12 @@ def spread_frames(frames: int, count: int) -> tuple[int, ...]:
 
 
 def trajectory_warnings(
-    model: RaxelModel, trajectory: Trajectory, hw: tuple[int, int], *, reference: int = 0
+    model: RaxelModel, trajectory: Trajectory, hw: tuple[int, int], *, reference: Camera | int = 0
 ) -> tuple[str, ...]:
     """What a user should know before a clip of `hw` is generated along a trajectory, a sentence each.
 
-    Says when its lengths are in another unit than the model was trained on, and when its raxels relative to frame
-    `reference` leave the range [-1, 1], with the scene scale that would fit.
+    Says when its lengths are in another unit than the model was trained on, and when its raxels relative to the frame
+    or camera `reference` leave the range [-1, 1], with the scene scale that would fit.
     """
     warnings = []
     if trajectory.unit != model.recipe.unit:
@@ -328,12 +333,13 @@ def read_cameras(
     hw: tuple[int, int],
     reading: Reading = _DEFAULT_READING,
     *,
-    reference: int = 0,
+    reference: int | None = 0,
     known: Camera | None = None,
 ) -> CameraEstimate:
-    """Recover the cameras of raxels [3, F, h, w], relative to frame `reference`; K is in the pixels of a video of `hw`.
+    """Recover the cameras of raxels [3, F, h, w], relative to frame `reference`, or as they stand where it is None
+    (they are relative to a source beside the path); K is in the pixels of a video of `hw`.
 
-    With the `known` camera of that frame they stand in its world instead, and focal "known" takes its K. ValueError
+    With the `known` camera of the reference they stand in its world instead, and focal "known" takes its K. ValueError
     when focal "known" has none to take, PoseRecoveryError where no camera can be read.
     """
     known = None if known is None else known.resized(hw)
@@ -360,7 +366,16 @@ def _read_from(
 ) -> CameraEstimate:
     """The cameras of raxels that were denoised under `sources`, in the world of the earliest one's camera if known."""
     known = None if sources is None or sources.camera is None else sources.camera[0, 0]
-    return read_cameras(model, raxels, hw, reading, reference=reference_frame(sources), known=known)
+    reference = reference_frame(sources, raxels.shape[1])
+    return read_cameras(model, raxels, hw, reading, reference=reference, known=known)
+
+
+def _on_path(sources: Sequence[Source], trajectory: Trajectory) -> list[Source]:
+    """The sources, those that are frames of the trajectory with its camera."""
+    frames = len(trajectory)
+    return [
+        replace(source, camera=trajectory[source.frame]) if 0 <= source.frame < frames else source for source in sources
+    ]
 
 
 def _source_batch(sources: Sequence[Source], *, frames: int) -> SourceBatch | None:
@@ -389,8 +404,11 @@ def _check_source(source: Source, frames: int) -> None:
     image, frame = source.image, source.frame
     if image.ndim != 3 or image.shape[0] != 3:
         raise ValueError(f"a source image must be [3, H, W], got {tuple(image.shape)}")
-    if not 0 <= frame < frames:
-        raise ValueError(f"a source shows frame {frame} of a clip of {frames} frames (0 to {frames - 1})")
+    if not 0 <= frame < frames and source.camera is None:
+        raise ValueError(
+            f"a source shows frame {frame} of a clip of {frames} frames (0 to {frames - 1}), or it is a view beside "
+            "its path and needs a camera"
+        )
     _check_values(image, f"the source image of frame {frame}")
     if source.camera is not None:
         source.camera.validate()

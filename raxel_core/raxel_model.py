@@ -89,8 +89,9 @@ class RaxelModel:
         self.sizes.check_hw((images.shape[3], images.shape[4]))
         return self.recipe.video_statistics.normalize(encode_images(self.vae, self._placed(images)).float())
 
-    def encode_cameras(self, camera: Camera, hw: tuple[int, int], *, reference: int) -> Tensor:
-        """Ray latents [B, C, T, h, w] of cameras [B, F] of a video of `hw`, relative to frame `reference`, in float32.
+    def encode_cameras(self, camera: Camera, hw: tuple[int, int], *, reference: Camera | int) -> Tensor:
+        """Ray latents [B, C, T, h, w] of cameras [B, F] of a video of `hw`, relative to a frame or to the cameras [B]
+        `reference`, in float32.
 
         They code the cameras' raxels; in a Plücker model they are the maps of the last pixel frame of each latent one.
         """
@@ -132,7 +133,7 @@ class RaxelModel:
     def _of_plucker(self) -> bool:
         return self.transformer.config.ray_representation == "plucker"
 
-    def _plucker_maps(self, camera: Camera, hw: tuple[int, int], *, reference: int) -> Tensor:
+    def _plucker_maps(self, camera: Camera, hw: tuple[int, int], *, reference: Camera | int) -> Tensor:
         """Maps [B, 6, F, h, w] on the grid of the video's latents, a map a camera."""
         grid = (hw[0] // self.vae.spatial_stride, hw[1] // self.vae.spatial_stride)
         return plucker_maps(camera, grid, reference=reference).to(self.device, torch.float32)

@@ -159,7 +159,7 @@ def _relative(camera: Camera, reference: Camera | int) -> Camera:
     if not camera.batch_shape[-1]:
         raise ValueError("raxels are of a camera with at least one frame, got none")
     if isinstance(reference, Camera):
-        return camera.relative_to(reference[..., None])
+        return camera.relative_to(reference[..., None].to(camera.K.device, camera.K.dtype))
     frames = camera.batch_shape[-1]
     if not -frames <= reference < frames:
         raise ValueError(f"the reference is frame {reference} of a clip of {frames} frames")

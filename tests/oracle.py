@@ -78,7 +78,9 @@ def moving_clip() -> tuple[Tensor, Camera]:
     return video, Camera(se3.exp(twist), K_from_fov(1.2, HW), HW)
 
 
-def oracle_model(video: Tensor, camera: Camera, *, reference: int = 0, representation: str = "raxel") -> RaxelModel:
+def oracle_model(
+    video: Tensor, camera: Camera, *, reference: Camera | int = 0, representation: str = "raxel"
+) -> RaxelModel:
     """A model whose network knows this clip."""
     recipe = lossless_recipe(6 if representation == "plucker" else CHANNELS)
     placeholder = RaxelModel(Oracle(torch.zeros(1), torch.zeros(1), representation), LosslessVAE(), recipe)

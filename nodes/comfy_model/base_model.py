@@ -211,10 +211,7 @@ class RaxelBaseModel(comfy.model_base.BaseModel):
         self, sources: SourceLatents, shapes: Shapes, *, rays_are_given: bool
     ) -> dict[str, comfy.conds.CONDRegular]:
         """Source frames in the model's latents; their cameras only where the rays do not hold them already."""
-        frames = pixel_frames(shapes[0][2])
-        if sources.frames[-1] >= frames:
-            last = sources.frames[-1]
-            raise ValueError(f"a source image shows frame {last}, but the clip ends at frame {frames - 1}")
+        rays_are_given = rays_are_given and not sources.beside(pixel_frames(shapes[0][2]))
         out = {"source_times": comfy.conds.CONDConstant(sources.times)}
         if sources.video is not None:
             self._check_source_size(sources.video, shapes[0])

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...raxel_core.geometry.camera import Camera
+
 SOURCES_KEY = "raxel_sources"
 
 Conditioning = list[list[Any]]
@@ -20,13 +22,25 @@ class SourceLatents:
 
     `frames` are the pixel frames they show and `times` their latent times; `video` [1, C, N, h, w] are raw latents;
     `rays` [1, C, N, hr, wr], where their cameras are known, the raw latents of their raxel images relative to the
-    camera of the first. Without `video` only the cameras are known.
+    camera of the first. Without `video` only the cameras are known. Frames before or after the clip are views beside
+    its path, which need their cameras; `origin` is the first one's where the images came with cameras of their own.
     """
 
     frames: tuple[int, ...]
     times: tuple[float, ...]
     video: Tensor | None
     rays: Tensor | None = None
+    origin: Camera | None = None
+
+    def beside(self, frames: int) -> bool:
+        """Whether any image is no frame of a clip of `frames`; ValueError where the camera of that is not known."""
+        outside = [frame for frame in self.frames if not 0 <= frame < frames]
+        if outside and self.origin is None:
+            raise ValueError(
+                f"a source image shows frame {outside[-1]}, but the clip has {frames} frames, numbered from 0; a view "
+                "beside the path needs its camera: connect cameras of Raxel Sources"
+            )
+        return bool(outside)
 
     @property
     def reference_frame(self) -> int:

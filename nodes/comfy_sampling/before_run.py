@@ -18,17 +18,14 @@ _LATENT_COPIES = 12  # of both streams, which a solver and ComfyUI hold: noise, 
 
 
 def check_given(task: str, streams: Streams, sources: SourceLatents | None) -> None:
-    """ValueError where a task is given a video without a picture, or source images of frames after the clip's end."""
+    """ValueError where a task is given a video without a picture, or source images beside the clip without cameras."""
     if task == "pose" and not bool(streams.video.any()):
         raise ValueError(
             "the task pose finds the cameras of a video, and the video in this latent is empty: connect a video's "
             "latent, from VAE Encode"
         )
-    frames = pixel_frames(streams.video.shape[2])
-    if sources is not None and sources.frames[-1] >= frames:
-        raise ValueError(
-            f"a source image shows frame {sources.frames[-1]}, but the clip has {frames} frames, numbered from 0"
-        )
+    if sources is not None:
+        sources.beside(pixel_frames(streams.video.shape[2]))
 
 
 def run_notices(

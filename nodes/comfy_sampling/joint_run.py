@@ -97,7 +97,8 @@ def task_latent(
     if task == "camera" and reference != reference_of(latent or {}):
         raise ValueError(
             f"the earliest source image is frame {reference}, but the rays are relative to frame "
-            f"{reference_of(latent or {})}: set reference_frame of Raxel Encode to {reference}"
+            f"{reference_of(latent or {})}: connect the sources to Raxel Encode, or set its reference_frame to "
+            f"{reference}"
         )
     given = latent or {}
     kept = {name: given[name] for name in ("batch_index",) if name in given}

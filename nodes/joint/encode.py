@@ -8,6 +8,7 @@ from comfy.model_patcher import ModelPatcher
 from comfy.sd import VAE
 from comfy_api.latest import io
 
+from ...raxel_core.geometry.camera import Camera
 from ...raxel_core.geometry.trajectory import Trajectory
 from ...raxel_core.pipeline import trajectory_warnings
 from ...raxel_core.sampling import Streams
@@ -15,6 +16,7 @@ from .. import inputs
 from ..catalogue import schema
 from ..comfy_io.images import image_from_video
 from ..comfy_io.notice import show_on_node
+from ..comfy_model.conditioning import Conditioning, sources_of
 from ..comfy_model.latent_format import format_of
 from ..comfy_sampling.joint_latent import joint_latent
 from ..sockets import CATEGORY
@@ -44,6 +46,12 @@ class RaxelEncode(io.ComfyNode):
                     optional=True,
                     tooltip="The frame whose camera is the origin: that of the earliest source image.",
                 ),
+                io.Conditioning.Input(
+                    "sources",
+                    optional=True,
+                    tooltip="From Raxel Sources: the camera of the earliest image is then the origin, whatever "
+                    "reference_frame says. Needed where that image is a view beside the path.",
+                ),
             ],
             hidden=[io.Hidden.unique_id],
             outputs=[
@@ -53,18 +61,36 @@ class RaxelEncode(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, model: ModelPatcher, vae: VAE, trajectory: Trajectory, reference_frame: int = 0) -> io.NodeOutput:
+    def execute(
+        cls,
+        model: ModelPatcher,
+        vae: VAE,
+        trajectory: Trajectory,
+        reference_frame: int = 0,
+        sources: Conditioning | None = None,
+    ) -> io.NodeOutput:
         core, hw = core_model(model, vae), trajectory.camera.hw
         trajectory.camera.validate()
-        if reference_frame >= len(trajectory):
-            raise ValueError(f"reference_frame is {reference_frame}, but the path has {len(trajectory)} frames, from 0")
+        origin, reference_frame = origin_of(sources, reference_frame, frames=len(trajectory))
         ask_encode_memory(core, len(trajectory), hw)
         video = format_of(model).empty_video(len(trajectory), hw)
         unlike = format_of(model).recipe.doubts(len(trajectory), hw)
-        warnings = (*unlike, *trajectory_warnings(core, trajectory, hw, reference=reference_frame))
+        warnings = (*unlike, *trajectory_warnings(core, trajectory, hw, reference=origin))
         for warning in warnings:
             logging.warning("Raxel Encode: %s", warning)
-        rays, raxels = encode_rays(core, trajectory.camera, hw, reference=reference_frame)
+        rays, raxels = encode_rays(core, trajectory.camera, hw, reference=origin)
         latent = joint_latent(Streams(video.to(rays), rays), "camera", reference_frame=reference_frame)
         show_on_node(cls, "\n".join(warnings))
         return io.NodeOutput(latent, image_from_video(raxels))
+
+
+def origin_of(sources: Conditioning | None, frame: int, *, frames: int) -> tuple[Camera | int, int]:
+    """What the rays of a path of `frames` are relative to, and the number of that frame: the earliest source, else
+    `frame`; ValueError where it is no frame of the path and its camera is not known."""
+    found = sources_of(sources)
+    frame = frame if found is None else found.reference_frame
+    if found is not None and found.beside(frames) and found.origin is not None and not 0 <= frame < frames:
+        return found.origin, frame
+    if frame >= frames:
+        raise ValueError(f"reference_frame is {frame}, but the path has {frames} frames, from 0")
+    return frame, frame

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ...raxel_core.geometry.camera import Camera
 from ...raxel_core.geometry.trajectory import Trajectory
+from ...raxel_core.latents.frames import pixel_frames
 from ...raxel_core.pipeline import CameraEstimate, Reading, Stage, read_cameras
 from ...raxel_core.raxel_model import RaxelModel
 from ...raxel_core.runtime.memory import ask_memory
@@ -50,13 +51,13 @@ def latent_cameras(
     core, latent_format, streams = core_model(model, vae), format_of(model), streams_of(latent, "Raxels to Poses")
     if not 0 <= index < streams.rays.shape[0]:
         raise ValueError(f"the latent holds {streams.rays.shape[0]} clips, numbered from 0; there is no clip {index}")
-    frame = reference_of(latent)
+    frame, frames = reference_of(latent), pixel_frames(streams.rays.shape[2])
     return read_cameras(
         core,
         core.vae.decode(streams.rays[index : index + 1])[0],
         latent_format.sizes.video_hw(streams.video.shape),
         reading,
-        reference=frame,
+        reference=frame if 0 <= frame < frames else None,
         known=None if known is None else known_camera(known, frame),
     )
 
@@ -89,7 +90,9 @@ def sampled_cameras(
 
 
 def known_camera(known: Trajectory, frame: int) -> Camera:
-    """The camera of `frame` of a known path; ValueError when the path is too short."""
+    """The camera of `frame` of a known path; ValueError when it has none."""
+    if frame < 0:
+        raise ValueError("the rays are relative to a source image beside the path, of which a known path has no camera")
     if frame >= len(known):
         raise ValueError(f"the known path has {len(known)} frames, but the rays are relative to frame {frame}")
     return known[frame]
@@ -108,7 +111,9 @@ def ask_encode_memory(core: RaxelModel, frames: int, hw: tuple[int, int]) -> Non
     ask_memory(f"{frames} frames of {hw[1]}x{hw[0]} as raxels", _RAXEL_COPIES * raxels + coding)
 
 
-def encode_rays(core: RaxelModel, camera: Camera, hw: tuple[int, int], *, reference: int) -> tuple[Tensor, Tensor]:
+def encode_rays(
+    core: RaxelModel, camera: Camera, hw: tuple[int, int], *, reference: Camera | int
+) -> tuple[Tensor, Tensor]:
     """Raw ray latents [1, C, T, h, w] of cameras [F] for a video of `hw`, and their raxels [3, F, h, w]."""
     raxels = core.raxels(camera, hw, reference=reference)
     return core.vae.encode(raxels[None]), raxels

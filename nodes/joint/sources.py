@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
+import torch
 from comfy.model_patcher import ModelPatcher
 from comfy.sd import VAE
 from comfy_api.latest import io
 from torch import Tensor
 
+from ...raxel_core.framing import check_aspect
 from ...raxel_core.geometry.camera import Camera
 from ...raxel_core.geometry.trajectory import Trajectory
-from ...raxel_core.latents.frames import latent_time
+from ...raxel_core.latents.frames import latent_times
 from ...raxel_core.latents.vae import encode_images
+from ...raxel_core.raxel_model import RaxelModel
 from .. import inputs
 from ..catalogue import schema
 from ..comfy_io.images import video_from_image
@@ -39,7 +43,8 @@ class RaxelSources(io.ComfyNode):
                 io.String.Input(
                     "frames",
                     default="0",
-                    tooltip="The frame of the clip that each image shows, from 0, one number per image: 0, 8, 16.",
+                    tooltip="The frame of the clip that each image shows, from 0, one number per image: 0, 8, 16. With "
+                    "cameras also before the clip (-8) or after its end: a view beside the path.",
                 ),
                 TrajectorySocket.Input(
                     "trajectory",
@@ -52,6 +57,12 @@ class RaxelSources(io.ComfyNode):
                 ),
                 io.Conditioning.Input(
                     "negative", optional=True, tooltip="A negative prompt, for checkpoints that read text."
+                ),
+                TrajectorySocket.Input(
+                    "cameras",
+                    optional=True,
+                    tooltip="Cameras of the images themselves, one each in their order, in the world of the path: for "
+                    "images taken beside it. Connect positive to sources of Raxel Encode too.",
                 ),
             ],
             outputs=[
@@ -68,30 +79,44 @@ class RaxelSources(io.ComfyNode):
         images: Tensor,
         frames: str,
         trajectory: Trajectory | None = None,
+        cameras: Trajectory | None = None,
         positive: Conditioning | None = None,
         negative: Conditioning | None = None,
     ) -> io.NodeOutput:
-        numbers = parse_frames(frames, images=images.shape[0])
+        if trajectory is not None and cameras is not None:
+            raise ValueError("give the images' cameras once: by the path they were taken along, or one each")
+        numbers = parse_frames(frames, images=images.shape[0], beside=cameras is not None)
         order = sorted(range(len(numbers)), key=numbers.__getitem__)
         core, video = core_model(model, vae), video_from_image(images[order])
-        core.sizes.check_hw((video.shape[-2], video.shape[-1]))
-        shown, rays = tuple(numbers[i] for i in order), None
-        if trajectory is not None:
-            raxels = core.raxels(cameras_at(trajectory, shown), (video.shape[-2], video.shape[-1]), reference=0)
-            rays = encode_images(core.vae, raxels[None])
-        times = tuple(latent_time(frame) for frame in shown)
-        sources = SourceLatents(shown, times, encode_images(core.vae, video[None]), rays)
+        hw = (video.shape[-2], video.shape[-1])
+        core.sizes.check_hw(hw)
+        shown = tuple(numbers[i] for i in order)
+        known = own_cameras(cameras, order, hw) if trajectory is None else cameras_at(trajectory, shown)
+        sources = source_latents(core, video, shown, known)
+        if known is not None and cameras is not None:
+            sources = replace(sources, origin=known[0])
         negative = negative or no_text()
         return io.NodeOutput(
             with_sources(positive or no_text(), sources),
-            negative if rays is None else with_sources(negative, sources.without_images()),
+            negative if known is None else with_sources(negative, sources.without_images()),
         )
 
 
-def parse_frames(text: str, *, images: int) -> list[int]:
-    """The frame numbers written in `text`, one per image; ValueError with what was written otherwise."""
+def source_latents(core: RaxelModel, video: Tensor, frames: tuple[int, ...], known: Camera | None) -> SourceLatents:
+    """Images [3, N, H, W] of `frames` and, where they are known, their cameras [N], each coded alone."""
+    rays = None
+    if known is not None:
+        rays = encode_images(core.vae, core.raxels(known, (video.shape[-2], video.shape[-1]), reference=0)[None])
+    times = tuple(latent_times(torch.tensor(frames)).tolist())
+    return SourceLatents(frames, times, encode_images(core.vae, video[None]), rays)
+
+
+def parse_frames(text: str, *, images: int, beside: bool = False) -> list[int]:
+    """The frame numbers written in `text`, one per image, below 0 too for views `beside` the path; ValueError with what
+    was written otherwise."""
     parts = [part for part in re.split(r"[\s,;]+", text.strip()) if part]
-    if not all(part.isascii() and part.isdigit() for part in parts):
+    digits = [part.removeprefix("-") if beside else part for part in parts]
+    if not all(part.isascii() and part.isdigit() for part in digits):
         raise ValueError(f"frames are whole numbers from 0 with commas between them, got {text!r}")
     numbers = [int(part) for part in parts]
     if len(numbers) != images:
@@ -99,6 +124,17 @@ def parse_frames(text: str, *, images: int) -> list[int]:
     if len(set(numbers)) < len(numbers):
         raise ValueError(f"each source image shows a frame of its own, got {text!r}")
     return numbers
+
+
+def own_cameras(cameras: Trajectory | None, order: list[int], hw: tuple[int, int]) -> Camera | None:
+    """The own cameras [N] of images of `hw` in the `order` of their frames; ValueError unless there is one for each."""
+    if cameras is None:
+        return None
+    if len(cameras) != len(order):
+        raise ValueError(f"{len(order)} source images need {len(order)} cameras of their own, got {len(cameras)}")
+    cameras.camera.validate()
+    check_aspect(cameras.camera.hw, hw)
+    return cameras.camera[order]
 
 
 def cameras_at(trajectory: Trajectory, frames: tuple[int, ...]) -> Camera:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from ..footage.reel import Reel
     from ..framing import Framing
+    from ..geometry.camera import Camera
     from ..geometry.trajectory import Trajectory
     from ..pipeline import RaxelModel, Reading, Settings, Source
     from ..runtime.processes import Processes
@@ -26,6 +27,7 @@ LARGEST_PATH_BYTES = 64 << 20  # some 100,000 frames
 METHODS = ("robust", "procrustes")
 DTYPES = ("float32", "bfloat16", "float16")
 VIDEO_STEPS = 4
+BESIDE = 4  # frames from one view beside the path to the next, and to the clip: one frame of latents
 # What stands for the numbers in the name of a series of pictures.
 _PATTERN = re.compile(r"[._ -]*(?:%0?\d*d|#+|[*?\[]).*")
 _SIZES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
@@ -119,7 +121,7 @@ def _prompt(options: argparse.Namespace) -> torch.Tensor | None:
         return Texts(options.texts).of([options.prompt])[0]
     if options.text_encoder is None:
         raise ValueError("a prompt needs its encoder: --text-encoder, or --texts with its embedding")
-    return padded(load_encoder(options.text_encoder)(options.prompt))
+    return padded(load_encoder(options.text_encoder, check_device(options.device))(options.prompt))
 
 
 def reading_of(options: argparse.Namespace, *, fps: float) -> Reading:
@@ -174,6 +176,10 @@ def add_images(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--at", type=int, nargs="+", metavar="FRAME", help="the frame that each picture shows (one picture: 0)"
     )
+    parser.add_argument(
+        "--source-cameras", type=Path, metavar="FILE", help="a camera file with the own cameras of pictures taken "
+        "beside the path, one each, in its world; --at then numbers them before the clip (-4) or after its end",
+    )  # fmt: skip
 
 
 def load(options: argparse.Namespace, *, processes: Processes | None = None) -> RaxelModel:
@@ -354,8 +360,27 @@ def read_sources(options: argparse.Namespace, model: RaxelModel) -> tuple[list[S
     from ..pipeline import Source
     from ..video_io import read_image
 
-    at = options.at or ([0] if len(options.images) == 1 else None)
-    if at is None or len(at) != len(options.images):
-        raise ValueError(f"{len(options.images)} pictures need {len(options.images)} frame numbers after --at")
+    count = len(options.images)
+    cameras = _source_cameras(options.source_cameras, count)
+    beside = [BESIDE * (place - count) for place in range(count)]
+    at = options.at or (beside if options.source_cameras else [0] if count == 1 else None)
+    if at is None or len(at) != count:
+        raise ValueError(f"{count} pictures need {count} frame numbers after --at")
     read = [read_image(path, hw=model.recipe.hw) for path in options.images]
-    return [Source(image, frame) for (image, _), frame in zip(read, at, strict=True)], read[0][1]
+    sources = [
+        Source(image, frame, None if camera is None else framing.to_fitted(camera))
+        for (image, framing), frame, camera in zip(read, at, cameras, strict=True)
+    ]
+    return sources, read[0][1]
+
+
+def _source_cameras(path: Path | None, count: int) -> list[Camera] | list[None]:
+    """The cameras of so many pictures in a camera file, none where none is named; ValueError for another number."""
+    if path is None:
+        return [None] * count
+    from ..camera_io import read_cameras
+
+    found = read_cameras(path).trajectory
+    if len(found) != count:
+        raise ValueError(f"{path} has {len(found)} cameras for {count} pictures: one each is needed")
+    return [found[place] for place in range(count)]

@@ -157,6 +157,41 @@ def test_camera_conditioned_rays_are_clean_and_complete() -> None:
         assert question["ray_sigma"].tolist() == [[0.0, 0.0]]
 
 
+BESIDE = se3.exp(torch.tensor([0.1, 0.3, -0.05, 0.4, -0.2, 0.3]))
+
+
+def test_a_view_beside_the_path_is_the_reference_and_brings_all_sources_cameras() -> None:
+    """Taken 8 frames before the clip, at latent time -2: rays are relative to it, its own and that of frame 3, which
+    the path has, stand clean behind them; without it the path's suffice."""
+    video, camera = moving_clip()
+    view = replace(camera[0], world_from_cam=camera[0].world_from_cam @ BESIDE)
+    model = oracle_model(video, camera, reference=view[None])
+    sources = [Source(video[:, 3], 3), Source(video[:, 1], -8, view)]
+    made = generate_video(model, sources, Trajectory(camera), Settings(steps=2))
+    torch.testing.assert_close(made, video, rtol=0, atol=1e-5)
+    question = model.transformer.questions[0]
+    assert torch.equal(question["rays"][:, :, :2], model.transformer.rays)
+    assert question["ray_time"].tolist() == [0.0, 1.0, -2.0, 1.125] == question["video_time"].tolist()
+    assert question["ray_sigma"].tolist() == [[0.0] * 4] and question["video_sigma"].tolist() == [[1.0, 1.0, 0.0, 0.0]]
+    pair = replace(camera, world_from_cam=torch.stack((view.world_from_cam, camera.world_from_cam[3])), K=camera.K[:2])
+    torch.testing.assert_close(question["rays"][:, :, 2:], model.encode_single_cameras(pair[None], HW), rtol=0, atol=0)
+    torch.testing.assert_close(question["video"][:, :, 2:3], model.encode_video(video[None, :, 1:2]), rtol=0, atol=0)
+
+
+def test_a_view_beside_the_path_places_what_is_read_in_its_world() -> None:
+    video, camera = moving_clip()
+    view = replace(camera[0], world_from_cam=camera[0].world_from_cam @ BESIDE)
+    model = oracle_model(video, camera, reference=view[None])
+    for read in (
+        lambda source: estimate_cameras(model, video, sources=[source]),
+        lambda source: generate_joint(model, [source], Settings(steps=3)).cameras,
+    ):
+        for frame in (-8, FRAMES + 4):
+            found = read(Source(video[:, 1], frame, view)).trajectory.camera
+            assert _angle(found, camera) < 1e-4
+            torch.testing.assert_close(found.center, camera.center, rtol=0, atol=1e-4)
+
+
 def test_a_clip_gets_the_same_answer_alone_and_in_a_batch() -> None:
     model = _random_model()
     videos = torch.rand(3, 3, FRAMES, *HW, generator=torch.Generator().manual_seed(8)) * 2 - 1
@@ -285,6 +320,10 @@ VIDEO, CAMERA = moving_clip()
             "that of the earliest must be",
         ),
         (lambda m: generate_joint(m, [Source(VIDEO[:, 0]), Source(VIDEO[:, 1])]), "each once and in order"),
+        (
+            lambda m: generate_video(m, [Source(VIDEO[:, 0], -4)], Trajectory(CAMERA)),
+            "frame -4 of a clip of 5 frames .* beside its path and needs a camera",
+        ),
         (
             lambda m: generate_joint(m, [Source(VIDEO[:, 0]), Source(VIDEO[:, 1, :16], 1)]),
             "differ in size: 16x48, 32x48",

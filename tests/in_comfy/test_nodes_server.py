@@ -10,7 +10,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from raxel_core.denoising import Run, denoise_joint, denoise_rays, denoise_video
+from raxel_core.denoising import Run, SourceBatch, denoise_joint, denoise_rays, denoise_video
 from raxel_core.framing import fit_video
 from raxel_core.geometry import se3
 from raxel_core.geometry.camera import Camera
@@ -186,6 +186,24 @@ def test_camera_gives_the_pipelines_video_and_keeps_the_rays_to_the_bit(comfy, g
     expected = denoise_video(core, source_batch(), orbit().camera[None], HW, run=run)
     found = images["tensor"].movedim(-1, 0)[None] * 2 - 1
     torch.testing.assert_close(found, expected, atol=TOLERANCE, rtol=TOLERANCE)
+
+
+def test_an_image_beside_the_path_is_the_origin_as_in_the_pipeline(comfy, graph, core):
+    """Two images with cameras of their own, the second taken 8 frames before the clip from where the orbit ends."""
+    graph["shown"] = given(comfy, "shown", shown_images())
+    graph["own"] = node("CameraTrajectoryBuilder", **{**graph["path"]["inputs"], "frames": 2})
+    graph["beside"] = sources(frames="8, -8", cameras=["own", 0])
+    graph["along"] = node("RaxelEncode", **{**graph["rays"]["inputs"], "sources": ["beside", 0]})
+    graph["made"] = sampler("camera", latent=["along", 0], positive=["beside", 0], cfg=2.5)
+    own, made = comfy.probe(graph, ["own", 0], ["made", 0])
+    cameras = Camera(own["world_from_cam"], own["K"], HW)
+    assert float(se3.geodesic(cameras.rotation[0], cameras.rotation[1])) > 0.3
+    video = clip_video()
+    batch = SourceBatch(video[None, :, [8, 0]], (-8, 8), cameras[[1, 0]][None], (-8, 8))
+    run = Run(camera_schedule(4), seeds=(7,), source_guidance=2.5)
+    expected = denoise_video(core, batch, orbit().camera[None], HW, run=run)
+    decoded = core.vae.decode(made["video"]).clamp(-1, 1)
+    torch.testing.assert_close(decoded, expected, atol=TOLERANCE, rtol=TOLERANCE)
 
 
 @pytest.mark.parametrize(("mode", "solver"), [("first", "euler"), ("together", "multistep")])
@@ -486,7 +504,7 @@ BAD = {
     "a joint clip of 8 frames": (lambda g: sampler("joint", frames=8), "the nearest such count is 9"),
     "rays relative to another frame": (
         lambda g: sampler("camera", latent=["rays", 0], positive=["late", 0]),
-        "set reference_frame of Raxel Encode to 4",
+        "reference_frame to 4",
     ),
     "a source of another size": (
         lambda g: sampler("camera", latent=["rays", 0], positive=["small", 0]),
