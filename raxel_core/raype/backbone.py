@@ -1,4 +1,4 @@
-"""A Wan transformer of diffusers with RayPE in its self-attention, the first latent frame given.
+"""A Wan transformer of diffusers with RayPE in its self-attention, the first frame given.
 
 diffusers is imported when one is opened. Weights go to files under Wan's own names, as RayPE's release has them.
 """
@@ -22,6 +22,9 @@ from .terms import RayTerms, join_terms
 
 TIMESTEPS = 1000
 # What is tuned: self-attention, feed-forward, and the modulation and affine norm of each block.
+MASK_CHANNELS = 4  # of what tells an A14B expert the first frame: a mask of four pixel frames a latent one
+# Where a pipeline of diffusers has its networks, by `RayPETrainConfig.expert`.
+FOLDERS = {"": "transformer", "high": "transformer", "low": "transformer_2"}
 TUNED = (".attn1.", ".ffn.", ".scale_shift_table", ".norm2.")
 ABLATION = "ray_ablation"  # stands for plucker_pe in the names of what inference does not compute
 
@@ -72,14 +75,20 @@ class RayWan(nn.Module):
         for block, processor in zip(transformer.blocks, self.processors, strict=True):
             block.attn1.set_processor(processor)
 
-    def forward(self, latents: Tensor, sigma: Tensor, rays: RayFeatures | None, text: Tensor) -> Tensor:
+    def forward(
+        self, latents: Tensor, sigma: Tensor, rays: RayFeatures | None, text: Tensor, lead: Tensor | None = None
+    ) -> Tensor:
         """Velocity (noise - data) [B, C, T, h, w] of `latents`, frame 0 clean and the rest at `sigma` [B].
 
-        `rays` are of the tokens [B, L, .], `text` is a prompt's embedding [1, M, text_dim].
+        `rays` are of the tokens [B, L, .], `text` is a prompt's embedding [1, M, text_dim]. With the channels `lead`
+        (`lead_channels`) the latents are at `sigma` all, as an expert of A14B is asked.
         """
         for processor in self.processors:
             processor.rays = rays
         batch, _, frames, height, width = latents.shape
+        if lead is not None:
+            told = (torch.cat((latents, lead), 1), TIMESTEPS * sigma, text.expand(batch, -1, -1))
+            return self.transformer(*told, return_dict=False)[0]
         _, rows, columns = self.transformer.config.patch_size
         level = torch.cat([torch.zeros_like(sigma)[:, None], sigma[:, None].expand(-1, frames - 1)], dim=1)
         tokens = (height // rows) * (width // columns)
@@ -105,15 +114,23 @@ def ray_wan(transformer: Any, config: RayPETrainConfig) -> RayWan:
     return model
 
 
-def load_backbone(folder: Path, *, channels: int) -> Any:
-    """The WanTransformer3DModel of a folder of diffusers (or of a pipeline's, which holds it in `transformer`).
+def lead_channels(lead: Tensor) -> Tensor:
+    """What tells an A14B expert the first frame [B, 4 + C, T, h, w]: ones where it is, and the normalised latents
+    `lead` [B, C, T, h, w] of the clip with all other frames grey. Source: diffusers' WanImageToVideoPipeline."""
+    mask = lead.new_zeros(lead.shape[0], MASK_CHANNELS, *lead.shape[2:])
+    mask[:, :, 0] = 1.0
+    return torch.cat((mask, lead), 1)
+
+
+def load_backbone(folder: Path, *, channels: int, expert: str = "") -> Any:
+    """The WanTransformer3DModel of a folder of diffusers (or of a pipeline's, which holds it in one of FOLDERS).
 
     Nothing is downloaded. Raises ValueError when the folder holds something else, or a model that does not take and
-    give `channels` latent channels, as those do that are told the first frame by a mask (Wan 2.2 A14B I2V).
+    give `channels` latent channels, or, as an `expert` of Wan 2.2 I2V A14B, those and `lead_channels` besides.
     """
     from diffusers import WanTransformer3DModel
 
-    folder = folder / "transformer" if (folder / "transformer").is_dir() else folder
+    folder = folder / FOLDERS[expert] if (folder / FOLDERS[expert]).is_dir() else folder
     if not (folder / "config.json").is_file():
         raise ValueError(f"{folder} is not a folder of a diffusers model: it has no config.json")
     found = WanTransformer3DModel.load_config(folder, local_files_only=True)
@@ -122,10 +139,13 @@ def load_backbone(folder: Path, *, channels: int) -> Any:
             f"{folder} holds a {found.get('_class_name', 'model of no class')}, expected a WanTransformer3DModel"
         )
     sizes = (found.get("in_channels"), found.get("out_channels"))
-    if sizes != (channels, channels) or found.get("image_dim") or found.get("added_kv_proj_dim"):
+    expected = (2 * channels + MASK_CHANNELS if expert else channels, channels)
+    if sizes != expected or found.get("image_dim") or found.get("added_kv_proj_dim"):
+        like = f"an expert ({expert}) of Wan 2.2 I2V A14B" if expert else "Wan 2.2 TI2V-5B"
         raise ValueError(
             f"{folder} is a Wan model of {sizes[0]} input and {sizes[1]} output channels, but the first frame is given "
-            f"as in Wan 2.2 TI2V-5B: both are the VAE's {channels}, and there is no image embedding"
+            f"as in {like}: with a VAE of {channels} they are {expected[0]} and {expected[1]}, and there is no image "
+            'embedding; "expert" of the configuration says which it is'
         )
     return WanTransformer3DModel.from_pretrained(
         folder, local_files_only=True, use_safetensors=True, torch_dtype=torch.float32

@@ -8,9 +8,11 @@ from typing import Any, ClassVar
 
 from ..latents.statistics import LatentStatistics
 from ..recipe import latent_statistics
-from ..strict_json import printable, shown
+from ..strict_json import check_choice, printable, shown
 from ..training.config import COUNT, POSITIVE, SHARE, Limits, RunConfig
 from .encoding import PAPER_GATE
+
+EXPERTS = ("", "high", "low")
 
 
 @dataclass(frozen=True)
@@ -66,18 +68,24 @@ def _statistics(values: Any) -> LatentStatistics:
 class RayPETrainConfig(RunConfig):
     """A run that tunes a Wan backbone with RayPE (arXiv 2606.27345, appendix B), first frame given.
 
-    RayPE: `raype` False trains the same parameters of the backbone without cameras; `hidden`, `gate_hidden` and
-    `moment_eps` as in `RayPEConfig`; `variant` holds the ablations.
-    Data: centres are multiplied by `eta`, the factor of a data set, and with `near_depth` divided by the near depth of
-    the clip's first frame. `statistics` of the latents are the VAE's own or measured where none are given.
-    Objective: velocity of the frames after the first, noise levels under the flow shift `video_shift`; with
-    `spread_weights` an error of a channel counts as it does in the picture (for a VAE whose channels differ widely).
-    In `augment_share` of the clips the gate, and it alone, reads s + U(`augment_range`) (equation 16).
-    Validation: the loss, and videos in `sampling_steps` steps, led by `text_guidance` from the empty prompt to the one
-    that is given, if any, and by `camera_guidance` from no cameras to the clip's (1: not led).
-    Optimiser: AdamW, from `learning_rate` along a cosine to a tenth of it at the end of the run.
+    Backbone: one that is told the first frame by its noise level 0 (Wan 2.2 TI2V-5B), or, of the two of Wan 2.2 I2V
+    A14B, the `expert` "high" or "low": told the first frame by channels of a mask and of the clip with the rest grey,
+    and asked at noise levels from `boundary` up or below it. RayPE: `raype` False trains the same parameters of the
+    backbone without cameras; `hidden`, `gate_hidden` and `moment_eps` as in `RayPEConfig`; `variant` holds the
+    ablations. Data: centres are multiplied by `eta`, the factor of a data set, and with `near_depth` divided by the
+    near depth of the clip's first frame. `statistics` of the latents are the VAE's own or measured where none are
+    given. Objective: velocity of the frames after the first (of an expert all), noise levels under the flow shift
+    `video_shift`; with `spread_weights` an error of a channel counts as it does in the picture (for a VAE whose
+    channels differ widely). In `augment_share` of the clips the gate, and it alone, reads s + U(`augment_range`)
+    (equation 16). Validation: the loss, and videos in `sampling_steps` steps (an expert's share of them: the high one's
+    from noise to what it sees at the boundary, the low one's from the true clip at the boundary's noise), led by
+    `text_guidance` from the empty prompt to the one that is given, if any, and by `camera_guidance` from no cameras to
+    the clip's (1: not led). Optimiser: AdamW, from `learning_rate` along a cosine to a tenth of it at the end of the
+    run.
     """
 
+    expert: str = ""
+    boundary: float = 0.9
     raype: bool = True
     hidden: int = 0
     gate_hidden: int = PAPER_GATE
@@ -103,6 +111,20 @@ class RayPETrainConfig(RunConfig):
         **RunConfig.nested, "variant": RayPEVariant.from_values, "statistics": _statistics,
     }  # fmt: skip
     limits: ClassVar[Limits] = {
-        **RunConfig.limits, "moment_eps": POSITIVE, "eta": POSITIVE, "video_shift": POSITIVE, "augment_share": SHARE,
-        "augment_range": (-100.0, 100.0), "learning_rate": POSITIVE, "sampling_steps": COUNT,
+        **RunConfig.limits, "boundary": (0.01, 0.99), "moment_eps": POSITIVE, "eta": POSITIVE, "video_shift": POSITIVE,
+        "augment_share": SHARE, "augment_range": (-100.0, 100.0), "learning_rate": POSITIVE, "sampling_steps": COUNT,
     }  # fmt: skip
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("expert of the training configuration", self.expert, EXPERTS)
+
+    @property
+    def codes_lead(self) -> bool:
+        """As `RunConfig`'s: an expert reads it."""
+        return bool(self.expert)
+
+    @property
+    def levels(self) -> tuple[float, float]:
+        """The noise levels that are trained, from above the first (an expert's "high" from it) up to the second."""
+        return {"high": (self.boundary, 1.0), "low": (0.0, self.boundary)}.get(self.expert, (0.0, 1.0))

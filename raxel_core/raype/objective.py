@@ -25,7 +25,7 @@ from ..training.optimizers import make_optimizers
 from ..training.raxel_objective import VIDEO_STD_FLOOR, floored
 from ..training.run_state import step_of_file
 from ..weights.tensor_file import write_tensors
-from .backbone import load_backbone, load_prompt, ray_wan, wan_state
+from .backbone import lead_channels, load_backbone, load_prompt, ray_wan, wan_state
 from .config import RayPETrainConfig
 from .encoding import RayFeatures
 from .ray_tokens import in_near_depth, token_rays
@@ -44,17 +44,31 @@ DrawSamples = Callable[[Tensor, Tensor, Path], None]
 @dataclass(frozen=True)
 class RayExample:
     """A batch: normalised `latents` and `noise` [B, C, T, h, w], `sigma` [B] of the frames after the first, and `rays`
-    [B, L, .] of the tokens, None in a run without cameras."""
+    [B, L, .] of the tokens, None in a run without cameras. With the channels `lead` that tell an expert of A14B the
+    first frame, that is noised too."""
 
     latents: Tensor
     noise: Tensor
     sigma: Tensor
     rays: RayFeatures | None
+    lead: Tensor | None = None
 
     def to(self, device: torch.device) -> RayExample:
         """The same on a device."""
         rays = None if self.rays is None else RayFeatures(*(part.to(device) for part in self.rays))
-        return RayExample(self.latents.to(device), self.noise.to(device), self.sigma.to(device), rays)
+        lead = None if self.lead is None else self.lead.to(device)
+        return RayExample(self.latents.to(device), self.noise.to(device), self.sigma.to(device), rays, lead)
+
+    def noisy(self) -> Tensor:
+        """The latents at their level, frame 0 clean unless it is told by `lead`."""
+        level = self.sigma[:, None, None, None, None]
+        noisy = self.latents + level * (self.noise - self.latents)
+        return noisy if self.lead is not None else torch.cat((self.latents[:, :, :1], noisy[:, :, 1:]), dim=2)
+
+    @property
+    def told(self) -> tuple[Tensor, ...]:
+        """What a network is given after the text."""
+        return () if self.lead is None else (self.lead,)
 
 
 class RayPEObjective:
@@ -70,7 +84,7 @@ class RayPEObjective:
         the `factor` of its settings."""
         self.config, self.draw_samples = config, draw_samples
         self.device = torch.device("cpu")
-        transformer = load_backbone(backbone, channels=vae.latent_channels)
+        transformer = load_backbone(backbone, channels=vae.latent_channels, expert=config.expert)
         self.text = load_prompt(null_prompt, transformer.config.text_dim)
         self.prompt = None if prompt is None else load_prompt(prompt, transformer.config.text_dim)
         self.patch_hw: tuple[int, int] = tuple(transformer.config.patch_size[1:])
@@ -106,13 +120,16 @@ class RayPEObjective:
         generator = torch.Generator().manual_seed(self.config.seed * 1_000_000_007 + number)
         clips = self.read(number) if clips is None else clips
         noise = torch.randn(clips.video.shape, generator=generator)
-        uniform = torch.rand(len(clips), generator=generator)
-        sigma = self.config.video_shift * uniform / (1 + (self.config.video_shift - 1) * uniform)
+        sigma = draw_levels(torch.rand(len(clips), generator=generator), self.config)
         rays = self.rays_of(clips)
         if rays is not None:
             rays = augment(rays, self.config, generator)
-        latents = self.statistics.normalize(clips.video)
-        return RayExample(latents, noise, sigma.clamp_min(LEAST_SIGMA), rays).to(self.device)
+        return self._example(clips, noise, sigma, rays)
+
+    def _example(self, clips: LatentClips, noise: Tensor, sigma: Tensor, rays: RayFeatures | None) -> RayExample:
+        """The clips at their levels, and what they begin with where that is told apart."""
+        lead = None if clips.lead is None else lead_channels(self.statistics.normalize(clips.lead))
+        return RayExample(self.statistics.normalize(clips.video), noise, sigma, rays, lead).to(self.device)
 
     def rays_of(self, clips: LatentClips) -> RayFeatures | None:
         """The features [B, L, .] of the tokens of `clips`, None in a run without cameras."""
@@ -123,9 +140,9 @@ class RayPEObjective:
         return path_features(paths, self.config, latent_hw=(height, width), patch_hw=self.patch_hw)
 
     def loss(self, model: Any, batch: RayExample) -> dict[str, Tensor]:
-        """Mean squared error of the velocity over the frames after the first."""
-        velocity = model(_noisy(batch), batch.sigma, batch.rays, self.text)
-        error = (velocity - (batch.noise - batch.latents))[:, :, 1:].float()
+        """Mean squared error of the velocity over the frames after the first, of an expert over all."""
+        velocity = model(batch.noisy(), batch.sigma, batch.rays, self.text, *batch.told)
+        error = (velocity - (batch.noise - batch.latents))[:, :, 1 if batch.lead is None else 0 :].float()
         return {"loss": (self._channel_weights() * error.square()).mean()}
 
     def _channel_weights(self) -> Tensor:
@@ -142,9 +159,9 @@ class RayPEObjective:
         for start in range(0, len(self.validation), self.config.batch):
             clips = self.validation[start : start + self.config.batch].to("cpu")
             noise = torch.randn(clips.video.shape, generator=generator)
-            sigma = torch.tensor(LEVELS).repeat(-(-len(clips) // len(LEVELS)))[: len(clips)]
-            latents = self.statistics.normalize(clips.video)
-            batch = RayExample(latents, noise, sigma, self.rays_of(clips)).to(self.device)
+            low, high = self.config.levels
+            sigma = (low + (high - low) * torch.tensor(LEVELS)).repeat(-(-len(clips) // len(LEVELS)))[: len(clips)]
+            batch = self._example(clips, noise, sigma, self.rays_of(clips))
             losses.append((len(clips), self.loss(network, batch)["loss"]))
         if self.draw_samples is not None and draws:
             clips = self.validation[:SAMPLED_CLIPS].to("cpu")
@@ -154,24 +171,29 @@ class RayPEObjective:
         return {"loss": sum(count * float(loss) for count, loss in losses) / len(self.validation)}
 
     def generate(self, network: Callable[..., Tensor], clips: LatentClips, *, steps: int, seed: int = 0) -> Tensor:
-        """Raw latents [B, C, T, h, w] of videos from the first frames of `clips`, along their cameras."""
-        latents = self.statistics.normalize(clips.video)
-        noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(seed))
-        batch = RayExample(latents, noise, torch.ones(len(clips)), self.rays_of(clips)).to(self.device)
-        x = _noisy(batch)
-        for sigma, below in pairwise(shifted_sigmas(steps, shift=self.config.video_shift).tolist()):
-            velocity = self._guided(network, x, torch.full_like(batch.sigma, sigma), batch.rays)
-            x = torch.cat((x[:, :, :1], (x + (below - sigma) * velocity)[:, :, 1:]), dim=2)
+        """Raw latents [B, C, T, h, w] of videos from the first frames of `clips`, along their cameras.
+
+        The high expert of A14B goes from noise to what it sees at its last step before the boundary, the low one starts
+        from the clips themselves with the noise of its first level.
+        """
+        noise = torch.randn(clips.video.shape, generator=torch.Generator().manual_seed(seed))
+        sigmas = expert_sigmas(steps, self.config)
+        batch = self._example(clips, noise, torch.full((len(clips),), sigmas[0]), self.rays_of(clips))
+        x = batch.noisy()
+        for sigma, below in pairwise(sigmas):
+            velocity = self._guided(network, x, torch.full_like(batch.sigma, sigma), batch)
+            moved = x + (below - sigma) * velocity
+            x = moved if batch.lead is not None else torch.cat((x[:, :, :1], moved[:, :, 1:]), dim=2)
         return self.statistics.denormalize(x).cpu()
 
-    def _guided(self, network: Callable[..., Tensor], x: Tensor, sigma: Tensor, rays: RayFeatures | None) -> Tensor:
+    def _guided(self, network: Callable[..., Tensor], x: Tensor, sigma: Tensor, batch: RayExample) -> Tensor:
         """The velocity, led away from that of the empty prompt and from that without cameras."""
-        config, text = self.config, self.text if self.prompt is None else self.prompt
-        velocity = led = network(x, sigma, rays, text)
+        config, text, rays = self.config, self.text if self.prompt is None else self.prompt, batch.rays
+        velocity = led = network(x, sigma, rays, text, *batch.told)
         if self.prompt is not None and config.text_guidance != 1.0:
-            led = led + (config.text_guidance - 1.0) * (velocity - network(x, sigma, rays, self.text))
+            led = led + (config.text_guidance - 1.0) * (velocity - network(x, sigma, rays, self.text, *batch.told))
         if rays is not None and config.camera_guidance != 1.0:
-            led = led + (config.camera_guidance - 1.0) * (velocity - network(x, sigma, None, text))
+            led = led + (config.camera_guidance - 1.0) * (velocity - network(x, sigma, None, text, *batch.told))
         return led
 
     def saved_step(self, folder: Path) -> int | None:
@@ -212,11 +234,23 @@ def augment(rays: RayFeatures, config: RayPETrainConfig, generator: torch.Genera
     return rays._replace(log_scale=rays.log_scale + shift)
 
 
-def _noisy(batch: RayExample) -> Tensor:
-    """The latents at their level, frame 0 clean."""
-    level = batch.sigma[:, None, None, None, None]
-    noisy = batch.latents + level * (batch.noise - batch.latents)
-    return torch.cat((batch.latents[:, :, :1], noisy[:, :, 1:]), dim=2)
+def draw_levels(uniform: Tensor, config: RayPETrainConfig) -> Tensor:
+    """Noise levels [B] of uniform numbers [B], under the run's shift and, of an expert, among those that are its
+    own."""
+    shift = config.video_shift
+    low, high = (level / (shift - (shift - 1) * level) for level in config.levels)
+    uniform = low + (high - low) * uniform
+    return (shift * uniform / (1 + (shift - 1) * uniform)).clamp_min(LEAST_SIGMA)
+
+
+def expert_sigmas(steps: int, config: RayPETrainConfig) -> list[float]:
+    """The noise levels of a run in `steps`, down to 0: of an expert those that are its own, as Wan 2.2 hands over: the
+    boundary itself is the high one's."""
+    sigmas = shifted_sigmas(steps, shift=config.video_shift).tolist()
+    if config.expert:
+        high = config.expert == "high"
+        sigmas = [sigma for sigma in sigmas if (sigma >= config.boundary) == high and sigma > 0]
+    return [*(sigmas or [config.boundary]), 0.0] if config.expert else sigmas
 
 
 def latent_statistics(vae: VideoVAE, pool: ClipPool) -> LatentStatistics:

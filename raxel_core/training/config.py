@@ -179,6 +179,11 @@ class RunConfig:
         """How many views off the clip are coded with it."""
         return 0
 
+    @property
+    def codes_lead(self) -> bool:
+        """Whether clips are also coded with all frames after the first grey."""
+        return False
+
     @classmethod
     def from_json(cls: type[Run], text: str) -> Run:
         """The run that `to_json` wrote; fields left out keep their defaults. ValueError names an unknown field."""

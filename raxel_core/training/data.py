@@ -36,6 +36,7 @@ class LatentClips:
 
     Images of a scene that lie off the clip come last: their `image_frame` lies outside it, maybe between frames, and
     `image_camera` [B, N] and `image_near` [B, N] are theirs. `captions` are texts by clip, none where there are none.
+    `lead` [B, C, T, h, w] are the clips with all frames after the first grey, where a run asks for them.
     """
 
     video: Tensor
@@ -46,6 +47,7 @@ class LatentClips:
     image_camera: Camera
     image_near: Tensor
     captions: tuple[str, ...] = ()
+    lead: Tensor | None = None
 
     def __len__(self) -> int:
         return self.video.shape[0]
@@ -56,11 +58,13 @@ class LatentClips:
             self.video[index], self.images[index], self.image_frame[index], self.camera[index], self.near_depth[index],
             self.image_camera[index], self.image_near[index],
             tuple(self.captions[number] for number in numbers) if self.captions else (),
+            None if self.lead is None else self.lead[index],
         )  # fmt: skip
 
     def half(self) -> LatentClips:
         """The same with latents in fp16."""
-        return replace(self, video=self.video.half(), images=self.images.half())
+        lead = None if self.lead is None else self.lead.half()
+        return replace(self, video=self.video.half(), images=self.images.half(), lead=lead)
 
     def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> LatentClips:
         return replace(
@@ -68,6 +72,7 @@ class LatentClips:
             image_frame=self.image_frame.to(device, dtype), camera=self.camera.to(device, dtype),
             near_depth=self.near_depth.to(device, dtype), image_camera=self.image_camera.to(device, dtype),
             image_near=self.image_near.to(device, dtype),
+            lead=None if self.lead is None else self.lead.to(device, dtype),
         )  # fmt: skip
 
 
@@ -84,9 +89,9 @@ def render_clips(
     config: RunConfig, vae: VideoVAE, seeds: range, *, scenes: Mapping[str, float], clock: Clock | None = None,
     batch: int = RENDER_BATCH, device: torch.device | str = "cpu", fast: bool = False, sets: Sets = SCENE_SETS,
 ) -> LatentClips:  # fmt: skip
-    """The latents of the scenes of `seeds`, shares of them by set of `sets`; every second clip runs backwards in time.
-    `clock` is told what "render" and "encode" cost. `batch` scenes at a time are made on the `device`, which is the
-    VAE's, by a compiled tracer if `fast`."""
+    """The latents of the scenes of `seeds`, shares of them by set of `sets`; the clips of odd seeds run backwards in
+    time. `clock` is told what "render" and "encode" cost. `batch` scenes at a time are made on the `device`, which is
+    the VAE's, by a compiled tracer if `fast`."""
     clock = clock or Clock()
     parts = []
     for name, part in split_seeds(seeds, scenes, batch=batch):
@@ -97,7 +102,8 @@ def render_clips(
             with clock.part("encode"):
                 if isinstance(rendered, SyntheticBatch):
                     rendered = RenderedClips(rendered.video, rendered.camera, rendered.near_depth)
-                parts.append(_encode(_reverse_odd(rendered), vae, part[start], config))
+                odd = torch.tensor([seed % 2 == 1 for seed in seen], device=rendered.video.device)
+                parts.append(_encode(_reversed(rendered, odd), vae, part[start], config))
     return _join(parts)
 
 
@@ -107,16 +113,17 @@ def in_parts(encode: Callable[[Tensor], Tensor], video: Tensor) -> Tensor:
     return torch.cat([encode(part) for part in video.split(count)])
 
 
-def _reverse_odd(batch: RenderedClips) -> RenderedClips:
+def _reversed(batch: RenderedClips, chosen: Tensor) -> RenderedClips:
+    """The clips, those that are `chosen` [B] backwards in time."""
     video, near = batch.video.clone(), batch.near_depth.clone()
-    video[1::2], near[1::2] = video[1::2].flip(2), near[1::2].flip(1)
+    video[chosen], near[chosen] = video[chosen].flip(2), near[chosen].flip(1)
     camera = batch.camera
     world_from_cam, K = camera.world_from_cam.clone(), camera.K.clone()
-    world_from_cam[1::2], K[1::2] = world_from_cam[1::2].flip(1), K[1::2].flip(1)
+    world_from_cam[chosen], K[chosen] = world_from_cam[chosen].flip(1), K[chosen].flip(1)
     others = batch.others
     if others is not None:
         frame = others.frame.clone()
-        frame[1::2] = video.shape[2] - 1 - frame[1::2]
+        frame[chosen] = video.shape[2] - 1 - frame[chosen]
         others = replace(others, frame=frame)
     camera = replace(camera, world_from_cam=world_from_cam, K=K)
     return RenderedClips(video, camera, near, others, batch.captions)
@@ -132,6 +139,9 @@ def _encode(batch: RenderedClips, vae: VideoVAE, seed: int, config: RunConfig) -
     video = in_parts(vae.encode, batch.video)
     coded = in_parts(lambda part: encode_images(vae, part), images)
     found = clips_of_frames(video, coded, image_frame, batch.camera, batch.near_depth)
+    if config.codes_lead:
+        alone = torch.cat((batch.video[:, :, :1], torch.zeros_like(batch.video[:, :, 1:])), 2)
+        found = replace(found, lead=in_parts(vae.encode, alone))
     if not config.off_path_images:
         return replace(found, captions=batch.captions)
     others = batch.others or _others_of(batch, generator)
@@ -164,11 +174,13 @@ def _side_by_side(a: Camera, b: Camera) -> Camera:
 def _join(parts: list[LatentClips]) -> LatentClips:
     """All clips of the parts as one value; where some have captions, the others have empty ones."""
     captions = tuple(text for part in parts for text in part.captions or ("",) * len(part))
+    leads = [part.lead for part in parts if part.lead is not None]
     return LatentClips(
         torch.cat([part.video for part in parts]), torch.cat([part.images for part in parts]),
         torch.cat([part.image_frame for part in parts]), _all([part.camera for part in parts]),
         torch.cat([part.near_depth for part in parts]), _all([part.image_camera for part in parts]),
         torch.cat([part.image_near for part in parts]), captions if any(captions) else (),
+        torch.cat(leads) if leads else None,
     )  # fmt: skip
 
 
@@ -245,6 +257,7 @@ class ClipPool:
         content = f"{config.frames} frames {config.hw} seeds {seeds} scenes {dict(scenes)}"
         films = [getattr(self.sets[known], "content", "") for known in scenes]  # which scenes of data sets, and how
         content += "".join(films) + f" images {1 + config.stored_images} and {config.off_path_images} off the path"
+        content += " with first frames" * config.codes_lead
         if path.exists() and _content(path) == content:
             return path
         with alone(path):  # the other processes of a run want it too
@@ -316,6 +329,7 @@ _TENSORS = ("video", "images", "image_frame", "near_depth", "image_near")
 def _save(path: Path, clips: LatentClips, content: str) -> None:
     clips = clips.half()
     tensors = {name: getattr(clips, name) for name in _TENSORS}
+    tensors |= {} if clips.lead is None else {"lead": clips.lead}
     for name, camera in (("", clips.camera), ("image_", clips.image_camera)):
         tensors |= {f"{name}world_from_cam": camera.world_from_cam, f"{name}K": camera.K}
     write_tensors(path, tensors, {"content": content, "captions": json.dumps(clips.captions)})
@@ -328,5 +342,5 @@ def _load(path: Path, hw: tuple[int, int]) -> LatentClips:
     camera, of_images = (Camera(part[f"{name}world_from_cam"], part[f"{name}K"], hw) for name in ("", "image_"))
     return LatentClips(
         part["video"], part["images"], part["image_frame"], camera, part["near_depth"], of_images, part["image_near"],
-        captions,
+        captions, part.get("lead"),
     )  # fmt: skip

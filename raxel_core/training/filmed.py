@@ -49,13 +49,14 @@ class FilmedScenes:
     def content(self) -> str:
         """What a file of clips has to be of to be of this data set."""
         listed = hashlib.sha256("\n".join(self.listing.names).encode()).hexdigest()[:16]
-        return f" {self.name} {listed} {self.settings} {self.fps} {self.unit}"
+        return f" {self.name} {listed} {self.settings} {self.fps} {self.unit} in pairs"
 
     def __call__(
         self, seeds: Sequence[int], *, frames: int, hw: tuple[int, int], device: torch.device | str = "cpu",
         fast: bool = False,
     ) -> RenderedClips:  # fmt: skip
-        """The clips of `seeds`. A round of as many seeds as there are scenes shows each scene once."""
+        """The clips of `seeds`. Two that follow an even one have the same clip, of which `render_clips` runs the odd
+        one's backwards: a round of twice as many seeds as there are scenes shows each scene in both directions."""
         parts = [self._clip(seed, frames, hw) for seed in seeds]
         others = None
         if self.others:
@@ -75,13 +76,13 @@ class FilmedScenes:
 
     def _clip(self, seed: int, frames: int, hw: tuple[int, int]) -> RenderedClips:
         """One clip [1, ...]: of the scene that the seed's place in its round names, or the next that is whole."""
-        count = len(self.listing)
-        turn, place = divmod(seed, count)
+        count, pair = len(self.listing), seed // 2
+        turn, place = divmod(pair, count)
         order = torch.randperm(count, generator=torch.Generator().manual_seed(turn + 1))
         for step in range(count):
             name = self.listing.names[int(order[(place + step) % count])]
             try:
-                return self.clip_of(name, frames, hw, torch.Generator().manual_seed(seed + 1))
+                return self.clip_of(name, frames, hw, torch.Generator().manual_seed(pair + 1))
             except ValueError as error:  # SceneError too
                 told = str(error) if isinstance(error, SceneError) else f"{name}: {error}"
                 if self.bad_data == "stop":

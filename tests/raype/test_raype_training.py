@@ -17,7 +17,8 @@ from raxel_core.geometry.camera import Camera, K_from_fov
 from raxel_core.latents.statistics import LatentStatistics
 from raxel_core.latents.wan_vae import WAN_STATISTICS, WanVAE
 from raxel_core.paths.plan import make_move
-from raxel_core.raype.backbone import RayWan, load_backbone, load_prompt, ray_wan, wan_state
+from raxel_core.raxel_model import load_vae
+from raxel_core.raype.backbone import RayWan, lead_channels, load_backbone, load_prompt, ray_wan, wan_state
 from raxel_core.raype.checkpoint import load_raype
 from raxel_core.raype.config import RayPETrainConfig, RayPEVariant
 from raxel_core.raype.encoding import RayEncoding, RayPEConfig, ray_features
@@ -25,12 +26,15 @@ from raxel_core.raype.objective import (
     WEIGHTS_FILE,
     RayPEObjective,
     augment,
+    draw_levels,
+    expert_sigmas,
     latent_statistics,
     path_features,
     scaled_path,
 )
 from raxel_core.raype.ray_tokens import token_rays
 from raxel_core.raype.terms import RayTerms, join_terms, variant_features
+from raxel_core.sampling.schedule import shifted_sigmas
 from raxel_core.training.config import FilmedSettings
 from raxel_core.training.data import ClipPool
 from raxel_core.training.filmed import Films
@@ -506,7 +510,7 @@ def test_the_command_trains_resumes_and_draws(vae, backbone, tmp_path, capsys):
 
 
 def test_other_backbones_prompts_and_weights_are_refused_in_one_sentence(backbone, tmp_path):
-    with pytest.raises(ValueError, match=r"32 input and 32 output channels.*VAE's 16"):
+    with pytest.raises(ValueError, match="32 input and 32 output channels.* VAE of 16 they are 16 and 16"):
         load_backbone(backbone, channels=16)
     (tmp_path / "config.json").write_text('{"_class_name": "FluxTransformer2DModel"}')
     with pytest.raises(ValueError, match="holds a FluxTransformer2DModel"):
@@ -533,3 +537,121 @@ def test_configurations_survive_json_and_name_what_is_wrong():
     ):  # fmt: skip
         with pytest.raises(ValueError, match=message):
             RayPETrainConfig.from_json(json.dumps(start | extra))
+
+
+EXPERT = replace(CONFIG, expert="high", steps=2, gradient_checkpointing=False)
+
+
+@pytest.fixture(scope="module")
+def a14b(tmp_path_factory):
+    """A tiny Wan 2.2 I2V A14B in diffusers' layout: its VAE and two experts, told the first frame by 4 + 16 channels."""
+    from diffusers import AutoencoderKLWan, WanTransformer3DModel
+
+    folder = tmp_path_factory.mktemp("a14b")
+    sizes = {"num_attention_heads": 2, "attention_head_dim": 12, "text_dim": 8, "freq_dim": 16, "ffn_dim": 40}
+    for seed, name in enumerate(("transformer", "transformer_2")):
+        torch.manual_seed(seed)
+        network = WanTransformer3DModel(in_channels=36, out_channels=16, num_layers=LAYERS, **sizes)
+        network.save_pretrained(folder / name)
+    AutoencoderKLWan(base_dim=8, z_dim=16).save_pretrained(folder / "vae")
+    return folder
+
+
+def test_an_expert_is_asked_what_diffusers_pipeline_asks(a14b, tmp_path, monkeypatch):
+    """WanImageToVideoPipeline's own run on the same noise and first frame: its levels at either side of the boundary,
+    the channels that it tells the first frame by, and so the velocities."""
+    pytest.importorskip("transformers", reason="diffusers' pipeline needs the package transformers")
+    from diffusers import AutoencoderKLWan, FlowMatchEulerDiscreteScheduler, WanImageToVideoPipeline
+
+    networks = {name: load_backbone(a14b, channels=16, expert=name) for name in ("high", "low")}
+    asked = []
+    for name, network in networks.items():
+
+        def forward(hidden_states, timestep, encoder_hidden_states, name=name, own=network.forward, **others):
+            out = own(hidden_states, timestep, encoder_hidden_states, **others)
+            asked.append((name, hidden_states, timestep, out[0]))
+            return out
+
+        monkeypatch.setattr(network, "forward", forward)
+    pipeline = WanImageToVideoPipeline(
+        tokenizer=None, text_encoder=None, vae=AutoencoderKLWan.from_pretrained(a14b / "vae"), image_processor=None,
+        image_encoder=None, scheduler=FlowMatchEulerDiscreteScheduler(shift=CONFIG.video_shift),
+        transformer=networks["high"], transformer_2=networks["low"], boundary_ratio=0.9,
+    )  # fmt: skip
+    picture = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(3)) * 2 - 1
+    text = torch.randn(1, 3, 8, generator=torch.Generator().manual_seed(4))
+    start = torch.randn(1, 16, 2, 4, 4, generator=torch.Generator().manual_seed(5))
+    pipeline(image=picture, prompt_embeds=text, latents=start, height=32, width=32, num_frames=5, guidance_scale=1.0,
+             num_inference_steps=8, output_type="latent")  # fmt: skip
+    vae = load_vae(a14b / "vae")
+    alone = torch.cat((picture[:, :, None], torch.zeros(1, 3, 4, 32, 32)), 2)
+    lead = lead_channels(WAN_STATISTICS.normalize(vae.encode(alone)))
+    whole = shifted_sigmas(8, shift=CONFIG.video_shift).tolist()
+    parts = [expert_sigmas(8, replace(EXPERT, expert=name)) for name in networks]
+    assert [sigma for part in parts for sigma in part[:-1]] == whole[:-1] and parts[0][-1] == parts[1][-1] == 0
+    for name in networks:
+        config = replace(CONFIG, expert=name, raype=False)
+        ours = ray_wan(load_backbone(a14b, channels=16, expert=name), config)
+        steps = [(shown, t, out) for which, shown, t, out in asked if which == name]
+        assert len(steps) > 1 and all((float(t) / 1000 >= config.boundary) == (name == "high") for _, t, _ in steps)
+        assert torch.allclose(steps[0][0][:, 16:], lead, atol=1e-5)
+        shown, t, out = steps[-1]
+        with torch.no_grad():
+            assert torch.allclose(ours(shown[:, :16], t / 1000, None, text, lead), out, atol=1e-4)
+
+
+def test_an_expert_is_trained_at_its_own_levels(tmp_path):
+    """Those of a run over all levels that lie on its side of the boundary, as often as there."""
+    uniform = (torch.arange(4000) + 0.5) / 4000
+    every = draw_levels(uniform, CONFIG)
+    for name in ("high", "low"):
+        config = replace(CONFIG, expert=name)
+        own = every[(every >= config.boundary) == (name == "high")]
+        assert torch.allclose(
+            draw_levels(uniform, config).quantile(uniform[::100]), own.quantile(uniform[::100]), atol=2e-3
+        )
+    assert float(draw_levels(uniform, replace(CONFIG, expert="high")).min()) >= 0.9
+
+
+@pytest.mark.parametrize("expert", ["high", "low"])
+def test_an_expert_of_a14b_is_trained_validated_and_opens_as_raype(expert, a14b, tmp_path, capsys):
+    """Through the command: its own weights, every frame in the loss, and the file that Load RayPE opens."""
+    config = replace(EXPERT, expert=expert)
+    (tmp_path / "config.json").write_text(config.to_json(), encoding="utf-8")
+    arguments = ["train", str(tmp_path / "config.json"), str(tmp_path / "run"), "--method", "raype", "--json",
+                 "--vae", str(a14b / "vae"), "--backbone", str(a14b)]  # fmt: skip
+    assert main(arguments) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert lines[-1]["validation"]["loss"] > 0
+    state = load_file(tmp_path / "run" / WEIGHTS_FILE)
+    before = load_backbone(a14b, channels=16, expert=expert).state_dict()
+    assert state["patch_embedding.weight"].shape[1] == 36
+    assert torch.equal(state["patch_embedding.weight"], before["patch_embedding.weight"].bfloat16())
+    assert load_raype(tmp_path / "run" / WEIGHTS_FILE).model.config == RayPEConfig(DIM, LAYERS)
+
+
+def test_an_expert_s_first_frame_is_noised_counted_and_told(a14b, tmp_path):
+    vae = load_vae(a14b / "vae")
+    objective = RayPEObjective(EXPERT, vae, a14b, cache=tmp_path)
+    batch, clips = objective.draw(0), objective.read(0)
+    told = objective.statistics.denormalize(batch.lead[:, 4:])
+    assert torch.allclose(told[:, :, 0], clips.video[:, :, 0], atol=2e-3)
+    assert not torch.allclose(told[:, :, 1], clips.video[:, :, 1], atol=2e-3)
+    assert batch.lead[:, :4, 0].eq(1).all() and batch.lead[:, :4, 1:].eq(0).all()
+    level = batch.sigma[:, None, None, None, None]
+    assert torch.allclose(batch.noisy(), (1 - level) * batch.latents + level * batch.noise, atol=1e-6)
+    right = batch.noise - batch.latents
+    wrong = right.clone()
+    wrong[:, :, 0] += 1.0
+    assert float(objective.loss(lambda *given: wrong, batch)["loss"]) == pytest.approx(0.5, rel=1e-5)
+    straight = objective.statistics.normalize(clips.video.float())
+    noise = torch.randn(straight.shape, generator=torch.Generator().manual_seed(7))
+    made = objective.generate(lambda x, sigma, rays, text, lead: noise - straight, clips, steps=4, seed=7)
+    assert torch.allclose(made, clips.video.float(), atol=1e-3)
+
+
+def test_a_backbone_of_the_other_kind_is_refused(a14b, backbone):
+    with pytest.raises(ValueError, match='36 input and 16 output channels.*TI2V-5B.*"expert"'):
+        load_backbone(a14b, channels=16)
+    with pytest.raises(ValueError, match="an expert \\(low\\) of Wan 2.2 I2V A14B"):
+        load_backbone(backbone, channels=CHANNELS, expert="low")
