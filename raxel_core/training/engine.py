@@ -73,9 +73,11 @@ class Engine:
         return self.accelerator.device
 
     def shard(self, model: nn.Module) -> None:
-        """Where the run is sharded, deal out the weights of `model`, each of its blocks a unit of its own; what is
-        trained is kept in float32."""
+        """Keep what is trained in float32, in memory of its own: a checkpoint's weights come mapped from their file.
+        Where the run is sharded, deal out the weights of `model`, each of its blocks a unit of its own, so that no
+        process holds more of it whole."""
         if not self.sharded:
+            _in_float32(model)
             return
         # Nothing is added in place to what a block gives: the gradients are those of one process.
         warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")
@@ -83,9 +85,7 @@ class Engine:
         policy = MixedPrecisionPolicy(param_dtype=low, reduce_dtype=torch.float32, cast_forward_inputs=False)
         mesh = torch.distributed.device_mesh.init_device_mesh(self.device.type, (self.processes,))
         for unit in (*blocks_of(model), model):
-            for parameter in unit.parameters():
-                if parameter.requires_grad and not isinstance(parameter, DTensor):
-                    parameter.data = parameter.data.float()
+            _in_float32(unit)
             fully_shard(unit, mesh=mesh, mp_policy=policy, reshard_after_forward=True)
 
     def prepare(self, objective: Objective) -> None:
@@ -150,6 +150,13 @@ class _Loss(nn.Module):
 
     def forward(self, batch: Any) -> dict[str, Tensor]:
         return self.objective.loss(self.network, batch)
+
+
+def _in_float32(module: nn.Module) -> None:
+    """Give what is trained of a module, unless it is dealt out, its own float32."""
+    for parameter in module.parameters():
+        if parameter.requires_grad and not isinstance(parameter, DTensor):
+            parameter.data = parameter.data.to(torch.float32, copy=True)
 
 
 def blocks_of(model: nn.Module) -> list[nn.Module]:

@@ -96,13 +96,24 @@ class RaxelObjective:
 
     def _network(self) -> RaxelTransformer:
         """A new network, or one with the start's weights."""
+        if self.start is not None:
+            return self._begun_network()
         model = RaxelTransformer(self.config.model)
-        if self.start is None:
-            generator = torch.Generator().manual_seed(self.config.seed)
-            initialize(model, gate=GATE_START, generator=generator, attention_prior=self.config.attention_prior)
-            return model
+        generator = torch.Generator().manual_seed(self.config.seed)
+        initialize(model, gate=GATE_START, generator=generator, attention_prior=self.config.attention_prior)
+        return model
+
+    def _begun_network(self) -> RaxelTransformer:
+        """The start's weights, mapped from its file until something moves them: float32 is made of one after the other,
+        and of each alone that a sharded run deals out. ValueError where they are not the configuration's."""
+        assert self.start is not None
         loaded = load_checkpoint(self.start)
-        model.load_state_dict(loaded.model.state_dict())
+        model = RaxelTransformer(self.config.model, device="meta")
+        given = loaded.model.state_dict()
+        unlike = [name for name, p in model.state_dict().items() if name not in given or given[name].shape != p.shape]
+        if unlike or len(given) > len(model.state_dict()):
+            raise ValueError(f"{self.start} is a network of another configuration than the run's: {loaded.config}")
+        model.load_state_dict(given, assign=True)
         self._begun = loaded.metadata
         return model
 

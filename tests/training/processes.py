@@ -9,6 +9,7 @@ in parts. FOLDER/METHOD-whole is begun, stopped and carried on, FOLDER/METHOD-pa
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -22,11 +23,11 @@ from raxel_core.raype.config import RayPETrainConfig
 from raxel_core.raype.objective import RayPEObjective
 from raxel_core.training.config import TrainConfig
 from raxel_core.training.objective import Objective
-from raxel_core.training.raxel_objective import RaxelObjective
+from raxel_core.training.raxel_objective import WEIGHTS_FILE, RaxelObjective
 from raxel_core.training.train import Trainer
 from raxel_core.training.vae import fit_patch_code, raxel_and_video_clips
 
-METHODS = ("raxel", "raype", "rays")
+METHODS = ("raxel", "raype", "rays", "lora")
 CHANNELS = 16
 RUN = {
     "name": "processes", "steps": 3, "frames": 5, "hw": (32, 32), "clips": 8, "shard_clips": 8, "batch": 2, "batches": 2,
@@ -38,6 +39,8 @@ RAXEL = TrainConfig(
     **RUN, optimizer="adamw", scenes=(("room", 1.0),), seed=6, rate_factors=(("ray_*", 2.0),),
     model=RaxelConfig(dim=24, ffn_dim=48, layers=2, heads=2, in_channels=CHANNELS, patch=(1, 1, 1), text_dim=8, freq_dim=16),
 )  # fmt: skip
+# Adapters of a checkpoint in bf16, which rests and is dealt out all the same.
+LORA = replace(RAXEL, lora_rank=2, rate_factors=())
 RAYPE = RayPETrainConfig(**RUN, scenes=(("room", 1.0),), learning_rate=1e-3, moment_eps=1e-2, ema=0.9)
 RAYS = RayDiffusionTrainConfig(
     **RUN, views=(2, 2), muon=True,
@@ -48,7 +51,7 @@ RAYS = RayDiffusionTrainConfig(
 
 
 def prepare(folder: Path) -> None:
-    """A VAE and a backbone of Wan."""
+    """A VAE, a backbone of Wan and a checkpoint to adapt."""
     from diffusers import WanTransformer3DModel
 
     save_file(fit_patch_code(raxel_and_video_clips(RAXEL, range(8)), channels=CHANNELS).state_dict(), folder / "vae.st")
@@ -57,6 +60,7 @@ def prepare(folder: Path) -> None:
         patch_size=(1, 2, 2), in_channels=CHANNELS, out_channels=CHANNELS, num_layers=2, num_attention_heads=2,
         attention_head_dim=12, ffn_dim=40, text_dim=8, freq_dim=16,
     ).save_pretrained(folder / "backbone")  # fmt: skip
+    train("raxel", folder, "start", until=1)
 
 
 def objective(method: str, folder: Path) -> Objective:
@@ -66,6 +70,8 @@ def objective(method: str, folder: Path) -> Objective:
     vae = load_patch_vae(folder / "vae.st")
     if method == "raype":
         return RayPEObjective(RAYPE, vae, folder / "backbone", cache=folder / "clips")
+    if method == "lora":
+        return RaxelObjective(LORA, vae, cache=folder / "clips", start=folder / "raxel-start" / WEIGHTS_FILE)
     return RaxelObjective(RAXEL, vae, cache=folder / "clips")
 
 

@@ -13,13 +13,14 @@ from safetensors.torch import load_file
 
 from raxel_core.ray_diffusion.objective import WEIGHTS_FILE as RAYS_FILE
 from raxel_core.raype.objective import WEIGHTS_FILE as RAYPE_FILE
+from raxel_core.training.raxel_objective import LORA_FILE
 from raxel_core.training.raxel_objective import WEIGHTS_FILE as RAXEL_FILE
 from raxel_core.training.run_state import STATE_FILE
 from raxel_core.training.train import LOG_FILE, Trainer
 from tests.training.processes import METHODS, RAXEL, objective, prepare, train
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = {"raxel": RAXEL_FILE, "raype": RAYPE_FILE, "rays": RAYS_FILE}
+FILES = {"raxel": RAXEL_FILE, "raype": RAYPE_FILE, "rays": RAYS_FILE, "lora": LORA_FILE}
 
 
 def torchrun(*arguments: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
