@@ -40,6 +40,8 @@ RESIZES = {
     "fvd": f"FVD of {FVD_CLIP_FRAMES} frames in a row, resized by the I3D file itself",
 }
 
+_PAIRED = "Less the still camera, clip by clip:"
+
 Row = dict[str, Tensor]
 
 
@@ -61,32 +63,42 @@ class FilmedReport:
 
     def summaries(self) -> dict[str, dict[str, Summary]]:
         """Mean, median and standard error of each figure of each row."""
+        return {name: _summaries(row) for name, row in self.rows.items()}
+
+    def paired(self) -> dict[str, dict[str, Summary]]:
+        """The same of each row's differences, clip by clip, from the still camera on the same clips."""
+        still = self.rows[STILL]
         return {
-            name: {s.name: s for s in summarize({key: values.tolist() for key, values in row.items()})}
+            name: _summaries(
+                {key: values - still[key] for key, values in row.items() if key in still and key != "read"}
+            )
             for name, row in self.rows.items()
+            if name != STILL
         }
 
     def to_json(self) -> str:
         """Strict JSON, format "raxel.filmed_evaluation" version 1."""
-        rows = {name: {key: _numbers(s) for key, s in row.items()} for name, row in self.summaries().items()}
+        rows, paired = (
+            {name: {key: _numbers(s) for key, s in row.items()} for name, row in found.items()}
+            for found in (self.summaries(), self.paired())
+        )
         sets = {
             measure: {name: vars(d) | {"rank_deficient": d.rank_deficient} for name, d in by.items()}
             for measure, by in self.distances.items()
         }
         return to_json(
             {"format": FORMAT, "version": VERSION, "protocol": self.protocol, "clips": self.clips, **self.facts}
-            | {"rows": rows, "distances": sets, "left_out": dict(self.left_out)}
+            | {"rows": rows, "paired": paired, "distances": sets, "left_out": dict(self.left_out)}
         )
 
     def table(self) -> str:
         """The report as text."""
-        header, rows = self._cells()
-        return "\n\n".join((text_table(header, rows), self._told()))
+        return "\n\n".join((text_table(*self._cells()), _PAIRED, text_table(*self._paired_cells()), self._told()))
 
     def markdown(self) -> str:
-        """The report as a Markdown table, with the protocol, N and the resize beneath it."""
-        header, rows = self._cells()
-        return f"{markdown_table(header, rows)}\n\n{self._told()}\n"
+        """The report as Markdown tables, with the protocol, N and the resize beneath them."""
+        tables = markdown_table(*self._cells()), _PAIRED, markdown_table(*self._paired_cells()), self._told()
+        return "\n\n".join(tables) + "\n"
 
     def _cells(self) -> tuple[list[str], list[list[str]]]:
         """A line a row, a column a figure: mean and its standard error."""
@@ -97,6 +109,11 @@ class FilmedReport:
             for row, found in summaries.items()
         ]
         return ["", *names, *(measure.upper() for measure in self.distances)], cells
+
+    def _paired_cells(self) -> tuple[list[str], list[list[str]]]:
+        paired = self.paired()
+        names = list(dict.fromkeys(name for row in paired.values() for name in row))
+        return ["", *names], [[row, *(_cell(found.get(name)) for name in names)] for row, found in paired.items()]
 
     def _distance(self, measure: str, row: str) -> str:
         found = self.distances[measure].get(row)
@@ -304,6 +321,10 @@ def _cell(summary: Summary | None) -> str:
         return "-"
     told = "" if summary.count == 1 else f" +- {summary.standard_error:.4f}"
     return f"{summary.mean:.4f}{told}"
+
+
+def _summaries(row: Mapping[str, Tensor]) -> dict[str, Summary]:
+    return {s.name: s for s in summarize({key: values.tolist() for key, values in row.items()})}
 
 
 def _numbers(summary: Summary) -> dict[str, float]:

@@ -89,6 +89,19 @@ def test_unread_clips_count_as_the_still_camera(data):
     assert row["R_err [rad]"][1] == still["R_err [rad]"][1] and row["R_err [rad]"][0] != still["R_err [rad]"][0]
 
 
+def test_rows_are_compared_with_the_still_camera_clip_by_clip(data):
+    """The standard error is that of the differences, which the clips' own motions do not widen."""
+    report, _ = measured(data, "pose")
+    found = json.loads(report.to_json())["paired"]
+    assert found.keys() == {"pose 1 step", "pose 2 steps"}
+    row, still = (report.rows[name]["R_err [rad]"] for name in ("pose 1 step", STILL))
+    figures = found["pose 1 step"]["R_err [rad]"]
+    assert figures["mean"] == pytest.approx(float((row - still).mean()), abs=1e-9)
+    assert figures["standard_error"] == pytest.approx(float((row - still).std()) / 2**0.5, rel=1e-6)
+    after = report.markdown().split("Less the still camera, clip by clip:")[1]
+    assert "| pose 1 step |" in after and f"| {STILL} |" not in after and "read" not in after.splitlines()[2]
+
+
 def test_cycle_holds_the_cameras_and_the_clip_against_the_truth(data):
     report, batch = measured(data, "cycle")
     cycle = report.rows["cycle"]
