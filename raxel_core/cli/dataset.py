@@ -74,6 +74,7 @@ def _add_captions(actions: argparse._SubParsersAction) -> None:
     captions.add_argument("data", type=Path, metavar="FOLDER|LIST", help="a data set's folder, or a list of scenes")
     captions.add_argument("texts", type=Path, metavar="TEXTS", help="the folder that `train --texts` is given")
     captions.add_argument("--text-encoder", type=Path, required=True, help="a Wan folder in diffusers' layout")
+    captions.add_argument("--device", help="where the encoder runs: cpu, cuda, mps (cuda where there is one)")
     captions.set_defaults(run=run_captions)
 
 
@@ -181,9 +182,10 @@ def run_captions(options: argparse.Namespace) -> None:
     from ..films.defects import SceneError
     from ..films.listing import list_scenes
     from ..training.captions import Texts, load_encoder
+    from .options import check_device
 
     listing, faults = list_scenes(options.data), 0
-    texts = Texts(options.texts, load_encoder(options.text_encoder))
+    texts = Texts(options.texts, load_encoder(options.text_encoder, check_device(options.device)))
     texts.add("")
     bar = progress_bar("captions")
     for done, name in enumerate(listing.names, start=1):

@@ -61,9 +61,9 @@ def padded(text: Tensor) -> Tensor:
     return torch.cat((text, text.new_zeros(TOKENS - len(text), text.shape[1])))
 
 
-def load_encoder(folder: Path) -> Encoder:
+def load_encoder(folder: Path, device: torch.device | str = "cpu") -> Encoder:
     """UMT5 of a Wan folder in diffusers' layout (`text_encoder`, `tokenizer`), by transformers, which has to be
-    installed. ValueError where it is not, or the folder is none."""
+    installed, on a device in the dtype of its file. ValueError where it is not, or the folder is none."""
     try:
         import transformers
     except ImportError:
@@ -76,12 +76,14 @@ def load_encoder(folder: Path) -> Encoder:
         encoder: Any = transformers.UMT5EncoderModel.from_pretrained(places[1], local_files_only=True)
     except (OSError, ValueError) as error:
         raise ValueError(f"{folder} holds no UMT5: {str(error).splitlines()[0]}") from error
-    encoder = encoder.eval().requires_grad_(False)
+    encoder = encoder.eval().requires_grad_(False).to(device)
 
     def encode(caption: str) -> Tensor:
         words = " ".join(caption.split())
-        tokens = tokenizer(words, max_length=TOKENS, truncation=True, add_special_tokens=True, return_tensors="pt")
+        tokens = tokenizer(words, max_length=TOKENS, truncation=True, add_special_tokens=True, return_tensors="pt").to(
+            device
+        )
         with torch.no_grad():
-            return encoder(tokens.input_ids, tokens.attention_mask).last_hidden_state[0].float()
+            return encoder(tokens.input_ids, tokens.attention_mask).last_hidden_state[0].float().cpu()
 
     return encode

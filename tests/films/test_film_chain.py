@@ -6,15 +6,19 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
 from safetensors import safe_open
 
+from raxel_core.camera_io import read_cameras, write_cameras
 from raxel_core.cli import main
+from raxel_core.latents.wan_vae import WAN_STATISTICS
 from raxel_core.model.config import RaxelConfig
 from raxel_core.recipe import METADATA_KEY, Recipe
 from raxel_core.training.config import FilmedSettings, TrainConfig
+from raxel_core.weights.checkpoint import load_checkpoint
 from tests.data_sets import RATE, write_dl3dv, write_realestate10k
 
 MODEL = RaxelConfig(dim=48, ffn_dim=96, layers=2, heads=2, in_channels=4, patch=(1, 2, 2), text_dim=None, freq_dim=32)
@@ -87,3 +91,57 @@ def test_the_documented_chain_runs_to_its_table(wan_vae, tmp_path, capsys, proce
         ]
         assert main([*command, "--vae", str(wan_vae), "--ray-steps", "1", "2", "--steps", "1", "--out", str(out)]) == 0
         assert json.loads(out.read_text())["clips"] == 1 and out.with_suffix(".md").is_file()
+
+
+@pytest.mark.slow
+def test_a_converted_wan_is_trained_on_dl3dv_and_then_reads_and_makes_clips(tmp_path, capsys):
+    """`convert` of a random Wan 2.1 T2V, `train --data`, then `pose` and `generate`: its video statistics stay Wan's, the
+    rays have their own, and lengths are in the unit that the run was asked for."""
+    import diffusers
+
+    torch.manual_seed(0)
+    wan = tmp_path / "wan"
+    sizes = {"text_dim": 32, "freq_dim": 32, "ffn_dim": 128, "num_layers": 2}
+    network = diffusers.WanTransformer3DModel(
+        num_attention_heads=2, attention_head_dim=128, in_channels=16, out_channels=16, **sizes
+    )
+    network.save_pretrained(wan / "transformer")
+    diffusers.AutoencoderKLWan(base_dim=8, z_dim=16).save_pretrained(wan / "vae")
+    start, data = tmp_path / "start.safetensors", tmp_path / "dl3dv"
+    assert main(["convert", str(wan / "transformer"), str(start)]) == 0
+    for name, seed in (("f00d", 6), ("cafe", 7)):
+        write_dl3dv(data, name, seed, frames=12, hw=(96, 160))
+    (data / "scales.json").write_text(json.dumps({"1K/f00d": 2.0, "1K/cafe": 0.5}))
+    assert main(["dataset", "check", str(data), "--list", str(data / "train.txt")]) == 0
+    assert main(["dataset", "depth", str(data / "train.txt"), "--scales", str(data / "scales.json")]) == 0
+    config = replace(
+        CONFIG, model=load_checkpoint(start).config, steps=1, hw=(64, 96), clips=4, shard_clips=4, batches=1,
+        validation_clips=2, unit="metre", scenes=(("dl3dv", 1.0),), validation_scenes="dl3dv",
+        data=(("dl3dv", FilmedSettings(stride=2)),), sparse_images=0, off_path_share=0.0, random_reference=False,
+    )  # fmt: skip
+    (tmp_path / "run.json").write_text(config.to_json())
+    vae = ["--vae", str(wan / "vae")]
+    given = ["--data", f"dl3dv={data / 'train.txt'}", "--start", str(start), *vae]
+    assert main(["train", str(tmp_path / "run.json"), str(tmp_path / "run"), *given]) == 0
+    model = ["--model", str(tmp_path / "run" / "raxel.safetensors"), *vae]
+    recipe = Recipe.from_json(load_checkpoint(tmp_path / "run" / "raxel.safetensors").metadata[METADATA_KEY])
+    assert (recipe.unit, recipe.frames, recipe.hw, recipe.fps) == ("metre", 5, (64, 96), RATE)
+    assert recipe.video_statistics == WAN_STATISTICS and 0 < max(recipe.ray_statistics.std) < 1
+    pictures = data / "1K" / "f00d" / "images_4"
+    capsys.readouterr()
+    read = main(
+        ["pose", str(pictures), "--fps", str(RATE), "--frames", "5", "--out", str(tmp_path / "path.json"), *model]
+    )
+    said = capsys.readouterr().err
+    assert read == 0 or "no camera can be recovered" in said, said  # after one step the rays may be no camera's
+    made = ["generate", str(pictures / "frame_00001.png"), "--move", "orbit", "--frames", "5", "--steps", "1"]
+    assert main([*made, "--out", str(tmp_path / "made.mp4"), *model]) == 0
+    views = read_cameras(data / "1K" / "f00d" / "transforms.json").trajectory
+    write_cameras(views[5:6], tmp_path / "view.json")
+    write_cameras(views[:5], tmp_path / "path.json")
+    beside = ["generate", str(pictures / "frame_00006.png"), "--source-cameras", str(tmp_path / "view.json")]
+    beside += ["--trajectory", str(tmp_path / "path.json"), "--steps", "1", "--out", str(tmp_path / "beside.mp4")]
+    assert main([*beside, *model]) == 0
+    assert (tmp_path / "beside.mp4").read_bytes() != (tmp_path / "made.mp4").read_bytes()
+    assert main([*beside[:2], *beside[4:], "--at", "-4", *model]) == 2
+    assert "needs a camera" in capsys.readouterr().err
