@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 import torch
 from comfy.model_patcher import ModelPatcher
@@ -83,18 +82,14 @@ class RaxelSources(io.ComfyNode):
         positive: Conditioning | None = None,
         negative: Conditioning | None = None,
     ) -> io.NodeOutput:
-        if trajectory is not None and cameras is not None:
-            raise ValueError("give the images' cameras once: by the path they were taken along, or one each")
         numbers = parse_frames(frames, images=images.shape[0], beside=cameras is not None)
         order = sorted(range(len(numbers)), key=numbers.__getitem__)
         core, video = core_model(model, vae), video_from_image(images[order])
         hw = (video.shape[-2], video.shape[-1])
         core.sizes.check_hw(hw)
         shown = tuple(numbers[i] for i in order)
-        known = own_cameras(cameras, order, hw) if trajectory is None else cameras_at(trajectory, shown)
-        sources = source_latents(core, video, shown, known)
-        if known is not None and cameras is not None:
-            sources = replace(sources, origin=known[0])
+        known = own_cameras(cameras, order, hw) if trajectory is None else cameras_at(trajectory, shown, cameras)
+        sources = source_latents(core, video, shown, known, own=cameras is not None)
         negative = negative or no_text()
         return io.NodeOutput(
             with_sources(positive or no_text(), sources),
@@ -102,13 +97,16 @@ class RaxelSources(io.ComfyNode):
         )
 
 
-def source_latents(core: RaxelModel, video: Tensor, frames: tuple[int, ...], known: Camera | None) -> SourceLatents:
-    """Images [3, N, H, W] of `frames` and, where they are known, their cameras [N], each coded alone."""
-    rays = None
+def source_latents(
+    core: RaxelModel, video: Tensor, frames: tuple[int, ...], known: Camera | None, *, own: bool
+) -> SourceLatents:
+    """Images [3, N, H, W] of `frames` and, where they are known, their cameras [N], each coded alone; `own` says that
+    the cameras came with the images."""
+    rays, origin = None, None if known is None or not own else known[0]
     if known is not None:
         rays = encode_images(core.vae, core.raxels(known, (video.shape[-2], video.shape[-1]), reference=0)[None])
     times = tuple(latent_times(torch.tensor(frames)).tolist())
-    return SourceLatents(frames, times, encode_images(core.vae, video[None]), rays)
+    return SourceLatents(frames, times, encode_images(core.vae, video[None]), rays, origin)
 
 
 def parse_frames(text: str, *, images: int, beside: bool = False) -> list[int]:
@@ -137,8 +135,10 @@ def own_cameras(cameras: Trajectory | None, order: list[int], hw: tuple[int, int
     return cameras.camera[order]
 
 
-def cameras_at(trajectory: Trajectory, frames: tuple[int, ...]) -> Camera:
-    """The cameras [N] of some frames of a path; ValueError when it is shorter than that."""
+def cameras_at(trajectory: Trajectory, frames: tuple[int, ...], own: Trajectory | None) -> Camera:
+    """The cameras [N] of some frames of a path; ValueError when it is shorter than that, or there are `own` too."""
+    if own is not None:
+        raise ValueError("give the images' cameras once: by the path they were taken along, or one each")
     if max(frames) >= len(trajectory):
         raise ValueError(f"a source image shows frame {max(frames)}, but the path ends at frame {len(trajectory) - 1}")
     return trajectory.camera[list(frames)]
