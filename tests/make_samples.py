@@ -4,7 +4,8 @@
 
 A hall of the world's test scenes: `raxel_sample.mp4` is filmed by a camera that orbits in it, whose true path is there as
 a camera file and as a COLMAP model; in `raxel_sample_ball.mp4` the camera stands still and a ball bounces through, and
-`raxel_sample_ball_depth.mp4` is its depth, white near, even in 1 / depth from 2 m to 10 m.
+`raxel_sample_ball_depth.mp4` is its depth, white near, even in 1 / depth from 2 m to 10 m. `raxel_sample_photographs` are nine
+of the orbit's frames as photographs.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from raxel_core.geometry.trajectory import Trajectory
 from raxel_core.training.synthetic import SPLITS
 from raxel_core.training.world.motion import MOTIONS
 from raxel_core.training.world.scenes import WorldConfig, render_world
-from raxel_core.video_io import write_video
+from raxel_core.video_io import read_video, write_video
 from raxel_core.warp.depth_map import DepthMap
 from raxel_core.warp.depth_points import depth_points
 
@@ -73,6 +74,24 @@ def _colour(normal: Tensor, share: float) -> Tensor:
     return (base * (0.4 + 0.6 * (normal @ sun).clamp_min(0.0))[..., None]).movedim(-1, 0)
 
 
+def write_jpeg(path: Path, picture: Tensor) -> None:
+    """A picture [3, H, W] in [-1, 1] as a JPEG."""
+    data = io.BytesIO()
+    Image.fromarray(((picture.movedim(0, -1) + 1.0) * 127.5).round().to(torch.uint8).numpy()).save(
+        data, "JPEG", quality=88
+    )
+    path.write_bytes(data.getvalue())
+
+
+def write_photographs() -> None:
+    """Nine frames of the sample clip as photographs."""
+    folder = FOLDER / "raxel_sample_photographs"
+    folder.mkdir(exist_ok=True)
+    video = read_video(FOLDER / "raxel_sample.mp4").video
+    for number, frame in enumerate(range(0, FRAMES, 4), start=1):
+        write_jpeg(folder / f"photograph_{number}.jpg", video[:, frame])
+
+
 def main() -> None:
     config = WorldConfig(motion_shares=tuple(float(name == "orbit") for name in MOTIONS), fps=FPS,
                          fov_degrees=(55.0, 70.0))  # fmt: skip
@@ -81,10 +100,8 @@ def main() -> None:
     path = Trajectory(scene.camera[0], fps=FPS, unit="metre", name="raxel_sample").relative_to(0)
     FOLDER.mkdir(exist_ok=True)
     write_video(FOLDER / "raxel_sample.mp4", video, fps=FPS, crf=27)
-    still = ((video[:, 0].movedim(0, -1) + 1.0) * 127.5).round().to(torch.uint8).numpy()
-    data = io.BytesIO()
-    Image.fromarray(still).save(data, "JPEG", quality=88)
-    (FOLDER / "raxel_sample.jpg").write_bytes(data.getvalue())
+    write_jpeg(FOLDER / "raxel_sample.jpg", video[:, 0])
+    write_photographs()
     write_cameras(path, FOLDER / "raxel_sample_camera.json", format="camera_path")
     points = depth_points((video[:, 0] + 1.0) / 2.0, DepthMap(depth[0]), path, count=40)
     write_estimate(replace(estimate_of(path, "raxel"), points=points), FOLDER / "raxel_sample_colmap", format="colmap")
