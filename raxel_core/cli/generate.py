@@ -43,6 +43,7 @@ def run(options: argparse.Namespace) -> None:
     from ..pipeline import generate_video
     from ..video_io import check_frame_rate, write_video
 
+    options.images = shared.pictures_of(options.images)
     shared.check_output(options.out, ".mp4", inputs=options.images)
     shared.check_images(options)
     given = shared.read_trajectory(options.trajectory) if options.trajectory else None

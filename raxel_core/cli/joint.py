@@ -37,6 +37,7 @@ def run(options: argparse.Namespace) -> None:
     from ..pipeline import UnreadCamerasError, generate_joint
     from ..video_io import write_video
 
+    options.images = shared.pictures_of(options.images)
     path = shared.check_output(options.out, ".mp4", inputs=options.images).with_suffix(".json")
     shared.check_output(path, ".json")
     shared.check_images(options)

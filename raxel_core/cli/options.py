@@ -172,7 +172,8 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
 
 def add_images(parser: argparse.ArgumentParser) -> None:
     """The source pictures and the frames they show."""
-    parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="picture files")
+    what = "picture files, a folder of pictures, or pictures by a pattern: f_%%04d.exr, f_####.exr, 'f_*.exr'"
+    parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help=what)
     parser.add_argument(
         "--at", type=int, nargs="+", metavar="FRAME", help="the frame that each picture shows (one picture: 0)"
     )
@@ -301,10 +302,19 @@ def result_beside(video: Path, suffix: str) -> Path:
     return video.parent / (Path(stem).stem + suffix)
 
 
+def pictures_of(images: Sequence[Path]) -> list[Path]:
+    """The picture files that the arguments name, a folder or a pattern by its own in their order; OSError and
+    ValueError, before a model loads, where there are none."""
+    for path in images:
+        check_named(path)
+    from ..footage.series import find_series, names_series
+
+    named = [find_series(path).files if names_series(path) else (path,) for path in images]
+    return [file for files in named for file in files]
+
+
 def check_images(options: argparse.Namespace) -> None:
     """Look before a model loads whether the options' pictures can be read and each has a frame."""
-    for path in options.images:
-        check_named(path)
     if options.at is not None and len(options.at) != len(options.images):
         raise ValueError(f"{len(options.images)} pictures need {len(options.images)} frame numbers after --at")
     from ..video_io import video_hw

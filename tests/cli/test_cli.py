@@ -117,12 +117,17 @@ def test_generate_follows_a_move(model, image_file: Path, tmp_path: Path, amount
     assert read_video(out).video.shape == (3, FRAMES, *HW)
 
 
-def test_joint_writes_video_and_path(model, image_file: Path, tmp_path: Path, capsys) -> None:
-    out = tmp_path / "both.mp4"
+@pytest.mark.parametrize("name", ["", "f_%d.png", "f_*.png"])
+def test_joint_of_a_series_of_pictures_writes_video_and_path(model, tmp_path: Path, capsys, name: str) -> None:
+    out, folder = tmp_path / "both.mp4", tmp_path / "pictures"
+    folder.mkdir()
+    for number in (2, 10):
+        write_image(folder / f"f_{number}.png", torch.linspace(-0.8, 0.8, FILE_HW[1]).expand(3, *FILE_HW))
+    assert main(["generate", str(folder / "g_%d.png"), "--move", "pan", "--out", str(out)]) == 2
+    assert "g_%d.png names no pictures that are there; there is f_10.png" in capsys.readouterr().err
     arguments = [
         "joint",
-        str(image_file),
-        str(image_file),
+        str(folder / name),
         "--at",
         "0",
         "4",
