@@ -179,6 +179,7 @@ def run_compare(options: argparse.Namespace) -> None:
     from dataclasses import asdict
 
     from ..evaluation.association import associated
+    from ..evaluation.pose_metrics import pairs_counted
     from ..evaluation.report import pose_report
 
     truth, estimate = (_read(path, options) for path in (options.truth, options.estimate))
@@ -189,7 +190,8 @@ def run_compare(options: argparse.Namespace) -> None:
     if matched:
         say(matched)
     report = pose_report(camera, true_camera, unit=units[0], reduction=options.reduction, step=options.step)
-    body = {"reduction": options.reduction, "step": options.step, "matched": matched, **asdict(report)}
+    told = {"matched": matched, "pairs": pairs_counted(report.frames)}
+    body = {"reduction": options.reduction, "step": options.step, **told, **asdict(report)}
     show(body, report.table(), as_json=options.json)
 
 

@@ -189,9 +189,10 @@ def pose_metrics(
     """All figures of `PoseMetrics` at once, [...] each, from two paths with leading axes [..., F].
 
     `reduction` of R_err, T_err and CamMC over frames (the first, which is zero by the anchoring, is counted);
-    `pairs` and `direction` as in `pair_errors`; `step` is how many frames the motion of `rpe_*` goes over. The fits of
-    `ate_se3`, `ate_sim3` and `log_scale` are Umeyama's (1991, equations 40 to 42), and their residual exists also where
-    the fitting rotation is not unique (a straight line). ValueError when `step` leaves no pair.
+    `pairs` and `direction` as in `pair_errors`, of long paths DRAWN_PAIRS pairs alone (`pairs_counted`); `step` is how
+    many frames the motion of `rpe_*` goes over. The fits of `ate_se3`, `ate_sim3` and `log_scale` are Umeyama's (1991,
+    equations 40 to 42), and their residual exists also where the fitting rotation is not unique (a straight line).
+    ValueError when `step` leaves no pair.
     """
     _check_name("pairs", pairs, PAIRS)
     _check_name("direction", direction, DIRECTIONS)
@@ -375,24 +376,61 @@ class _PairAccuracies(NamedTuple):
 
 
 def _pair_accuracies(paths: _Paths, pairs: str, direction: str) -> _PairAccuracies:
-    """The accuracies of all pairs from a count of them by whole degrees of both errors, some rows of the table at a
-    time, so that the memory is linear in the frames."""
+    """The accuracies of the pairs from a count of them by whole degrees of both errors."""
     batch, frames = paths.center.shape[1:-2], paths.center.shape[-2]
     rotation, center = paths.rotation.reshape(2, -1, frames, 3, 3), paths.center.reshape(2, -1, frames, 3)
-    counts = torch.zeros(center.shape[1], _BINS * _BINS, dtype=torch.int64)
-    rows = frames if pairs == "all" else 1
-    step = max(1, _PAIRS_AT_ONCE // (frames * center.shape[1]))
+    if pairs == "all" and pairs_counted(frames) == DRAWN_PAIRS:
+        counts = _drawn_counts(rotation, center, direction)
+    else:
+        counts = _table_counts(rotation, center, frames if pairs == "all" else 1, direction)
+    table = counts.reshape(*batch, _BINS, _BINS).double()
+    return _accuracies_of(table[..., :-1, :])
+
+
+def pairs_counted(frames: int) -> int:
+    """Of how many pairs of so many frames the accuracies are: all, or DRAWN_PAIRS where there are above _ALL_PAIRS."""
+    return frames * (frames - 1) // 2 if frames * (frames - 1) // 2 <= _ALL_PAIRS else DRAWN_PAIRS
+
+
+def _table_counts(rotation: Tensor, center: Tensor, rows: int, direction: str) -> Tensor:
+    """`_pair_counts` of each of the first `rows` cameras with those after it, some rows of the table at a time, so that
+    the memory is linear in the frames."""
+    clips, frames = center.shape[1:3]
+    counts = torch.zeros(clips, _BINS * _BINS, dtype=torch.int64)
+    step = max(1, _PAIRS_AT_ONCE // (frames * clips))
     for first in range(0, rows, step):
         last = min(first + step, rows)
         counts += _pair_counts(rotation[..., first:, :, :], center[..., first:, :], last - first, direction)
-    table = counts.reshape(*batch, _BINS, _BINS).double()
-    return _accuracies_of(table[..., :-1, :])
+    return counts
+
+
+def _drawn_counts(rotation: Tensor, center: Tensor, direction: str) -> Tensor:
+    """As `_table_counts`, of DRAWN_PAIRS pairs: each camera in turn, and another one drawn for it, the same ones for
+    the same number of frames."""
+    clips, frames = center.shape[1:3]
+    counts = torch.zeros(clips, _BINS * _BINS, dtype=torch.int64)
+    turn = rotation[0] @ rotation[1].mT
+    generator = torch.Generator().manual_seed(0)
+    step = max(1, _PAIRS_AT_ONCE // (8 * clips))
+    for start in range(0, DRAWN_PAIRS, step):
+        one = torch.arange(start, min(start + step, DRAWN_PAIRS)) % frames
+        other = (one + torch.randint(1, frames, one.shape, generator=generator)) % frames
+        i, j = torch.minimum(one, other), torch.maximum(one, other)
+        cosine = 0.5 * ((turn[:, i] * turn[:, j]).sum((-2, -1)) - 1.0)
+        seen, true_seen = center[:, :, j] - center[:, :, i]
+        along = (seen * (turn[:, i] @ true_seen[..., None])[..., 0]).sum(-1)
+        places = _places(cosine, along, seen.norm(dim=-1), true_seen.norm(dim=-1), direction)
+        counts += _counted(places)
+    return counts
 
 
 _LIMIT = 30
 # Whole degrees below the limit, the rest, and pairs that do not count.
 _BINS = _LIMIT + 2
 _PAIRS_AT_ONCE = 2**19
+# All pairs of 2896 frames; of more, so many drawn ones give shares with a standard error of 0.05% at most.
+_ALL_PAIRS = 2**22
+DRAWN_PAIRS = 2**20
 
 
 def _pair_counts(rotation: Tensor, center: Tensor, rows: int, direction: str) -> Tensor:
@@ -403,17 +441,29 @@ def _pair_counts(rotation: Tensor, center: Tensor, rows: int, direction: str) ->
     """
     turn = rotation[0] @ rotation[1].mT
     flat = turn.flatten(-2)
-    by_rotation = _whole_degrees(0.5 * (flat[..., :rows, :] @ flat.mT - 1.0))
+    cosine = 0.5 * (flat[..., :rows, :] @ flat.mT - 1.0)
     center = center - center[..., :1, :]
     length, true_length = torch.cdist(center[..., :rows, :], center, compute_mode="donot_use_mm_for_euclid_dist")
-    towards = _along(turn[..., :rows, :, :], center[0], center[1]) / (length * true_length).clamp(min=STANDSTILL**2)
+    along = _along(turn[..., :rows, :, :], center[0], center[1])
+    places = _places(cosine, along, length, true_length, direction)
+    earlier = torch.ones(places.shape[-2:], dtype=torch.bool).triu(1).logical_not_()
+    return _counted(places.masked_fill_(earlier, _BINS * _BINS - 1).flatten(1))
+
+
+def _places(cosine: Tensor, along: Tensor, length: Tensor, true_length: Tensor, direction: str) -> Tensor:
+    """Where pairs [...] belong in the table of degrees, by the `cosine` of their rotation error and by the product
+    `along` of two vectors of `length` and `true_length`."""
+    towards = along / (length * true_length).clamp(min=STANDSTILL**2)
     towards = (towards.abs() if direction == "folded" else towards).masked_fill_(length <= STANDSTILL, -1.0)
     by_direction = _whole_degrees(towards).masked_fill_(true_length <= STANDSTILL, _BINS - 1)
-    place = by_rotation.mul_(_BINS).add_(by_direction).long()
-    clips = len(place)
-    earlier = torch.ones(place.shape[-2:], dtype=torch.bool).triu(1).logical_not_()
-    place.masked_fill_(earlier, _BINS * _BINS - 1).add_(torch.arange(clips)[:, None, None] * _BINS**2)
-    return torch.bincount(place.flatten(), minlength=clips * _BINS**2).reshape(clips, -1)
+    return _whole_degrees(cosine).mul_(_BINS).add_(by_direction).long()
+
+
+def _counted(places: Tensor) -> Tensor:
+    """How often each place is among the `places` [B, P] of a clip, [B, bins * bins]."""
+    clips = len(places)
+    apart = places + torch.arange(clips)[:, None] * _BINS**2
+    return torch.bincount(apart.flatten(), minlength=clips * _BINS**2).reshape(clips, -1)
 
 
 def _along(turn: Tensor, center: Tensor, true_center: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from raxel_core.evaluation import pose_metrics as pm
+from raxel_core.evaluation.report import pose_report
 from raxel_core.geometry import se3
 from raxel_core.geometry.camera import Camera, K_from_fov
 
@@ -222,6 +223,22 @@ def test_pair_accuracies_by_hand() -> None:
     assert math.isclose(pm.accuracy(errors.rotation, math.radians(10)), 1 / 3, rel_tol=1e-12)
     first = pm.pair_errors(estimate, truth, pairs="reference")
     torch.testing.assert_close(first.rotation, expected[:2], atol=1e-12, rtol=0)
+
+
+def test_accuracies_of_long_paths_are_those_of_pairs_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 60 frames 1,770 pairs: 32,000 drawn ones give each figure within five standard errors (of a share of a half)."""
+    truth = random_path(frames=60, spread=2.0)
+    estimate = perturbed(truth, 0.4)
+    exact = pm.pose_metrics(estimate, truth)
+    assert pm.pairs_counted(2896) == 2896 * 2895 // 2 and pm.pairs_counted(2897) == pm.pairs_counted(10**5) == 2**20
+    monkeypatch.setattr(pm, "_ALL_PAIRS", 1000)
+    monkeypatch.setattr(pm, "DRAWN_PAIRS", 32_000)
+    drawn = pm.pose_metrics(estimate, truth)
+    assert 0.1 < exact.rra_30 < 0.9 and 0.1 < exact.rta_30 < 0.9
+    for name in ("rra_30", "mrra_30", "rta_30", "auc_30"):
+        assert 0 < abs(getattr(drawn, name) - getattr(exact, name)) < 5 * 0.5 / math.sqrt(32_000)
+    assert "32000 of the 1770 pairs, drawn" in pose_report(estimate, truth).table()
+    assert drawn.ate == exact.ate and pm.pose_metrics(estimate, truth).auc_30 == drawn.auc_30
 
 
 def test_directions_fold_or_keep_their_sign() -> None:
