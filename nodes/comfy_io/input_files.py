@@ -57,13 +57,20 @@ def footage_path(name: str) -> Path:
     """The video file or folder of pictures `name`, as `readable_path`, or such a folder's pictures by a pattern
     (f_%04d.png, f_####.png, f_*.png), which no file is called."""
     bare, _ = folder_paths.annotated_filepath(name.strip())
-    if not _PATTERN.search(Path(bare).name):
-        return readable_path(name)
-    folder = readable_path(f"{Path(bare).parent.as_posix()}{name.strip()[len(bare) :]}")
-    for file in folder.glob("*"):
-        if not file.resolve().is_relative_to(folder):
+    pattern = Path(bare).name if _PATTERN.search(Path(bare).name) else ""
+    path = readable_path(f"{Path(bare).parent.as_posix()}{name.strip()[len(bare) :]}" if pattern else name)
+    for file in path.glob("*") if path.is_dir() else ():
+        if not _leads_inside(file, path):
             raise ValueError(f"{printable(file.name, 80)!r} is a link that leads out of the folder of the pictures")
-    return folder / Path(bare).name
+    return path / pattern if pattern else path
+
+
+def _leads_inside(file: Path, folder: Path) -> bool:
+    """Whether `file`, links followed, lies in `folder`; False for a link to itself."""
+    try:
+        return file.resolve().is_relative_to(folder)
+    except (OSError, RuntimeError):
+        return False
 
 
 def model_file(kind: str, name: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from math import prod
 
 import comfy.model_management
 from comfy.model_patcher import ModelPatcher
@@ -40,6 +41,13 @@ def run_notices(
     for notice in found:
         logging.warning("Joint Sampler: %s", notice)
     return tuple(found)
+
+
+def ask_latent_memory(latent_format: RaxelLatentFormat, frames: int, hw: tuple[int, int]) -> None:
+    """ValueError in one sentence, before they are made, where the latents of a run would need more memory than there
+    is."""
+    values = 2 * prod(latent_format.sizes.video_shape(frames, hw))
+    ask_memory(f"{frames} frames of {hw[1]}x{hw[0]}", 4 * _LATENT_COPIES * values)
 
 
 def ask_run_memory(model: ModelPatcher, streams: Streams, sources: SourceLatents | None) -> None:

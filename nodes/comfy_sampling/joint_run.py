@@ -17,7 +17,7 @@ from ...raxel_core.sampling import PairSchedule, Streams, camera_schedule, joint
 from ..comfy_model.conditioning import Conditioning, SourceLatents, no_text, sources_of, with_sources
 from ..comfy_model.latent_format import RaxelLatentFormat
 from ..comfy_model.outer_sample import with_raxel_sampling
-from .before_run import ask_run_memory, check_given
+from .before_run import ask_latent_memory, ask_run_memory, check_given
 from .joint_latent import Latent, is_joint, joint_latent, plain_mask, reference_of, streams_of, video_of
 from .sampler import PairSampler
 
@@ -124,9 +124,10 @@ def _video(
     """The given video latents, or empty ones."""
     if latent is not None:
         return video_of(latent, latent_format.latent_channels)
-    if sources is None or sources.video is None:
-        return latent_format.empty_video(frames, latent_format.recipe.hw)
-    return latent_format.empty_video(frames, latent_format.sizes.video_hw(sources.video.shape))
+    images = None if sources is None else sources.video
+    hw = latent_format.recipe.hw if images is None else latent_format.sizes.video_hw(images.shape)
+    ask_latent_memory(latent_format, frames, hw)
+    return latent_format.empty_video(frames, hw)
 
 
 def _staged(callback: Callback, stage: tuple[int, int] | None) -> Callback:

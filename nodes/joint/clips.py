@@ -18,8 +18,10 @@ _BYTES_OF_FITTED, _BYTES_OF_RENDERED = 48, 450
 def fit_clip(video: Tensor, recipe: Recipe, *, fps: float, start: float, frames: int, speed: float) -> Tensor:
     """Frames of a video [3, F, H, W] of `fps`, from `start` seconds on, at the recipe's size and rate over `speed`.
 
-    With `fps` 0 every frame is kept. Raises ValueError when the video is too short for `frames`.
+    With `fps` 0 every frame is kept. Raises ValueError when the video is empty or too short for `frames`.
     """
+    if not video.shape[1]:
+        raise ValueError("the video has no frames: connect one that has some")
     height, width = recipe.hw
     kept = video.shape[1] if fps == 0.0 else frames
     ask_memory(f"{kept} frames of {width}x{height}", _BYTES_OF_FITTED * kept * height * width)

@@ -14,12 +14,17 @@ from ...raxel_core.latents.frames import latent_time
 from ...raxel_core.latents.vae import encode_images
 from ...raxel_core.pipeline import CameraEstimate, LoopResult, Reading, Stage, close_loop, spread_frames
 from ...raxel_core.raxel_model import RaxelModel
+from ...raxel_core.runtime.memory import ask_memory
 from ...raxel_core.sampling import Streams, camera_schedule
+from ..comfy_io.images import video_from_image
 from ..comfy_model.conditioning import SourceLatents, no_text, with_sources
 from ..comfy_model.latent_format import format_of
 from ..comfy_sampling.joint_latent import joint_latent, streams_of
 from ..comfy_sampling.joint_run import sample
 from .estimates import core_model, encode_rays, sampled_cameras
+
+# Of the given clip, which the loop holds beside it: in [-1, 1], as the VAE takes it, made again.
+_CLIP_COPIES = 4
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,16 @@ class LoopSettings:
     cfg: float
     shown_frames: int
     fps: float
+
+
+def loop_clip(images: Tensor) -> Tensor:
+    """The clip [3, F, H, W] in [-1, 1] of an IMAGE; ValueError, before anything is taken, for one without motion and
+    for one that would need more memory than there is."""
+    frames, height, width = images.shape[:3]
+    if frames < 2:
+        raise ValueError(f"the loop compares the cameras of a video's frames: connect 2 images or more, got {frames}")
+    ask_memory(f"{frames} frames of {width}x{height}", _CLIP_COPIES * 4 * images.numel())
+    return video_from_image(images)
 
 
 def run_loop(model: ModelPatcher, vae: VAE, video: Tensor, settings: LoopSettings) -> LoopResult:

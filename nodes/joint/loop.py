@@ -13,7 +13,7 @@ from ...raxel_core.geometry.estimate import Estimate, as_estimate
 from ...raxel_core.geometry.trajectory import Trajectory
 from .. import inputs
 from ..catalogue import schema
-from ..comfy_io.images import image_from_video, video_from_image
+from ..comfy_io.images import image_from_video
 from ..comfy_io.notice import show_on_node
 from ..comfy_model.latent_format import format_of
 from ..sockets import (
@@ -21,7 +21,7 @@ from ..sockets import (
     EstimateSocket,
     TrajectorySocket,
 )
-from .closed_loop import LoopSettings, run_loop
+from .closed_loop import LoopSettings, loop_clip, run_loop
 
 
 class SelfConsistencyLoop(io.ComfyNode):
@@ -84,7 +84,7 @@ class SelfConsistencyLoop(io.ComfyNode):
         fps: float = 0.0,
         truth: Trajectory | Estimate | None = None,
     ) -> io.NodeOutput:
-        video = video_from_image(images)
+        video = loop_clip(images)
         settings = LoopSettings(seed, steps, ray_steps, cfg, shown_frames, fps)
         loop = run_loop(model, vae, video, settings)
         first, second = loop.first.trajectory, loop.second.trajectory

@@ -67,6 +67,10 @@ def _gaps(trajectory: Trajectory) -> str:
     return f"the {missing} gaps in time (the frames are written as neighbours)" if missing else ""
 
 
+def _bridged(trajectory: Trajectory) -> str:
+    return _gaps(trajectory).replace("the frames are written as neighbours", "programs interpolate over them")
+
+
 def _unit(trajectory: Trajectory) -> str:
     return "" if trajectory.unit == "arbitrary" else f"the unit of lengths ({trajectory.unit})"
 
@@ -80,6 +84,7 @@ LOSSES: dict[str, Callable[[Trajectory], str]] = {
     "unit": _unit,
     "metres": lambda t: "" if t.unit == "metre" else f"the unit of lengths ({t.unit}; they are written as metres)",
     "gaps": _gaps,
+    "bridged gaps": _bridged,
 }
 
 

@@ -145,6 +145,8 @@ def test_keys_stand_at_their_time_in_animations(tmp_path, name):
     (path,) = write_cameras(trajectory, tmp_path / f"a{format_named(name).suffix}")
     found = read_cameras(path).trajectory
     assert len(found) == 12 and found.fps == 25.0
+    assert "the 4 gaps in time (programs interpolate over them)" in lost_in(trajectory, path)
+    assert lost_in(drive(), path) == ""
     close(found.camera.center[list(numbers)], trajectory.camera.center)
 
 

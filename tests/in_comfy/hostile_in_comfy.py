@@ -27,10 +27,15 @@ import folder_paths  # noqa: E402
 import nodes as stock  # noqa: E402, F401
 
 folder_paths.set_temp_directory(str(Path(BASE) / "temp"))
+from raxel.nodes.comfy_io.input_files import footage_path  # noqa: E402
 from raxel.nodes.comfy_io.output_files import save_output_file  # noqa: E402
 from raxel.nodes.exchange.camera_files import RaxelLoadCamera, RaxelSaveCamera  # noqa: E402
+from raxel.nodes.joint.footage import RaxelPoseFootage  # noqa: E402
 from raxel.nodes.joint.model import LoadRaxelModel  # noqa: E402
+from raxel.nodes.ray_diffusion.poses import LoadRayDiffusion  # noqa: E402
+from raxel.nodes.raype.apply import LoadRayPE, LoadRayPEExpert  # noqa: E402
 from raxel.raxel_core.camera_io import FORMATS  # noqa: E402
+from raxel.raxel_core.footage.reel import open_reel  # noqa: E402
 from raxel.raxel_core.paths.plan import make_move  # noqa: E402
 
 MARKS = ("/raxel-marks-the-begin", "/raxel-marks-the-end")
@@ -49,6 +54,11 @@ LINKS = (
     "loop/x",
     "pipe",
     "deep/linked/x",
+    "pictures",
+    "pictures/f_%04d.png",
+    "own/f_####.png",
+    "linked/f_*.png",
+    "film.mp4",
 )
 STEMS = ("path.json", "x", "", ".", "..", "a/../..", "cameras/camera", "%year%/x", "%year%", "%year%-%month%/x", "to/x")
 ROOTS = (
@@ -102,8 +112,14 @@ def main() -> None:
         "a mesh": lambda value: save_output_file(value, ".glb", b"glTF"),
         "Load Raxel Model": lambda value: LoadRaxelModel.execute(value),
         "its VAE": lambda value: LoadRaxelModel.execute("raxel-tiny (embedded)", vae_name=value),
+        "footage": lambda value: open_reel(footage_path(value)),
+        "footage's fingerprint": RaxelPoseFootage.fingerprint_inputs,
+        "RayPE weights": LoadRayPE.execute,
+        "an expert with RayPE": LoadRayPEExpert.execute,
+        "Ray Diffusion's weights": LoadRayDiffusion.execute,
     }
     RaxelLoadCamera.execute("good.json")  # what is imported late
+    open_reel(footage_path("own/f_####.png"))
     report: dict[str, Any] = {"values": 0, "accepted": [], "no sentence": [], "left the folders": []}
     os.access(MARKS[0], os.R_OK)
     for name, call in calls.items():

@@ -45,10 +45,14 @@ from comfy_api.torch_helpers import set_torch_compile_wrapper  # noqa: E402
 from comfy_extras.nodes_model_merging import ModelMergeSimple, ModelSave  # noqa: E402
 from raxel.nodes.comfy_model import detection, loading, network  # noqa: E402
 from raxel.nodes.comfy_model.base_model import RaxelBaseModel, tensor_of_text  # noqa: E402
+from raxel.nodes.comfy_model.latent_format import RaxelLatentFormat, format_of  # noqa: E402
 from raxel.nodes.comfy_model.outer_sample import with_raxel_sampling  # noqa: E402
+from raxel.nodes.comfy_sampling.joint_run import task_latent  # noqa: E402
+from raxel.nodes.joint.closed_loop import loop_clip  # noqa: E402
 from raxel.raxel_core.latents.statistics import LatentStatistics  # noqa: E402
 from raxel.raxel_core.model import WAN_14B, RaxelConfig  # noqa: E402
 from raxel.raxel_core.recipe import METADATA_KEY, Recipe  # noqa: E402
+from raxel.raxel_core.runtime import memory as asked  # noqa: E402
 from raxel.raxel_core.weights import save_checkpoint  # noqa: E402
 from raxel.raxel_core.weights.state_dict import expected_shapes, to_wan  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
@@ -292,6 +296,21 @@ def check_memory_estimate_is_wans_for_the_unpacked_streams():
 
 def rounded(weights, dtype):
     return {key: value.to(dtype).float() for key, value in weights.items()}
+
+
+def check_memory_is_asked_for_before_it_is_taken():
+    def made(*shape):
+        raise AssertionError("latents were made before they were asked for")
+
+    given, free, empty = format_of(loaded()), asked.free_memory, RaxelLatentFormat.empty_video
+    try:
+        asked.free_memory, RaxelLatentFormat.empty_video = lambda: asked._KEPT_FREE + 10**6, made
+        refused(
+            lambda: task_latent("joint", None, given, frames=801, sources=None), "801 frames of 96x64", "take fewer"
+        )
+        refused(lambda: loop_clip(torch.zeros(5, 640, 960, 3)), "5 frames of 960x640 would need", "1 MB are free")
+    finally:
+        asked.free_memory, RaxelLatentFormat.empty_video = free, empty
 
 
 def check_fp8_weights():

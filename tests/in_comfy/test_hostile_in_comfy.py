@@ -10,9 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from raxel_core.camera_io import write_cameras
 from raxel_core.paths.plan import make_move
+from raxel_core.video_io import write_image, write_video
 from tests.in_comfy.comfy_process import read_report, run_script
 
 SCRIPT = "hostile_in_comfy.py"
@@ -43,6 +45,14 @@ def places(folder: Path) -> tuple[Path, Path]:
     (given / "deep" / "linked").symlink_to(outside, target_is_directory=True)
     (given / "loop").symlink_to(given / "loop")
     os.mkfifo(given / "pipe")
+    write_video(outside / "film.mp4", torch.zeros(3, 3, 16, 16), fps=8.0)
+    (given / "film.mp4").symlink_to(outside / "film.mp4")
+    for name in ("pictures", "own"):
+        (given / name).mkdir()
+        for frame in range(3):
+            write_image(given / name / f"f_{frame:04d}.png", torch.zeros(3, 16, 16))
+    (given / "pictures" / "f_0000.png").rename(outside / "f_0000.png")
+    (given / "pictures" / "f_0000.png").symlink_to(outside / "f_0000.png")
     for name in ("col", "colmap"):
         (given / name / "sparse" / "0").mkdir(parents=True)
     for file in (outside / "col").rglob("*.txt"):
@@ -71,7 +81,7 @@ def run(comfy_root: Path, folder: Path, count: int, *, traced: Path | None = Non
 
 
 def judge(told: dict, count: int) -> None:
-    assert told["values"] == 7 * count
+    assert told["values"] == 12 * count
     assert told["left the folders"] == []
     assert told["no sentence"] == []
     assert len(told["accepted"]) < told["values"]

@@ -529,6 +529,12 @@ BAD = {
         lambda g: node("RaxelFitVideo", model=["load", 0], images=["clip", 0], fps=30.0),
         "need 1.03 s of video, got 0.30 s",
     ),
+    "a loop of one picture": (
+        lambda g: node(
+            "SelfConsistencyLoop", model=["load", 0], vae=["load", 1], images=["tiny", 0], seed=0, steps=1, ray_steps=1
+        ),
+        "connect 2 images or more, got 1",
+    ),
     "noise as cameras": (
         lambda g: node("RaxelsToPoses", model=["load", 0], vae=["load", 1], latent=["made", 0]),
         "frame",

@@ -191,16 +191,16 @@ def main() -> int:
     right.mkdir()
     place.mkdir()
     started = time.monotonic()
-    assert _fork(lambda: job.run(right)) == 0
+    assert fork(lambda: job.run(right)) == 0
     length, struck = time.monotonic() - started, 0
     for _ in range(kills):
-        hit = _fork(lambda: job.run(place), after=random.uniform(0.0, 0.9 * length)) == -signal.SIGKILL
+        hit = fork(lambda: job.run(place), after=random.uniform(0.0, 0.9 * length)) == -signal.SIGKILL
         struck += hit
         job.whole(place)
         if not hit:  # Nothing is left to do there, and a kill of that would show nothing.
             shutil.rmtree(place)
             place.mkdir()
-    assert _fork(lambda: job.run(place)) == 0
+    assert fork(lambda: job.run(place)) == 0
     job.whole(place)
     _check_equal(right, place)
     litter = [str(path.relative_to(place)) for path in place.rglob("*") if path.name.startswith(HIDDEN)]
@@ -209,7 +209,7 @@ def main() -> int:
     return 0
 
 
-def _fork(run: Callable[[], None], *, after: float | None = None) -> int:
+def fork(run: Callable[[], None], *, after: float | None = None) -> int:
     """Run in a fork that is killed `after` so many seconds; its exit status, negative for the signal that ended it."""
     child = os.fork()
     if child == 0:
