@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -234,11 +235,14 @@ def _opened(path: str | Path, budget: int | None = None) -> Iterator[av.containe
     """The video file `path`, open; what FFmpeg has against it is one sentence."""
     most = decoded_bytes_budget() if budget is None else budget
     try:
-        if Path(path).is_file() and not Path(path).stat().st_size:
+        file, size = Path(path).is_file(), os.stat(path).st_size
+        if file and not size:
             raise ValueError(f"{path} is empty")
+        if not file and not Path(path).is_dir():  # opening a pipe would wait for who writes to it
+            raise ValueError(f"{path} is a pipe or a device, not a file")
         # Without protocols a playlist in the file opens nothing else.
         options = {"max_pixels": str(most // _BYTES_PER_PIXEL), "protocol_whitelist": "none"}
-        with _OpenFile(io.FileIO(path)) as file, av.open(file, options=options) as container:
+        with _OpenFile(io.FileIO(path)) as opened, av.open(opened, options=options) as container:
             yield container
     except (av.FFmpegError, OSError) as error:
         kind = OSError if isinstance(error, OSError) else ValueError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -324,6 +325,15 @@ def test_an_empty_file_is_called_empty(tmp_path: Path) -> None:
     path.touch()
     with pytest.raises(ValueError, match=r"empty\.mp4 is empty$"):
         read_video(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes are made on POSIX systems alone")
+@pytest.mark.parametrize("read", [read_video, read_image])
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path, read) -> None:
+    path = tmp_path / "pipe.mp4"
+    os.mkfifo(path)
+    with pytest.raises(ValueError, match="is a pipe or a device, not a file"):
+        read(path)
 
 
 def test_a_result_is_named_as_what_it_is(tmp_path: Path) -> None:
