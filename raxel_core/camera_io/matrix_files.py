@@ -1,7 +1,7 @@
 """A file a frame, or a block a frame: ScanNet's and 7-Scenes' pose/N.txt, Open3D's and Redwood's .log.
 
 Each file holds the 4 x 4 of camera-to-world in OpenCV axes; ScanNet writes -inf where a frame has no pose. A .log has
-three whole numbers before each 4 x 4. Intrinsics are read from intrinsic/intrinsic_color.txt or _depth.txt beside.
+three whole numbers before each 4 x 4. Intrinsics are read from intrinsic/ beside a folder called pose.
 Source: github.com/ScanNet/ScanNet, SensReader; Open3D, io/file_format/FileLOG.cpp. Not held: times, sizes, units.
 """
 
