@@ -21,7 +21,7 @@ _MOST_FPS, _LEAST_FPS = 1000.0, 0.01
 _MOST_LENGTH, _LEAST_LENGTH = 100_000.0, 0.001
 _MOST_FRAME_NUMBER = 100_000
 
-_STEPS_TOOLTIP = "Steps of the video: about 4 with raxel-tiny, 20 and more with a large model."
+_STEPS_TOOLTIP = "Denoising steps of the video: about 4 with raxel-tiny, 20 or more with a large model."
 
 
 def model() -> io.Input:
@@ -66,7 +66,7 @@ def ray_steps(tooltip: str) -> io.Input:
 
 def cfg(by: str, *, optional: bool = False) -> io.Input:
     """Guidance; `by` is what guides."""
-    tooltip = f"Guidance by {by}; 1 is off and runs twice as fast."
+    tooltip = f"How strongly {by} guide the result; 1 is off and runs twice as fast."
     return io.Float.Input("cfg", default=1.0, min=0.0, max=100.0, step=0.1, optional=optional, tooltip=tooltip)
 
 
@@ -80,7 +80,7 @@ def fps(tooltip: str, *, default: float = 0.0, optional: bool = True) -> io.Inpu
 
 def checkpoint_fps() -> io.Input:
     """The rate of a video that a checkpoint reads."""
-    return fps("Frames a second of the video; 0 takes the checkpoint's.")
+    return fps("Frames per second of the video; 0 takes the checkpoint's.")
 
 
 def frames(tooltip: str, *, default: int = 0, optional: bool = True) -> io.Input:
@@ -139,8 +139,8 @@ def depth(tooltip: str) -> io.Input:
 def unit(default: str, *, where: str = "") -> io.Input:
     """The unit of a path's lengths; `where` says of which, after a comma."""
     tooltip = (
-        f"What a length of 1 is{where}. near_depth: the depth of the near part of the scene in the first frame. "
-        "metre. arbitrary: unknown."
+        f"What a length of 1 is{where}. near_depth: the distance of the near part of the scene in the first frame. "
+        "metre: one metre. arbitrary: unknown."
     )
     return io.Combo.Input("unit", options=list(UNITS), default=default, optional=True, tooltip=tooltip)
 

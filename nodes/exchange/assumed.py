@@ -22,8 +22,8 @@ def assumed_inputs(noun: str) -> list[io.Input]:
             least=1.0,
         ),
         inputs.fps(
-            f"Frames a second. 0 takes the rate of the {noun}, or {_DEFAULT.rate:g} where they have none; any other "
-            "wins over theirs."
+            f"Frames per second. 0 takes the rate of the {noun}, or {_DEFAULT.rate:g} where they have none; any other "
+            "value overrides theirs."
         ),
         inputs.unit(_DEFAULT.unit, where=f", for {noun} without units"),
     ]

@@ -45,67 +45,71 @@ class RaxelLoadCamera(io.ComfyNode):
                 io.String.Input(
                     "path",
                     default="",
-                    tooltip="A file or folder in ComfyUI's input folder, as shots/transforms.json; with [output] or "
-                    "[temp] after it, in those. The button below lists them, saved ones too, and uploads others. "
-                    "Absolute paths work inside ComfyUI's input, output, temp and model folders.",
+                    tooltip="A file or folder in ComfyUI's input folder, such as shots/transforms.json; add "
+                    "[output] or [temp] after it for those folders. The button below lists the camera files "
+                    "there and uploads others. Absolute paths work inside ComfyUI's input, output, temp and "
+                    "model folders.",
                 ),
                 io.Combo.Input(
                     "format",
                     options=[_AUTO, *(known.name for known in FORMATS)],
                     default=_AUTO,
-                    tooltip=f"auto tells it by the content. {_TITLES}.",
+                    tooltip=f"auto recognises the format from the content. {_TITLES}.",
                 ),
                 *assumed_inputs("formats"),
                 io.String.Input(
                     "track",
                     default="",
                     optional=True,
-                    tooltip="Which camera, folder or size to read of a file that holds several, as cam05, cam1 or "
-                    "1280x720; the report names them. Empty takes the first, or the one with the most frames; all "
-                    "takes every frame.",
+                    tooltip="Which camera, folder or size to read when a file holds several, such as cam05, cam1 or "
+                    "1280x720; the report names them. Empty takes the first, or the one with the most "
+                    "frames; all takes every frame.",
                 ),
                 io.Combo.Input(
                     "gaps",
                     options=list(GAPS),
                     default=GAPS[0],
                     optional=True,
-                    tooltip="Frames without a camera, as pictures that COLMAP did not register: keep them as gaps in "
-                    "time, fill them by interpolation, or close them, so that the others are neighbours. Nodes that "
-                    "change how many frames there are take no gaps.",
+                    tooltip="Frames without a camera, such as pictures that COLMAP did not register. keep: they "
+                    "stay as gaps in time. fill: their cameras are interpolated. close: they are dropped "
+                    "and the others become neighbours. Nodes that change the number of frames accept no "
+                    "gaps.",
                 ),
                 io.Combo.Input(
                     "direction",
                     options=list(DIRECTIONS),
                     default=DIRECTIONS[0],
                     optional=True,
-                    tooltip="Which way bare matrices go (npy, npz, rows of 12 or 16 numbers): c2w is camera-to-world, "
-                    "w2c world-to-camera. auto goes by names and by how evenly the camera then moves, and says why.",
+                    tooltip="How plain matrices are read (npy, npz, rows of 12 or 16 numbers): c2w is "
+                    "camera-to-world, w2c is world-to-camera. auto goes by the names in the file and by "
+                    "which reading moves more smoothly; the report says why.",
                 ),
                 io.Combo.Input(
                     "quaternions",
                     options=list(QUATERNIONS),
                     default=QUATERNIONS[0],
                     optional=True,
-                    tooltip="How quaternions stand in a table of numbers; auto takes the format's own order.",
+                    tooltip="The order of quaternions in a table of numbers; auto takes the format's own.",
                 ),
                 io.Boolean.Input(
                     "undistort",
                     default=False,
                     optional=True,
-                    tooltip="For lenses that are no pinholes: take the largest pinhole inside their pictures. The "
-                    "pictures need undistorting too: python -m raxel_core trajectory undistort.",
+                    tooltip="For lenses with distortion: take the largest distortion-free picture inside theirs. "
+                    "The pictures themselves need the same: python -m raxel_core trajectory undistort.",
                 ),
                 io.String.Input(
                     "sensor",
                     default="",
                     optional=True,
-                    tooltip="Width and height in mm, as 36x24, of the sensor whose height the angle of view in a .chan "
-                    "is of: so Blender writes them. Empty: the angle is that of the picture's height.",
+                    tooltip="For .chan files from Blender: width and height of the camera's sensor in mm, such as "
+                    "36x24, since the angle of view in them belongs to the sensor's height. Empty: the "
+                    "angle belongs to the picture's height.",
                 ),
             ],
             outputs=[
                 TrajectorySocket.Output(display_name="trajectory", tooltip="The camera of each frame."),
-                io.String.Output(display_name="report", tooltip="How the file was read, one sentence a line."),
+                io.String.Output(display_name="report", tooltip="How the file was read, one sentence per line."),
             ],
         )
 
@@ -151,13 +155,13 @@ class RaxelSaveCamera(io.ComfyNode):
                 io.MultiType.Input(
                     "trajectory",
                     types=[TrajectorySocket, EstimateSocket],
-                    tooltip="The path to write. Of an estimate camera_path also holds its error bars and footage, and "
-                    "COLMAP's models the scene's points.",
+                    tooltip="The path to write. From an estimate, camera_path also keeps the error bars and the "
+                    "footage, and COLMAP models keep the scene's points.",
                 ),
                 io.String.Input(
                     "filename_prefix",
                     default="cameras/camera",
-                    tooltip="Folder and beginning of the name in ComfyUI's output folder; a number follows.",
+                    tooltip="Subfolder and start of the file name in ComfyUI's output folder; a number is added.",
                 ),
                 io.Combo.Input(
                     "format",
@@ -167,7 +171,7 @@ class RaxelSaveCamera(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.String.Output(display_name="path", tooltip="The file, or the folder where the format is one."),
+                io.String.Output(display_name="path", tooltip="The file, or the folder for formats that are folders."),
             ],
             is_output_node=True,
         )

@@ -229,20 +229,21 @@ class RaxelFromCamera(io.ComfyNode):
                 io.AnyType.Input(
                     "intrinsics",
                     optional=True,
-                    tooltip="K for cameras without a lens, as EXTRINSICS: in pixels or in shares of the picture.",
+                    tooltip="K, the intrinsic matrix, for cameras that come without a lens, such as EXTRINSICS: in "
+                    "pixels or as fractions of the picture's size.",
                 ),
                 io.Combo.Input(
                     "read_as",
                     options=[AUTO, *PAYLOADS],
                     default=AUTO,
                     optional=True,
-                    tooltip="auto recognises the payload. A name reads it as that, where two look the same.",
+                    tooltip="auto recognises the type. Choose a name where two types look the same.",
                 ),
                 *assumed_inputs("cameras"),
             ],
             outputs=[
                 TrajectorySocket.Output(display_name="trajectory", tooltip="The camera of each frame."),
-                io.String.Output(display_name="report", tooltip="How they were read, one sentence a line."),
+                io.String.Output(display_name="report", tooltip="How they were read, one sentence per line."),
             ],
         )
 

@@ -42,8 +42,8 @@ class RaxelPointTracks(io.ComfyNode):
                     min=1,
                     max=10000,
                     optional=True,
-                    tooltip="About how many points are followed, on an even grid. More hold the picture more firmly "
-                    "and leave less to the model.",
+                    tooltip="About how many points to follow, on an even grid. More points fix the picture more "
+                    "firmly and leave less to the model.",
                 ),
             ],
             hidden=[io.Hidden.unique_id],
@@ -97,10 +97,12 @@ class RaxelDepthPoints(io.ComfyNode):
                 io.MultiType.Input(
                     "trajectory",
                     types=[TrajectorySocket, EstimateSocket],
-                    tooltip="The cameras, with the lens that the pictures have; depth counts in their unit.",
+                    tooltip="The cameras, with the lens of the pictures; depth has to be in their unit.",
                 ),
                 io.Image.Input(
-                    "images", tooltip="The picture of the first camera, or one picture for each camera: the colours."
+                    "images",
+                    tooltip="The picture of the first camera, or one picture for each camera. The points "
+                    "take their colours from it.",
                 ),
                 *inputs.depth_inputs("One for each picture. "),
                 io.Int.Input(
@@ -109,7 +111,7 @@ class RaxelDepthPoints(io.ComfyNode):
                     min=1,
                     max=1000000,
                     optional=True,
-                    tooltip="About how many points there are in all.",
+                    tooltip="About how many points to make in all.",
                 ),
             ],
             hidden=[io.Hidden.unique_id],

@@ -19,7 +19,7 @@ from ..catalogue import schema
 from ..comfy_io.notice import preview
 from ..sockets import EXCHANGE_CATEGORY, RayMapSocket, TrajectorySocket
 
-_LAYOUT_TOOLTIP = "What the channels hold, in the order of its name; the help page has the table."
+_LAYOUT_TOOLTIP = "What the channels hold, in the order of the name; the help page has the table."
 
 
 def _axes() -> io.Input:
@@ -49,7 +49,8 @@ class RaxelCamerasFromRayMap(io.ComfyNode):
                     options=[AUTO, *LAYOUTS],
                     default=AUTO,
                     optional=True,
-                    tooltip=f"{AUTO}: by its own constraints; what keeps none is refused. {_LAYOUT_TOOLTIP}",
+                    tooltip=f"{_LAYOUT_TOOLTIP} {AUTO} tells the layout by what its numbers have to fulfil, and "
+                    "refuses a map that fits none.",
                 ),
                 _axes(),
                 io.Combo.Input(
@@ -57,19 +58,19 @@ class RaxelCamerasFromRayMap(io.ComfyNode):
                     options=list(LENSES),
                     default="shared",
                     optional=True,
-                    tooltip="shared: one focal length. per_frame: one each. free: focal lengths and principal point of "
-                    "each frame, by homography. known: from known.",
+                    tooltip="shared: one focal length. per_frame: one for each frame. free: focal lengths and "
+                    "principal point of each frame. known: the lens of the path connected to known.",
                 ),
                 io.Combo.Input(
                     "method",
                     options=list(METHODS),
                     default=METHODS[0],
                     optional=True,
-                    tooltip="robust: weighs outliers down. closed: takes each ray as it is, in one pass.",
+                    tooltip="robust: gives outliers less weight. closed: counts every ray alike, in one pass.",
                 ),
                 *inputs.size("of the picture in pixels; 0: the map's."),
-                inputs.trajectory("A path whose K is used with lens known.", id="known", optional=True),
-                io.Mask.Input("confidence", optional=True, tooltip="How much each ray counts, one number a ray."),
+                inputs.trajectory("A path whose lens is used when lens is known.", id="known", optional=True),
+                io.Mask.Input("confidence", optional=True, tooltip="How much each ray counts, one number per ray."),
                 io.Float.Input(
                     "raxel_scale",
                     default=RAXEL_SCALE,
@@ -77,9 +78,9 @@ class RaxelCamerasFromRayMap(io.ComfyNode):
                     max=1.0,
                     step=0.01,
                     optional=True,
-                    tooltip="The factor that raxels were multiplied with; read for raxels only.",
+                    tooltip="The factor that raxels were multiplied by; used for raxels only.",
                 ),
-                inputs.fps("Frames a second.", default=24.0),
+                inputs.fps("Frames per second.", default=24.0),
                 inputs.unit("arbitrary"),
             ],
             outputs=[
@@ -126,8 +127,8 @@ class RaxelRayMapFromCameras(io.ComfyNode):
             inputs=[
                 inputs.trajectory(),
                 io.Combo.Input("layout", options=list(LAYOUTS), tooltip=_LAYOUT_TOOLTIP),
-                inputs.pixels("width", "Rays across.", default=16, least=4, most=4096, optional=False),
-                inputs.pixels("height", "Rays down.", default=16, least=4, most=4096, optional=False),
+                inputs.pixels("width", "Number of rays across.", default=16, least=4, most=4096, optional=False),
+                inputs.pixels("height", "Number of rays down.", default=16, least=4, most=4096, optional=False),
                 _axes(),
                 io.Float.Input(
                     "depth",

@@ -45,7 +45,7 @@ class RaxelWarp(io.ComfyNode):
                     options=list(HOLE_COLOURS),
                     default="black",
                     optional=True,
-                    tooltip="Colour of what the picture does not show. VACE fills with grey, LTX CrossView expects "
+                    tooltip="Colour of the holes, which the picture does not show. VACE expects grey, LTX CrossView "
                     "magenta.",
                 ),
                 io.Float.Input(
@@ -55,12 +55,12 @@ class RaxelWarp(io.ComfyNode):
                     max=10.0,
                     step=0.01,
                     optional=True,
-                    tooltip="Drops pixels that hang between a near and a far surface, each farther away than this "
-                    "share of their depth: they would fly about. 0 keeps all.",
+                    tooltip="Drops pixels that hang in the air between a near and a far surface, when both are "
+                    "farther off than this fraction of the pixel's depth. 0 keeps all.",
                 ),
                 inputs.trajectory(
-                    "The cameras that took the clip, as Raxel Solve Camera finds them, in the trajectory's "
-                    "unit; both paths start at the same place. Not connected: the clip's camera stood still.",
+                    "The cameras that took the clip, as Raxel Solve Camera finds them, in the trajectory's unit; "
+                    "both paths start at the same place. Leave it open if the clip's camera stood still.",
                     id="source",
                     optional=True,
                 ),
@@ -68,7 +68,7 @@ class RaxelWarp(io.ComfyNode):
             hidden=[io.Hidden.unique_id],
             outputs=[
                 io.Image.Output(display_name="video", tooltip="What each camera sees."),
-                io.Mask.Output(display_name="holes", tooltip="1 where nothing is known, one mask a frame."),
+                io.Mask.Output(display_name="holes", tooltip="1 where nothing is known, one mask per frame."),
                 TrajectorySocket.Output(
                     display_name="trajectory",
                     tooltip="The cameras that were rendered: relative to the first, with the geometry's lens where it "
@@ -114,7 +114,7 @@ class RaxelNearDepth(io.ComfyNode):
             inputs=inputs.depth_inputs("Of several the first counts. "),
             hidden=[io.Hidden.unique_id],
             outputs=[
-                io.Float.Output(display_name="near_depth", tooltip="The 25th percentile, in the depth's own unit."),
+                io.Float.Output(display_name="near_depth", tooltip="The 25th percentile, in the unit of the depth."),
                 io.Float.Output(
                     display_name="fov_degrees",
                     tooltip="Horizontal angle of view that the geometry states, in degrees; 0 where it states none.",

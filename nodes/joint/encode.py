@@ -55,8 +55,10 @@ class RaxelEncode(io.ComfyNode):
             ],
             hidden=[io.Hidden.unique_id],
             outputs=[
-                io.Latent.Output(display_name="latent", tooltip="Joint latent for JointSampler, task camera."),
-                io.Image.Output(display_name="raxels", tooltip="The raxels, (value + 1) / 2, cut off outside 0 to 1."),
+                io.Latent.Output(display_name="latent", tooltip="Joint latent for Joint Sampler with task camera."),
+                io.Image.Output(
+                    display_name="raxels", tooltip="The raxels as a picture: (value + 1) / 2, clipped to 0 to 1."
+                ),
             ],
         )
 

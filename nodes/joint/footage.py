@@ -29,21 +29,22 @@ class RaxelPoseFootage(io.ComfyNode):
             node_id="RaxelPoseFootage",
             display_name="Raxel Pose Footage",
             category=CATEGORY,
-            description="Finds the camera of every frame of a clip of any length with the joint model: in overlapping "
-            "windows of the length it was trained on, read from the file one by one. Says how sure it is, whether the "
-            "camera moved at all, and where the footage is unlike what the checkpoint has seen.",
+            description="Finds the camera of every frame of a clip of any length with the joint model, in "
+            "overlapping windows of the length it was trained on. Says how sure it is, whether the "
+            "camera moved at all, and how the footage differs from what the checkpoint was trained on.",
             inputs=[
                 inputs.model(),
                 inputs.vae(),
                 io.String.Input(
                     "path",
                     default="",
-                    tooltip="A video file in ComfyUI's input folder, a folder of pictures, or pictures by a pattern: "
-                    "shot/f_%04d.exr, f_####.png, f_*.tif. With [output] or [temp] after it, in those folders.",
+                    tooltip="A video file in ComfyUI's input folder, a folder of pictures, or an image sequence by "
+                    "a pattern: shot/f_%04d.exr, f_####.png, f_*.tif. Add [output] or [temp] after it for "
+                    "those folders.",
                 ),
                 inputs.seed(),
-                inputs.ray_steps("Steps of the rays in each window: 2 to 4."),
-                inputs.fps("Frames a second of a series of pictures; 0 takes 24. A video file says its own."),
+                inputs.ray_steps("Denoising steps of the rays in each window: 2 to 4."),
+                inputs.fps("Frames per second of an image sequence; 0 takes 24. A video file states its own rate."),
                 io.Float.Input(
                     "start",
                     default=0.0,
@@ -59,17 +60,19 @@ class RaxelPoseFootage(io.ComfyNode):
                     min=0,
                     max=inputs.MOST_FRAMES,
                     optional=True,
-                    tooltip="So many cameras over the whole clip; 0 gives one for every frame.",
+                    tooltip="How many cameras to spread evenly over the clip; 0 gives one for every frame.",
                 ),
                 io.Combo.Input(
                     "focal",
                     options=["shared", "per_frame"],
                     default="shared",
                     optional=True,
-                    tooltip="shared: one focal length for the clip. per_frame: one each, for zooms.",
+                    tooltip="shared: one focal length for the clip. per_frame: one for each frame, for zooms.",
                 ),
                 inputs.trajectory(
-                    "A path whose first camera has the lens, which is then held.", id="known_lens", optional=True
+                    "A path whose first camera has the lens; that lens is then kept fixed.",
+                    id="known_lens",
+                    optional=True,
                 ),
                 io.MultiType.Input(
                     "against",
@@ -83,9 +86,12 @@ class RaxelPoseFootage(io.ComfyNode):
                 TrajectorySocket.Output(display_name="trajectory", tooltip="The camera of every frame."),
                 EstimateSocket.Output(
                     display_name="estimate",
-                    tooltip="The same with error bars and footage: for Save Camera and Verify Camera.",
+                    tooltip="The same cameras with error bars and the footage they belong to: for Raxel Save Camera "
+                    "and Raxel Verify Camera.",
                 ),
-                io.String.Output(display_name="verdict", tooltip="What was found and how far to trust it, a sentence."),
+                io.String.Output(
+                    display_name="verdict", tooltip="One sentence: what was found and how far to trust it."
+                ),
                 io.String.Output(display_name="report", tooltip="JSON: the figures, angles in degrees."),
             ],
         )

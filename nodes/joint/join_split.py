@@ -31,16 +31,16 @@ class JoinRaxelLatent(io.ComfyNode):
             node_id="JoinRaxelLatent",
             display_name="Join Raxel Latent",
             category=CATEGORY,
-            description="Joins a video latent and a ray latent for any of ComfyUI's samplers. Masks say which of them "
-            "the sampler makes and which stays as it is.",
+            description="Joins a video latent and a ray latent for any of ComfyUI's samplers. Masks say which of "
+            "the two is generated and which stays as it is.",
             inputs=[
                 inputs.model(),
-                io.Latent.Input("video", tooltip="The video, from VAEEncode, or the video of a joint latent."),
+                io.Latent.Input("video", tooltip="The video, from VAE Encode, or the video of a joint latent."),
                 inputs.task(list(TASK_MASKS)),
                 io.Latent.Input(
                     "rays",
                     optional=True,
-                    tooltip="The rays, from SplitRaxelLatent or of a joint latent; open means empty ones.",
+                    tooltip="The rays, from Split Raxel Latent or a joint latent; leave it open for empty ones.",
                 ),
             ],
             outputs=[io.Latent.Output(display_name="latent", tooltip="For any sampler.")],
@@ -67,11 +67,12 @@ class SplitRaxelLatent(io.ComfyNode):
             node_id="SplitRaxelLatent",
             display_name="Split Raxel Latent",
             category=CATEGORY,
-            description="Takes a joint latent apart. VAEDecode needs no splitting: it takes the video by itself.",
+            description="Splits a joint latent into video and rays. VAE Decode needs no splitting: it takes the "
+            "video by itself.",
             inputs=[io.Latent.Input("latent", tooltip="A joint latent.")],
             outputs=[
-                io.Latent.Output(display_name="video", tooltip="For VAEDecode and ComfyUI's latent nodes."),
-                io.Latent.Output(display_name="rays", tooltip="For JoinRaxelLatent."),
+                io.Latent.Output(display_name="video", tooltip="For VAE Decode and ComfyUI's latent nodes."),
+                io.Latent.Output(display_name="rays", tooltip="For Join Raxel Latent."),
             ],
         )
 

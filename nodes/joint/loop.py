@@ -33,16 +33,16 @@ class SelfConsistencyLoop(io.ComfyNode):
             node_id="SelfConsistencyLoop",
             display_name="Self-Consistency Loop",
             category=CATEGORY,
-            description="Finds the cameras of a video, makes the video again along them from a few of its frames, and "
-            "finds the cameras of that. Coming back to where it began is agreement of the model with itself, which one "
-            "that sees no motion anywhere reaches too: connect true or solved cameras to learn its error.",
+            description="Finds the cameras of a video, makes the video again along them from a few of its frames, "
+            "and finds the cameras of that. This shows whether the model agrees with itself, not "
+            "whether it is right: connect true or solved cameras to learn its error.",
             inputs=[
                 inputs.model(),
                 inputs.vae(),
                 io.Image.Input("images", tooltip="The video, 4n + 1 frames."),
                 inputs.seed(),
                 inputs.steps(),
-                inputs.ray_steps("Steps of the rays, each time: 2 to 4."),
+                inputs.ray_steps("Denoising steps of the rays, each time: 2 to 4."),
                 inputs.cfg("the shown frames", optional=True),
                 io.Int.Input(
                     "shown_frames",
@@ -50,14 +50,16 @@ class SelfConsistencyLoop(io.ComfyNode):
                     min=1,
                     max=64,
                     optional=True,
-                    tooltip="How many frames of the video the model is shown, evenly from the first to the last.",
+                    tooltip="How many frames of the video the model is shown, evenly spaced from the first to the "
+                    "last.",
                 ),
                 inputs.checkpoint_fps(),
                 io.MultiType.Input(
                     "truth",
                     types=[TrajectorySocket, EstimateSocket],
                     optional=True,
-                    tooltip="True or solved cameras, one a frame: the bounds are then about the error against them.",
+                    tooltip="True or solved cameras, one per frame: the first cameras are then judged by their "
+                    "error against them.",
                 ),
             ],
             hidden=[io.Hidden.unique_id],
@@ -66,7 +68,9 @@ class SelfConsistencyLoop(io.ComfyNode):
                 TrajectorySocket.Output(display_name="first", tooltip="The cameras of the given video."),
                 TrajectorySocket.Output(display_name="second", tooltip="The cameras of the video made again."),
                 io.String.Output(display_name="report", tooltip="JSON: radians, scene units, dB."),
-                io.Boolean.Output(display_name="passed", tooltip="Whether all bounds are kept; the node says which."),
+                io.Boolean.Output(
+                    display_name="passed", tooltip="Whether the result is within all bounds; the node shows which."
+                ),
             ],
         )
 

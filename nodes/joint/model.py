@@ -23,8 +23,8 @@ class LoadRaxelModel(io.ComfyNode):
             node_id="LoadRaxelModel",
             display_name="Load Raxel Model",
             category=CATEGORY,
-            description="Opens a joint video-and-camera model. The embedded one runs on any computer; others lie in "
-            "models/diffusion_models.",
+            description="Opens a joint video-and-camera model. The embedded one runs on any computer; others are "
+            "read from models/diffusion_models.",
             inputs=[
                 io.Combo.Input(
                     "model_name",
@@ -36,8 +36,9 @@ class LoadRaxelModel(io.ComfyNode):
                     options=list(WEIGHT_DTYPES),
                     default="default",
                     optional=True,
-                    tooltip="How the weights are kept. default: as ComfyUI chooses for this device; the embedded "
-                    "checkpoint always in fp32, and on a CPU a large one as in its file.",
+                    tooltip="Precision of the weights. default: ComfyUI chooses for your device; the embedded "
+                    "checkpoint always runs in fp32, and on a CPU a large one keeps the precision of its "
+                    "file.",
                 ),
                 io.Combo.Input(
                     "vae_name",
@@ -50,7 +51,7 @@ class LoadRaxelModel(io.ComfyNode):
             ],
             outputs=[
                 io.Model.Output(display_name="model", tooltip="The network, for this pack's nodes and stock samplers."),
-                io.Vae.Output(display_name="vae", tooltip="For VAEEncode, VAEDecode and this pack's nodes."),
+                io.Vae.Output(display_name="vae", tooltip="For VAE Encode, VAE Decode and this pack's nodes."),
             ],
         )
 

@@ -30,32 +30,34 @@ class RaxelsToPoses(io.ComfyNode):
             node_id="RaxelsToPoses",
             display_name="Raxels to Poses",
             category=CATEGORY,
-            description="Decodes the rays of a joint latent and fits a camera to each frame. Where no camera fits it "
+            description="Decodes the rays of a joint latent and fits a camera to each frame. If no camera fits, it "
             "stops and names the frame; it never makes one up.",
             inputs=[
                 inputs.model(),
                 inputs.vae(),
-                io.Latent.Input("latent", tooltip="A joint latent, from JointSampler or any sampler."),
+                io.Latent.Input("latent", tooltip="A joint latent, from Joint Sampler or any sampler."),
                 io.Combo.Input(
                     "method",
                     options=["robust", "procrustes"],
                     default="robust",
                     optional=True,
-                    tooltip="robust: weighs outliers down and solves rotation, position and focal length together. "
-                    "procrustes: the paper's closed form.",
+                    tooltip="robust: gives outliers less weight and solves rotation, position and focal length "
+                    "together. procrustes: the paper's closed-form solution.",
                 ),
                 io.Combo.Input(
                     "focal",
                     options=["shared", "per_frame", "known"],
                     default="shared",
                     optional=True,
-                    tooltip="shared: one focal length for the clip. per_frame: one each, for zooms. known: from known.",
+                    tooltip="shared: one focal length for the clip. per_frame: one for each frame, for zooms. "
+                    "known: that of the path connected to known.",
                 ),
                 inputs.checkpoint_fps(),
                 TrajectorySocket.Input(
                     "known",
                     optional=True,
-                    tooltip="A path with the clip's true camera at the reference frame, in whose world to stand.",
+                    tooltip="A path that has the clip's true camera at the reference frame; the result is placed in "
+                    "that path's world.",
                 ),
                 io.Int.Input(
                     "index", default=0, min=0, max=4095, optional=True, tooltip="Which clip of a batch, from 0."
@@ -64,7 +66,7 @@ class RaxelsToPoses(io.ComfyNode):
             hidden=[io.Hidden.unique_id],
             outputs=[
                 TrajectorySocket.Output(display_name="trajectory", tooltip="The camera of each frame."),
-                io.Image.Output(display_name="raxels", tooltip="The decoded raxels, (value + 1) / 2."),
+                io.Image.Output(display_name="raxels", tooltip="The decoded raxels as a picture: (value + 1) / 2."),
                 io.String.Output(display_name="report", tooltip="JSON: verdict, lens and smoothness of rays."),
             ],
         )

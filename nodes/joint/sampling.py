@@ -21,7 +21,10 @@ _MODES = ("first", "together")
 
 
 def _mode(*, optional: bool = False) -> io.Input:
-    tooltip = "When rays and video are both made. first: the rays finish in ray_steps; together: step by step."
+    tooltip = (
+        "For runs that make both rays and video. first: the rays are finished first, in ray_steps, and guide "
+        "the video. together: both are denoised step by step."
+    )
     return io.Combo.Input("mode", options=list(_MODES), default="first", optional=optional, tooltip=tooltip)
 
 
@@ -31,7 +34,7 @@ def _shift(id: str = "shift", *, optional: bool = False) -> io.Input:
 
 
 def _solver() -> io.Input:
-    tooltip = "euler, or multistep of second order at the same cost."
+    tooltip = "euler, or a second-order multistep solver at the same cost."
     return io.Combo.Input("solver", options=list(SOLVERS), default="euler", optional=True, tooltip=tooltip)
 
 
@@ -44,32 +47,40 @@ class JointSampler(io.ComfyNode):
             node_id="JointSampler",
             display_name="Joint Sampler",
             category=CATEGORY,
-            description="Runs the joint model on one of its three tasks through ComfyUI's own sampling. What is given "
-            "comes back bit-identical.",
+            description="Runs the joint model on one of its three tasks through ComfyUI's own sampling. What you "
+            "give comes back exactly as it was.",
             inputs=[
                 inputs.model(),
                 inputs.task(list(TASK_MASKS)),
                 inputs.seed(),
-                inputs.steps("A pose run has none."),
-                inputs.ray_steps("Steps of the rays: 2 to 4. A camera run has none."),
+                inputs.steps("Not used when the task is pose."),
+                inputs.ray_steps("Denoising steps of the rays: 2 to 4. Not used when the task is camera."),
                 inputs.cfg("the source images and the prompt"),
                 io.Latent.Input(
                     "latent",
                     optional=True,
-                    tooltip="pose: the video, from VAEEncode. camera: the rays, from RaxelEncode. joint: nothing, or "
-                    "any latent of the size to make.",
+                    tooltip="pose: the video, from VAE Encode. camera: the rays, from Raxel Encode. joint: leave it "
+                    "open, or connect any latent of the size you want.",
                 ),
-                io.Conditioning.Input("positive", optional=True, tooltip="Images and prompt, from RaxelSources."),
-                io.Conditioning.Input("negative", optional=True, tooltip="What guidance leads away from, or nothing."),
+                io.Conditioning.Input("positive", optional=True, tooltip="Images and prompt, from Raxel Sources."),
+                io.Conditioning.Input(
+                    "negative", optional=True, tooltip="What guidance steers away from; may stay open."
+                ),
                 inputs.frames(
-                    "Frames of a joint clip without a latent, 4n + 1; 0 takes as many as the checkpoint knows."
+                    "Number of frames when the task is joint and no latent is connected, 4n + 1; 0 takes as many as "
+                    "the checkpoint was trained on."
                 ),
                 _mode(optional=True),
                 _shift(optional=True),
                 _solver(),
             ],
             hidden=[io.Hidden.unique_id],
-            outputs=[io.Latent.Output(display_name="latent", tooltip="Joint latent: VAEDecode takes its video.")],
+            outputs=[
+                io.Latent.Output(
+                    display_name="latent",
+                    tooltip="Joint latent: VAE Decode takes its video, Raxels to Poses its cameras.",
+                )
+            ],
         )
 
     @classmethod
@@ -109,11 +120,11 @@ class RaxelSampler(io.ComfyNode):
             node_id="RaxelSampler",
             display_name="Raxel Sampler",
             category=CATEGORY,
-            description="A SAMPLER for SamplerCustomAdvanced in which the rays have a schedule of their own beside the "
+            description="A SAMPLER for SamplerCustomAdvanced that gives the rays a schedule of their own beside the "
             "video's SIGMAS.",
             inputs=[
                 _mode(),
-                inputs.ray_steps("Steps of the rays in mode first."),
+                inputs.ray_steps("Denoising steps of the rays in mode first."),
                 _shift("ray_shift", optional=True),
                 _solver(),
             ],
@@ -134,7 +145,7 @@ class RaxelSchedule(io.ComfyNode):
             node_id="RaxelSchedule",
             display_name="Raxel Schedule",
             category=CATEGORY,
-            description="The noise levels JointSampler uses, from 1 to 0, for SamplerCustomAdvanced.",
+            description="The noise levels that Joint Sampler uses, from 1 to 0, for SamplerCustomAdvanced.",
             inputs=[
                 inputs.steps(),
                 _shift(),

@@ -42,14 +42,15 @@ class RaxelSources(io.ComfyNode):
                 io.String.Input(
                     "frames",
                     default="0",
-                    tooltip="The frame of the clip that each image shows, from 0, one number per image: 0, 8, 16. With "
-                    "cameras also before the clip (-8) or after its end: a view beside the path.",
+                    tooltip="Which frame of the clip each image shows, counted from 0, one number per image: 0, 8, 16. "
+                    "With cameras also before the clip (-8) or after its end: a view beside the path.",
                 ),
                 TrajectorySocket.Input(
                     "trajectory",
                     optional=True,
-                    tooltip="The path the images were taken along, where it is known: its cameras at those frames "
-                    "help a joint run. A run along given cameras has them already.",
+                    tooltip="The path that the images were taken along, if you know it: its cameras at those frames "
+                    "help when the task is joint. Leave it open with task camera, which has the cameras "
+                    "already.",
                 ),
                 io.Conditioning.Input(
                     "positive", optional=True, tooltip="A prompt to add the images to, for checkpoints that read text."
@@ -66,7 +67,7 @@ class RaxelSources(io.ComfyNode):
             ],
             outputs=[
                 io.Conditioning.Output(display_name="positive", tooltip="With the images."),
-                io.Conditioning.Output(display_name="negative", tooltip="Without them, for guidance above 1."),
+                io.Conditioning.Output(display_name="negative", tooltip="Without the images, for guidance above 1."),
             ],
         )
 

@@ -23,13 +23,14 @@ class RaxelFitVideo(io.ComfyNode):
             node_id="RaxelFitVideo",
             display_name="Raxel Fit Video",
             category=CATEGORY,
-            description="Picks frames of a video at the checkpoint's rate and resizes and crops them to its size. For "
-            "source images leave fps at 0: all of them are kept.",
+            description="Picks frames of a video at the checkpoint's frame rate, and resizes and crops them to its "
+            "size. For source images leave fps at 0: all of them are kept.",
             inputs=[
                 inputs.model(),
                 io.Image.Input("images", tooltip="The frames of a video, or source images."),
                 inputs.fps(
-                    "Frames a second of the images, from GetVideoComponents; 0 keeps each of them as it is.",
+                    "Frames per second of the images, from Get Video Components; 0 keeps every image (for source "
+                    "images).",
                     optional=False,
                 ),
                 io.Float.Input(
@@ -41,7 +42,7 @@ class RaxelFitVideo(io.ComfyNode):
                     optional=True,
                     tooltip="Seconds of the video to skip.",
                 ),
-                inputs.frames("Frames to pick, 4n + 1; 0 picks as many as the checkpoint knows."),
+                inputs.frames("How many frames to pick, 4n + 1; 0 picks as many as the checkpoint was trained on."),
                 io.Float.Input(
                     "speed",
                     default=1.0,
@@ -49,12 +50,12 @@ class RaxelFitVideo(io.ComfyNode):
                     max=100.0,
                     step=0.01,
                     optional=True,
-                    tooltip="Above 1 picks frames further apart: for a camera that moves slowly.",
+                    tooltip="Above 1 picks frames that are further apart: for a camera that moves slowly.",
                 ),
             ],
             outputs=[
                 io.Image.Output(display_name="images", tooltip="Frames of the checkpoint's size."),
-                io.Float.Output(display_name="fps", tooltip="Frames a second of what was picked."),
+                io.Float.Output(display_name="fps", tooltip="Frames per second of the picked frames."),
             ],
         )
 
@@ -82,17 +83,19 @@ class RaxelExampleScene(io.ComfyNode):
             node_id="RaxelExampleScene",
             display_name="Raxel Example Scene",
             category=CATEGORY,
-            description="A ray-traced room that no checkpoint was trained on, with its true cameras: to try a workflow "
-            "and to see how far off the answer is.",
+            description="A ray-traced room that no checkpoint was trained on, with its true cameras: for trying a "
+            "workflow and for seeing how far off the answer is.",
             inputs=[
                 inputs.model(),
                 io.Int.Input("scene", default=0, min=0, max=999_999, tooltip="Which scene of the test set."),
                 *inputs.size("of the clip in pixels; 0 takes the checkpoint's.", most=2048),
             ],
             outputs=[
-                io.Image.Output(display_name="images", tooltip="The clip, as long as the checkpoint's."),
+                io.Image.Output(
+                    display_name="images", tooltip="The clip, with as many frames as the checkpoint was trained on."
+                ),
                 TrajectorySocket.Output(display_name="trajectory", tooltip="Its true cameras."),
-                io.Float.Output(display_name="fps", tooltip="Frames a second of the clip."),
+                io.Float.Output(display_name="fps", tooltip="Frames per second of the clip."),
                 io.Custom("MOGE_GEOMETRY").Output(
                     display_name="geometry",
                     tooltip="True depths and lens of the first frame, as Run MoGe Inference gives them.",

@@ -33,31 +33,33 @@ class CameraTrajectoryBuilder(io.ComfyNode):
             node_id="CameraTrajectoryBuilder",
             display_name="Camera Trajectory Builder",
             category=TRAJECTORY_CATEGORY,
-            description="A camera path of film moves in layers and of keys, edited live in 3D. Amounts are in degrees "
-            "and in unit, and stay the same whatever the number of frames.",
+            description="Make a camera path from film moves, stacked in layers, and from keys, live in 3D. Amounts "
+            "are in degrees or in unit, and do not change with the number of frames.",
             inputs=[
                 io.Image.Input(
-                    "image", optional=True, tooltip="Shown in the editor as what the first camera sees; nothing else."
+                    "image",
+                    optional=True,
+                    tooltip="Shown in the editor as what the first camera sees; it has no other use.",
                 ),
                 io.MultiType.Input(
                     "depth",
                     types=[io.Image, *GEOMETRY_SOCKETS],
                     optional=True,
-                    tooltip="The depth of image, a grey depth picture or the geometry of MoGe or Depth Anything 3: "
-                    "after a run the editor shows the picture as points in space, with near_depth in its own unit.",
+                    tooltip="The depth of image, as a grey depth picture or as geometry of MoGe or Depth Anything "
+                    "3. After a run the editor shows the picture as points in space.",
                 ),
                 inputs.frames("Frames of the clip. Wan and Raxel take 4n + 1.", default=clip.frames),
                 _side("width", clip.hw[1]),
                 _side("height", clip.hw[0]),
-                inputs.fps("Frames a second.", default=clip.fps),
+                inputs.fps("Frames per second.", default=clip.fps),
                 inputs.unit(clip.unit),
                 inputs.depth_kind(),
                 CameraPathWidget.Input(
                     "path",
                     default=dict(START_PATH),
                     clips=model_clips(),
-                    tooltip="The moves and keys: camera path v1, an object or its JSON text. What frames, width, "
-                    "height, fps and unit say goes before what it says of them.",
+                    tooltip="The moves and keys as camera path v1, an object or its JSON text. The inputs frames, "
+                    "width, height, fps and unit override what it says of them.",
                 ),
             ],
             outputs=[
@@ -101,7 +103,7 @@ class RaxelTrajectoryPreview(io.ComfyNode):
             node_id="RaxelTrajectoryPreview",
             display_name="Raxel Trajectory Preview",
             category=TRAJECTORY_CATEGORY,
-            description="Draws a camera path, and a second one over it to compare with.",
+            description="Draws a camera path, and a second one over it for comparison.",
             inputs=[
                 inputs.trajectory("The path to draw."),
                 inputs.trajectory("Another path, drawn over it.", id="compare", optional=True),

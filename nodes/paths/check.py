@@ -24,15 +24,17 @@ class RaxelCheckTrajectory(io.ComfyNode):
             node_id="RaxelCheckTrajectory",
             display_name="Raxel Check Trajectory",
             category=TRAJECTORY_CATEGORY,
-            description="Looks for what goes wrong with cameras: pixels that are not square, a K of another size, "
-            "rotations that are none, jumps and jerks, matrices that look like world-to-camera ones, a number of "
-            "frames that video models do not take, and more motion than a checkpoint was trained on.",
+            description="Checks cameras for common mistakes: pixels that are not square, a lens for another picture "
+            "size, broken rotations, jumps and jerks, matrices that look like world-to-camera ones, a "
+            "number of frames that video models do not take, and more motion than a checkpoint was "
+            "trained on.",
             inputs=[
-                inputs.trajectory("The cameras to look over."),
+                inputs.trajectory("The cameras to check."),
                 io.Image.Input(
                     "images",
                     optional=True,
-                    tooltip="The video or the picture that the cameras belong to: its aspect and frames are compared.",
+                    tooltip="The video or picture that the cameras belong to: aspect ratio and number of frames are "
+                    "compared.",
                 ),
                 io.Model.Input(
                     "model",
@@ -44,7 +46,7 @@ class RaxelCheckTrajectory(io.ComfyNode):
             hidden=[io.Hidden.unique_id],
             outputs=[
                 io.Boolean.Output(display_name="passed", tooltip="True when there is no warning and no error."),
-                io.String.Output(display_name="report", tooltip="The findings, the worst first, one a line."),
+                io.String.Output(display_name="report", tooltip="The findings, worst first, one per line."),
             ],
         )
 

@@ -39,7 +39,7 @@ class RaxelConcatenateTrajectories(io.ComfyNode):
         return _schema(
             "RaxelConcatenateTrajectories",
             "Concatenate Trajectories",
-            "One path after the other. The second goes on where the first ends, whatever world it was made in.",
+            "Plays one path after the other. The second continues where the first ends, whatever world it was made in.",
             inputs.trajectory("The path that comes first.", id="first"),
             inputs.trajectory("The path that follows; same unit, fps and picture size.", id="second"),
             io.Int.Input(
@@ -74,10 +74,10 @@ class RaxelBlendTrajectories(io.ComfyNode):
         return _schema(
             "RaxelBlendTrajectories",
             "Blend Trajectories",
-            "A path between two others of as many frames: position, rotation and lens together, frame by frame.",
-            inputs.trajectory("The path that a share of 0 gives.", id="first"),
+            "Mixes two paths of the same number of frames: position, rotation and lens together, frame by frame.",
+            inputs.trajectory("The path you get with a share of 0.", id="first"),
             inputs.trajectory(
-                "The path that a share of 1 gives; same unit, picture size and number of frames.", id="second"
+                "The path you get with a share of 1; same unit, picture size and number of frames.", id="second"
             ),
             io.Float.Input(
                 "start",
@@ -93,7 +93,8 @@ class RaxelBlendTrajectories(io.ComfyNode):
                 min=0.0,
                 max=1.0,
                 step=0.01,
-                tooltip="Share of the second path at the last frame, 0 to 1, reached smoothly: 0 and 1 fade over.",
+                tooltip="Share of the second path at the last frame, 0 to 1, reached smoothly. A start of 0 and an "
+                "end of 1 fade from one path to the other.",
             ),
         )
 
@@ -110,7 +111,7 @@ class RaxelReverseTrajectory(io.ComfyNode):
         return _schema(
             "RaxelReverseTrajectory",
             "Reverse Trajectory",
-            "The path from its last camera to its first. To begin at the origin again, re-anchor it to frame 0.",
+            "Plays the path backward. To begin at the origin again, re-anchor it to frame 0.",
             inputs.trajectory(),
         )
 
@@ -127,7 +128,8 @@ class RaxelPingPongTrajectory(io.ComfyNode):
         return _schema(
             "RaxelPingPongTrajectory",
             "Ping-Pong Trajectory",
-            "The path there and back again, for loops: F frames become 2F - 1, and the last camera is the first.",
+            "Plays the path forward and then backward, for loops: F frames become 2F - 1, and the last camera "
+            "equals the first.",
             inputs.trajectory(),
         )
 
@@ -144,7 +146,7 @@ class RaxelTrimTrajectory(io.ComfyNode):
         return _schema(
             "RaxelTrimTrajectory",
             "Trim Trajectory",
-            "The frames from one to another, both kept.",
+            "Keeps the frames from first to last, both included.",
             inputs.trajectory(),
             inputs.frame("The first frame kept, counted from 0; negative counts from the end.", id="first"),
             inputs.frame(
@@ -165,20 +167,20 @@ class RaxelRetimeTrajectory(io.ComfyNode):
         return _schema(
             "RaxelRetimeTrajectory",
             "Retime Trajectory",
-            "The same path in another number of frames, at constant speed or with the speed it has.",
+            "Plays the same path in another number of frames, at constant speed or with its own changes of speed.",
             inputs.trajectory(),
             inputs.frames("Frames of the new path; video models take 4n + 1.", default=81, optional=False),
             io.Combo.Input(
                 "speed",
                 options=list(operations.SPEEDS),
                 default="constant",
-                tooltip="constant: as fast everywhere. kept: fast and slow where it is now.",
+                tooltip="constant: the same speed all along the path. kept: fast and slow where it is now.",
             ),
             inputs.depth(
                 "Distance of the subject in the path's unit, for constant speed: a turn by one radian counts as a "
                 "drive by this much, since it moves the picture as much."
             ),
-            inputs.fps("Frames a second of the new path; 0 keeps them."),
+            inputs.fps("Frames per second of the new path; 0 keeps the present rate."),
         )
 
     @classmethod
@@ -196,8 +198,8 @@ class RaxelSmoothTrajectory(io.ComfyNode):
         return _schema(
             "RaxelSmoothTrajectory",
             "Smooth Trajectory",
-            "Takes shake out of a path: positions, rotations and lens are averaged together over time. The first and "
-            "the last camera stay, and so does an even motion.",
+            "Takes the shake out of a path: positions, rotations and lens are averaged together over time. The "
+            "first and the last camera stay where they are, and an even motion is not changed.",
             inputs.trajectory(),
             io.Float.Input(
                 "seconds",
@@ -205,7 +207,7 @@ class RaxelSmoothTrajectory(io.ComfyNode):
                 min=0.0,
                 max=60.0,
                 step=0.01,
-                tooltip="How long a time is averaged over, as the standard deviation of a Gaussian in seconds: 0.1 "
+                tooltip="How much time to average over, in seconds (the standard deviation of a Gaussian): 0.1 "
                 "takes out jitter, 0.5 the steps of a walk, 0 does nothing.",
             ),
         )
@@ -223,8 +225,8 @@ class RaxelScaleTrajectory(io.ComfyNode):
         return _schema(
             "RaxelScaleTrajectory",
             "Scale Trajectory",
-            "All distances of the path times a factor; rotations and lens stay. To bring metres to near depths, the "
-            "factor is 1 / (near depth in metres).",
+            "Multiplies all distances of a path by a factor; rotations and lens stay. To convert metres to near "
+            "depths, the factor is 1 / (near depth in metres).",
             inputs.trajectory(),
             io.Float.Input(
                 "factor",
@@ -256,7 +258,7 @@ class RaxelReanchorTrajectory(io.ComfyNode):
         return _schema(
             "RaxelReanchorTrajectory",
             "Re-anchor Trajectory",
-            "The same path in the world of one of its cameras: that one stands at the origin and looks straight ahead.",
+            "Moves the whole path so that one of its cameras stands at the origin and looks straight ahead.",
             inputs.trajectory(),
             inputs.frame("The frame whose camera becomes the origin; negative counts from the end."),
         )
@@ -274,10 +276,12 @@ class RaxelAlignTrajectory(io.ComfyNode):
         return _schema(
             "RaxelAlignTrajectory",
             "Align Trajectory",
-            "Moves, turns and scales a path as a whole until its positions lie as near as they can to those of "
-            "another, frame by frame (Umeyama's closed form).",
+            "Moves, turns and scales a path as a whole, so that its positions come as close as possible to those of "
+            "another path, frame by frame (Umeyama's closed form).",
             inputs.trajectory("The path to move."),
-            inputs.trajectory("The path to lay it onto; as many frames, not all on one line.", id="target"),
+            inputs.trajectory(
+                "The path to align it with; the same number of frames, not all on one line.", id="target"
+            ),
             io.Combo.Input(
                 "mode",
                 options=list(MODES),
@@ -299,8 +303,8 @@ class RaxelComposeTrajectories(io.ComfyNode):
         return _schema(
             "RaxelComposeTrajectories",
             "Compose Trajectories",
-            "Lays the motion of one path on top of another, such as a real hand's shake over a clean move. Each camera "
-            "is moved in its own frame, and the layer's zoom multiplies the lens.",
+            "Adds the motion of one path on top of another, such as a real hand's shake on a clean move. The motion "
+            "is applied as each camera sees it, and the layer's zoom multiplies the focal length.",
             inputs.trajectory("The path below."),
             inputs.trajectory(
                 "The motion on top, relative to its own first camera; same unit, at least as long.", id="layer"
@@ -338,10 +342,13 @@ class RaxelChangeIntrinsics(io.ComfyNode):
                 options=list(FITS),
                 default="crop",
                 optional=True,
-                tooltip="How the old picture is fitted to another aspect. crop: fills the new one, sides are cut off. "
-                "pad: fits in, with borders. stretch: each axis by itself, pixels change shape.",
+                tooltip="How the old picture is fitted to another aspect ratio. crop: fills the new one, sides are "
+                "cut off. pad: fits inside, with borders. stretch: width and height separately, pixels "
+                "change shape.",
             ),
-            inputs.fov_degrees("Horizontal angle of view at the first frame in degrees; 0 keeps it. A zoom stays one."),
+            inputs.fov_degrees(
+                "Horizontal angle of view at the first frame in degrees; 0 keeps it. A zoom stays a zoom."
+            ),
             io.Float.Input(
                 "focal_mm",
                 default=0.0,
@@ -349,7 +356,8 @@ class RaxelChangeIntrinsics(io.ComfyNode):
                 max=10_000.0,
                 step=0.1,
                 optional=True,
-                tooltip="Instead of fov_degrees: focal length at the first frame in mm on 36 mm wide film; 0: none.",
+                tooltip="Instead of fov_degrees: focal length at the first frame in mm, for a sensor 36 mm wide; 0: "
+                "not used.",
             ),
         )
 

@@ -30,7 +30,7 @@ class RaxelTrajectoryInfo(io.ComfyNode):
             node_id="RaxelTrajectoryInfo",
             display_name="Raxel Trajectory Info",
             category=TRAJECTORY_CATEGORY,
-            description="How far a camera path goes and turns, how fast and how jerky, and through which lens.",
+            description="How far a camera path travels and turns, how fast and how smoothly, and through which lens.",
             inputs=[inputs.trajectory()],
             hidden=[io.Hidden.unique_id],
             outputs=[
@@ -40,10 +40,10 @@ class RaxelTrajectoryInfo(io.ComfyNode):
                 ),
                 io.Image.Output(display_name="graph", tooltip="Speed and turn rate over the frames."),
                 io.Int.Output(display_name="frames", tooltip="How many cameras there are."),
-                io.Float.Output(display_name="fps", tooltip="Frames a second."),
+                io.Float.Output(display_name="fps", tooltip="Frames per second."),
                 io.Float.Output(display_name="path_length", tooltip="How far the camera travels, in the path's unit."),
                 io.Float.Output(display_name="rotation_degrees", tooltip="How far it turns in all, in degrees."),
-                io.Float.Output(display_name="max_speed", tooltip="Its largest speed, in unit a second."),
+                io.Float.Output(display_name="max_speed", tooltip="Its highest speed, in the path's unit per second."),
                 io.Float.Output(display_name="fov_degrees", tooltip="Horizontal angle of view, first frame, degrees."),
             ],
         )
@@ -76,8 +76,9 @@ class RaxelOverlayAxes(io.ComfyNode):
             node_id="RaxelOverlayAxes",
             display_name="Raxel Overlay Axes",
             category=TRAJECTORY_CATEGORY,
-            description="Draws a ground grid, the world's axes and another camera's path into the frames of a video, "
-            "through each frame's camera. Where the path fits the video, what is drawn stays with the scene.",
+            description="Draws a ground grid, the world's axes and another camera's path into the frames of a "
+            "video, through each frame's camera. If the path fits the video, the drawing stays with the "
+            "scene.",
             inputs=[
                 io.Image.Input("images", tooltip="The frames of the video."),
                 inputs.trajectory("Their cameras, one for each frame."),
@@ -88,11 +89,10 @@ class RaxelOverlayAxes(io.ComfyNode):
                     "axes",
                     default=True,
                     optional=True,
-                    tooltip="Axes at the point depth ahead of the first camera: x right, y down, z forward.",
+                    tooltip="Draws axes at a point depth ahead of the first camera: x right, y down, z forward.",
                 ),
                 inputs.depth(
-                    "How far ahead of the first camera the axes stand, in the path's unit; what is drawn is sized by "
-                    "it."
+                    "How far ahead of the first camera the axes stand, in the path's unit; the drawing is sized by it."
                 ),
                 io.Float.Input(
                     "ground",
@@ -149,7 +149,7 @@ class RaxelTrajectoryGLB(io.ComfyNode):
                     "filename_prefix",
                     default="3d/raxel_path",
                     optional=True,
-                    tooltip="Folder and beginning of the name, in ComfyUI's output folder.",
+                    tooltip="Subfolder and start of the file name in ComfyUI's output folder.",
                 ),
             ],
             is_output_node=True,

@@ -64,8 +64,8 @@ class RayDiffusionPoses(io.ComfyNode):
             node_id="RayDiffusionPoses",
             display_name="Ray Diffusion Poses",
             category=RAY_DIFFUSION_CATEGORY,
-            description="The cameras of two or more photographs of one subject from very different sides. "
-            "Several samples tell how certain they are.",
+            description="Finds the cameras of two or more photographs of one subject, taken from very different "
+            "sides. Several samples show how certain they are.",
             inputs=[
                 RayDiffusionSocket.Input("ray_diffusion", tooltip="From Load Ray Diffusion."),
                 io.Image.Input(
@@ -76,8 +76,8 @@ class RayDiffusionPoses(io.ComfyNode):
                     "boxes",
                     default="",
                     optional=True,
-                    tooltip="Instead of masks: JSON, one box of left, top, right, bottom in pixels per photograph. "
-                    "Without either the largest square in the middle is taken.",
+                    tooltip="Instead of masks: one box per photograph as JSON: left, top, right, bottom in pixels. "
+                    "Without masks or boxes the largest square in the middle is taken.",
                 ),
                 io.Combo.Input(
                     "method",
@@ -92,7 +92,7 @@ class RayDiffusionPoses(io.ComfyNode):
                     min=1,
                     max=ALL_STEPS,
                     optional=True,
-                    tooltip=f"Network passes of the diffusion; {ALL_STEPS} are all, from level 99 to 29.",
+                    tooltip=f"Denoising steps of the diffusion; {ALL_STEPS} takes every noise level from 99 to 29.",
                 ),
                 io.Int.Input(
                     "samples",
@@ -100,25 +100,27 @@ class RayDiffusionPoses(io.ComfyNode):
                     min=1,
                     max=64,
                     optional=True,
-                    tooltip="Answers to draw: the one nearest to the others is taken, their spread gives error bars.",
+                    tooltip="How many answers to draw: the one nearest to the others is taken, and their spread "
+                    "adds to the error bars.",
                 ),
                 inputs.seed(optional=True),
                 inputs.fov_degrees("Horizontal angle of view of the photographs in degrees; 0 finds one for all."),
-                inputs.trajectory("A path whose K is used.", id="known", optional=True),
+                inputs.trajectory("A path whose lens is used.", id="known", optional=True),
             ],
             outputs=[
                 TrajectorySocket.Output(
                     display_name="trajectory", tooltip="One camera per photograph, the first at 0."
                 ),
                 io.String.Output(display_name="report", tooltip="Verdict, error bars and spread, as JSON."),
-                RayMapSocket.Output(display_name="rays", tooltip="The rays that the cameras were read from."),
+                RayMapSocket.Output(display_name="rays", tooltip="The rays that the cameras were fitted to."),
                 io.Image.Output(
-                    display_name="preview", tooltip="Directions above moments, (x + 1) / 2, per photograph."
+                    display_name="preview",
+                    tooltip="The rays as a picture, one per photograph: directions above, moments below.",
                 ),
                 EstimateSocket.Output(
                     display_name="estimate",
-                    tooltip="The trajectory with error bars and the points that features of the photographs give under "
-                    "it: for Save Camera and Verify Camera.",
+                    tooltip="The trajectory with error bars, and points triangulated from what the photographs have "
+                    "in common: for Raxel Save Camera and Raxel Verify Camera.",
                 ),
             ],
         )

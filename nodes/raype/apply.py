@@ -33,8 +33,8 @@ class LoadRayPE(io.ComfyNode):
             node_id="LoadRayPE",
             display_name="Load RayPE",
             category=RAYPE_CATEGORY,
-            description="Reads the RayPE (SCoPE) weights out of a file; of a whole expert only these. They belong to "
-            "the expert they were trained in, which Load RayPE Expert opens.",
+            description="Reads the RayPE (SCoPE) weights from a file, even from one of a whole expert. They belong "
+            "to the expert they were trained in, which Load RayPE Expert opens.",
             inputs=[
                 _weights(),
                 io.Float.Input(
@@ -66,8 +66,8 @@ class LoadRayPEExpert(io.ComfyNode):
             node_id="LoadRayPEExpert",
             display_name="Load RayPE Expert",
             category=RAYPE_CATEGORY,
-            description="Opens the Wan expert that RayPE was trained in: of Wan 2.2 A14B the high-noise one, in one "
-            "file or in shards. The low-noise expert is your stock file, from Load Diffusion Model.",
+            description="Opens the Wan expert that RayPE was trained in (for Wan 2.2 A14B the high-noise one), in "
+            "one file or in shards. The low-noise expert is your stock file, from Load Diffusion Model.",
             inputs=[
                 _weights(),
                 io.Combo.Input(
@@ -75,8 +75,8 @@ class LoadRayPEExpert(io.ComfyNode):
                     options=list(WEIGHT_DTYPES),
                     default="default",
                     optional=True,
-                    tooltip="How the weights are kept: default as in the file, 2 bytes each in the release; fp8_e4m3fn "
-                    "halves that.",
+                    tooltip="Precision of the weights. default: as in the file, which is 2 bytes each in the "
+                    "release; fp8_e4m3fn halves that.",
                 ),
             ],
             outputs=[io.Model.Output(display_name="model", tooltip="For Apply RayPE, LoRA loaders and samplers.")],
@@ -96,12 +96,12 @@ class ApplyRayPE(io.ComfyNode):
             node_id="ApplyRayPE",
             display_name="Apply RayPE",
             category=RAYPE_CATEGORY,
-            description="Lets a Wan model see the camera path: each token's ray goes into the queries and keys of "
-            "self-attention. Applied again, the new path takes the place of the old one.",
+            description="Lets a Wan model follow a camera path: each token's ray goes into the queries and keys of "
+            "self-attention. Applied again, the new path replaces the old one.",
             inputs=[
                 io.Model.Input("model", tooltip="The expert RayPE was trained in, from Load RayPE Expert."),
                 RayPESocket.Input("raype", tooltip="From Load RayPE."),
-                inputs.trajectory("The camera path, with the frames and aspect of the video."),
+                inputs.trajectory("The camera path, with the number of frames and the aspect ratio of the video."),
                 io.Float.Input(
                     "strength",
                     default=1.0,
@@ -109,7 +109,7 @@ class ApplyRayPE(io.ComfyNode):
                     max=10.0,
                     step=0.01,
                     optional=True,
-                    tooltip="Factor of what is added to queries and keys; 1 as trained, 0 nothing.",
+                    tooltip="Strength of the camera control: 1 as trained, 0 switches it off.",
                 ),
                 io.Float.Input(
                     "start_percent",
@@ -118,7 +118,7 @@ class ApplyRayPE(io.ComfyNode):
                     max=1.0,
                     step=0.001,
                     optional=True,
-                    tooltip="From which part of the schedule on, 0 to 1.",
+                    tooltip="Where in the sampling schedule it starts, 0 to 1.",
                 ),
                 io.Float.Input(
                     "end_percent",
@@ -127,7 +127,7 @@ class ApplyRayPE(io.ComfyNode):
                     max=1.0,
                     step=0.001,
                     optional=True,
-                    tooltip="Up to which part of the schedule, 0 to 1.",
+                    tooltip="Where in the sampling schedule it ends, 0 to 1.",
                 ),
                 io.Float.Input(
                     "near_depth",
@@ -136,8 +136,8 @@ class ApplyRayPE(io.ComfyNode):
                     max=1e6,
                     step=0.01,
                     optional=True,
-                    tooltip="Depth of the near part of the first frame (25th percentile), in the path's unit, from "
-                    "Raxel Near Depth. A path in near_depth needs none and stays as it is.",
+                    tooltip="Distance of the near part of the first frame (25th percentile of its depth), in the "
+                    "path's unit, from Raxel Near Depth. Not needed for a path in near_depth.",
                 ),
             ],
             hidden=[io.Hidden.unique_id],

@@ -30,23 +30,26 @@ class RaxelSolveCamera(io.ComfyNode):
             node_id="RaxelSolveCamera",
             display_name="Raxel Solve Camera",
             category=SOLVING_CATEGORY,
-            description="Finds the camera of every frame of real footage or of photographs, with error bars, by COLMAP "
-            "(pip install pycolmap), on the CPU. A camera that stood still or only turned is told so, and no path is "
-            "made up for it.",
+            description="Finds the camera of every frame of real footage or of photographs, with error bars, by "
+            "COLMAP (pip install pycolmap), on the CPU. It says so if the camera stood still or only "
+            "turned, and makes up no path then.",
             inputs=[
                 io.Image.Input("images", tooltip="The frames in their order, or photographs of one scene."),
-                inputs.fps("Frames a second of the images.", default=24.0, optional=False),
+                inputs.fps("Frames per second of the images.", default=24.0, optional=False),
                 io.Mask.Input(
                     "mask",
                     optional=True,
-                    tooltip="White where nothing counts: people, hands, what moves by itself. One for all frames or "
-                    "one for each.",
+                    tooltip="White marks what to ignore: people, hands, whatever moves by itself. One mask for all "
+                    "frames, or one for each.",
                 ),
                 inputs.trajectory(
-                    "A path whose first camera has the lens, which is then held.", id="known_lens", optional=True
+                    "A path whose first camera has the lens; that lens is then kept fixed.",
+                    id="known_lens",
+                    optional=True,
                 ),
                 inputs.fov_degrees(
-                    "About how wide the lens sees, horizontally, in degrees; refined. 0: nothing is known."
+                    "Roughly how wide the lens sees, horizontally, in degrees; it is refined from there. 0 if you "
+                    "do not know."
                 ),
                 io.Combo.Input(
                     "matching",
@@ -61,9 +64,9 @@ class RaxelSolveCamera(io.ComfyNode):
                     options=list(SCALES),
                     default="near_depth",
                     optional=True,
-                    tooltip="near_depth: the near scene of the first frame is 1 away. depth: metres, by depth maps in "
-                    "metres, of each frame or of the first alone. distance: metres, from metres. arbitrary: the "
-                    "farthest camera is 1 away.",
+                    tooltip="near_depth: the near part of the first frame's scene is 1 away. depth: metres, by depth "
+                    "maps in metres, of each frame or of the first alone. distance: metres, by the distance in the "
+                    "input metres. arbitrary: the camera farthest from the first is 1 away.",
                 ),
                 io.Float.Input(
                     "metres",
@@ -88,7 +91,7 @@ class RaxelSolveCamera(io.ComfyNode):
                     tooltip="Takes the lens's distortion out of the returned frames, so that they fit the cameras.",
                 ),
                 io.String.Input(
-                    "source", default="", optional=True, tooltip="What the footage is called, for the files."
+                    "source", default="", optional=True, tooltip="Name of the footage, to be written into saved files."
                 ),
                 *inputs.depth_inputs("Of a clip one for each picture. "),
             ],
@@ -97,10 +100,13 @@ class RaxelSolveCamera(io.ComfyNode):
                 TrajectorySocket.Output(display_name="trajectory", tooltip="The camera of each frame that has one."),
                 EstimateSocket.Output(
                     display_name="estimate",
-                    tooltip="The same with error bars, footage and points: for Save Camera and Verify Camera.",
+                    tooltip="The same cameras with error bars, points of the scene and the footage they belong to: "
+                    "for Raxel Save Camera and Raxel Verify Camera.",
                 ),
                 io.Image.Output(display_name="images", tooltip="The frames that have a camera."),
-                io.String.Output(display_name="verdict", tooltip="What was found and how far to trust it, a sentence."),
+                io.String.Output(
+                    display_name="verdict", tooltip="One sentence: what was found and how far to trust it."
+                ),
                 io.String.Output(display_name="report", tooltip="JSON: the figures, angles in degrees."),
             ],
         )

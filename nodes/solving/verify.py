@@ -29,17 +29,17 @@ class RaxelVerifyCamera(io.ComfyNode):
             node_id="RaxelVerifyCamera",
             display_name="Raxel Verify Camera",
             category=SOLVING_CATEGORY,
-            description="Did a generated video, of any model, follow the camera path that was asked for? Says "
-            "followed, still, mirrored, slow, fast, lens or off the path, with every figure against its bound.",
+            description="Did a generated video, from any model, follow the camera path you asked for? Answers "
+            "followed, still, mirrored, slow, fast, lens or off_path, with every figure and its bound.",
             inputs=[
                 io.Image.Input("images", tooltip="The generated video, all of its frames."),
-                inputs.trajectory("The path that was asked for, one camera a frame.", id="path"),
+                inputs.trajectory("The path that was asked for, one camera per frame.", id="path"),
                 io.MultiType.Input(
                     "cameras",
                     types=[TrajectorySocket, EstimateSocket],
                     optional=True,
-                    tooltip="Cameras of the video, one a frame, from any estimator; not connected, they are solved "
-                    "(pip install pycolmap).",
+                    tooltip="Cameras of the video, one per frame, from any estimator. Leave it open to have them "
+                    "solved here (needs pip install pycolmap).",
                 ),
                 io.Float.Input(
                     "max_rotation_degrees",
@@ -48,7 +48,7 @@ class RaxelVerifyCamera(io.ComfyNode):
                     max=180.0,
                     step=0.1,
                     optional=True,
-                    tooltip="Mean angle from the path at most, in degrees.",
+                    tooltip="Largest mean rotation error allowed, in degrees.",
                 ),
                 io.Float.Input(
                     "max_direction_degrees",
@@ -57,7 +57,8 @@ class RaxelVerifyCamera(io.ComfyNode):
                     max=180.0,
                     step=0.1,
                     optional=True,
-                    tooltip="Angle between where it goes and where it should at most, in degrees.",
+                    tooltip="Largest angle allowed between the direction it moves in and the one asked for, in "
+                    "degrees.",
                 ),
                 io.Float.Input(
                     "max_position",
@@ -66,7 +67,7 @@ class RaxelVerifyCamera(io.ComfyNode):
                     max=10.0,
                     step=0.01,
                     optional=True,
-                    tooltip="Distance from the path at most, as a share of its length.",
+                    tooltip="Largest distance from the path allowed, as a fraction of the path's length.",
                 ),
                 io.Float.Input(
                     "min_speed",
@@ -75,7 +76,7 @@ class RaxelVerifyCamera(io.ComfyNode):
                     max=0.99,
                     step=0.01,
                     optional=True,
-                    tooltip="Share of the asked speed at least.",
+                    tooltip="Lowest speed allowed, as a fraction of the one asked for.",
                 ),
                 io.Float.Input(
                     "max_speed",
@@ -84,7 +85,7 @@ class RaxelVerifyCamera(io.ComfyNode):
                     max=10.0,
                     step=0.01,
                     optional=True,
-                    tooltip="Multiple of the asked speed at most.",
+                    tooltip="Highest speed allowed, as a multiple of the one asked for.",
                 ),
                 io.Float.Input(
                     "max_focal",
@@ -93,20 +94,24 @@ class RaxelVerifyCamera(io.ComfyNode):
                     max=10.0,
                     step=0.01,
                     optional=True,
-                    tooltip="Relative error of the focal length at most.",
+                    tooltip="Largest relative error of the focal length allowed.",
                 ),
             ],
             hidden=[io.Hidden.unique_id],
             outputs=[
-                io.Boolean.Output(display_name="passed", tooltip="Whether the video keeps to all bounds."),
+                io.Boolean.Output(display_name="passed", tooltip="Whether the video is within all bounds."),
                 io.String.Output(
                     display_name="word", tooltip="followed, still, mirrored, slow, fast, lens or off_path."
                 ),
-                io.String.Output(display_name="report", tooltip="The sentence and every figure against its bound."),
-                io.String.Output(display_name="json", tooltip="The same for machines: radians, relative figures."),
-                io.Image.Output(display_name="overlay", tooltip="The video with its axes and the path asked for."),
-                io.Image.Output(display_name="paths", tooltip="Both paths, drawn."),
-                io.Image.Output(display_name="errors", tooltip="The errors over the frames, drawn."),
+                io.String.Output(
+                    display_name="report", tooltip="The verdict in a sentence, and every figure with its bound."
+                ),
+                io.String.Output(display_name="json", tooltip="The same as JSON: angles in radians, errors relative."),
+                io.Image.Output(
+                    display_name="overlay", tooltip="The video with axes and the path you asked for drawn into it."
+                ),
+                io.Image.Output(display_name="paths", tooltip="A drawing of both paths."),
+                io.Image.Output(display_name="errors", tooltip="The errors over the frames, as a plot."),
             ],
         )
 

@@ -189,7 +189,7 @@ def _pinholes(
             found[lens] = _pinhole(lens, hw, assumed.undistort, where)
     warnings = list(dict.fromkeys(told for _, lens_warnings in found.values() for told in lens_warnings))
     if len(warnings) > _SHOWN_WARNINGS:
-        warnings = [*warnings[:_SHOWN_WARNINGS], f"so it is with {len(warnings) - _SHOWN_WARNINGS} more lenses"]
+        warnings = [*warnings[:_SHOWN_WARNINGS], f"the same holds for {len(warnings) - _SHOWN_WARNINGS} more lenses"]
     models = sorted({lens.model for lens in lenses})
     note = f"K: from {lens_from} ({', '.join(models)}), pixels of {hw[1]} x {hw[0]}, counted from the corner as ours."
     return torch.stack([found[lens][0] for lens in lenses]), hw, note, warnings

@@ -43,7 +43,9 @@ def _read(path: Path, assumed: Assumed) -> Reading:
     )
     frames = Frames(motions, times=rows[:, 0], time_unit="nanoseconds", unit="metre")
     told = f"Each row is body-to-world, the quaternion as {' '.join(order)}; nothing was inverted."
-    body = "the poses are those of the body (IMU): a camera is turned and moved against it, as sensor.yaml says (T_BS)"
+    body = (
+        "the poses are those of the body (IMU): a camera is turned and moved relative to it, as sensor.yaml says (T_BS)"
+    )
     doubts = (body, *order_warning(rows[:, 4:8], order))
     return reading_of(frames, FORMAT.name, path.name, assumed, convention=told, warnings=doubts)
 

@@ -124,8 +124,8 @@ def _world_from_file(values: dict[str, Any], file_name: str) -> tuple[Any, str]:
     applied = torch.tensor(matrix(rows, 3 if len(rows) == 3 else 4, 4, where), dtype=torch.float64)[:3]
     rotation = applied[:, :3]
     if float((rotation.T @ rotation - torch.eye(3)).abs().max()) > 1e-3 or torch.linalg.det(rotation) < 0.0:
-        raise CameraFormatError(f"{where}: expected a rotation and a translation, its 3 x 3 part is no rotation")
-    note = "applied_transform was taken back (inverted): the world is the one before it."
+        raise CameraFormatError(f"{where}: expected a rotation and a translation, its 3 x 3 part is not a rotation")
+    note = "applied_transform was undone (inverted): the world is the one before it."
     return lambda c2w: se3.inverse(motions_of(applied)) @ _shrunk(c2w, scale), note
 
 

@@ -37,11 +37,17 @@ def _read(path: Path, assumed: Assumed) -> Reading:
     table = parse_table(read_text(path), path.name, _COLUMNS)
     values = table.values
     _check_rising(table, path.name)
-    lenses, lens_warnings = [], ["the file has no angle of view (7 columns, as of an Axis): the assumed one was taken"]
+    lenses, lens_warnings = (
+        [],
+        ["the file has no angle of view (7 columns, as from an Axis node): the assumed one was taken"],
+    )
     if values.shape[1] == 8:
         K = _K(values[:, 7], table.lines, path.name, assumed)
         lenses, lens_warnings = lenses_of(K, assumed.hw, path.name), _aspect_warning(assumed)
-    order = "the file does not say its rotation order: ZXY is Nuke's default, another order gives other rotations"
+    order = (
+        "the file does not state its rotation order: Nuke's default, ZXY, was taken; another order gives other "
+        "rotations"
+    )
     return reading_of(
         Frames(_motion(values), lenses, numbers=values[:, 0].round().long().tolist()),
         FORMAT.name, path.name, assumed,

@@ -51,7 +51,7 @@ def _read(path: Path, assumed: Assumed) -> Reading:
     warnings = []
     lens = _lens(path)
     if lens is None:
-        warnings.append(f"no {path.stem}.json with x_fov stands beside it: the assumed angle of view was taken")
+        warnings.append(f"no {path.stem}.json with x_fov lies beside it: the assumed angle of view was taken")
     else:
         K = K_from_fov(torch.tensor(lens.fov_x, dtype=torch.float64), assumed.hw)
         K_note = f"K: x_fov {degrees(lens.fov_x):.4f} degrees, from {lens.file_name}."

@@ -61,7 +61,7 @@ def _in_opencv(value: dict[str, Any], motion: Tensor) -> tuple[Tensor, str, tupl
     """The poses in OpenCV axes, how the dict says its own, and a warning where it does not."""
     said = str(value.get("format", "")).lower()
     if said == "opengl":
-        return from_opengl(motion, up="y"), "format: opengl, so y and z of cameras and world were turned over.", ()
+        return from_opengl(motion, up="y"), "format: opengl, so y and z of cameras and world were flipped.", ()
     if said == "opencv":
         return motion, "format: opencv, taken as they are.", ()
     if said:

@@ -173,7 +173,7 @@ def sized(name: str, values: dict[str, Any], assumed: Assumed) -> Assumed:
             width = scalar(f"{name}'s {before}width", values[f"{before}width"])
             height = scalar(f"{name}'s {before}height", values[f"{before}height"])
     if not (1.0 <= height <= _MOST_PIXELS and 1.0 <= width <= _MOST_PIXELS):
-        raise CameraFormatError(f"{name} is of a picture of {width:g}x{height:g} pixels, which is none")
+        raise CameraFormatError(f"{name} is of a picture of {width:g}x{height:g} pixels, which is not a size")
     return replace(assumed, hw=(round(height), round(width)))
 
 

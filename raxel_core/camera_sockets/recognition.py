@@ -80,7 +80,7 @@ def recognise(value: Any) -> str:
     for name, payload in PAYLOADS.items():
         if payload.recognises(value):
             return name
-    raise CameraFormatError(f"{_described(value)} is no camera payload that is known here")
+    raise CameraFormatError(f"{_described(value)} is not a kind of camera that is known here")
 
 
 def _described(value: Any) -> str:

@@ -13,7 +13,9 @@ from .options import check_device
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Add the command's arguments."""
-    parser = commands.add_parser("benchmark", help="measure speed, beside other libraries where they are installed")
+    parser = commands.add_parser(
+        "benchmark", help="measure speed, and compare with other libraries if they are installed"
+    )
     parser.add_argument(
         "what",
         choices=tuple(BENCHMARKS),
@@ -26,7 +28,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--config", type=Path, help="training: the run's configuration, JSON (that of the embedded checkpoint)"
     )
     parser.add_argument(
-        "--repeats", type=int, default=10, help="runs of which the shortest counts; training: steps (10)"
+        "--repeats", type=int, default=10, help="number of runs, of which the shortest counts; training: steps (10)"
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.set_defaults(run=run)

@@ -23,21 +23,27 @@ _TO = (
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Add the command's arguments."""
     parser = commands.add_parser(
-        "convert", help="make a raxel checkpoint from Wan's weights or the way back, or RayPE's files"
+        "convert", help="turn Wan's weights into a raxel checkpoint or back, or make RayPE's files"
     )
     parser.add_argument("source", type=Path, metavar="SOURCE", help="a .safetensors file, an index or a folder of them")
     parser.add_argument("target", type=Path, metavar="TARGET", help="the .safetensors file to write")
     parser.add_argument("--to", choices=("raxel", "wan", "expert", "raype", "ray_diffusion"), default="raxel", help=_TO)
-    parser.add_argument("--dtype", choices=DTYPES, help="of the weights written (the source's; bfloat16 for fp8)")
+    parser.add_argument(
+        "--dtype", choices=DTYPES, help="precision of the weights written (the source's; bfloat16 for fp8)"
+    )
     parser.add_argument(
         "--quantize",
         choices=("fp8_scaled", "int8_convrot"),
         help="store the blocks' weights in 8 bits, floats or integers (ComfyUI 0.33); also of a raxel checkpoint",
     )
-    parser.add_argument("--shard-size", metavar="SIZE", help="largest file, as 5GB or 500MB (one file)")
+    parser.add_argument(
+        "--shard-size", metavar="SIZE", help="split into files of at most this size, such as 5GB or 500MB (one file)"
+    )
     parser.add_argument("--unit", choices=UNITS, help="unit that camera centres will be trained in (near_depth)")
     parser.add_argument(
-        "--trained-for", choices=("diffusion", "regression"), help="ray_diffusion: which it is, where no file says it"
+        "--trained-for",
+        choices=("diffusion", "regression"),
+        help="ray_diffusion: which of the two it is, if no file says so",
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.set_defaults(run=run)

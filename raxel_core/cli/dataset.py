@@ -24,7 +24,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     """Add the command's arguments."""
     parser = commands.add_parser("dataset", help="look at a data set before training on it")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    check = actions.add_parser("check", help="usable scenes, and what is wrong with the others")
+    check = actions.add_parser("check", help="list the usable scenes, and what is wrong with the others")
     check.add_argument("data", type=Path, metavar="FOLDER|LIST", help="a data set's folder, a list of scenes, a shard")
     check.add_argument(
         "--layout", choices=LAYOUTS, help="scenes: RealEstate10K, DL3DV, nerfstudio, COLMAP, video and cameras, tar "
@@ -38,7 +38,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     _add_depth(actions)
     _add_encode(actions)
     _add_captions(actions)
-    unpack = actions.add_parser("unpack", help="RealEstate10K's .torch chunks as the published layout")
+    unpack = actions.add_parser("unpack", help="unpack RealEstate10K's .torch chunks into the published layout")
     unpack.add_argument("chunks", type=Path, nargs="+", metavar="CHUNK", help="the .torch files")
     unpack.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where the scenes are written")
     unpack.add_argument("--json", action="store_true", help="print the report as JSON")
@@ -46,7 +46,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def _add_depth(actions: argparse._SubParsersAction) -> None:
-    depth = actions.add_parser("depth", help="how far things are in each scene, which training's lengths are in")
+    depth = actions.add_parser("depth", help="measure how far things are in each scene, for training's unit of length")
     depth.add_argument("data", type=Path, metavar="FOLDER|LIST", help="a data set's folder, or a list of scenes")
     depth.add_argument("--scales", type=Path, metavar="JSON", help="metres in a length of each scene, by its name")
     depth.add_argument(
@@ -59,7 +59,7 @@ def _add_depth(actions: argparse._SubParsersAction) -> None:
 def _add_encode(actions: argparse._SubParsersAction) -> None:
     from .train import add_data
 
-    encode = actions.add_parser("encode", help="a run's clips as latents, ahead of it and by several processes")
+    encode = actions.add_parser("encode", help="encode a run's clips as latents beforehand, with several processes")
     encode.add_argument("config", type=Path, metavar="CONFIG", help="the run's configuration (JSON)")
     encode.add_argument("cache", type=Path, metavar="CACHE", help="what `train --cache` is given afterwards")
     encode.add_argument("--vae", default="raxel-tiny-vae", help="embedded VAE or VAE file (raxel-tiny-vae)")
@@ -70,7 +70,9 @@ def _add_encode(actions: argparse._SubParsersAction) -> None:
 
 
 def _add_captions(actions: argparse._SubParsersAction) -> None:
-    captions = actions.add_parser("captions", help="the embeddings of a data set's captions, and of none")
+    captions = actions.add_parser(
+        "captions", help="compute the embeddings of a data set's captions, and of an empty one"
+    )
     captions.add_argument("data", type=Path, metavar="FOLDER|LIST", help="a data set's folder, or a list of scenes")
     captions.add_argument("texts", type=Path, metavar="TEXTS", help="the folder that `train --texts` is given")
     captions.add_argument("--text-encoder", type=Path, required=True, help="a Wan folder in diffusers' layout")

@@ -41,7 +41,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--loop-steps", type=int, default=2, help="ray steps in the loop, one of --ray-steps (2)")
     parser.add_argument(
-        "--sources", type=int, nargs="+", default=[0], metavar="FRAME", help="frames that the generation is shown (0)"
+        "--sources", type=int, nargs="+", default=[0], metavar="FRAME", help="frames that the model is shown (0)"
     )
     shared.add_sampling(parser)
     parser.add_argument(
@@ -70,7 +70,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--protocol", choices=PROTOCOLS, help="with --data: what is measured (pose)")
     parser.add_argument("--stride", type=int, help="with --data: every so many pictures, where they have no time (1)")
     parser.add_argument("--fps", type=float, help="with --data: frames a second, where time is known (the model's)")
-    parser.add_argument("--frames", type=int, help="colmap: frames of each video at most (all)")
+    parser.add_argument("--frames", type=int, help="colmap: most frames of each video (all)")
     parser.add_argument(
         "--out", type=Path, help="also write the report into this JSON file, with --data a Markdown table beside it"
     )

@@ -19,7 +19,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("loop", help="check a video by closing the loop: video, cameras, video, cameras")
     shared.add_clip(parser)
     parser.add_argument(
-        "--sources", type=int, nargs="+", metavar="FRAME", help="frames shown to the generation (first, middle, last)"
+        "--sources", type=int, nargs="+", metavar="FRAME", help="frames that the model is shown (first, middle, last)"
     )
     shared.add_sampling(parser)
     shared.add_recovery(parser, steps_flag="--ray-steps")

@@ -70,7 +70,9 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lora", type=Path, help="a LoRA file of that model, added to its weights")
     parser.add_argument("--vae", help="file or folder of the VAE, for models whose VAE is not embedded")
     parser.add_argument("--device", help="where the model runs: cpu, cuda, cuda:1, mps (cuda where there is one)")
-    parser.add_argument("--vram", metavar="SIZE", help="memory of the GPU to use, as 12GB; the rest waits in RAM (all)")
+    parser.add_argument(
+        "--vram", metavar="SIZE", help="GPU memory to use, such as 12GB; what does not fit waits in RAM (all)"
+    )
     parser.add_argument("--dtype", choices=DTYPES, help="precision (float32 on the CPU, else the file's)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the noise (0)")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -82,7 +84,7 @@ def add_steps(parser: argparse.ArgumentParser) -> None:
         "--steps",
         type=int,
         default=VIDEO_STEPS,
-        help=f"denoising steps of the video; a large model wants 20 and more ({VIDEO_STEPS})",
+        help=f"denoising steps of the video; a large model needs 20 or more ({VIDEO_STEPS})",
     )
 
 
@@ -106,8 +108,12 @@ def settings_of(options: argparse.Namespace, progress: Progress | None) -> Setti
 def add_prompt(parser: argparse.ArgumentParser) -> None:
     """What the video should show in words, for models that were trained with captions."""
     parser.add_argument("--prompt", help="what the video shows, for a model that was trained with captions")
-    parser.add_argument("--text-encoder", type=Path, help="of the prompt: a Wan folder in diffusers' layout")
-    parser.add_argument("--texts", type=Path, help="of the prompt: a folder of embeddings (`dataset captions`)")
+    parser.add_argument(
+        "--text-encoder", type=Path, help="text encoder for the prompt: a Wan folder in diffusers' layout"
+    )
+    parser.add_argument(
+        "--texts", type=Path, help="instead of --text-encoder: a folder of embeddings (`dataset captions`)"
+    )
     parser.add_argument("--text-guidance", type=float, default=1.0, help="how strongly the prompt guides; 1 is off (1)")
 
 
@@ -157,7 +163,7 @@ def add_clip(parser: argparse.ArgumentParser) -> None:
 
 def add_video(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
     """The video, by the name of its file or of its pictures."""
-    what = "a video file, a folder of pictures, or pictures by a pattern: f_%%04d.exr, f_####.exr, 'f_*.exr'"
+    what = "a video file, a folder of pictures, or an image sequence by a pattern: f_%%04d.exr, f_####.exr, 'f_*.exr'"
     parser.add_argument("video", type=Path, metavar="VIDEO", nargs="?" if optional else None, help=what)
 
 
@@ -165,7 +171,7 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
     """Which part of a video is read."""
     parser.add_argument("--frames", type=int, help="frames to read, 4n + 1 (the model's)")
     parser.add_argument(
-        "--fps", type=float, help="frames a second to read (the model's); of a series of pictures, its own rate (24)"
+        "--fps", type=float, help="frames per second to read (the model's); for an image sequence, its own rate (24)"
     )
     parser.add_argument("--start", type=float, default=0.0, help="seconds to skip (0)")
 

@@ -29,7 +29,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--mask", type=Path, action="append", help="the subject's mask, once per photograph")
     parser.add_argument("--regression", action="store_true", help="one pass instead of the diffusion")
     parser.add_argument("--steps", type=int, default=71, help="network passes of the diffusion (71, all)")
-    parser.add_argument("--samples", type=int, default=4, help="answers to draw; their spread gives error bars (4)")
+    parser.add_argument(
+        "--samples", type=int, default=4, help="answers to draw; their spread adds to the error bars (4)"
+    )
     parser.add_argument("--published", action="store_true", help="the published code's arithmetic, to compare with it")
     parser.add_argument("--seed", type=int, default=0, help="of the noise (0)")
     parser.add_argument("--fov", type=float, metavar="DEGREES", help="horizontal angle of view (found, one for all)")

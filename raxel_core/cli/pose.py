@@ -54,10 +54,15 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     shared.add_video(parser, optional=True)
     parser.add_argument(
-        "--list", type=Path, metavar="FILE", help="instead: a text file of videos, one a line, relative to its folder"
+        "--list",
+        type=Path,
+        metavar="FILE",
+        help="instead of VIDEO: a text file of videos, one per line, relative to its folder",
     )
     shared.add_selection(parser)
-    parser.add_argument("--spread", type=int, metavar="N", help="instead: N frames over the whole clip")
+    parser.add_argument(
+        "--spread", type=int, metavar="N", help="instead of --frames and --fps: N frames spread over the whole clip"
+    )
     parser.add_argument(
         "--against", type=Path, metavar="FILE", help="cameras of the same footage, solved or true, to compare with"
     )

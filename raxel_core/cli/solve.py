@@ -29,8 +29,8 @@ def add_solving(parser: argparse.ArgumentParser) -> None:
     """What can be said of footage before it is solved."""
     group = parser.add_argument_group("with --method colmap (pip install pycolmap)")
     lens = group.add_mutually_exclusive_group()
-    lens.add_argument("--fov-degrees", type=float, help="rough horizontal angle of view of the lens; refined")
-    lens.add_argument("--focal-mm", type=float, help="rough focal length, as on film 36 mm wide; refined")
+    lens.add_argument("--fov-degrees", type=float, help="rough horizontal angle of view of the lens, to be refined")
+    lens.add_argument("--focal-mm", type=float, help="rough focal length for a sensor 36 mm wide, to be refined")
     lens.add_argument("--K", type=float, nargs=4, metavar=("FX", "FY", "CX", "CY"), help="the lens, known, in pixels")
     group.add_argument(
         "--distortion", type=float, nargs=4, metavar=("K1", "K2", "P1", "P2"), help="of the known lens, as OpenCV's"
@@ -45,7 +45,7 @@ def add_solving(parser: argparse.ArgumentParser) -> None:
         "--masks",
         type=Path,
         metavar="FOLDER",
-        help="PNGs in the order of the frames, black where nothing counts; or one",
+        help="folder of PNG masks in the order of the frames, or one PNG; black is ignored",
     )
     group.add_argument(
         "--depth",
@@ -59,12 +59,14 @@ def add_solving(parser: argparse.ArgumentParser) -> None:
         choices=("near_depth", "depth", "arbitrary"),
         help="the unit: near depths, metres by the depth maps, or any (near_depth; with --depth depth)",
     )
-    group.add_argument("--metres", type=float, help="instead: the distance between two cameras, in metres")
+    group.add_argument("--metres", type=float, help="instead of --scale: the distance between two cameras, in metres")
     group.add_argument("--between", type=int, nargs=2, metavar="FRAME", help="those two (the first and the last)")
     group.add_argument(
         "--interpolate", action="store_true", help="interpolate a camera for frames that cannot be solved"
     )
-    group.add_argument("--most-pixels", type=int, default=1600, help="width or height that frames are looked at (1600)")
+    group.add_argument(
+        "--most-pixels", type=int, default=1600, help="largest width or height at which frames are searched (1600)"
+    )
     group.add_argument(
         "--undistort", type=Path, metavar="MP4", help="also write the frames with the distortion taken out"
     )

@@ -46,7 +46,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--null-prompt", type=Path, help="raype: safetensors file with the embedding of an empty prompt (zeros)"
     )
     parser.add_argument(
-        "--prompt", type=Path, help="raype: the same of a prompt, which the videos of validations are led to"
+        "--prompt", type=Path, help="raype: the same for a prompt, which the videos of validations follow"
     )
     parser.add_argument("--vae", default="raxel-tiny-vae", help="embedded VAE or VAE file (raxel-tiny-vae)")
     add_data(parser)
@@ -81,9 +81,7 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         "--data", action="append", metavar="[NAME=]FOLDER|LIST", help="filmed scenes (not of ray_*), as "
         "`dataset check` finds or lists them; NAME is what the configuration calls them (the folder's); may be several",
     )  # fmt: skip
-    parser.add_argument(
-        "--bad-data", choices=("stop", "skip"), help="what becomes of a run whose scene cannot be read (stop)"
-    )
+    parser.add_argument("--bad-data", choices=("stop", "skip"), help="what to do if a scene cannot be read (stop)")
     parser.add_argument(
         "--texts", type=Path, metavar="FOLDER", help="raxel: the embeddings that `dataset captions` made"
     )

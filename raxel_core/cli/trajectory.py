@@ -30,7 +30,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     _add_convert(actions.add_parser("convert", help="read cameras in one format and write them in another"))
     _add_show(actions.add_parser("show", help="print the figures of a camera path and draw it"))
     _add_compare(actions.add_parser("compare", help="print how far one camera path is from another"))
-    _add_undistort(actions.add_parser("undistort", help="make pinhole pictures of those of a distorted lens"))
+    _add_undistort(actions.add_parser("undistort", help="remove the lens distortion from pictures"))
 
 
 def _add_make(parser: argparse.ArgumentParser) -> None:
@@ -71,7 +71,9 @@ def _add_show(parser: argparse.ArgumentParser) -> None:
 
 def _add_compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("truth", type=Path, metavar="TRUTH", help="a file or folder with the cameras asked for")
-    parser.add_argument("estimate", type=Path, metavar="ESTIMATE", help="one with the cameras that were found")
+    parser.add_argument(
+        "estimate", type=Path, metavar="ESTIMATE", help="a file or folder with the cameras that were found"
+    )
     parser.add_argument("--reduction", choices=("mean", "sum"), default="mean", help="over frames (mean)")
     parser.add_argument("--step", type=int, default=1, help="frames between two cameras whose motion is compared (1)")
     _add_input(parser)
@@ -91,29 +93,33 @@ def _add_undistort(parser: argparse.ArgumentParser) -> None:
 def _add_input(parser: argparse.ArgumentParser) -> None:
     """How the input is read; what its format says itself goes before."""
     shared.add_name(parser, "--from", _formats, dest="source_format", default="told from the content")
-    parser.add_argument("--fov-degrees", type=float, help="horizontal angle of view, where the format has none (60)")
+    parser.add_argument("--fov-degrees", type=float, help="horizontal angle of view, if the format has none (60)")
     parser.add_argument(
-        "--track", help="which camera, folder or size, where a file holds several (the largest), or all"
+        "--track", help="which camera, folder or size to read, if a file holds several (the largest), or all"
     )
     parser.add_argument(
         "--gaps", choices=GAPS, help="frames without a camera are kept as gaps, filled or closed (keep)"
     )
-    parser.add_argument("--direction", choices=DIRECTIONS, help="which way bare matrices go (auto)")
     parser.add_argument(
-        "--quaternions", choices=QUATERNIONS, help="how quaternions stand in a table (the format's way)"
+        "--direction", choices=DIRECTIONS, help="how plain matrices are read: camera-to-world or world-to-camera (auto)"
     )
-    parser.add_argument("--undistort", action="store_true", help="take the largest pinhole inside a distorted picture")
     parser.add_argument(
-        "--sensor", metavar="WxH", help="sensor in mm to whose height the angle in a .chan belongs (Blender: 36x24)"
+        "--quaternions", choices=QUATERNIONS, help="order of the quaternions in a table (the format's own)"
     )
-    _add_clip(parser, "832x480 at 24 in arbitrary, where the format does not say")
+    parser.add_argument(
+        "--undistort", action="store_true", help="take the largest distortion-free picture inside a distorted one"
+    )
+    parser.add_argument(
+        "--sensor", metavar="WxH", help="sensor size in mm, for the angle of view in a .chan that Blender wrote (36x24)"
+    )
+    _add_clip(parser, "832x480 at 24 in arbitrary, if the format does not say")
 
 
 def _add_clip(parser: argparse.ArgumentParser, default: str) -> None:
     """The picture's size, the rate and the unit."""
     parser.add_argument("--width", type=int, help=f"width of the pictures in pixels ({default})")
     parser.add_argument("--height", type=int, help="height of the pictures in pixels")
-    parser.add_argument("--fps", type=float, help="frames a second; of a file that is read it wins over the file's")
+    parser.add_argument("--fps", type=float, help="frames per second; overrides the rate of a file that is read")
     parser.add_argument("--unit", choices=UNITS, help="what a length of 1 is")
 
 

@@ -91,7 +91,7 @@ def one_size(paths: Sequence[Path], name: str) -> tuple[int, int]:
     for path in paths:
         hw = picture_hw(path)
         if hw is None:
-            raise SceneError(name, NO_PICTURES, f"{path.name} is no whole PNG or JPEG file")
+            raise SceneError(name, NO_PICTURES, f"{path.name} is not a complete PNG or JPEG file")
         sizes.setdefault(hw, path)
     if len(sizes) > 1:
         shown = " and ".join(f"{hw[1]}x{hw[0]} ({path.name})" for hw, path in list(sizes.items())[:2])

@@ -89,11 +89,11 @@ def list_scenes(path: Path) -> Listing:
     try:
         lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is no list of scenes: {error}") from error
+        raise ValueError(f"{path} is not a list of scenes: {error}") from error
     names = [line for line in lines if line and not line.startswith("#")]
     outside = next((name for name in names if ".." in Path(name).parts or Path(name).is_absolute()), None)
     if outside is not None or not names:
-        fault = "lists no scene" if outside is None else f"lists {printable(outside, 80)}, which lies not in its folder"
+        fault = "lists no scene" if outside is None else f"lists {printable(outside, 80)}, which is not in its folder"
         raise ValueError(f"{path} {fault}")
     return Listing(path.parent, tuple(dict.fromkeys(names)))
 
@@ -128,7 +128,7 @@ def _open(root: Path, name: str) -> Scene:
     if path.suffix == ".txt" and path.is_file():
         return open_realestate10k(path, root, name)
     if path.suffix == TAR and path.is_file():
-        raise SceneError(name, UNREADABLE, "it is no tar file")
+        raise SceneError(name, UNREADABLE, "it is not a tar file")
     raise SceneError(name, NO_CAMERAS, "there is no such scene")
 
 

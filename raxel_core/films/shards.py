@@ -29,7 +29,7 @@ _MOST_MEMBER = 8 << 30
 
 
 def samples_in(path: Path) -> tuple[str, ...]:
-    """The keys of a shard's samples, in its order; ValueError where it is no tar file."""
+    """The keys of a shard's samples, in its order; ValueError where it is not a tar file."""
     return tuple(_members(path, path.stat().st_mtime_ns))
 
 
@@ -64,7 +64,7 @@ def _members(path: Path, changed: int) -> dict[str, tuple[tarfile.TarInfo, ...]]
                 if member.isfile() and _KEY.fullmatch(key) and _ENDING.fullmatch(ending):
                     samples[key].append(member)
     except tarfile.TarError as error:
-        raise ValueError(f"{path} is no tar file: {error}") from error
+        raise ValueError(f"{path} is not a tar file: {error}") from error
     return {key: tuple(members) for key, members in samples.items()}
 
 

@@ -80,14 +80,14 @@ def _unpack(path: Path, folder: Path, answers: Queue[Any]) -> None:
         answers.put(("os", str(error)))
     except (ValueError, RuntimeError, UnpicklingError, EOFError) as error:
         answers.put(
-            ("value", f"{path} is no chunk that can be read safely: {printable(str(error).splitlines()[0], 200)}")
+            ("value", f"{path} is not a chunk that can be read safely: {printable(str(error).splitlines()[0], 200)}")
         )
 
 
 def _fault(scene: Any) -> str | None:
     """What is wrong with a scene of a chunk; None where nothing is."""
     if not isinstance(scene, dict):
-        return f"a {type(scene).__name__} is no scene"
+        return f"a {type(scene).__name__} is not a scene"
     key, stamps, cameras, images = (scene.get(name) for name in ("key", "timestamps", "cameras", "images"))
     if not isinstance(key, str) or not _KEY.fullmatch(key):
         return f"its key is {printable(repr(key), 60)}"

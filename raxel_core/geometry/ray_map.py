@@ -179,7 +179,7 @@ def recognized(values: Tensor, *, tolerance: float = TOLERANCE) -> Recognition:
     fitting = [name for name in candidates if deviation[name] <= tolerance]
     if not fitting:
         told = ", ".join(f"{name} by {value:.2f}" for name, value in deviation.items())
-        raise ValueError(f"this is no known kind of ray map: it is off from {told} (at most {tolerance:g} fits)")
+        raise ValueError(f"this is not a known kind of ray map: it is off from {told} (at most {tolerance:g} fits)")
     least = min(deviation.values())
     best, *rivals = [name for name in fitting if deviation[name] <= 2 * least + 1e-4]
     rivals = [name for name in rivals if not _same_rays(values, best, name, tolerance)]

@@ -51,7 +51,7 @@ def _shapes(values: Mapping[str, Any]) -> tuple[tuple[str, float], ...]:
     for name, share in values.items():
         noun = f"shapes {printable(name, 40)} of {_NOUN}"
         if not _SHAPE.fullmatch(name):
-            raise ValueError(f"{noun} is no shape: write FRAMESxHEIGHTxWIDTH, as 17x64x96")
+            raise ValueError(f"{noun} is not a shape: write FRAMESxHEIGHTxWIDTH, as 17x64x96")
         check_frame_count(int(name.split("x")[0]))
         found.append((name, check_number(noun, share, 0.0, 1.0)))
     if sum(share for _, share in found) > 1 + 1e-6:

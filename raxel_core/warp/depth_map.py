@@ -20,10 +20,10 @@ NEAR_QUANTILE = 0.25
 # What a grey value v in [0, 1] means, by name, for the user to choose from.
 DEPTH_KINDS: Mapping[str, str] = MappingProxyType(
     {
-        "disparity": "white is near, v runs evenly in 1 / depth: Depth Anything V2, MiDaS, Render MoGe Geometry",
-        "depth_white_near": "white is near, v runs evenly in depth: Render Depth Anything 3, v2_style or min_max",
-        "depth_white_far": "white is far, v runs evenly in depth: Z passes of renderers",
-        "values": "the value is the depth itself: Render Depth Anything 3, raw; near and far are not used",
+        "disparity": "white is near, grey grows with 1 / depth (Depth Anything V2, MiDaS, Render MoGe Geometry)",
+        "depth_white_near": "white is near, grey falls evenly with depth (Render Depth Anything 3: v2_style, min_max)",
+        "depth_white_far": "white is far, grey grows evenly with depth (Z passes of renderers)",
+        "values": "the value is the depth itself (Render Depth Anything 3: raw), and near and far are not used",
     }
 )
 

@@ -133,8 +133,8 @@ def test_a_tracks_name_comes_out_printable(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fps", "moved", "focal", "doubt"),
     [
-        (1e29, 1.0, 1.0, "1e+29 frames a second is no rate that films have"),
-        (1e-3, 1.0, 1.0, "0.001 frames a second is no rate that films have"),
+        (1e29, 1.0, 1.0, "1e+29 frames a second is not a rate that films have"),
+        (1e-3, 1.0, 1.0, "0.001 frames a second is not a rate that films have"),
         (24.0, 1e20, 1.0, "a camera stands"),
         (24.0, 1.0, 1e-6, "a focal length is"),
         (24.0, 1.0, 1e6, "a focal length is"),

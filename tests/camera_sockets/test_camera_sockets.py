@@ -576,7 +576,7 @@ TRANSPOSED = [[1.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [5, 0, 0, 1]]
 HOLE = [[math.nan, 0, 0, 0], *EYE[1:]]
 DICT = {"position": {"x": 0, "y": 0, "z": 1}, "target": {"x": 0, "y": 0, "z": 0}}
 BAD = {
-    "nothing known": (3.5, "float 3.5 is no camera payload that is known here"),
+    "nothing known": (3.5, "float 3.5 is not a kind of camera that is known here"),
     "an unknown dict": ({"frames": 1}, "a dict of frames"),
     "none": (None, "NoneType"),
     "an image": (torch.zeros(1, 8, 8, 3), "shape [1, 8, 8, 3]"),
@@ -592,7 +592,7 @@ BAD = {
     "a mirror": (np.array([EYE, MIRROR]), "frame 1 has a rotation that mirrors"),
     "a transposed matrix": (torch.tensor([EYE, TRANSPOSED]), "frame 1 has a matrix whose last row is not 0 0 0 1"),
     "a frame without its pose": ([{"pose": np.eye(4)}, {"depth": 0}], "frame 1 has no pose, the first has"),
-    "lists of unequal tensors": ([torch.eye(4), torch.eye(3)], "is no camera payload that is known here"),
+    "lists of unequal tensors": ([torch.eye(4), torch.eye(3)], "is not a kind of camera that is known here"),
     "two scenes": (torch.tensor([[EYE], [EYE]]), "got [2, 1, 4, 4]"),
     "no JSON": ("zoom in", "STRING"),
     "JSON of something else": ("[[1, 2], [3, 4]]", "a JSON list of rows of 18 numbers"),
@@ -610,7 +610,7 @@ BAD = {
     "no quaternion": (DICT | {"quaternion": {"x": 0, "y": 0, "z": 0, "w": 0}}, "length zero"),
     "a strange format": (TRAJECTORIES["opengl"] | {"format": "unity"}, "opengl or opencv, got 'unity'"),
     "fewer intrinsics": (TRAJECTORIES["hyworld"] | {"intrs": torch.tensor([K] * 3)}, "2 poses, but 3 intrinsics"),
-    "no size": (TRAJECTORIES["hyworld"] | {"width": 0}, "0x480 pixels, which is none"),
+    "no size": (TRAJECTORIES["hyworld"] | {"width": 0}, "0x480 pixels, which is not a size"),
     "fewer translations": (TRAJECTORIES["parts"] | {"translations": [[0, 0, 0]]}, "2 rotations, but 1 translations"),
 }
 

@@ -196,7 +196,7 @@ def test_each_known_defect_is_told_by_its_scene_and_the_rest_is_a_list(made, tmp
     assert list_scenes(root / "list.txt").names == tuple(report.frames)
     assert main(["dataset", "check", str(root), "--list", str(tmp_path / "list.txt")]) == 2
     (root / "evil.txt").write_text("../../etc\n")
-    with pytest.raises(ValueError, match="lies not in its folder"):
+    with pytest.raises(ValueError, match="is not in its folder"):
         list_scenes(root / "evil.txt")
 
 
