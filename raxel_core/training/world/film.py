@@ -50,6 +50,8 @@ def develop(light: Tensor, film: Film) -> Tensor:
     def of(value: Tensor) -> Tensor:
         return value.reshape(b, -1, 1, 1, 1)
 
+    # Weights of colours near Rec. 601's. The meter reads between the mean of the logarithms, which a small sun leaves
+    # alone, and the mean, which it blinds.
     luminance = (light * light.new_tensor([0.25, 0.6, 0.15])[:, None, None, None]).sum(1)
     meter = (torch.log(luminance + 1e-3).mean((1, 2, 3)).exp() * luminance.mean((1, 2, 3))).sqrt()
     drift = torch.exp(film.drift[:, None] * (torch.arange(frames, device=light.device) / max(frames - 1, 1) - 0.5))

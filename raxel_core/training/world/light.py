@@ -87,6 +87,7 @@ def _view(draws: Draws, ground: Tensor, ceiling: Tensor, by_lamp: Tensor, elevat
     hung = torch.stack([draws.signed() * 0.4, ground - ceiling + 0.12, draws.uniform(low=0.3, high=2.5)], -1)
     center = torch.where(by_lamp[:, None], hung, target - SUN_DISTANCE * z)
     half = SHADOW_SIZE / 2
+    # A lamp lights 68 degrees to each side; the sun's view is as wide as `reach` where the place is.
     focal = torch.where(by_lamp, half / math.tan(math.radians(68)), half * SUN_DISTANCE / reach)
     return Views(rotation[:, None], center[:, None], _intrinsics(focal, half)[:, None])
 

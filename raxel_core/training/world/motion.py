@@ -60,6 +60,7 @@ def draw_fov(draws: Draws, kind: Tensor, frames: int, degrees: tuple[float, floa
     sign = torch.where(draws.chance(of=0.5), -1.0, 1.0)
     zoom = sign * draws.uniform(low=0.15, high=0.6) * is_kind(kind, "zoom")
     drift = 0.12 * draws.signed() * draws.chance(of=0.12) * ~is_kind(kind, "still", "rotation")
+    # Some zooms are quicker at the start (0.6), others at the end (1.6).
     ramp = torch.linspace(0, 1, frames) ** draws.uniform(1, low=0.6, high=1.6)
     focal = torch.exp((zoom + drift)[:, None] * ramp) / torch.tan(start / 2)[:, None]
     return (2 * torch.atan(1 / focal)).clamp(math.radians(degrees[0] * 0.8), math.radians(min(degrees[1] * 1.06, 150)))

@@ -208,6 +208,7 @@ def _lighting(light: Light, clip: Tensor, point: Axes, normal: Axes, seen: Tenso
     square = dot(to_light, to_light) + 1e-6
     cosine = (dot(to_light, normal) * torch.rsqrt(square)).clamp_min(0)
     lamp = light.lamp[clip, None]
+    # A lamp fades with the square of the distance, but for its size (0.6); the sun does not fade.
     direct = seen * cosine * torch.where(lamp > 0, 1.6 / (0.6 + square * 0.35), 1.0)
     up = 0.5 - 0.5 * normal[1]
     lit = tuple(
@@ -224,6 +225,7 @@ def _sky(light: Light, clip: Tensor, ray: Axes, length: Tensor, first: Axes, sec
     per = torch.rsqrt(ray[0] ** 2 + ray[2] ** 2 + 1e-12)
     east, north = ray[0] * per, ray[2] * per
     ridge = light.ridge[clip]
+    # Three sines about the compass, each finer and lower than the last, at most 0.18 (10 degrees) high.
     hills = sum(
         ridge[:, i, None]
         * (0.05 / (i + 1))
@@ -237,6 +239,7 @@ def _sky(light: Light, clip: Tensor, ray: Axes, length: Tensor, first: Axes, sec
     glow = ((-ray[0] * beam[:, 0, None] - ray[1] * beam[:, 1, None] - ray[2] * beam[:, 2, None]) / length).clamp_min(
         0
     ) ** 24
+    # The sun: a disc of 0.8 degrees (where cos^7200 is a half) in a halo of 4 degrees (cos^288).
     glow = (glow**300 + 0.12 * glow**12) * (1 - light.lamp[clip, None])
     colours = []
     for i in range(3):
