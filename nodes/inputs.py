@@ -158,7 +158,7 @@ def depth_inputs(several: str = "") -> list[io.Input]:
         io.Image.Input(
             "depth",
             optional=True,
-            tooltip=f"A grey depth picture of any depth node; read by depth_kind. {several}Connect this or geometry.",
+            tooltip=f"A grey depth picture from any depth node; depth_kind says how it is read. {several}Connect this or geometry.",
         ),
         io.MultiType.Input(
             "geometry",
@@ -175,8 +175,8 @@ def depth_inputs(several: str = "") -> list[io.Input]:
             max=100000.0,
             step=0.01,
             optional=True,
-            tooltip="Depth at the near end of a grey picture's range, in metres or any unit. With unit near_depth only "
-            "far / near counts.",
+            tooltip="Depth of the nearest grey in a depth picture, in metres or any other unit. With unit "
+            "near_depth only the ratio far / near matters.",
         ),
         io.Float.Input(
             "far",
@@ -185,6 +185,6 @@ def depth_inputs(several: str = "") -> list[io.Input]:
             max=1000000.0,
             step=0.1,
             optional=True,
-            tooltip="Depth at the far end of a grey picture's range, in the unit of near.",
+            tooltip="Depth of the farthest grey in a depth picture, in the unit of near.",
         ),
     ]

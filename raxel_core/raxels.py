@@ -70,9 +70,7 @@ def decode_raxels(
     method: str = "robust",
     focal: str = "shared",
     K: Tensor | None = None,
-    reference: str | None = None,
     reference_frame: int | None = 0,
-    stride: int | None = None,
 ) -> RecoveredCameras:
     """The cameras [..., F] of a raxel video [..., 3, F, h, w], with K in pixels of a video of `hw` = (height, width).
 
@@ -87,9 +85,7 @@ def decode_raxels(
         method=method,
         focal=focal,
         K=K,
-        reference=reference,
         reference_frame=reference_frame,
-        stride=stride,
     )
 
 

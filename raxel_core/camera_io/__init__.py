@@ -150,12 +150,12 @@ def write_cameras(
     return chosen.write_points(precise, points, path)
 
 
-def read_estimate(path: str | Path, *, format: str | None = None, assumed: Assumed | None = None) -> Estimate:
+def read_estimate(path: str | Path) -> Estimate:
     """The cameras in `path` as an estimate: with all that a camera path v1 says of it, else without error bars.
 
     Errors as those of `read_cameras`.
     """
-    reading = read_cameras(path, format=format, assumed=assumed)
+    reading = read_cameras(path)
     told = (
         estimate_from_json(read_text(Path(path), most=MOST_JSON_BYTES), dtype=torch.float64)
         if reading.format == "camera_path"

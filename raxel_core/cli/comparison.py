@@ -17,11 +17,11 @@ _INK = (214, 219, 228)
 _GROUND_BYTE = round((_GROUND + 1.0) * 127.5)
 
 
-def side_by_side(clips: Mapping[str, Tensor], *, height: int = 320) -> Tensor:
-    """Clips [3, F, H, W] under their names, next to each other, enlarged to `height`: [3, F, h, w], even sides."""
+def side_by_side(clips: Mapping[str, Tensor]) -> Tensor:
+    """Clips [3, F, H, W] under their names, next to each other, enlarged to 320 in height: [3, F, h, w], even sides."""
     strips = []
     for name, clip in clips.items():
-        large = _enlarged(clip, height)
+        large = _enlarged(clip, 320)
         label = _label(name, large.shape[3])[:, None].expand(-1, large.shape[1], -1, -1)
         strips.append(torch.cat([label, large], dim=2))
     gap = torch.full((*strips[0].shape[:3], _GAP), _GROUND)

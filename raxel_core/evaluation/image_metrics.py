@@ -105,7 +105,7 @@ def mean_over_frames(errors: Tensor) -> Tensor:
     return total.where(finite.any(-1), errors[..., 0])
 
 
-def load_network(path: str | Path | None, purpose: str, *, device: torch.device | str = "cpu") -> torch.nn.Module:
+def load_network(path: str | Path | None, purpose: str) -> torch.nn.Module:
     """The TorchScript network in the local file `path` that `purpose` ("LPIPS", "FID", "FVD") needs, in eval mode.
 
     This is the one place that reads something else than safetensors: these networks are published as TorchScript
@@ -120,7 +120,7 @@ def load_network(path: str | Path | None, purpose: str, *, device: torch.device 
     if not Path(path).is_file():
         raise ValueError(f"{purpose} needs its network as a local TorchScript file, and there is no file at {path}")
     try:
-        return torch.jit.load(str(path), map_location=device).eval()
+        return torch.jit.load(str(path), map_location="cpu").eval()
     except RuntimeError as error:
         raise ValueError(f"{path} is not a TorchScript archive, which {purpose} needs") from error
 

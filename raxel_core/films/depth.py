@@ -56,10 +56,10 @@ class SceneDepth:
         return torch.from_numpy(near).float()
 
 
-def measure_depth(scene: Scene, metric: MetricDepth | None = None, *, views: int = VIEWS) -> SceneDepth:
-    """The depths of a scene, of up to `views` of its pictures. SceneError where its pictures share too little, or the
+def measure_depth(scene: Scene, metric: MetricDepth | None = None) -> SceneDepth:
+    """The depths of a scene, of up to VIEWS of its pictures. SceneError where its pictures share too little, or the
     camera only turns: then no depth can be told."""
-    numbers = torch.linspace(0, len(scene) - 1, min(views, len(scene))).round().long().unique().tolist()
+    numbers = torch.linspace(0, len(scene) - 1, min(VIEWS, len(scene))).round().long().unique().tolist()
     height, width = scene.pictures.hw
     shrink = min(1.0, _WIDEST / width)
     hw = round(height * shrink), round(width * shrink)

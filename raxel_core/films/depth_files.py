@@ -51,7 +51,7 @@ def read_depth(path: Path) -> Tensor:
         raise ValueError(f"{path} is no depth map ({', '.join(DEPTH_SUFFIXES)})")
     millimetres = load_opencv().imread(str(path), load_opencv().IMREAD_UNCHANGED)
     if millimetres is None or millimetres.dtype != np.uint16 or millimetres.ndim != 2:
-        raise ValueError(f"{path} is no 16-bit picture of depths in millimetres")
+        raise ValueError(f"{path} is not a 16-bit picture of depths in millimetres")
     return torch.from_numpy(millimetres.astype(np.float32) / 1000.0)
 
 

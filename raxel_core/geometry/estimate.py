@@ -100,11 +100,8 @@ class Estimate:
         return replace(self, trajectory=self.trajectory.scaled(factor, unit=unit), covariance=covariance, points=points)
 
 
-def estimate_of(trajectory: Trajectory, estimator: str, *, footage: str = "") -> Estimate:
-    """Cameras that another program found, one for each frame of its footage from the first on, as an estimate.
-
-    `footage` is what its file or folder is called.
-    """
+def estimate_of(trajectory: Trajectory, estimator: str) -> Estimate:
+    """Cameras that another program found, one for each frame of its footage from the first on, as an estimate."""
     center = trajectory.camera.center - trajectory.camera.center[:1]
     rotation = trajectory.camera.rotation
     if float(torch.linalg.vector_norm(center, dim=-1).max()) > _STANDSTILL:
@@ -112,7 +109,7 @@ def estimate_of(trajectory: Trajectory, estimator: str, *, footage: str = "") ->
     else:
         motion = "rotation" if float(se3.geodesic(rotation, rotation[:1]).max()) > _STANDSTILL else "still"
     verdict = f"Cameras from {estimator}, which gives no error bars."
-    pictures = Footage(footage, 0.0, trajectory.fps, tuple(range(len(trajectory))))
+    pictures = Footage("", 0.0, trajectory.fps, tuple(range(len(trajectory))))
     return Estimate(trajectory, estimator, pictures, motion, verdict)
 
 

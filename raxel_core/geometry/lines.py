@@ -22,17 +22,16 @@ def determinant(matrix: Tensor) -> Tensor:
     return (torch.linalg.cross(first, second, dim=-1) * third).sum(-1)
 
 
-def nearest_to_lines(point: Tensor, direction: Tensor, weights: Tensor | None = None) -> Tensor:
-    """The point c [..., 3] with the least sum of w |(I - d d^T)(c - p)|^2 to lines through `point` along unit
-    `direction`, both [..., N, 3], with `weights` [..., N] >= 0 (all one by default). In float64.
+def nearest_to_lines(point: Tensor, direction: Tensor) -> Tensor:
+    """The point c [..., 3] with the least sum of |(I - d d^T)(c - p)|^2 to lines through `point` along unit
+    `direction`, both [..., N, 3]. In float64.
 
     Raises ValueError where the lines are parallel, so that no point is nearest.
     """
     point, direction = point.double(), direction.double()
-    weights = torch.ones_like(direction[..., 0]) if weights is None else weights.double()
-    normal = line_normal_matrix(direction.mT, weights)
+    normal = line_normal_matrix(direction.mT)
     least = torch.linalg.eigvalsh(normal)[..., 0]
-    if bool((least <= PARALLEL * weights.sum(-1)).any()):
+    if bool((least <= PARALLEL * direction.shape[-2]).any()):
         raise ValueError("the lines are parallel: no point is nearest to them")
     across = point - (point * direction).sum(-1, keepdim=True) * direction
-    return torch.linalg.solve(normal, (across * weights[..., None]).sum(-2))
+    return torch.linalg.solve(normal, across.sum(-2))

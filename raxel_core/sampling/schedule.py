@@ -77,9 +77,9 @@ def shifted_sigmas(steps: int, *, shift: float = 1.0) -> Tensor:
     return shift * uniform / (1.0 + (shift - 1.0) * uniform)
 
 
-def pose_schedule(steps: int = 2, *, shift: float = 1.0) -> PairSchedule:
+def pose_schedule(steps: int = 2) -> PairSchedule:
     """Video given, rays sought: p(rays | video). Two steps are the paper's best ("Rays as Pixels", table 3)."""
-    rays = shifted_sigmas(steps, shift=shift)
+    rays = shifted_sigmas(steps)
     return PairSchedule(video=torch.zeros_like(rays), rays=rays)
 
 

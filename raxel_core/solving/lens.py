@@ -93,13 +93,13 @@ class Lens:
         return points * focal + principal_point
 
 
-def lens_of_fov(fov_x: float, hw: tuple[int, int], *, assumed: bool = False) -> Lens:
+def lens_of_fov(fov_x: float, hw: tuple[int, int]) -> Lens:
     """A lens without distortion and with a centred principal point, from its horizontal angle of view in radians."""
     if not 0.0 < fov_x < math.pi:
         raise ValueError(f"a horizontal angle of view lies between 0 and 180 degrees, got {math.degrees(fov_x):g}")
     height, width = check_hw(hw)
     focal = 0.5 * width / math.tan(0.5 * fov_x)
-    return Lens(hw, (focal, focal), (0.5 * width, 0.5 * height), assumed=assumed)
+    return Lens(hw, (focal, focal), (0.5 * width, 0.5 * height))
 
 
 def assumed_lens(hw: tuple[int, int]) -> Lens:

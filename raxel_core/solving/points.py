@@ -43,17 +43,17 @@ class _Seen(NamedTuple):
     error: np.ndarray
 
 
-def triangulated_points(images: Tensor, camera: Camera, *, most_error: float = MOST_ERROR) -> TriangulatedPoints:
+def triangulated_points(images: Tensor, camera: Camera) -> TriangulatedPoints:
     """What pairs of pictures [N, 3, H, W] in [-1, 1] have in common, in the world of their cameras [N].
 
     SIFT features matched both ways by Lowe's ratio; a match gives a point, seen by two, where it lies before both
-    cameras, its rays meet under 1.5 degrees or more, and it falls within `most_error` of the longer side of both of its
+    cameras, its rays meet under 1.5 degrees or more, and it falls within MOST_ERROR of the longer side of both of its
     pixels. ValueError where pictures and cameras are not as many or of two sizes.
     """
     if tuple(images.shape) != (len(camera), 3, *camera.hw):
         raise ValueError(f"{len(camera)} cameras of {camera.hw} see as many pictures, got {list(images.shape)}")
     found = [_features(image) for image in images]
-    bound = most_error * max(camera.hw)
+    bound = MOST_ERROR * max(camera.hw)
     seen: list[tuple[tuple[int, int], _Seen]] = []
     matches = 0
     for pair in combinations(range(len(images)), 2):

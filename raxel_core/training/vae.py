@@ -33,9 +33,7 @@ def raxel_and_video_clips(
         yield batch.video, raxels_of(canonical_cameras(batch.camera, batch.near_depth, reference), config.hw)
 
 
-def fit_patch_code(
-    clips: Iterable[tuple[Tensor, Tensor]], *, channels: int = 64, raxel_weight: float = RAXEL_WEIGHT
-) -> PatchVAE:
+def fit_patch_code(clips: Iterable[tuple[Tensor, Tensor]], *, channels: int = 64) -> PatchVAE:
     """Principal components of the patches of (video, raxels) clips [B, 3, F, H, W], raxels weighted in the covariance.
 
     The image code is turned within its own subspace until a still coded as an image agrees, as nearly as it can, with
@@ -43,7 +41,7 @@ def fit_patch_code(
     """
     sums = {"image": _Moments(IMAGE_VALUES), "group": _Moments(GROUP_VALUES)}
     for video, raxels in clips:
-        for clip, weight in ((video, 1.0), (raxels, raxel_weight)):
+        for clip, weight in ((video, 1.0), (raxels, RAXEL_WEIGHT)):
             sums["image"].add(image_patches(clip).flatten(0, -2), weight)
             sums["group"].add(group_patches(clip[:, :, 1:]).flatten(0, -2), weight)
     image_mean, image_axes = sums["image"].principal(channels)

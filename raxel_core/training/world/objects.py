@@ -179,8 +179,8 @@ def _potted(r: Random) -> list[Part]:
 # ------------------------------------------------------------------------------------------------ furniture
 
 
-def _legs(x: float, z: float, height: float, thick: float, slot: int = 0) -> list[Part]:
-    return [box(sx * x, 0, sz * z, (thick, height / 2, thick), slot) for sx in (-1, 1) for sz in (-1, 1)]
+def _legs(x: float, z: float, height: float, thick: float) -> list[Part]:
+    return [box(sx * x, 0, sz * z, (thick, height / 2, thick), 0) for sx in (-1, 1) for sz in (-1, 1)]
 
 
 def _things(r: Random, count: int, reach: float, top: float) -> list[Part]:
