@@ -158,7 +158,8 @@ def depth_inputs(several: str = "") -> list[io.Input]:
         io.Image.Input(
             "depth",
             optional=True,
-            tooltip=f"A grey depth picture from any depth node; depth_kind says how it is read. {several}Connect this or geometry.",
+            tooltip="A grey depth picture from any depth node; depth_kind says how it is read. "
+            f"{several}Connect this or geometry.",
         ),
         io.MultiType.Input(
             "geometry",
