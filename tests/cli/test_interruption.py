@@ -43,7 +43,13 @@ def started(code):
     return process
 
 
-@pytest.mark.parametrize("module", ["raxel_core.cli", "raxel_core.cli.pose", "torch", "raxel_core.pipeline"])
+IMPORTED = [
+    "raxel_core.pipeline",
+    *(pytest.param(m, marks=pytest.mark.slow) for m in ("raxel_core.cli", "raxel_core.cli.pose", "torch")),
+]
+
+
+@pytest.mark.parametrize("module", IMPORTED)
 def test_an_interrupt_while_it_starts_is_one_line(tmp_path, module):
     code = SLOW_START.format(module=module, out=str(tmp_path / "out"))
     process = started(code)
@@ -52,6 +58,7 @@ def test_an_interrupt_while_it_starts_is_one_line(tmp_path, module):
     assert (process.returncode, told) == (130, "raxel: interrupted\n")
 
 
+@pytest.mark.slow
 def test_two_interrupts_in_a_row_are_one_line_too(tmp_path):
     code = SLOW_START.format(module="torch", out=str(tmp_path / "out"))
     process = started(code)

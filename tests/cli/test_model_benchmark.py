@@ -132,6 +132,7 @@ def test_tiny_steps_are_measured_beside_diffusers(monkeypatch, capsys):
     assert 0 < row["share_of_matrix_peak"]["ours"] < 1
 
 
+@pytest.mark.slow
 def test_tiny_steps_are_measured_beside_comfyui():
     root = next(iter(comfy_roots()), None)
     python = interpreter_of(root) if root else None

@@ -43,7 +43,7 @@ def compared(processes: int) -> list[dict]:
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("processes", [2, 3])
+@pytest.mark.parametrize("processes", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_shared_clip_is_the_clip_of_one_process(processes: int) -> None:
     for found in compared(processes):
         heads, gradient = found["refused"]
@@ -63,6 +63,7 @@ def test_each_process_attends_with_its_heads_to_all_tokens() -> None:
         assert found["tokens do not divide"]["seen"] == expected
 
 
+@pytest.mark.slow
 def test_pose_of_one_video_in_two_processes(tmp_path: Path, capsys) -> None:
     video, fps = moving_scene()
     write_video(tmp_path / "clip.mp4", video, fps=fps)
@@ -77,6 +78,7 @@ def test_pose_of_one_video_in_two_processes(tmp_path: Path, capsys) -> None:
     torch.testing.assert_close(found.K, expected.K, rtol=TOLERANCE, atol=0)
 
 
+@pytest.mark.slow
 def test_more_processes_than_heads_are_refused(tmp_path: Path) -> None:
     video, fps = moving_scene()
     write_video(tmp_path / "clip.mp4", video, fps=fps)

@@ -123,6 +123,7 @@ def test_videos_from_elsewhere_go_by_their_names(model, folder: Path, capsys) ->
     assert sorted(path.name for path in (folder / "out").iterdir()) == ["a.cameras.json", "c.cameras.json"]
 
 
+@pytest.mark.slow
 def test_two_processes_share_the_list(tmp_path: Path, capsys) -> None:
     numbers = range(3)
     for number in numbers:
