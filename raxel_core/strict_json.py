@@ -39,7 +39,7 @@ def parse_value(noun: str, text: str | bytes) -> Any:
         return values
 
     def refuse_constant(constant: str) -> float:
-        raise ValueError(f"{noun} holds {constant}, which is not a number")
+        raise ValueError(f"{noun} holds {constant}, which is no number")
 
     try:
         decoded = text if isinstance(text, str) else text.decode("utf-8")
@@ -141,7 +141,7 @@ def finite_numbers(noun: str, values: Any, count: int) -> list[float]:
         raise ValueError(f"{noun} is a list of {count} numbers, got {got}")
     for value in values:
         if type(value) not in (int, float) or not abs(value) < _LARGEST:
-            raise ValueError(f"{noun} holds {str(value)[:_SHOWN]!r}, which is not a finite number")
+            raise ValueError(f"{noun} holds {str(value)[:_SHOWN]!r}, which is no finite number")
     return [float(value) for value in values]
 
 

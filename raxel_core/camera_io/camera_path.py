@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -51,18 +54,9 @@ def _verdict(text: str) -> tuple[str, ...]:
     return (f"Estimated by {estimate.estimator} from {estimate.footage.name or 'footage'}: {estimate.verdict}",)
 
 
-def _write(trajectory: Trajectory, path: Path) -> tuple[Path, ...]:
+def _write(to_json: Callable[[Any], str], value: Trajectory | Estimate, path: Path) -> tuple[Path, ...]:
     try:
-        text = path_to_json(trajectory)
-    except ValueError as error:
-        raise CameraFormatError(f"{path.name}: {error}") from error
-    write_text(path, text)
-    return (path,)
-
-
-def _write_estimate(estimate: Estimate, path: Path) -> tuple[Path, ...]:
-    try:
-        text = estimate_to_json(estimate)
+        text = to_json(value)
     except ValueError as error:
         raise CameraFormatError(f"{path.name}: {error}") from error
     write_text(path, text)
@@ -76,6 +70,6 @@ FORMAT = CameraFormat(
     patterns=("*.json",),
     recognise=_recognise,
     read=_read,
-    write=_write,
-    write_estimate=_write_estimate,
+    write=partial(_write, path_to_json),
+    write_estimate=partial(_write, estimate_to_json),
 )

@@ -7,9 +7,11 @@ Source: COLMAP's documentation, "Output Format".
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
+from types import ModuleType
 
 import torch
 
@@ -20,7 +22,6 @@ from ..geometry.trajectory import Trajectory
 from . import colmap_binary, colmap_text
 from .clip import Frames, reading_of
 from .colmap_model import ColmapCamera, ColmapImage, ColmapPoint, lens, observed, world_from_cam
-from .content import Content
 from .format import CameraFormat, write_together
 from .frame_names import frame_name
 from .parsing import listed
@@ -34,44 +35,6 @@ _BELOW = ("", "sparse/0", "sparse", "colmap/sparse/0", "0")
 _MOST_MODELS = 1000
 
 
-def _recognise_text(content: Content) -> bool:
-    return _folder(content.path, _TEXT) is not None
-
-
-def _recognise_binary(content: Content) -> bool:
-    return _folder(content.path, _BINARY) is not None
-
-
-def _read_text(path: Path, assumed: Assumed) -> Reading:
-    folder, warnings = _existing_folder(path, _TEXT)
-    cameras = colmap_text.parse_cameras(folder / _TEXT[0])
-    return _reading(cameras, colmap_text.parse_images(folder / _TEXT[1]), TEXT.name, path, assumed, warnings)
-
-
-def _read_binary(path: Path, assumed: Assumed) -> Reading:
-    folder, warnings = _existing_folder(path, _BINARY)
-    cameras = colmap_binary.parse_cameras(folder / _BINARY[0])
-    return _reading(cameras, colmap_binary.parse_images(folder / _BINARY[1]), BINARY.name, path, assumed, warnings)
-
-
-def _write_text(trajectory: Trajectory, path: Path) -> tuple[Path, ...]:
-    return _write_text_model(path, *_records(trajectory, path.name), [])
-
-
-def _write_text_estimate(estimate: Estimate, path: Path) -> tuple[Path, ...]:
-    return _write_text_model(path, *_estimate_records(estimate, path.name))
-
-
-def _write_text_points(trajectory: Trajectory, points: SparsePoints, path: Path) -> tuple[Path, ...]:
-    cameras, images = _records(trajectory, path.name)
-    return _write_text_model(path, cameras, *observed(points, images))
-
-
-def _write_binary_points(trajectory: Trajectory, points: SparsePoints, path: Path) -> tuple[Path, ...]:
-    cameras, images = _records(trajectory, path.name)
-    return _write_binary_model(path, cameras, *observed(points, images))
-
-
 def _write_text_model(
     path: Path, cameras: list[ColmapCamera], images: list[ColmapImage], points: list[ColmapPoint]
 ) -> tuple[Path, ...]:
@@ -81,14 +44,6 @@ def _write_text_model(
         )
     texts = (colmap_text.cameras_text(cameras), colmap_text.images_text(images), colmap_text.points_text(points))
     return _write_folder(path, (*_TEXT, "points3D.txt"), [text.encode() for text in texts])
-
-
-def _write_binary(trajectory: Trajectory, path: Path) -> tuple[Path, ...]:
-    return _write_binary_model(path, *_records(trajectory, path.name), [])
-
-
-def _write_binary_estimate(estimate: Estimate, path: Path) -> tuple[Path, ...]:
-    return _write_binary_model(path, *_estimate_records(estimate, path.name))
 
 
 def _write_binary_model(
@@ -186,27 +141,40 @@ def _write_folder(path: Path, names: tuple[str, ...], contents: list[bytes]) -> 
     return write_together({path / name: content for name, content in zip(names, contents, strict=True)})
 
 
-TEXT = CameraFormat(
-    name="colmap",
-    title="COLMAP text model, a folder",
-    suffix="",
-    patterns=("colmap", "sparse"),
-    recognise=_recognise_text,
-    read=_read_text,
-    write=_write_text,
-    write_estimate=_write_text_estimate,
-    write_points=_write_text_points,
-    leaves_out=("rate", "unit"),
-)
-BINARY = CameraFormat(
-    name="colmap_binary",
-    title="COLMAP binary model, a folder",
-    suffix="",
-    patterns=("colmap_binary",),
-    recognise=_recognise_binary,
-    read=_read_binary,
-    write=_write_binary,
-    write_estimate=_write_binary_estimate,
-    write_points=_write_binary_points,
-    leaves_out=("rate", "unit"),
+def _colmap(
+    name: str,
+    title: str,
+    patterns: tuple[str, ...],
+    files: tuple[str, str],
+    parser: ModuleType,
+    write_model: Callable[..., tuple[Path, ...]],
+) -> CameraFormat:
+    """The format whose cameras and images are `files` in a folder, read by `parser`."""
+
+    def read(path: Path, assumed: Assumed) -> Reading:
+        folder, warnings = _existing_folder(path, files)
+        cameras = parser.parse_cameras(folder / files[0])
+        return _reading(cameras, parser.parse_images(folder / files[1]), name, path, assumed, warnings)
+
+    def write_points(trajectory: Trajectory, points: SparsePoints, path: Path) -> tuple[Path, ...]:
+        cameras, images = _records(trajectory, path.name)
+        return write_model(path, cameras, *observed(points, images))
+
+    return CameraFormat(
+        name=name,
+        title=title,
+        suffix="",
+        patterns=patterns,
+        recognise=lambda content: _folder(content.path, files) is not None,
+        read=read,
+        write=lambda trajectory, path: write_model(path, *_records(trajectory, path.name), []),
+        write_estimate=lambda estimate, path: write_model(path, *_estimate_records(estimate, path.name)),
+        write_points=write_points,
+        leaves_out=("rate", "unit"),
+    )
+
+
+TEXT = _colmap("colmap", "COLMAP text model, a folder", ("colmap", "sparse"), _TEXT, colmap_text, _write_text_model)
+BINARY = _colmap(
+    "colmap_binary", "COLMAP binary model, a folder", ("colmap_binary",), _BINARY, colmap_binary, _write_binary_model
 )

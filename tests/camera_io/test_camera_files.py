@@ -515,7 +515,7 @@ BAD = [
     ("camera_rows", "[]", "expected from 1 to 100000 frames, found 0"),
     ("camera_rows", "[[1, 2]]", "bad row 0: expected 18 numbers, found 2"),
     ("camera_rows", "[[true" + ", 1" * 17 + "]]", "bad row 0: expected a number, found True"),
-    ("camera_rows", "[[NaN" + ", 1" * 17 + "]]", "bad holds NaN, which is not a number"),
+    ("camera_rows", "[[NaN" + ", 1" * 17 + "]]", "bad holds NaN, which is no number"),
     ("camera_rows", "[[" + "9" * 5000 + ", 1" * 17 + "]]", "expected a finite number below 1e30, found inf"),
     ("camera_rows", "[" * 200_000, "nested too deep"),
     ("camera_rows", "[[1,\n 2", "bad is not JSON: .*line 2"),

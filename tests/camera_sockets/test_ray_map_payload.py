@@ -72,7 +72,7 @@ def test_the_report_names_layout_fit_and_error_bars():
         ({"pixels": 1}, "no ray map among pixels"),
         ("rays", "a tensor of numbers, got str"),
         (np.array(["a"]), "a tensor of numbers, got ndarray"),
-        (torch.rand(2, 6, 8, 8), "no known kind of ray map"),
+        (torch.rand(2, 6, 8, 8), "not a known kind of ray map"),
     ],
 )
 def test_what_is_no_ray_map_is_refused(value, message):

@@ -143,4 +143,4 @@ def test_evaluation_takes_photographs_of_a_folder(folder, capsys):
     assert "another scene" in capsys.readouterr().out
     (folder / "b" / "images" / "1.png").write_bytes(b"no picture")
     assert main([*options, "--data", str(folder)]) == 2
-    assert "b: 1.png is no whole PNG or JPEG file" in capsys.readouterr().err
+    assert "b: 1.png is not a complete PNG or JPEG file" in capsys.readouterr().err

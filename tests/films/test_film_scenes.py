@@ -280,7 +280,7 @@ def test_torch_chunks_become_the_published_layout_and_a_hostile_one_runs_nothing
             return (open, (str(tmp_path / "made by the pickle"), "w"))
 
     torch.save([Hostile()], tmp_path / "evil.torch")
-    with pytest.raises(ValueError, match="no chunk that can be read safely"):
+    with pytest.raises(ValueError, match="not a chunk that can be read safely"):
         unpack_chunk(tmp_path / "evil.torch", tmp_path / "out")
     assert not (tmp_path / "made by the pickle").exists()
     assert torch_chunks._fault({"key": "a"}) == "a: its cameras are no [N, 18] table"

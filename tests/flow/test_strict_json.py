@@ -25,8 +25,8 @@ READERS: dict[str, Callable[[str], object]] = {
 REFUSED = {
     "two of a name": ('{"a": 1, "a": 1}', "gives 'a' more than once"),
     "two of a name below": ('{"x": [{"dim": 1, "dim": 2}]}', "gives 'dim' more than once"),
-    "NaN": ('{"a": NaN}', "holds NaN, which is not a number"),
-    "infinity": ('{"a": [-Infinity]}', "holds -Infinity, which is not a number"),
+    "NaN": ('{"a": NaN}', "holds NaN, which is no number"),
+    "infinity": ('{"a": [-Infinity]}', "holds -Infinity, which is no number"),
     "no JSON": ("{", "is not JSON"),
     "nesting": ("[" * 100_000, "is not JSON: it is nested too deeply"),
     "an unprintable name": ('{"\\u001b[2J": 1, "\\u001b[2J": 2}', r"gives '\x1b[2J' more than once"),

@@ -47,7 +47,9 @@ def test_a_noisy_map_is_recognised_too(layout):
 def test_maps_that_are_none_are_refused_in_one_sentence():
     generator = torch.Generator().manual_seed(0)
     for values in (torch.rand(2, 6, 8, 8, generator=generator), torch.rand(2, 3, 8, 8, generator=generator)):
-        with pytest.raises(ValueError, match="no known kind of ray map: it is off from plucker_dm|off from direction"):
+        with pytest.raises(
+            ValueError, match="not a known kind of ray map: it is off from plucker_dm|off from direction"
+        ):
             recognized(values)
     with pytest.raises(ValueError, match="3 or 6 channels, got 5"):
         recognized(torch.rand(2, 5, 8, 8))

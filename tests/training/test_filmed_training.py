@@ -160,7 +160,7 @@ def test_bad_data_stops_a_run_or_is_told_once_and_left_out(data, tmp_path):
     assert main(["dataset", "depth", str(root)]) == 0
     write_realestate10k(root, "bad", 6, frames=6, hw=SIZE)
     next(iter(sorted((root / "train" / "bad").iterdir()))).write_bytes(b"no picture")
-    with pytest.raises(ValueError, match=r"films: train/bad.txt: .* no whole PNG or JPEG"):
+    with pytest.raises(ValueError, match=r"films: train/bad.txt: .* not a complete PNG or JPEG"):
         films(root)(range(4), frames=5, hw=(32, 32))
     clips = films(root, bad_data="skip", say=told.append)(range(4), frames=5, hw=(32, 32))
     assert len(clips.video) == 4 and len(told) == 1 and told[0].endswith(": left out")
