@@ -36,6 +36,7 @@ SHARDS_FOLDER = "state-{step:07d}"
 RUN_FILE = "run.json"
 _SHARDS = re.compile(r"state-(\d{7,})")
 _UNFINISHED = ".tmp"
+_INSIDE = "/"  # between the name of a group of moments and that of one in it
 
 # What may differ between a run and its state: how long it goes on, what it tells on the way, and what it is shown and
 # how fast it learns from now on, as the stages of a curriculum do.
@@ -58,17 +59,20 @@ class StateTensors(NamedTuple):
             f"optimizer.{i}.{key}.{name}": torch.as_tensor(value)
             for i, optimizer in enumerate(self.optimizers)
             for key, moments in optimizer.state_dict()["state"].items()
-            for name, value in moments.items()
+            for name, value in _flat(moments)
         }
 
     def give(self, moments: Mapping[str, Tensor]) -> None:
         """Have the optimisers go on with these moments."""
         for i, optimizer in enumerate(self.optimizers):
-            state: dict[int, dict[str, Tensor]] = {}
+            state: dict[int, dict[str, Any]] = {}
             for name, value in moments.items():
                 _, number, key, moment = name.split(".", 3)
                 if int(number) == i:
-                    state.setdefault(int(key), {})[moment] = value
+                    held = state.setdefault(int(key), {})
+                    group, _, moment = moment.rpartition(_INSIDE)
+                    held = held.setdefault(group, {}) if group else held
+                    held[moment] = int(value) if value.dtype == torch.int64 else value
             optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
     def like(self, name: str, shape: torch.Size, dtype: torch.dtype) -> Tensor:
@@ -79,6 +83,16 @@ class StateTensors(NamedTuple):
         if parameter.shape == shape:
             return torch.empty_like(parameter, dtype=dtype)
         return torch.empty(shape, dtype=dtype)
+
+
+def _flat(moments: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """An optimiser's moments of a parameter, those that bitsandbytes keeps in a group of its own by GROUP/NAME; its
+    tables are shared by all parameters, and copied."""
+    for name, value in moments.items():
+        if isinstance(value, Mapping):
+            yield from ((f"{name}{_INSIDE}{inner}", torch.as_tensor(each).clone()) for inner, each in value.items())
+        else:
+            yield name, value
 
 
 class State:

@@ -80,7 +80,9 @@ def measure(name: str) -> None:
         trainer.take_step()
         seconds = time.process_time() - started
         peak.done.set()
+    started, clock = time.process_time(), time.monotonic()
     rate = matrix_rate(config, torch.device("cpu"))
+    rate *= (time.monotonic() - clock) / (time.process_time() - started)  # as if nothing else ran
     bytes_ = peak.most - before
     print(f"{name}: told {told.total / 1e6:.0f} MB, rise {bytes_ / 1e6:.0f} MB ({bytes_ / told.total:.2f}); told "
           f"{told.operations / rate:.2f} s at {rate / 1e9:.1f} G/s, took {seconds:.2f} s ({seconds * rate / told.operations:.2f})")  # fmt: skip

@@ -22,6 +22,8 @@ ROOT = Path(__file__).resolve().parents[2]
 OBJECTIVE = "tests/training/test_objective.py"
 SYNTHETIC = "tests/training/test_synthetic.py"
 RAYPE = "tests/raype/test_raype_training.py"
+FILMED = "tests/training/test_filmed_training.py"
+FLOW = "tests/flow/test_pipeline.py"
 
 
 class Mutant(NamedTuple):
@@ -104,26 +106,31 @@ MUTANTS = (
     Mutant("directions and centres of a raxel subtract", RAXELS, "torch.addcdiv(center, right", "torch.addcdiv(-center, right"),
     Mutant("rows and columns of a raxel change places", RAXELS, "right * x + (down * y + forward)",
            "right * y + (down * x + forward)"),
-    Mutant("pictures run forwards where cameras run backwards", DATA, "video[1::2].flip(2), near", "video[1::2], near"),
-    Mutant("cameras run forwards where pictures run backwards", DATA, "world_from_cam[1::2].flip(1), K[1::2].flip(1)",
-           "world_from_cam[1::2], K[1::2].flip(1)"),
-    Mutant("near depths run forwards where pictures run backwards", DATA, "near[1::2].flip(1)", "near[1::2]"),
+    Mutant("pictures run forwards where cameras run backwards", DATA, "video[chosen].flip(2), near", "video[chosen], near"),
+    Mutant("cameras run forwards where pictures run backwards", DATA, "world_from_cam[chosen].flip(1), K[chosen].flip(1)",
+           "world_from_cam[chosen], K[chosen].flip(1)"),
+    Mutant("near depths run forwards where pictures run backwards", DATA, "near[chosen].flip(1)", "near[chosen]"),
     Mutant("images of frames to come are those before", DATA, "[:, : config.stored_images] + 1",
            "[:, : config.stored_images]"),
     Mutant("the tracer's cameras are turned the other way", SYNTH, "(rotation[..., i, 0, None] * local_x + rotation[..., i, 1, None]",
            "(rotation[..., 0, i, None] * local_x + rotation[..., 1, i, None]", (SYNTHETIC,)),
     Mutant("depth along the ray instead of the axis", SYNTH, "(hit.distance / length).reshape", "hit.distance.reshape", (SYNTHETIC,)),
     Mutant("the tracer's y points up", SYNTH, "(y.reshape(-1) - K[..., 1, 2, None])", "(K[..., 1, 2, None] - y.reshape(-1))", (SYNTHETIC,)),
-    Mutant("RayPE: sign of the target", RAY, "(batch.noise - batch.latents))[:, :, 1:]", "(batch.latents - batch.noise))[:, :, 1:]", (RAYPE,)),
-    Mutant("RayPE: the given frame counts", RAY, "(batch.noise - batch.latents))[:, :, 1:]", "(batch.noise - batch.latents))", (RAYPE,)),
-    Mutant("RayPE: the given frame is noised", RAY, "torch.cat((batch.latents[:, :, :1], noisy[:, :, 1:]), dim=2)", "noisy", (RAYPE,)),
-    Mutant("RayPE: noise and data change places", RAY, "batch.latents + level * (batch.noise - batch.latents)",
-           "batch.noise + level * (batch.latents - batch.noise)", (RAYPE,)),
-    Mutant("RayPE: the shift of noise levels inverted", RAY, "self.config.video_shift * uniform / (1 + (self.config.video_shift - 1)",
-           "uniform / self.config.video_shift / (1 + (1 / self.config.video_shift - 1)", (RAYPE,)),
+    Mutant("RayPE: sign of the target", RAY, "(batch.noise - batch.latents))[:, :, 1", "(batch.latents - batch.noise))[:, :, 1", (RAYPE,)),
+    Mutant("RayPE: the given frame counts", RAY, "[:, :, 1 if batch.lead is None else 0 :]", "", (RAYPE,)),
+    Mutant("RayPE: the given frame is noised", RAY, "torch.cat((self.latents[:, :, :1], noisy[:, :, 1:]), dim=2)", "noisy", (RAYPE,)),
+    Mutant("RayPE: noise and data change places", RAY, "self.latents + level * (self.noise - self.latents)",
+           "self.noise + level * (self.latents - self.noise)", (RAYPE,)),
+    Mutant("RayPE: the shift of noise levels inverted", RAY, "shift * uniform / (1 + (shift - 1)", "uniform / shift / (1 + (1 / shift - 1)", (RAYPE,)),
     Mutant("RayPE: centres times the near depth", RAY, "/ config.eta)", "* config.eta)", (RAYPE,)),
     Mutant("RayPE: the gate alone is shifted, the other way", RAY, "rays.log_scale + shift", "rays.log_scale - shift", (RAYPE,)),
     Mutant("RayPE: the sampler runs uphill", RAY, "(below - sigma) * velocity", "(sigma - below) * velocity", (RAYPE,)),
+    Mutant("RayPE: an expert's levels are the other's", RAY, "(sigma >= config.boundary) == high", "(sigma >= config.boundary) != high", (RAYPE,)),
+    Mutant("RayPE: an expert is trained at all levels", RAY, "for level in config.levels)", "for level in (0.0, 1.0))", (RAYPE,)),
+    Mutant("RayPE: an expert is told the first frame by noughts", "raype/backbone.py", "mask[:, :, 0] = 1.0", "mask[:, :, 0] = 0.0", (RAYPE,)),
+    Mutant("the two of a pair are different clips", "training/filmed.py", "seed // 2", "seed", (FILMED,)),
+    Mutant("a view beside the path is no reference", "denoising.py", "reference=reference_of(sources, frames)", "reference=0", (FLOW,)),
+    Mutant("a view beside the path comes without its rays", "denoising.py", "not sources.beside(frames)", "True", (FLOW,)),
     Mutant("RayPE: channels weigh without their spread", RAY, "weight.square()", "torch.ones_like(weight)", (RAYPE,)),
 )  # fmt: skip
 
