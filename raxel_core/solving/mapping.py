@@ -28,6 +28,8 @@ _STARTS_DEGREES = (30.0, 45.0, 60.0, 80.0)
 # How much less one that is e times the usual one is believed.
 _USUAL = 0.03
 _HALVINGS = 2
+# How much an adjustment may change it, as a logarithm: about as much as two starts differ.
+_MOST_CHANGE = 0.4
 _SEARCH_FRAMES = 32
 _SEARCH_TRACKS = 600
 _SUPPORT_PX = 0.5
@@ -105,7 +107,9 @@ def _found_lens(table: FeatureTable, lens: Lens, done: Callable[[float], None]) 
     if model is None:
         return held
     adjust(model, refine_focal=True)
-    return _lens_of(model.cameras[CAMERA_ID], lens) if _support(model) >= support else held
+    # An adjustment that nothing holds may run away to where all depths collapse, which explains everything.
+    near = abs(math.log(model.cameras[CAMERA_ID].params[0] / best)) < _MOST_CHANGE
+    return _lens_of(model.cameras[CAMERA_ID], lens) if near and _support(model) >= support else held
 
 
 def _try_focal(
@@ -201,24 +205,41 @@ def _in_background(work: Callable[[], Any], done: Callable[[], None]) -> Any:
 def _adjusted(model: Any, lens: Lens, table: FeatureTable, prior: tuple[float, float]) -> tuple[Any, ToldFocal | None]:
     """The model, adjusted, and what it and the `prior` tell of the focal length; a lens that is not known may distort
     now, where that is told from none."""
-    free = not lens.known
     drop(model, _coarse(model, table))
-    adjust(model, refine_focal=free, refine_distortion=free)
-    drop(model, _far(model))
-    adjuster = adjust(model, refine_focal=free, refine_distortion=free)
-    if not free:
+    if lens.known:
+        _held(model)
         return model, None
-    camera = model.cameras[CAMERA_ID]
-    k1 = camera.params[3]
-    distorts = bool(k1**2 >= _SIGNIFICANT**2 * _distortion_variance(model, adjuster))
-    distorts = distorts and _DISTORTIONS[0] < k1 < _DISTORTIONS[1]
-    if not distorts:
-        camera.params = [*camera.params[:3], 0.0]
-        adjust(model, refine_focal=True)
+    start, before = model.cameras[CAMERA_ID].params[0], load_pycolmap().Reconstruction(model)
+    distorts = _released(model)
+    if abs(math.log(model.cameras[CAMERA_ID].params[0] / start)) > _MOST_CHANGE:
+        model, distorts = before, False
+        _held(model)
     told = tell_focal(model, prior, _frames(model), distorts=distorts)
-    if told.focal != camera.params[0]:
+    if told.focal != model.cameras[CAMERA_ID].params[0]:
         hold_focal(model, told.focal, distorts=distorts)
     return model, told
+
+
+def _held(model: Any) -> None:
+    """Adjust all but the lens."""
+    adjust(model, refine_focal=False)
+    drop(model, _far(model))
+    adjust(model, refine_focal=False)
+
+
+def _released(model: Any) -> bool:
+    """Adjust all, the lens too; whether it distorts."""
+    adjust(model, refine_focal=True, refine_distortion=True)
+    drop(model, _far(model))
+    adjuster = adjust(model, refine_focal=True, refine_distortion=True)
+    camera = model.cameras[CAMERA_ID]
+    k1 = camera.params[3]
+    told = bool(k1**2 >= _SIGNIFICANT**2 * _distortion_variance(model, adjuster))
+    if told and _DISTORTIONS[0] < k1 < _DISTORTIONS[1]:
+        return True
+    camera.params = [*camera.params[:3], 0.0]
+    adjust(model, refine_focal=True)
+    return False
 
 
 def _coarse(model: Any, table: FeatureTable) -> list[tuple[int, int]]:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import builtins
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from raxel_core.camera_io import write_cameras
 from raxel_core.cli import main
+from raxel_core.geometry.estimate import Estimate, Footage
 from raxel_core.paths.plan import make_move
+from raxel_core.solving.lens import lens_of_fov
+from raxel_core.solving.solve import Solved
 from raxel_core.video_io import write_video
 
 FRAMES, HW = 5, (48, 80)
@@ -97,3 +101,49 @@ def test_bad_options_are_one_sentence(files, capsys, monkeypatch, options, told)
     monkeypatch.chdir(files)
     assert main(["pose", "clip.mp4", "--method", "colmap", *options]) == 2
     assert told in capsys.readouterr().err
+
+
+@pytest.fixture
+def clips(tmp_path, monkeypatch):
+    """Two videos, the true pan of one beside it, and a solver that finds it 1 degree too far; the names it was asked."""
+    folder, asked = tmp_path / "clips", []
+    folder.mkdir()
+    for name in ("pan", "other"):
+        write_video(folder / f"{name}.mp4", torch.rand(3, FRAMES, *HW) * 2 - 1, fps=24.0)
+    write_cameras(make_move("pan", FRAMES, hw=HW, amount=math.radians(20.0)), folder / "pan.json")
+
+    def solved(pictures, clip, **_):
+        numbers = [picture.number for picture in pictures]
+        asked.append((clip.name, numbers))
+        path = make_move("pan", FRAMES, hw=HW, amount=math.radians(21.0))
+        path = replace(path, camera=path.camera[numbers])
+        footage = Footage(clip.name, 0.0, clip.rate, tuple(numbers))
+        return Solved(Estimate(path, "colmap", footage, "rotation", "The camera turned."), lens_of_fov(1.0, HW))
+
+    monkeypatch.setattr("raxel_core.solving.solve.solve_cameras", solved)
+    return folder, asked
+
+
+def test_clips_of_a_folder_are_held_against_the_cameras_beside_them(clips, capsys):
+    """Every second frame, 0, 2 and 4, whose angles 0, 10 and 20 are 0, 0.5 and 1 off: 0.17 to either side in the mean."""
+    folder, asked = clips
+    report = folder.parent / "report.json"
+    given = ["evaluate", "--method", "colmap", "--data", str(folder), "--fps", "12", "--out", str(report)]
+    assert main(given) == 0
+    told = capsys.readouterr()
+    assert "The camera turned." in told.err and "rotation / bar" in told.out and "3 of 3" in told.out
+    assert asked == [("other.mp4", [0, 2, 4]), ("pan.mp4", [0, 2, 4])]
+    rows = {row["clip"]: row for row in json.loads(report.read_text())["clips"]}
+    assert rows["pan"]["still"] == pytest.approx(10.0, abs=1e-3) and 0.0 < rows["pan"]["rotation"] < 0.51
+    assert rows["pan"]["verdict"] == "The camera turned." and "rotation" not in rows["other"]
+    assert main([*given, "--json"]) == 0 and len(asked) == 2  # what the report holds is not solved again
+    assert json.loads(capsys.readouterr().out)["fps"] == 12.0
+    given[given.index("12")] = "24"
+    assert main(given) == 2 and "is a report of other settings" in capsys.readouterr().err
+
+
+def test_a_folder_without_a_video_is_one_sentence(tmp_path, capsys):
+    assert main(["evaluate", "--method", "colmap", "--data", str(tmp_path)]) == 2
+    assert "holds no video (.mp4" in capsys.readouterr().err
+    assert main(["evaluate", "--method", "colmap"]) == 2
+    assert "name it with --data" in capsys.readouterr().err
