@@ -58,6 +58,8 @@ def footage_path(name: str) -> Path:
     (f_%04d.png, f_####.png, f_*.png), which no file is called."""
     bare, _ = folder_paths.annotated_filepath(name.strip())
     pattern = Path(bare).name if _PATTERN.search(Path(bare).name) else ""
+    if not pattern.isprintable():
+        raise ValueError(f"a path names a file or folder in ComfyUI's input folder, got {printable(name, 80)!r}")
     path = readable_path(f"{Path(bare).parent.as_posix()}{name.strip()[len(bare) :]}" if pattern else name)
     for file in path.glob("*") if path.is_dir() else ():
         if not _leads_inside(file, path):

@@ -48,7 +48,7 @@ def find_series(path: Path) -> Series:
     files = [file for file in found if _fits(file.name, pattern)]
     if not files:
         beside = f"; there is {printable(min(found).name, 60)}" if found and pattern != "*" else ""
-        raise ValueError(f"{path} names no pictures that are there{beside}")
+        raise ValueError(f"{printable(path, 1000)} names no pictures that are there{beside}")
     if pattern == "*":
         _check_one_series(path, files)
     order, warnings = in_order([file.name for file in files])

@@ -80,6 +80,8 @@ def test_what_names_no_series_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"g_%d.png names no pictures that are there; there is f_1.png"):
         open_reel(folder / "g_%d.png")
     (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match=r"g_%d\\x1b\[2J.png names no pictures"):
+        open_reel(tmp_path / "g_%d\x1b[2J.png")
     with pytest.raises(ValueError, match="empty names no pictures that are there"):
         open_reel(tmp_path / "empty")
     with pytest.raises(OSError, match="No such file"):

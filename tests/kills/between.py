@@ -3,7 +3,7 @@
     python -m tests.kills.between METHOD FOLDER
 
 Each run is killed by its own hand once the state of its first step is on the disk and before the weights are: with no
-weights there, with those of an earlier step, and at the last step. The run that follows has to end with the weights of
+weights there, and at the last step with those of an earlier one. The run that follows has to end with the weights of
 one that nobody disturbed. Prints one JSON object, or fails with what was lost.
 """
 
@@ -28,7 +28,7 @@ from raxel_core.training.config import TrainConfig
 from raxel_core.training.run_state import STATE_FILE, State, StateTensors, step_of_file
 from tests.kills.killing import fork
 
-STEPS = 3
+STEPS = 2
 COMMON = {
     "name": "between", "steps": STEPS, "frames": 5, "hw": (32, 32), "clips": 8, "shard_clips": 8, "batch": 4,
     "precision": "no", "log_every": 1, "validate_every": STEPS, "validation_clips": 2, "save_every": 1,

@@ -54,10 +54,10 @@ def test_forty_kills_of_two_processes_lose_nothing(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["raxel", "raype", "ray_diffusion", "ray_regression"])
+@pytest.mark.parametrize("method", ["raxel", "raype", "ray_diffusion"])
 def test_a_run_killed_between_state_and_weights_ends_with_the_right_weights(method, tmp_path):
     """Each run dies by SIGKILL when the state of its next step is written: resumed, the weights are never stale."""
     if method == "raype":
         pytest.importorskip("diffusers", reason="a Wan backbone in diffusers' layout is made with diffusers")
-    told = printed("tests.kills.between", [method, tmp_path], 900)
-    assert told["stale"] == [None, 1, 2]
+    told = printed("tests.kills.between", [method, tmp_path], 3600)
+    assert told["stale"] == [None, 1]
