@@ -52,7 +52,8 @@ def keep_given_streams(
 
     Raises ValueError naming the stream when latents are NaN or infinite, before or after the run.
     """
-    network = executor.class_obj.model_patcher.model.diffusion_model  # type: ignore[attr-defined]
+    model = executor.class_obj.model_patcher.model  # type: ignore[attr-defined]
+    model.latent_shapes = latent_shapes  # ComfyUI 0.8 converts a denoised pack after the run
     check_finite(latent_image, latent_shapes, "given to the sampler")
     if noise.shape != latent_image.shape and not bool(noise.any()):  # 0.8 makes one stream of empty noise only
         noise = torch.zeros_like(latent_image)
@@ -60,7 +61,7 @@ def keep_given_streams(
         out = executor(noise, latent_image, sampler, sigmas, denoise_mask, *args, latent_shapes=latent_shapes, **kwargs)
     if denoise_mask is not None:
         out = torch.where(denoise_mask.to(out.device) == 0, latent_image.to(out), out)
-    check_finite(out, latent_shapes, "made by the sampler", network)
+    check_finite(out, latent_shapes, "made by the sampler", model.diffusion_model)
     return out
 
 

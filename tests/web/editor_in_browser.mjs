@@ -1,16 +1,10 @@
 // Drives the builder's editor in ComfyUI's own frontend, and prints what it saw as JSON; tests/test_editor_browser.py judges.
 // Arguments: the server's address, "classic" or "nodes2", the workflow's file, a folder for the screenshots.
-import { mkdtemp, readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
+import { readFile } from "node:fs/promises";
 import path from "node:path";
+import { openPage, queued, ready } from "./page.mjs";
 
 const [url, mode, workflowFile, folder] = process.argv.slice(2);
-const { chromium } = createRequire(import.meta.url)(process.env.RAXEL_PLAYWRIGHT);
-const CHROMIUM_FLAGS = [
-  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-  "--disable-component-update", "--disable-sync",
-];
 const HOSTILE = '<img src=x onerror="window.hacked = true">';
 const KEY_COLOR = [240, 180, 41];
 const PICTURE_COLOR = [255, 0, 255];
@@ -23,31 +17,8 @@ const workflow = JSON.parse(await readFile(workflowFile, "utf8"));
 const builderId = workflow.nodes.find(({ type }) => type === "CameraTrajectoryBuilder").id;
 const report = { faults: [] };
 
-async function openPage() {
-  const settings = {
-    "Comfy.TutorialCompleted": true, "Comfy.VueNodes.Enabled": mode === "nodes2", "Comfy.Minimap.Visible": false,
-    "Comfy.Workflow.Persist": false,
-  };
-  for (const [name, value] of Object.entries(settings)) {
-    const headers = { "Content-Type": "application/json" };
-    await fetch(`${url}/settings/${name}`, { method: "POST", headers, body: JSON.stringify(value) });
-  }
-  const profile = await mkdtemp(path.join(tmpdir(), "raxel-browser-"));
-  const context = await chromium.launchPersistentContext(profile, {
-    executablePath: process.env.RAXEL_CHROMIUM, headless: true, args: CHROMIUM_FLAGS, viewport: { width: 1400, height: 1000 },
-  });
-  await context.route("**/*", (route) =>
-    new URL(route.request().url()).hostname === "127.0.0.1" ? route.continue() : route.abort(),
-  );
-  const page = context.pages()[0] ?? (await context.newPage());
-  page.on("pageerror", (error) => report.faults.push(error.message));
-  return [context, page];
-}
-
 async function load(page, graph) {
-  await page.goto(url);
-  const ready = () => window.app?.extensionManager && window.app.graph && Object.keys(LiteGraph.registered_node_types).length > 50;
-  await page.waitForFunction(ready, null, { timeout: 120_000 });
+  await ready(page, url);
   await page.evaluate((data) => window.app.loadGraphData(data), graph);
   await page.waitForSelector(".raxel-editor canvas");
   await page.evaluate(() => window.app.extensionManager.command.execute("Comfy.Canvas.FitView"));
@@ -96,11 +67,8 @@ async function search(page) {
 }
 
 async function queue(page) {
-  const answered = page.waitForResponse((response) => response.url().endsWith("/prompt") && response.request().method() === "POST");
-  await page.evaluate(() => window.app.queuePrompt(0, 1));
-  const response = await answered;
-  const sent = JSON.parse(response.request().postData()).prompt;
-  return { id: (await response.json()).prompt_id, path: sent[builderId].inputs.path };
+  const { answer, sent } = await queued(page);
+  return { id: answer.prompt_id, path: sent[builderId].inputs.path };
 }
 
 async function selectSecondKey(page) {
@@ -260,7 +228,7 @@ async function broken(page, text) {
   report.keptText = await pathOf(page);
 }
 
-const [context, page] = await openPage();
+const [context, page] = await openPage(url, mode, { width: 1400, height: 1000 }, (fault) => report.faults.push(fault));
 try {
   await load(page, workflow);
   await search(page);
