@@ -21,6 +21,8 @@ _UNITS = {"seconds": 1.0, "milliseconds": 1e3, "microseconds": 1e6, "nanoseconds
 # Whole numbers that begin and rise by no more than this are frame numbers.
 _MOST_FRAME_NUMBER = 1e7
 _MOST_FRAME_STEP = 10.0
+# Places beyond this are no whole numbers any more.
+_MOST_PLACE = 2.0**53
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +103,7 @@ def _numbers(seconds: Tensor, fps: float) -> Tensor | None:
     """Which frame each is, where all lie near one and none lies with another."""
     places = seconds * fps
     numbers = places.round()
-    near = bool(((places - numbers).abs() < 0.3).all())
+    near = bool(((places - numbers).abs() < 0.3).all()) and float(numbers.max()) < _MOST_PLACE
     return numbers.long() if near and bool((numbers.diff() > 0).all()) else None
 
 

@@ -88,6 +88,11 @@ def test_rates_that_no_camera_has_are_doubted_aloud(rate):
     assert clock.fps == pytest.approx(rate) and any("is an unusual rate" in warning for warning in clock.warnings)
 
 
+def test_a_time_beyond_all_frames_is_no_frames_number():
+    assert clock_of(torch.tensor([0.0, 0.1, 1e25], dtype=torch.float64), "seconds", 24.0).numbers is None
+    assert clock_of(torch.tensor([0.0, 1.5, 1e20], dtype=torch.float64), "seconds", 24.0).numbers is None
+
+
 def test_transforms_json_has_timestamps(tmp_path):
     frames = [{"file_path": f"a_{i}.png", "timestamp": 100 + i / 12.5, "transform_matrix": EYE} for i in (0, 1, 2, 5)]
     reading = read_cameras(save(tmp_path / "transforms.json", json.dumps({"fl_x": 500, "frames": frames})))

@@ -108,4 +108,4 @@ def test_three_hundred_hostile_names_an_input_under_a_tracer(comfy_root, tmp_pat
             checked += 1
             assert not os.path.realpath(name).startswith(outside), line[:500]
     print(f"{told['values']} values, {len(told['accepted'])} accepted, {checked} paths of system calls")
-    assert checked > told["values"]
+    assert checked > 7 * MANY  # names of weights are mostly refused without a look at any file
