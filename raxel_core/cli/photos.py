@@ -85,6 +85,7 @@ def _settings(options: argparse.Namespace, timesteps: int) -> SamplerSettings:
         seed=options.seed,
         make_lines=published_bundle if options.published else normalized_bundle,
         regression_level=timesteps if options.published else None,
+        keep_noise=not options.published,
     )
 
 

@@ -93,5 +93,5 @@ class RayDiffusionConfig:
 
 RELEASED = RayDiffusionConfig()
 SMALL = RayDiffusionConfig(
-    hidden=128, depth=5, heads=4, patch=4, image_px=64, features="convolution", feature_channels=64, matches=True
+    hidden=128, depth=5, heads=4, patch=2, image_px=64, features="convolution", feature_channels=64, matches=True
 )

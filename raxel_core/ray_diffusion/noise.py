@@ -9,7 +9,8 @@ from torch import Tensor, nn
 class NoiseSchedule(nn.Module):
     """T noise levels: x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) noise; the buffers have the released names.
 
-    Source: J. Ho et al., Denoising Diffusion Probabilistic Models (arXiv 2006.11239), equations 4 and 7.
+    Sources: J. Ho et al., Denoising Diffusion Probabilistic Models (arXiv 2006.11239), equations 4 and 7; J. Song et
+    al., Denoising Diffusion Implicit Models (arXiv 2010.02502), equation 12 without noise.
     """
 
     betas: Tensor
@@ -38,3 +39,13 @@ class NoiseSchedule(nn.Module):
         ratio = self.alphas[t] if earlier == t - 1 else here / there
         of_denoised = there.sqrt() * (1.0 - ratio) / (1.0 - here)
         return of_denoised * denoised + ratio.sqrt() * (1.0 - there) / (1.0 - here) * x
+
+    def implicit(self, x: Tensor, denoised: Tensor, t: int, earlier: int) -> Tensor:
+        """x_s of the noise that is in x_t where x_0 is `denoised`: sqrt(abar_s) x_0 + sqrt(1 - abar_s) noise.
+
+        The posterior mean holds less noise than its level has, so that samples run together into the mean.
+        """
+        here = self.alphas_cumprod[t]
+        there = self.alphas_cumprod[earlier] if earlier >= 0 else torch.ones_like(here)
+        noise = (x - here.sqrt() * denoised) / (1.0 - here).sqrt()
+        return there.sqrt() * denoised + (1.0 - there).sqrt() * noise

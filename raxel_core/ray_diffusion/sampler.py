@@ -1,6 +1,7 @@
 """From noise to rays: the deterministic sampler of Ray Diffusion, stopped early, and the one pass of Ray Regression.
 
-The network predicts clean rays, which are made lines at every step; x moves to the posterior mean without new noise.
+The network predicts clean rays, which are made lines at every step; x keeps its own noise, or moves to the posterior
+mean without new noise as published.
 The answer is the prediction at level 29 of 100, which the paper found better than going on to 0.
 """
 
@@ -33,7 +34,7 @@ class SamplerSettings:
 
     `make_lines` turns predictions into lines (`bundle.normalized_bundle`, or `published_bundle` for parity), and
     `regression_level` is the level that the one pass of the regression is told: the last, which it is trained with;
-    the published inference tells one more.
+    the published inference tells one more. `keep_noise` is False for the published step: its samples differ little.
     """
 
     method: str = "diffusion"
@@ -42,6 +43,7 @@ class SamplerSettings:
     seed: int = 0
     make_lines: Callable[[Tensor], Tensor] = normalized_bundle
     regression_level: int | None = None
+    keep_noise: bool = True
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
@@ -74,7 +76,15 @@ def sampled_rays(
         progress(1, 1)
         return rays
     levels = sampling_levels(config, settings.steps)
-    return sample(network, denoise, noise, levels, make_lines=settings.make_lines, progress=progress)
+    return sample(
+        network,
+        denoise,
+        noise,
+        levels,
+        make_lines=settings.make_lines,
+        keep_noise=settings.keep_noise,
+        progress=progress,
+    )
 
 
 def sampling_levels(config: RayDiffusionConfig, steps: int) -> list[int]:
@@ -94,14 +104,16 @@ def sample(
     levels: list[int],
     *,
     make_lines: Callable[[Tensor], Tensor] = normalized_bundle,
+    keep_noise: bool = True,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Tensor:
     """The prediction of clean rays at the last of `levels`, reached from `noise` at the first, one after another."""
-    x = noise
+    x, schedule = noise, network.noise_scheduler
+    step = schedule.implicit if keep_noise else schedule.posterior_mean
     for i, level in enumerate(levels):
         lines = make_lines(denoise(x, level))
         if i + 1 < len(levels):
-            x = network.noise_scheduler.posterior_mean(x, lines, level, levels[i + 1]).clamp(-_CLIP, _CLIP)
+            x = step(x, lines, level, levels[i + 1]).clamp(-_CLIP, _CLIP)
         progress(i + 1, len(levels))
     return lines
 

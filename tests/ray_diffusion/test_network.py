@@ -113,6 +113,15 @@ def test_the_noise_levels_are_those_of_the_paper():
         np.testing.assert_allclose(made[i], math.sqrt(level[t]) * x[i] + math.sqrt(1 - level[t]) * noise[i], atol=1e-5)
 
 
+def test_an_implicit_step_keeps_the_noise_that_is_there():
+    schedule = NoiseSchedule(100, 1e-4, 0.2).double()
+    clean, noise = torch.randn(2, 50, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    here = schedule.noised(clean[None], noise[None], torch.tensor([80]))[0]
+    there = schedule.noised(clean[None], noise[None], torch.tensor([40]))[0]
+    torch.testing.assert_close(schedule.implicit(here, clean, 80, 40), there)
+    torch.testing.assert_close(schedule.implicit(here, clean, 80, -1), clean)
+
+
 def test_the_posterior_mean_is_that_of_two_gaussians_and_any_step_is_many():
     # p(x_s | x_t, x_0) ~ N(x_s; sqrt(a_s) x_0, 1 - a_s) N(x_t; sqrt(a_t / a_s) x_s, 1 - a_t / a_s): precisions add.
     schedule = NoiseSchedule(100, 1e-4, 0.2).double()
@@ -144,7 +153,10 @@ def test_the_sampler_ends_at_the_prediction_of_level_29_and_counts_its_steps():
 
     network = RayDiffuser(SMALL)
     noise = torch.randn(1, 2, 6, 8, 8)
-    out = sample(network, oracle, noise, [99, 60, 29], make_lines=lambda x: x, progress=lambda *n: shown.append(n))
+    out = sample(
+        network, oracle, noise, [99, 60, 29], make_lines=lambda x: x, keep_noise=False,
+        progress=lambda *n: shown.append(n),
+    )  # fmt: skip
     assert [level for level, _ in asked] == [99, 60, 29] and shown == [(1, 3), (2, 3), (3, 3)]
     assert torch.equal(out, torch.full_like(noise, 2.9000001))
     assert asked[0][1] == pytest.approx(float(noise.abs().mean()))
