@@ -241,6 +241,21 @@ test("moves on keys, with speed, lens and shake, become keys too", () => {
   assert.deepEqual([keyed.moves.map(({ move }) => move), keyed.speed], [["handheld"], start.speed]);
 });
 
+test("channels that jump while others glide become keys too", () => {
+  const held = { position: "hold", rotation: "ease_out", lens: "linear" };
+  const turning = { position: "ease_in", rotation: "hold", lens: "smooth" };
+  const two = (easing) => [{ time: 0, position: [0.5, 0, 0.8], rotation_degrees: [45, 9, 0], easing }, { time: 0.562310987, position: [0, 0.3, 0] }];
+  const holds = [{ move: "arc", easing: "hold", start: 0.236, end: 0.384, amount_degrees: -170 }, { move: "truck", easing: "hold", end: 0.398 }];
+  const kink = [{ move: "spiral", start: 0.142, end: 0.191 }, { move: "truck" }];
+  for (const start of [
+    { moves: [{ move: "spiral", easing: "smooth" }], keys: two(held) }, { moves: [{ move: "flyover" }], keys: two(turning), loop: true },
+    { moves: holds, loop: true }, { moves: kink, loop: true, look_at: [0.3, 0.4, 3.6] }, { moves: [{ move: "orbit" }], depth: 1e-3 },
+  ]) {
+    const [place, turn, lens] = leaves(plan(start), withMovesAsKeys(plan(start)));
+    assert.ok(place < 0.005 && turn < 0.3 && lens < 0.005, `${JSON.stringify(start)}: ${[place, turn, lens]}`);
+  }
+});
+
 test("a key on a curve with handles leaves the curve where it is", () => {
   const start = plan({
     keys: [{ time: 0, position: [0, 0, 0], handle_out: [0, 0, 1] }, { time: 1, position: [1, 0, 1], handle_in: [0, -1, 0] }],

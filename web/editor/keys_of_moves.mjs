@@ -7,10 +7,12 @@ import { round, tidyKey } from "./edits.mjs";
 // How far a frame may leave its place: share of the path's size, degrees, share of the focal length.
 const TOLERANCE = { place: 0.002, turn: 0.12, lens: 0.002 };
 const MOST_ROUNDS = 14;
-const SHORTEST = 1e-3;
+const SHORTEST = 2.5e-4;
 const SAMPLES = 12;
 const MOMENT = 1e-5;
-const JUMP = 1e-4;
+const INSTANT = 1e-9;
+const JUMP = 2e-5;
+const KEY_SPACING = 2e-6;
 const REST_SHARE = 0.1;
 
 /** The plan with its moves turned into keys that can be dragged; handheld shake stays a layer. */
@@ -20,7 +22,7 @@ export function withMovesAsKeys(plan) {
   const steady = { ...whole, moves: whole.moves.filter(({ move }) => move !== "handheld") };
   const cameraAt = steadyCamera(steady);
   const stands = standsOf(cameraAt);
-  let times = [...new Set(breaksOf(steady).map(round))].sort((a, b) => a - b);
+  let times = breaksOf(steady, cameraAt, stands.size);
   for (let count = 0; ; count += 1) {
     const keys = keysAt(times, cameraAt, stands, steady);
     const made = { ...whole, moves: shake, keys };
@@ -30,18 +32,22 @@ export function withMovesAsKeys(plan) {
   }
 }
 
-/** The moments at which the plan may change its speed: ends of moves and keys, and twice as many in a loop. */
-function breaksOf(plan) {
+/** The moments between which the plan runs smoothly, in order: ends of moves and keys, and one beside each jump. */
+function breaksOf(plan, cameraAt, size) {
   const ofMoves = plan.moves.flatMap((move) => {
-    const back = plan.loop && !closes(move);
-    const jumps = move.easing === "hold" ? [move.end - JUMP] : [];
-    const own = [move.start, ...jumps, move.end];
-    return back ? own.flatMap((time) => [time / 2, 1 - time / 2]).concat(0.5) : own;
+    const own = [move.start, move.end];
+    return plan.loop && !closes(move) ? own.flatMap((time) => [time / 2, 1 - time / 2]).concat(0.5) : own;
   });
-  const ofKeys = plan.keys.flatMap(({ time, easing }, i) => {
-    return Object.values(easing).includes("hold") && i + 1 < plan.keys.length ? [time, plan.keys[i + 1].time - JUMP] : [time];
-  });
-  return [0, 1, ...ofMoves, ...ofKeys].filter((time) => time >= 0 && time <= 1);
+  const breaks = [0, 1, ...ofMoves, ...plan.keys.map(({ time }) => time)];
+  const besideJumps = breaks.flatMap((time) => [-1, 1].flatMap((side) => {
+    const jumps = Object.values(changes(cameraAt(time), cameraAt(time + side * INSTANT), size)).some(Boolean);
+    return jumps ? [time + side * JUMP] : [];
+  }));
+  const kept = [];
+  for (const time of [...breaks, ...besideJumps]) {
+    if (time >= 0 && time <= 1 && kept.every((other) => Math.abs(other - time) > KEY_SPACING)) kept.push(time);
+  }
+  return kept.sort((a, b) => a - b);
 }
 
 /** Whether rotation and lens never change in a path, and how large it is. */
@@ -65,7 +71,7 @@ function keysAt(times, cameraAt, stands, { loop }) {
     const [before, after] = [segments[i - 1], segments[i]];
     if (before && !before.jumps) key.handle_in = scale(before.arriving, -before.span / 3);
     if (after && !after.jumps) key.handle_out = scale(after.leaving, after.span / 3);
-    return tidyKey({ ...key, easing: after ? after.easing : key.easing });
+    return { ...tidyKey({ ...key, easing: after ? after.easing : key.easing }), time };
   });
   if (!stands.lens || !keys.length) return closed(keys, loop);
   const fov = (360 / Math.PI) * Math.atan(0.5 / cameraAt(0)[1]);
@@ -84,26 +90,37 @@ function closed(keys, loop) {
 function segmentOf(cameraAt, start, end, stands) {
   const span = end - start;
   const step = Math.min(MOMENT, span / 8);
-  const [a, a1, a2] = [start, start + step, start + 2 * step].map(cameraAt);
-  // A hold jumps at the end itself: what comes before it is the end of this stretch.
-  const [b, b1, b2] = [end - 1e-9, end - step, end - 2 * step].map(cameraAt);
-  const jumps = span < 1.5 * JUMP && differs(b, cameraAt(end));
+  // What jumps at an end belongs to the next stretch.
+  const [a, a1, a2] = [start + INSTANT, start + step, start + 2 * step].map(cameraAt);
+  const [b, b1, b2] = [end - INSTANT, end - step, end - 2 * step].map(cameraAt);
+  const jumping = span < 1.5 * JUMP ? changes(cameraAt(start), cameraAt(end), stands.size) : {};
   const middle = cameraAt(0.5 * (start + end));
-  const easing = (measure, still) => {
-    if (jumps) return "hold";
+  const easing = (channel, measure, still) => {
+    if (jumping[channel]) return "hold";
     const way = Math.abs(measure(a, middle)) + Math.abs(measure(middle, b));
     return easingOf(measure(a, a1) / step, measure(b1, b) / step, way / span, still);
   };
   return {
     span,
-    jumps,
+    jumps: jumping.position,
     leaving: slope(a, a1, a2, step),
     arriving: scale(slope(b, b1, b2, step), -1),
-    easing: { position: jumps ? "hold" : "linear", rotation: easing(turnBetween, stands.rotation), lens: easing(logRatio, stands.lens) },
+    easing: {
+      position: jumping.position ? "hold" : "linear",
+      rotation: easing("rotation", turnBetween, stands.rotation),
+      lens: easing("lens", logRatio, stands.lens),
+    },
   };
 }
 
-const differs = (a, b) => distance(a, b) > 1e-6 || turnBetween(a, b) > 1e-6 || Math.abs(logRatio(a, b)) > 1e-6;
+/** Which channels differ by more than a thousandth of what they may be off. */
+function changes(a, b, size) {
+  return {
+    position: distance(a, b) > Math.max(1e-3 * TOLERANCE.place * size, 1e-6),
+    rotation: turnBetween(a, b) > 1e-6,
+    lens: Math.abs(logRatio(a, b)) > 1e-6,
+  };
+}
 
 /** The derivative of the centre at the first of three moments, `step` apart, to second order. */
 function slope(a, b, c, step) {
@@ -131,7 +148,7 @@ function coarseSegments(made, times, cameraAt, size) {
 }
 
 function leavesPath(a, b, size) {
-  const far = distance(a, b) > Math.max(TOLERANCE.place * size, 1e-5);
+  const far = distance(a, b) > Math.max(TOLERANCE.place * size, 2e-6);
   return far || turnBetween(a, b) > (TOLERANCE.turn * Math.PI) / 180 || Math.abs(logRatio(a, b)) > TOLERANCE.lens;
 }
 
