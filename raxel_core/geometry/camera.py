@@ -214,6 +214,6 @@ def _check_matrices(name: str, matrix: Tensor, size: int) -> None:
 def _common_batch(a: torch.Size, b: torch.Size) -> torch.Size:
     """The leading axes both broadcast to; ValueError that names them when they do not."""
     try:
-        return torch.broadcast_shapes(a, b)
+        return a if a == b else torch.broadcast_shapes(a, b)  # which is slow
     except RuntimeError as error:
         raise ValueError(f"world_from_cam has leading axes {list(a)} and K {list(b)}") from error

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from . import se3
 from .camera import K_from_focal
-from .homography import camera_of_homography, ray_homography
+from .homography import lens_of_homography, ray_homography
 from .lines import determinant
 from .procrustes import median
 from .ray_fit import correlation_inflation
@@ -105,25 +105,19 @@ def rotation_between(direction: Tensor, in_camera: Tensor, weights: Tensor | Non
 def closed_fit(problem: DirectionProblem) -> DirectionFit:
     """The fit under the confidence alone; a focal length is the best of a scan, refined by least squares."""
     weights = None if problem.confidence is None else problem.weights
-    if problem.K is not None:
-        in_camera = camera_directions(problem.K, problem.pixels)
-        return DirectionFit(rotation_between(problem.direction, in_camera, weights), problem.K, in_camera)
-    rotation, K = _start(problem, weights)
-    if problem.lens in ("shared", "per_frame"):
-        rotation, K = _iterated(problem, rotation, K, robust=False)
-    return DirectionFit(rotation, K, camera_directions(K, problem.pixels))
+    fit = _start(problem, weights)
+    return _iterated(problem, fit, robust=False) if problem.lens in ("shared", "per_frame") else fit
 
 
 def robust_fit(problem: DirectionProblem) -> DirectionFit:
     """The maximum-likelihood fit under Tukey's weights, begun with weights 1 / |residual|."""
     confidence = problem.weights
-    rotation, K = _start(problem, confidence)
+    fit = _start(problem, confidence)
     for _ in range(_START_ITERATIONS):
-        length = _length(_residual(problem, rotation, K))
+        length = _length(_residual(problem, fit))
         floor = 0.1 * median(length).clamp(min=_SMALLEST_SIGMA)[..., None]
-        rotation, K = _closed_step(problem, K, confidence / torch.maximum(length, floor))
-    rotation, K = (_turned if problem.lens == "known" else _iterated)(problem, rotation, K, robust=True)
-    return DirectionFit(rotation, K, camera_directions(K, problem.pixels))
+        fit = _closed_step(problem, fit.K, confidence / torch.maximum(length, floor))
+    return _turned(problem, fit) if problem.lens == "known" else _iterated(problem, fit, robust=True)
 
 
 def direction_figures(problem: DirectionProblem, fit: DirectionFit, *, robust: bool) -> DirectionFigures:
@@ -164,32 +158,35 @@ def _length(vectors: Tensor) -> Tensor:
     return (x * x).addcmul_(y, y).addcmul_(z, z).sqrt_()
 
 
-def _residual(problem: DirectionProblem, rotation: Tensor, K: Tensor) -> Tensor:
+def _residual(problem: DirectionProblem, fit: DirectionFit) -> Tensor:
     """R^T d - d(K) [B, F, 3, N], in the cameras' frames; its length is the angle for small ones."""
-    return rotation.mT @ problem.direction - camera_directions(K, problem.pixels)
+    return fit.rotation.mT @ problem.direction - fit.in_camera
 
 
-def _start(problem: DirectionProblem, weights: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Rotation and K [B, F, 3, 3] to begin with: closed forms at the known K, by homography, or at the angle of view
-    out of a scan that suits the rays best."""
+def _start(problem: DirectionProblem, weights: Tensor | None) -> DirectionFit:
+    """The fit to begin with: closed forms at the known K, by homography, or at the angle of view out of a scan that
+    suits the rays best."""
     if problem.lens == "free":
         return _homography_fit(problem, weights)
-    K = problem.K if problem.K is not None else _scanned(problem)
-    return rotation_between(problem.direction, camera_directions(K, problem.pixels), weights), K
+    return _under_lens(problem, problem.K if problem.K is not None else _scanned(problem), weights)
 
 
-def _closed_step(problem: DirectionProblem, K: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+def _closed_step(problem: DirectionProblem, K: Tensor, weights: Tensor) -> DirectionFit:
     """The closed forms once more under other weights; a scanned focal length stays."""
-    if problem.lens == "free":
-        return _homography_fit(problem, weights)
-    return rotation_between(problem.direction, camera_directions(K, problem.pixels), weights), K
+    return _homography_fit(problem, weights) if problem.lens == "free" else _under_lens(problem, K, weights)
 
 
-def _homography_fit(problem: DirectionProblem, weights: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Rotation and K without skew, [B, F, 3, 3] each, of each frame's homography."""
-    _, K = camera_of_homography(ray_homography(problem.pixels, problem.direction, weights))
+def _under_lens(problem: DirectionProblem, K: Tensor, weights: Tensor | None) -> DirectionFit:
+    """The rotations that fit best under `K` [B, F, 3, 3]."""
+    in_camera = camera_directions(K, problem.pixels)
+    return DirectionFit(rotation_between(problem.direction, in_camera, weights), K, in_camera)
+
+
+def _homography_fit(problem: DirectionProblem, weights: Tensor | None) -> DirectionFit:
+    """The fit of each frame's homography, its K without skew."""
+    K = lens_of_homography(ray_homography(problem.pixels, problem.direction, weights))
     K[..., 0, 1] = 0.0
-    return rotation_between(problem.direction, camera_directions(K, problem.pixels), weights), K
+    return _under_lens(problem, K, weights)
 
 
 def _scanned(problem: DirectionProblem) -> Tensor:
@@ -206,33 +203,31 @@ def _scanned(problem: DirectionProblem) -> Tensor:
     return K[misfit.argmin(0), 0, 0]
 
 
-def _turned(problem: DirectionProblem, rotation: Tensor, K: Tensor, *, robust: bool) -> tuple[Tensor, Tensor]:
-    """Rotations [B, F, 3, 3] under `K`, in closed form again and again under Tukey's weights."""
-    confidence = problem.weights
-    in_camera = camera_directions(K, problem.pixels)
+def _turned(problem: DirectionProblem, fit: DirectionFit) -> DirectionFit:
+    """The rotations under the lens of `fit`, in closed form again and again under Tukey's weights."""
+    confidence, rotation, in_camera = problem.weights, fit.rotation, fit.in_camera
     for _ in range(_ITERATIONS):
         before = rotation
         length = _length(rotation.mT @ problem.direction - in_camera)
         rotation = rotation_between(problem.direction, in_camera, confidence * tukey(length, confidence, 2)[1])
         if float((rotation - before).abs().max()) < _STEP_TOLERANCE:
             break
-    return rotation, K
+    return DirectionFit(rotation, fit.K, in_camera)
 
 
-def _iterated(problem: DirectionProblem, rotation: Tensor, K: Tensor, *, robust: bool) -> tuple[Tensor, Tensor]:
-    """Gauss-Newton from `rotation` and `K` [B, F, 3, 3], reweighted in each step where it is robust."""
+def _iterated(problem: DirectionProblem, fit: DirectionFit, *, robust: bool) -> DirectionFit:
+    """Gauss-Newton from `fit`, reweighted in each step where it is robust."""
     names, confidence = LENSES[problem.lens], problem.weights
     for _ in range(_ITERATIONS):
-        in_camera = camera_directions(K, problem.pixels)
-        residual = rotation.mT @ problem.direction - in_camera
+        residual = _residual(problem, fit)
         weights = confidence * tukey(_length(residual), confidence, 2)[1] if robust else confidence
-        normal, gradient = _normal_equations(_jacobian(in_camera.expand_as(residual), names), residual, weights)
+        normal, gradient = _normal_equations(_jacobian(fit.in_camera.expand_as(residual), names), residual, weights)
         step = _solved(normal, gradient, shared=problem.lens == "shared").clamp(-_LARGEST_STEP, _LARGEST_STEP)
-        rotation = rotation @ se3.so3_exp(step[..., :3])
-        K = _with_lens(K, step[..., 3:], names)
+        K = _with_lens(fit.K, step[..., 3:], names)
+        fit = DirectionFit(fit.rotation @ se3.so3_exp(step[..., :3]), K, camera_directions(K, problem.pixels))
         if float(step.abs().max()) < _STEP_TOLERANCE:
             break
-    return rotation, K
+    return fit
 
 
 def _jacobian(directions: Tensor, names: tuple[str, ...]) -> Tensor:

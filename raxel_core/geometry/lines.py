@@ -12,8 +12,8 @@ PARALLEL = 1e-6
 def line_normal_matrix(direction: Tensor, weights: Tensor | None = None) -> Tensor:
     """Sum of w (I - d d^T) [..., 3, 3] over unit `direction` [..., 3, N] with `weights` [..., N], one by default."""
     outer = (direction if weights is None else direction * weights[..., None, :]) @ direction.mT
-    x, y, z = outer.diagonal(dim1=-2, dim2=-1).unbind(-1)
-    return torch.diag_embed((x + y + z)[..., None].expand(*x.shape, 3)) - outer
+    trace = outer.diagonal(dim1=-2, dim2=-1).sum(-1, keepdim=True)
+    return torch.diag_embed(trace.expand(*outer.shape[:-1])) - outer
 
 
 def determinant(matrix: Tensor) -> Tensor:

@@ -131,7 +131,9 @@ def from_rotation_translation(rotation: Tensor, translation: Tensor) -> Tensor:
     rotation, translation = _at_least_float32(rotation), _at_least_float32(translation)
     _check_last_axes(rotation, (3, 3), "a rotation")
     _check_last_axes(translation, (3,), "a translation")
-    batch = torch.broadcast_shapes(rotation.shape[:-2], translation.shape[:-1])
+    batch = rotation.shape[:-2]
+    if batch != translation.shape[:-1]:  # broadcast_shapes is slow beside the rest
+        batch = torch.broadcast_shapes(batch, translation.shape[:-1])
     upper = torch.cat((rotation.expand(*batch, 3, 3), translation.expand(*batch, 3)[..., None]), dim=-1)
     last_row = upper.new_tensor((0.0, 0.0, 0.0, 1.0)).expand(*batch, 1, 4)
     return torch.cat((upper, last_row), dim=-2)
