@@ -14,6 +14,17 @@ from .noise import NoiseSchedule
 from .transformer import RayTransformer
 
 
+class Seen(NamedTuple):
+    """What does not change from step to step: `features` [B, N, C, grid, grid], `ndc` [B, N, 2, grid, grid] where each
+    ray passes, and of a network with matches the places `found` [B, N, 3 max_images, grid, grid] with the `chances`
+    [B, N, T, N, L] that they were read from."""
+
+    features: Tensor
+    ndc: Tensor
+    found: Tensor | None
+    chances: Tensor | None
+
+
 class RayPrediction(NamedTuple):
     """Clean `rays` [B, N, 6, grid, grid], and the `chances` [B, N, T, N, L] of a network with matches."""
 
@@ -36,19 +47,21 @@ class RayDiffuser(nn.Module):
         """Features [B, N, C, grid, grid] of `crops` [B, N, 3, px, px] in [-1, 1]."""
         return self.feature_extractor(crops.flatten(0, 1)).unflatten(0, crops.shape[:2])
 
-    def denoised(self, features: Tensor, rays: Tensor, ndc: Tensor, t: Tensor) -> Tensor:
-        """The clean rays [B, N, 6, grid, grid] as they are expected from noisy `rays` of that shape at the levels
-        `t` [B], with `features` [B, N, C, grid, grid] and `ndc` [B, N, 2, grid, grid], where each ray passes."""
-        return self.predicted(features, rays, ndc, t).rays
-
-    def predicted(self, features: Tensor, rays: Tensor, ndc: Tensor, t: Tensor) -> RayPrediction:
-        """The same with the chances from which matches are read."""
+    def seen(self, features: Tensor, ndc: Tensor) -> Seen:
+        """`features` and `ndc` with what the network finds by them alone."""
         if self.matches is None:
-            return RayPrediction(self.ray_predictor(torch.cat((features, rays, ndc), dim=2), t), None)
+            return Seen(features, ndc, None, None)
         chances = self.matches.chances(features)
-        found = self.matches(chances, ndc).to(features.dtype)
-        return RayPrediction(self.ray_predictor(torch.cat((features, rays, ndc, found), dim=2), t), chances)
+        return Seen(features, ndc, self.matches(chances, ndc).to(features.dtype), chances)
+
+    def denoised(self, seen: Seen, rays: Tensor, t: Tensor) -> Tensor:
+        """The clean rays [B, N, 6, grid, grid] as they are expected from noisy `rays` of that shape at the levels
+        `t` [B]; what is `seen` may be that of one set of photographs for all."""
+        parts = [part.expand(len(rays), *part.shape[1:]) for part in (seen.features, seen.ndc, seen.found)
+                 if part is not None]  # fmt: skip
+        return self.ray_predictor(torch.cat((parts[0], rays, *parts[1:]), dim=2), t)
 
     def forward(self, crops: Tensor, rays: Tensor, ndc: Tensor, t: Tensor) -> RayPrediction:
-        """`predicted` of the features of `crops` [B, N, 3, px, px]; in training this is what gradients go through."""
-        return self.predicted(self.features(crops), rays, ndc, t)
+        """`denoised` by the features of `crops` [B, N, 3, px, px]; in training this is what gradients go through."""
+        seen = self.seen(self.features(crops), ndc)
+        return RayPrediction(self.denoised(seen, rays, t), seen.chances)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -124,6 +125,7 @@ def chunked_denoise(network: RayDiffuser, features: Tensor, ndc: Tensor, generat
     More are split at random at every call: the first photograph is in each chunk, and its rays are averaged.
     """
     most = network.config.max_images
+    seen_of = lru_cache(maxsize=1)(lambda chunk: network.seen(features[None, chunk], ndc[None, chunk]))
 
     @torch.no_grad()
     def denoise(x: Tensor, level: int) -> Tensor:
@@ -132,17 +134,16 @@ def chunked_denoise(network: RayDiffuser, features: Tensor, ndc: Tensor, generat
         chunks = _chunks(images, most, generator)
         out = torch.zeros_like(x)
         for chunk in chunks:
-            seen, places = (part[chunk].expand(samples, *part[chunk].shape) for part in (features, ndc))
-            out[:, chunk] += network.denoised(seen, x[:, chunk], places, t).to(out.dtype)
+            out[:, chunk] += network.denoised(seen_of(chunk), x[:, chunk], t).to(out.dtype)
         out[:, 0] /= len(chunks)
         return out
 
     return denoise
 
 
-def _chunks(images: int, most: int, generator: torch.Generator) -> list[Tensor]:
+def _chunks(images: int, most: int, generator: torch.Generator) -> list[tuple[int, ...]]:
     """Numbers of photographs, at most `most` in a chunk and the first in all."""
     if images <= most:
-        return [torch.arange(images)]
-    others = torch.randperm(images - 1, generator=generator) + 1
-    return [torch.cat((torch.zeros(1, dtype=torch.long), part)) for part in others.split(most - 1)]
+        return [tuple(range(images))]
+    others = (torch.randperm(images - 1, generator=generator) + 1).tolist()
+    return [(0, *others[i : i + most - 1]) for i in range(0, len(others), most - 1)]

@@ -175,7 +175,7 @@ def test_seeds_samples_and_chunks_beyond_eight_photographs():
     assert float((first[:, :, :3] * first[:, :, 3:]).sum(2).abs().max()) < 1e-5
     # In chunks: photograph 0 is in both and averaged, every other one is seen once with it.
     seen = []
-    network.denoised = lambda f, x, n, t: seen.append(x[0, :, 0, 0, 0].tolist()) or x + len(seen)
+    network.denoised = lambda _, x, t: seen.append(x[0, :, 0, 0, 0].tolist()) or x + len(seen)
     x = torch.arange(11.0)[None, :, None, None, None].expand(1, 11, 6, 8, 8).contiguous()
     out = chunked_denoise(network, features, ndc, torch.Generator().manual_seed(0))(x, 3)
     assert [len(chunk) for chunk in seen] == [8, 4] and all(chunk[0] == 0.0 for chunk in seen)

@@ -121,7 +121,7 @@ class Oracle(RayDiffuser):
         super().__init__(CONFIG)
         self.rays, self.turns, self.calls = rays, turns, 0
 
-    def denoised(self, features, rays, ndc, t):
+    def denoised(self, seen, rays, t):
         self.calls += 1
         out = []
         for turn in self.turns:
