@@ -160,7 +160,7 @@ class RaxelBaseModel(comfy.model_base.BaseModel):
             patch_bare_parameters(self.current_patcher)
         if run_shapes() is None:  # a stock loader's model runs without our wrapper: kept where ComfyUI 0.33 keeps it
             self.latent_shapes = conds.get("latent_shapes", self.latent_shapes)
-        shapes = self.packed_shapes()
+        self.latent_format.latent_shapes = shapes = self.packed_shapes()
         out = {"latent_shapes": comfy.conds.CONDConstant(shapes), **self._text_conds(conds.get("cross_attn"))}
         mask = conds.get("denoise_mask")
         masks = (None, None) if mask is None else [frame_mask(x) for x in unpack(mask, shapes)]

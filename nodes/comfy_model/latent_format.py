@@ -16,7 +16,7 @@ from ...raxel_core.latents.statistics import LatentStatistics
 from ...raxel_core.latents.vae import VideoVAE
 from ...raxel_core.model import RaxelConfig
 from ...raxel_core.recipe import Recipe
-from .packing import run_shapes, unpack
+from .packing import Shapes, run_shapes, unpack
 from .vae import is_patch_vae, vae_file
 
 PreviewColours = tuple[list[list[float]], list[float]]
@@ -33,6 +33,7 @@ class RaxelLatentFormat(comfy.latent_formats.LatentFormat):
         self.recipe = recipe
         self.config = config
         self.latent_channels = config.in_channels
+        self.latent_shapes: Shapes | None = None  # of a stock loader's model, which runs without our wrapper
         self.latent_rgb_factors_reshape = self.preview_video
 
     @property
@@ -71,7 +72,7 @@ class RaxelLatentFormat(comfy.latent_formats.LatentFormat):
 
     def preview_video(self, x0: Tensor) -> Tensor:
         """The video stream [B, C, T, h, w] of what a previewer is given; ComfyUI before 0.33 gives it the flat pack."""
-        shapes = run_shapes()
+        shapes = run_shapes() or self.latent_shapes
         return x0 if x0.ndim == 5 or shapes is None else unpack(x0, shapes).video
 
     def fix_empty_latent(self, latent: Tensor) -> NestedTensor:

@@ -46,8 +46,6 @@ def saved(comfy, name, weights):
 
 def test_stock_nodes_load_change_compile_sample_and_save(comfy):
     """Load Diffusion Model -> LoRA -> merge -> compile -> KSampler, against a file with the same done by hand."""
-    if comfy.version < (0, 33):
-        pytest.skip("ComfyUI before 0.33 does not tell a model the shapes of nested latents")
     first, second = small_transformer(seed=0).state_dict(), small_transformer(seed=1).state_dict()
     generator = torch.Generator().manual_seed(1)
     factors, changed = {}, dict(first)

@@ -453,8 +453,6 @@ def test_a_damaged_checkpoint_is_refused_in_one_sentence(comfy, damage):
 
 
 def test_stock_loaders_open_raxel_checkpoints(comfy, graph):
-    if comfy.version < (0, 33):
-        pytest.skip("ComfyUI before 0.33 does not tell a model the shapes of nested latents")
     graph["saved"] = node("ModelSave", model=["load", 0], filename_prefix="saved/raxel")
     assert comfy.run(graph).status == "success"
     saved = next((comfy.base / "output" / "saved").glob("*.safetensors"))
