@@ -57,6 +57,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "rooms look the same from four sides (room)",
     )  # fmt: skip
     parser.add_argument("--samples", type=int, default=4, help="ray_diffusion: answers a scene (4)")
+    parser.add_argument("--published", action="store_true", help="ray_*: the published code's arithmetic")
     parser.add_argument(
         "--opencv", action="store_true", help="also measure a classical baseline: SIFT and the essential matrix"
     )
@@ -211,8 +212,10 @@ def _run_photographs(options: argparse.Namespace) -> None:
     if options.method == "ray_diffusion":
         steps = max(options.ray_steps)
         settings["ray_diffusion"] = SamplerSettings(steps=steps, samples=options.samples, seed=options.seed)
+    if options.published:
+        settings = {name: method.as_published(loaded.network.config.timesteps) for name, method in settings.items()}
     config, bar, count = loaded.network.config, progress_bar("scenes"), options.scenes
-    facts = {"weights": loaded.name, "seed": options.seed}
+    facts = {"weights": loaded.name, "seed": options.seed, "published": options.published}
     if options.data is None:
         scenes = rendered_scenes(config, scenes=count, first=options.first, kind=options.kind)
         facts |= {"kind": options.kind, "first_scene": options.first}

@@ -75,18 +75,11 @@ def run(options: argparse.Namespace) -> None:
 
 def _settings(options: argparse.Namespace, timesteps: int) -> SamplerSettings:
     """The sampler's settings of the options."""
-    from ..ray_diffusion.bundle import normalized_bundle, published_bundle
     from ..ray_diffusion.sampler import SamplerSettings
 
-    return SamplerSettings(
-        method="regression" if options.regression else "diffusion",
-        steps=options.steps,
-        samples=options.samples,
-        seed=options.seed,
-        make_lines=published_bundle if options.published else normalized_bundle,
-        regression_level=timesteps if options.published else None,
-        keep_noise=not options.published,
-    )
+    method = "regression" if options.regression else "diffusion"
+    settings = SamplerSettings(method, options.steps, options.samples, options.seed)
+    return settings.as_published(timesteps) if options.published else settings
 
 
 def _pictures(files: list[Path]) -> Tensor:

@@ -8,13 +8,13 @@ The answer is the prediction at level 29 of 100, which the paper found better th
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
-from .bundle import normalized_bundle
+from .bundle import normalized_bundle, published_bundle
 from .config import RAY_CHANNELS, RayDiffusionConfig
 from .network import RayDiffuser
 
@@ -51,6 +51,10 @@ class SamplerSettings:
             raise ValueError(f"method is one of {', '.join(METHODS)}, got {self.method!r}")
         if self.steps < 1 or self.samples < 1:
             raise ValueError(f"steps and samples are at least 1, got {self.steps} and {self.samples}")
+
+    def as_published(self, timesteps: int) -> SamplerSettings:
+        """The same with the arithmetic of the published code, for a network of `timesteps` levels."""
+        return replace(self, make_lines=published_bundle, regression_level=timesteps, keep_noise=False)
 
 
 def sampled_rays(

@@ -136,9 +136,9 @@ def test_evaluation_takes_photographs_of_a_folder(folder, capsys):
         lens = {"w": 60, "h": 40, "fl_x": 60, "fl_y": 60, "cx": 30, "cy": 20}
         (folder / place / "transforms.json").write_text(json.dumps({**lens, "frames": frames}))
     options = ["evaluate", "--method", "ray_regression", "--weights", str(folder / "net.safetensors")]
-    assert main([*options, "--data", str(folder), "--out", str(folder / "table.json")]) == 0
+    assert main([*options, "--published", "--data", str(folder), "--out", str(folder / "table.json")]) == 0
     body = json.loads((folder / "table.json").read_text())
-    assert body["scenes"] == 2 and set(body["table"]["identity"]) == {"2", "3"}
+    assert body["published"] and body["scenes"] == 2 and set(body["table"]["identity"]) == {"2", "3"}
     assert body["table"]["identity"]["3"]["rotation_15"] == pytest.approx(2 / 3)  # 10, 10 and 20 degrees
     assert "another scene" in capsys.readouterr().out
     (folder / "b" / "images" / "1.png").write_bytes(b"no picture")

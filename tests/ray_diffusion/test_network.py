@@ -183,6 +183,11 @@ def test_seeds_samples_and_chunks_beyond_eight_photographs():
     assert float(out[0, 0].mean()) == 1.5
 
 
+def test_the_published_arithmetic_is_named_in_one_place():
+    published = SamplerSettings(steps=3, samples=2, seed=5).as_published(100)
+    assert published == SamplerSettings("diffusion", 3, 2, 5, published_bundle, regression_level=100, keep_noise=False)
+
+
 def test_predictions_become_lines_exactly_and_as_published():
     x = torch.randn(3, 6, 4, 4, dtype=torch.float64)
     exact, published = normalized_bundle(x), published_bundle(x)
