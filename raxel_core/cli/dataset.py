@@ -75,7 +75,7 @@ def _add_captions(actions: argparse._SubParsersAction) -> None:
     )
     captions.add_argument("data", type=Path, metavar="FOLDER|LIST", help="a data set's folder, or a list of scenes")
     captions.add_argument("texts", type=Path, metavar="TEXTS", help="the folder that `train --texts` is given")
-    captions.add_argument("--text-encoder", type=Path, required=True, help="a Wan folder in diffusers' layout")
+    captions.add_argument("--text-encoder", type=Path, required=True, help="Wan's: its folder, or ComfyUI's file")
     captions.add_argument("--device", help="where the encoder runs: cpu, cuda, mps (cuda where there is one)")
     captions.set_defaults(run=run_captions)
 
@@ -183,7 +183,8 @@ def run_captions(options: argparse.Namespace) -> None:
     """Embed each caption once, and the empty one."""
     from ..films.defects import SceneError
     from ..films.listing import list_scenes
-    from ..training.captions import Texts, load_encoder
+    from ..training.captions import Texts
+    from ..training.text_encoder import load_encoder
     from .options import check_device
 
     listing, faults = list_scenes(options.data), 0

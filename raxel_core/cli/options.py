@@ -109,7 +109,7 @@ def add_prompt(parser: argparse.ArgumentParser) -> None:
     """What the video should show in words, for models that were trained with captions."""
     parser.add_argument("--prompt", help="what the video shows, for a model that was trained with captions")
     parser.add_argument(
-        "--text-encoder", type=Path, help="text encoder for the prompt: a Wan folder in diffusers' layout"
+        "--text-encoder", type=Path, help="text encoder for the prompt: Wan's folder, or ComfyUI's file of it"
     )
     parser.add_argument(
         "--texts", type=Path, help="instead of --text-encoder: a folder of embeddings (`dataset captions`)"
@@ -121,7 +121,8 @@ def _prompt(options: argparse.Namespace) -> torch.Tensor | None:
     """The embedding of the prompt that the options name, None where there is none."""
     if getattr(options, "prompt", None) is None:
         return None
-    from ..training.captions import Texts, load_encoder, padded
+    from ..training.captions import Texts, padded
+    from ..training.text_encoder import load_encoder
 
     if options.texts is not None:
         return Texts(options.texts).of([options.prompt])[0]

@@ -1,24 +1,21 @@
 """The released weights of Ray Diffusion and Ray Regression made a safetensors file of ours.
 
 The release is one archive of PyTorch pickles: `models/co3d_diffusion/checkpoints/ckpt_00450000.pth` and
-`models/co3d_regression/checkpoints/ckpt_00300000.pth`, each with its `hydra/config.yaml`. A pickle is read with
-`weights_only` in a process of its own, which can do nothing but fail; what it wrote is checked before it is used.
+`models/co3d_regression/checkpoints/ckpt_00300000.pth`, each with its `hydra/config.yaml`. What the pickle
+holds is checked before it is used.
 """
 
 from __future__ import annotations
 
-import multiprocessing
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import NamedTuple
 
 import torch
-from safetensors.torch import load_file, save_file
-from torch import Tensor
 
 from ..weights.checkpoint import check_same_keys
+from ..weights.pickles import unpickled
 from ..weights.tensor_map import TensorInfo
 from .checkpoint import save_ray_diffusion
 from .config import RayDiffusionConfig
@@ -55,7 +52,7 @@ def convert_released(
         raise ValueError(f"the converted file ends in .safetensors, got {target.name}")
     method = trained_for or _trained_for(source)
     with tempfile.TemporaryDirectory() as folder:
-        state = _unpickled(source, Path(folder) / "state.safetensors")
+        state = unpickled(source, Path(folder) / "state.safetensors", under="state_dict")
         config = released_config({name: tuple(tensor.shape) for name, tensor in state.items()}, source.name)
         with torch.device("meta"):
             expected = RayDiffuser(config).state_dict()
@@ -94,38 +91,3 @@ def _trained_for(source: Path) -> str:
     if len(found) == 1:
         return found.pop()
     raise ValueError(f"nothing beside {source.name} says whether it is the diffusion or the regression: say which")
-
-
-def _unpickled(source: Path, path: Path) -> dict[str, Tensor]:
-    """The state dict of a pickle, read by a process of its own and handed over as a safetensors file at `path`."""
-    spawn = multiprocessing.get_context("spawn")
-    ours, theirs = spawn.Pipe(duplex=False)
-    process = spawn.Process(target=_write_state, args=(str(source), str(path), theirs), daemon=True)
-    process.start()
-    theirs.close()
-    try:
-        said = ours.recv()
-    except EOFError:
-        said = "the process that read it ended at once"
-    process.join()
-    if said:
-        raise ValueError(f"{source.name} is not a checkpoint that can be read safely: {said}")
-    return load_file(path)
-
-
-def _write_state(source: str, path: str, answer: multiprocessing.connection.Connection) -> None:
-    """In the other process: the tensors under `state_dict` as safetensors; answers "" or what is wrong."""
-    answer.send(_stated(source, path))
-    answer.close()
-
-
-def _stated(source: str, path: str) -> str:
-    try:
-        held = torch.load(source, map_location="cpu", weights_only=True, mmap=True)
-    except (RuntimeError, UnpicklingError, EOFError, ValueError, OSError, KeyError) as error:
-        return " ".join(str(error).split())[:200] or type(error).__name__
-    state = held.get("state_dict") if isinstance(held, dict) else None
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        return "it holds no state_dict of tensors"
-    save_file({str(name): value.contiguous().clone() for name, value in state.items()}, path)
-    return ""

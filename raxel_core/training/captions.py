@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -59,31 +58,3 @@ def padded(text: Tensor) -> Tensor:
     """An embedding [M, D] as [TOKENS, D]: cut, or filled with zeros as Wan does."""
     text = text[:TOKENS]
     return torch.cat((text, text.new_zeros(TOKENS - len(text), text.shape[1])))
-
-
-def load_encoder(folder: Path, device: torch.device | str = "cpu") -> Encoder:
-    """UMT5 of a Wan folder in diffusers' layout (`text_encoder`, `tokenizer`), by transformers, which has to be
-    installed, on a device in the dtype of its file. ValueError where it is not, or the folder is none."""
-    try:
-        import transformers
-    except ImportError:
-        raise ValueError("captions are embedded by the package transformers: pip install transformers") from None
-    places = folder / "tokenizer", folder / "text_encoder"
-    if not all(place.is_dir() for place in places):
-        raise ValueError(f"{folder} lacks the folders tokenizer and text_encoder of a Wan model in diffusers' layout")
-    try:
-        tokenizer: Any = transformers.AutoTokenizer.from_pretrained(places[0], local_files_only=True)
-        encoder: Any = transformers.UMT5EncoderModel.from_pretrained(places[1], local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{folder} holds no UMT5: {str(error).splitlines()[0]}") from error
-    encoder = encoder.eval().requires_grad_(False).to(device)
-
-    def encode(caption: str) -> Tensor:
-        words = " ".join(caption.split())
-        tokens = tokenizer(words, max_length=TOKENS, truncation=True, add_special_tokens=True, return_tensors="pt").to(
-            device
-        )
-        with torch.no_grad():
-            return encoder(tokens.input_ids, tokens.attention_mask).last_hidden_state[0].float().cpu()
-
-    return encode
