@@ -24,6 +24,7 @@ from . import (
     earth_studio,
     euroc,
     gltf,
+    headed,
     lingbot,
     llff,
     matrix_files,
@@ -88,8 +89,9 @@ FORMATS: tuple[CameraFormat, ...] = (
     llff.FORMAT,
     arrays.FORMAT,
     matrix_files.FORMAT,
-    realestate10k.FORMAT,
     euroc.FORMAT,
+    headed.FORMAT,
+    realestate10k.FORMAT,
     matrix_rows.KITTI,
     matrix_rows.ROWS,
     tum.FORMAT,
@@ -212,7 +214,9 @@ def located(path: Path) -> tuple[CameraFormat, Path]:
         names = listed(file.name for _, file in found)
         raise CameraFormatError(f"{path.name}: expected one file of cameras in the folder, found {names}: name one")
     refused = next((entry for entry in inside if way_out(entry)), inside[0] if len(inside) == 1 else content)
-    told = way_out(refused) or f"expected cameras, found {refused.described()}; no format here is that"
+    told = (
+        way_out(content) or way_out(refused) or f"expected cameras, found {refused.described()}; no format here is that"
+    )
     raise CameraFormatError(f"{refused.path.name}: {told}")
 
 

@@ -43,9 +43,9 @@ def npz_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def read_npz(path: Path, key: str) -> Tensor:
-    """The array `key` of an .npz in float64."""
-    return npy_array(read_member(path, f"{key}.npy"), f"{path.name} {key}")
+def read_npz(path: Path, key: str, *, unknown: bool = False) -> Tensor:
+    """The array `key` of an .npz in float64, as `parsing.read_npy` takes it."""
+    return npy_array(read_member(path, f"{key}.npy"), f"{path.name} {key}", unknown=unknown)
 
 
 def _opened(path: Path) -> zipfile.ZipFile:

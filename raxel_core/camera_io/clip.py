@@ -23,7 +23,7 @@ from .frame_names import in_order, numbers_in, without_split
 from .gaps import with_gaps
 from .parsing import check_frames
 from .reading import Assumed, CameraFormatError, Reading
-from .timestamps import Clock, clock_of
+from .timestamps import Clock, by_time, clock_of
 from .tracks import frames_of_track
 
 # The share of the image's diagonal by which a distortion may move a corner before a pinhole says something else.
@@ -58,10 +58,10 @@ class Frames:
         return replace(
             self,
             motions=self.motions[list(kept)],
-            lenses=_picked(self.lenses, kept),
-            names=_picked(self.names, kept),
-            cameras=_picked(self.cameras, kept),
-            numbers=_picked(self.numbers, kept),
+            lenses=picked(self.lenses, kept),
+            names=picked(self.names, kept),
+            cameras=picked(self.cameras, kept),
+            numbers=picked(self.numbers, kept),
             times=None if self.times is None else self.times[list(kept)],
         )
 
@@ -69,9 +69,26 @@ class Frames:
 _Item = TypeVar("_Item")
 
 
-def _picked(items: Sequence[_Item], kept: Sequence[int]) -> list[_Item]:
+def picked(items: Sequence[_Item], kept: Sequence[int]) -> list[_Item]:
     """The items at the indices `kept`; none where there are none."""
     return [items[index] for index in kept] if items else []
+
+
+def posed(rows: Tensor, file_name: str, turns: Tensor | None = None) -> tuple[list[int], tuple[str, ...]]:
+    """The indices of the frames whose numbers in `rows` [F, ...] are all known and whose `turns` (`rows` where None)
+    are not all zero, and a note on the others: frames that an estimator lost.
+
+    Raises CameraFormatError where none is left.
+    """
+    flat = rows.flatten(1)
+    known = flat.isfinite().all(-1) & ((flat if turns is None else turns.flatten(1)) != 0.0).any(-1)
+    kept = known.nonzero().flatten().tolist()
+    if not kept:
+        raise CameraFormatError(
+            f"{file_name}: none of its {len(rows)} frames has a pose: all are nan, infinite or zero"
+        )
+    lost = len(rows) - len(kept)
+    return kept, (f"{lost} of {len(rows)} frames have no pose (nan, infinity or zeros).",) if lost else ()
 
 
 def left_without_camera(views: int, posed: int) -> tuple[str, ...]:
@@ -132,12 +149,27 @@ def _ordered(frames: Frames, track: str, file_name: str) -> tuple[Frames, list[s
         order = sorted(range(len(kept)), key=lambda index: frames.numbers[index])
         return frames.of(order), [], list(warnings)
     if not frames.names:
-        return frames, [], list(warnings)
+        order, order_warnings = by_time(frames.motions[:, :3, 3], frames.times)
+        return frames.of(order), [], [*warnings, *order_warnings]
+    frames, doubled = _once(frames)
+    warnings = (*warnings, *doubled)
     order, order_warnings = in_order([without_split(name) for name in frames.names])
     frames = frames.of(order)
     first, last = (repr(frames.names[index][:80]) for index in (0, -1))
-    told = f"{len(kept)} pictures in the order of their names, from {first} to {last}."
+    told = f"{len(order)} pictures in the order of their names, from {first} to {last}."
     return frames, [told], [*warnings, *order_warnings]
+
+
+def _once(frames: Frames) -> tuple[Frames, tuple[str, ...]]:
+    """The frames without those whose picture and pose stand there before, and a warning that says how many."""
+    first: dict[str, int] = {}
+    for index, name in enumerate(frames.names):
+        first.setdefault(name, index)
+    origin = [first[name] for name in frames.names]
+    same = (frames.motions == frames.motions[origin]).flatten(1).all(-1).tolist()
+    kept = [index for index, name in enumerate(frames.names) if first[name] == index or not same[index]]
+    doubled = len(frames.names) - len(kept)
+    return frames.of(kept), (f"{doubled} pictures stand in the file twice and were read once",) if doubled else ()
 
 
 def _rigid(frames: Frames) -> tuple[Tensor, list[str]]:
@@ -153,6 +185,7 @@ def _rigid(frames: Frames) -> tuple[Tensor, list[str]]:
 def _clock(frames: Frames, assumed: Assumed) -> Clock:
     """Rate and numbers of the frames: from their numbers, their times, or the pictures' names."""
     numbers, times, unit = frames.numbers, frames.times, frames.time_unit
+    warnings: tuple[str, ...] = ()
     if times is None and not numbers and frames.names:
         from_names, times = numbers_in(frames.names)
         numbers = from_names or ()
@@ -160,13 +193,14 @@ def _clock(frames: Frames, assumed: Assumed) -> Clock:
         clock = clock_of(times, unit, frames.fps or assumed.rate)
         if clock.seconds is not None or clock.numbers is not None:
             return clock
+        warnings = clock.warnings
         numbers = numbers or (numbers_in(frames.names)[0] or ())
     fps = frames.fps or assumed.rate
     given = "from the file" if frames.fps else "assumed; the format has none"
     rising = len(numbers) == len(frames.motions) and all(b > a for a, b in zip(numbers, numbers[1:], strict=False))
     found = torch.tensor(list(numbers)) if rising else None
     note = clock.note if times is not None else f"Time: {fps:g} frames a second, {given}."
-    return Clock(fps, found, None, note)
+    return Clock(fps, found, None, note, warnings)
 
 
 def _pinholes(

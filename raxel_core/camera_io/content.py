@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from .archive import member_names, npz_shapes
-from .parsing import MOST_JSON_BYTES, MOST_LINE, columns_of, encoding_of, is_number, listed, npy_header, open_file
+from .parsing import MOST_JSON_BYTES, MOST_LINE, columns_of, encoding_of, is_value, listed, npy_header, open_file
 from .reading import CameraFormatError
 
 _HEAD_BYTES = 8192
@@ -80,10 +80,11 @@ class Content:
         return self.rows[0] if len(set(self.rows)) == 1 else 0
 
     @cached_property
-    def first_row(self) -> tuple[str, ...]:
-        """The first row of numbers, as text."""
-        lines = (columns_of(line) for line in StringIO(self.text, None) if not line.lstrip().startswith("#"))
-        return next((tuple(tokens) for tokens in lines if tokens and all(map(is_number, tokens))), ())
+    def first_rows(self) -> tuple[tuple[float, ...], ...]:
+        """The first four rows of numbers."""
+        lines = map(columns_of, StringIO(self.text, None))
+        rows = (tuple(map(float, tokens)) for tokens in lines if tokens and all(map(is_value, tokens)))
+        return tuple(islice(rows, 4))
 
     @cached_property
     def shape(self) -> tuple[int, ...]:
@@ -115,28 +116,33 @@ class Content:
             return f"a folder with {listed(self.files) or 'nothing in it'}"
         if self.keys:
             return f"JSON with the keys {listed(sorted(self.keys))}"
-        if self.columns:
+        if self.columns > 1:
             return f"rows of {self.columns} numbers (8 are read as times, places and quaternions, 12 or 16 as matrices)"
         if self.shape or self.arrays:
             arrays = [f"{name} {list(shape)}" for name, shape in self.arrays.items()]
             return f"arrays {listed(arrays)}" if arrays else f"an array of shape {list(self.shape)}"
         if self.members:
             return f"a zip archive with {listed(self.members)}"
-        if not self.head:
+        if self.head.startswith(b"\x93NUMPY"):
+            return "a numpy array of something else than real numbers (pickles are never read)"
+        lines = [line.strip() for line in self.text.splitlines() if line.strip()]
+        if not self.head or (self.text and not lines):
             return "an empty file, or one that cannot be read"
+        if lines and all(line.startswith("#") for line in lines):
+            return "a file of comments alone"
         line = "".join(c if c.isprintable() else "?" for c in self.beginning.lstrip()[:40].split("\n")[0])
-        return f"a file that begins with {line!r}"
+        return f"a file that begins with {line!r}" + (" and has no second line" if len(lines) == 1 else "")
 
     def _rows(self) -> Iterator[int]:
         before = 0
         for line in StringIO(self.text, None):
             tokens = columns_of(line[: MOST_LINE + 1])
-            if not tokens or tokens[0].startswith("#"):
+            if not tokens:
                 continue
-            if all(map(is_number, tokens)):
+            if all(map(is_value, tokens)):
                 before = _MOST_HEADING
                 yield len(tokens)
-            elif before >= _MOST_HEADING or is_number(tokens[0]):
+            elif before >= _MOST_HEADING or is_value(tokens[0]):
                 return
             before += 1
 

@@ -26,12 +26,11 @@ _HEADING = "#timestamp [ns],p_RS_R_x [m],p_RS_R_y [m],p_RS_R_z [m],q_RS_w [],q_R
 
 
 def _recognise(content: Content) -> bool:
-    """17 columns, or 8 with a heading in which w comes before x."""
+    """17 columns, or 8 under EuRoC's own heading."""
     heading = content.beginning.partition("\n")[0].lower()
-    w, x = (max(heading.find(f"q{mark}"), heading.find(f"q_rs_{mark[-1]}")) for mark in ("_w", "_x"))
-    w_first = 0 <= w < x or 0 <= heading.find("qw") < heading.find("qx")
-    matrix = [float(token) for token in content.first_row[-4:]] == [0.0, 0.0, 0.0, 1.0]
-    return (content.columns == 17 and not matrix) or (content.columns == 8 and w_first)
+    own = 0 <= heading.find("p_rs_r_x") < heading.find("q_rs_w") < heading.find("q_rs_x")
+    matrix = content.columns == 17 and content.first_rows[0][-4:] == (0.0, 0.0, 0.0, 1.0)
+    return (content.columns == 17 and not matrix) or (content.columns == 8 and own)
 
 
 def _read(path: Path, assumed: Assumed) -> Reading:

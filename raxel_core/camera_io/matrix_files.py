@@ -1,7 +1,8 @@
 """A file a frame, or a block a frame: ScanNet's and 7-Scenes' pose/N.txt, Open3D's and Redwood's .log.
 
 Each file holds the 4 x 4 of camera-to-world in OpenCV axes; ScanNet writes -inf where a frame has no pose. A .log has
-three whole numbers before each 4 x 4. Intrinsics are read from intrinsic/ beside a folder called pose.
+three whole numbers before each 4 x 4; others stack the matrices without. Intrinsics are read from intrinsic/ beside a
+folder called pose.
 Source: github.com/ScanNet/ScanNet, SensReader; Open3D, io/file_format/FileLOG.cpp. Not held: times, sizes, units.
 """
 
@@ -15,7 +16,8 @@ import torch
 from torch import Tensor
 
 from ..geometry.camera import K_from_focal
-from .clip import Frames, reading_of
+from .beside import lenses_beside
+from .clip import Frames, picked, posed, reading_of
 from .content import Content
 from .direction import world_from_bare
 from .format import CameraFormat
@@ -29,6 +31,8 @@ _NAMED = re.compile(r"(?:.*[^0-9])?[0-9]+(?:[._-]pose)?\.(?:txt|pose)", re.IGNOR
 _NO_POSE = re.compile(r"[-+]?(?:inf|nan)", re.IGNORECASE)
 # What a folder of poses is called; intrinsics are looked for beside no other.
 _FOLDERS = ("pose", "poses")
+# How far from orthonormal the first rotation of a stack may be.
+_ORTHONORMAL = 1e-2
 _INTRINSICS = ("intrinsic_color.txt", "intrinsic_depth.txt", "intrinsics.txt", "intrinsic.txt")
 
 
@@ -39,7 +43,16 @@ def _recognise(content: Content) -> bool:
         return (first is not None and Content(content.path / first).rows[:4] == (4,) * 4) or (
             not first and "pose" in content.files and _recognise(Content(inner))
         )
-    return content.rows[:6] == (3, 4, 4, 4, 4, 3) or content.rows == (3, 4, 4, 4, 4)
+    return content.rows[:6] == (3, 4, 4, 4, 4, 3) or content.rows == (3, 4, 4, 4, 4) or _is_blocks(content)
+
+
+def _is_blocks(content: Content) -> bool:
+    """Rows of 4, each three or four of them a matrix: one below the other, as numpy's savetxt writes a stack."""
+    rows = content.first_rows
+    if content.columns != 4 or len(rows) < 3 or content.is_json:
+        return False
+    turn = torch.tensor(rows[:3], dtype=torch.float64)[:, :3]
+    return float((turn @ turn.mT - torch.eye(3, dtype=torch.float64)).abs().max()) < _ORTHONORMAL
 
 
 def _read(path: Path, assumed: Assumed) -> Reading:
@@ -67,7 +80,9 @@ def _read(path: Path, assumed: Assumed) -> Reading:
 
 
 def _read_log(path: Path, assumed: Assumed) -> Reading:
-    """Blocks of a row of three whole numbers and four of four."""
+    """Blocks of a row of three whole numbers and four of four, or matrices alone."""
+    if _is_blocks(Content(path)):
+        return _read_blocks(path, assumed)
     tokens = [column for line in read_text(path).splitlines() for column in columns_of(line)]
     wrong = next((token for token in tokens if not is_number(token)), None)
     if wrong is not None or len(tokens) % 19:
@@ -82,6 +97,26 @@ def _read_log(path: Path, assumed: Assumed) -> Reading:
     rising = all(b > a for a, b in zip(numbers, numbers[1:], strict=False))
     frames = Frames(motions, numbers=numbers if rising else ())
     return reading_of(frames, FORMAT.name, path.name, assumed, convention=told, warnings=doubts)
+
+
+def _read_blocks(path: Path, assumed: Assumed) -> Reading:
+    """Matrices of four rows of 4, or of three, one below the other."""
+    values = parse_table(read_text(path), path.name, 4, unknown=True).values
+    full = not len(values) % 4 and bool((values[3::4] == values.new_tensor((0.0, 0.0, 0.0, 1.0))).all(-1).any())
+    height = 4 if full else 3
+    if len(values) % height:
+        raise CameraFormatError(
+            f"{path.name}: expected rows of 4 numbers, three or four a matrix, found {len(values)} rows"
+        )
+    matrices = values.unflatten(0, (-1, height))[:, :3].flatten(1)
+    kept, lost = posed(matrices, path.name)
+    motions, told, doubts = world_from_bare(full_motions(matrices[kept], path.name), assumed.direction, path.stem)
+    lenses, lens_from, lens_doubts = lenses_beside(path, len(matrices), assumed)
+    frames = Frames(motions, picked(lenses, kept), numbers=kept if lost else ())
+    return reading_of(
+        frames, FORMAT.name, path.name, assumed, convention=told, lens_from=lens_from,
+        notes=(f"Each {height} rows are a matrix.", *lost), warnings=(*doubts, *lens_doubts),
+    )  # fmt: skip
 
 
 def _matrix(path: Path) -> Tensor | None:
@@ -111,7 +146,7 @@ def _lenses(folder: Path, assumed: Assumed, count: int) -> list:
 
 FORMAT = CameraFormat(
     name="matrix_files",
-    title="a 4x4 a file (ScanNet pose/, 7-Scenes) or a block (Open3D, Redwood .log)",
+    title="a 4x4 a file (ScanNet pose/, 7-Scenes) or a block (Open3D, Redwood .log, a stack of matrices)",
     suffix="",
     patterns=(),
     recognise=_recognise,

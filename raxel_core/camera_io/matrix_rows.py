@@ -3,7 +3,8 @@ or not (KITTI-360).
 
 Camera-to-world in OpenCV axes, row by row. Source: the development kit of
 https://www.cvlibs.net/datasets/kitti/eval_odometry.php; https://www.cvlibs.net/datasets/kitti-360, whose poses.txt are
-those of the IMU and whose cam0_to_world.txt those of the camera. Not held: times, intrinsics and the picture's size.
+those of the IMU and whose cam0_to_world.txt those of the camera. Frames that were lost, written as nan or zeros, are
+gaps. Not held: times, intrinsics and the picture's size; intrinsics in a file beside are taken (`beside`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from torch import Tensor
 
 from ..atomic_file import write_text
 from ..geometry.trajectory import Trajectory
-from .clip import Frames, reading_of
+from .beside import lenses_beside
+from .clip import Frames, picked, posed, reading_of
 from .content import Content
 from .direction import world_from_bare
 from .format import CameraFormat, motions_of, row_text
@@ -31,22 +33,28 @@ def _recognise_rows(content: Content) -> bool:
 
 
 def _read_kitti(path: Path, assumed: Assumed) -> Reading:
-    return _reading(parse_table(read_text(path), path.name, 12), KITTI.name, path, assumed)
+    return _reading(parse_table(read_text(path), path.name, 12, unknown=True), KITTI.name, path, assumed)
 
 
 def _read_rows(path: Path, assumed: Assumed) -> Reading:
-    return _reading(parse_table(read_text(path), path.name, (13, 16, 17)), ROWS.name, path, assumed)
+    return _reading(parse_table(read_text(path), path.name, (13, 16, 17), unknown=True), ROWS.name, path, assumed)
 
 
 def _reading(table: Table, format: str, path: Path, assumed: Assumed) -> Reading:
     columns = table.values.shape[1]
     numbered = columns in (13, 17)
-    bare = full_motions(table.values[:, int(numbered) :], path.name)
+    matrices = table.values[:, int(numbered) :]
+    kept, lost = posed(matrices, path.name)
+    bare = full_motions(matrices[kept], path.name)
     motions, told, doubts = world_from_bare(bare, assumed.direction, path.stem)
-    numbers = _numbers(table, path.name) if numbered else ()
-    frames = Frames(motions, numbers=numbers)
+    numbers = _numbers(table, path.name) if numbered else list(range(len(matrices))) if lost else []
+    lenses, lens_from, lens_doubts = lenses_beside(path, len(matrices), assumed)
+    frames = Frames(motions, picked(lenses, kept), numbers=picked(numbers, kept))
     notes = (f"The first of each {columns} numbers is the frame's.",) if numbered else ()
-    return reading_of(frames, format, path.name, assumed, convention=told, notes=notes, warnings=doubts)
+    return reading_of(
+        frames, format, path.name, assumed,
+        convention=told, lens_from=lens_from, notes=(*notes, *lost), warnings=(*doubts, *lens_doubts),
+    )  # fmt: skip
 
 
 def full_motions(rows: Tensor, file_name: str) -> Tensor:
@@ -62,11 +70,12 @@ def full_motions(rows: Tensor, file_name: str) -> Tensor:
 
 def _numbers(table: Table, file_name: str) -> list[int]:
     given = table.values[:, 0]
-    wrong = ((given != given.round()) | (given < 0.0) | (given > 1e9)).nonzero()
+    wrong = ((given != given.round()) | given.isnan() | (given < 0.0) | (given > 1e9)).nonzero()
     if len(wrong):
         row = int(wrong[0])
         raise CameraFormatError(
-            f"{file_name} line {table.lines[row]}: expected a frame's number before the matrix, found {given[row]:g}"
+            f"{file_name} line {table.lines[row]}: expected a frame's number before the matrix, as 13 and 17 columns "
+            f"begin with one, found {given[row]:g}"
         )
     return [int(number) for number in given.tolist()]
 

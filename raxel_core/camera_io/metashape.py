@@ -2,13 +2,16 @@
 
 `transform` is 4 x 4 row by row; a chunk's own transform (rotation, translation, scale) leads to the world in metres.
 `f` is in pixels, cx and cy count from the picture's middle, b1 and b2 are affinity and skew; p1 and p2 are swapped
-against OpenCV's. Cameras without a transform are gaps. Source: Agisoft Metashape Professional manual, appendix D.
+against OpenCV's. Each chunk and each component has a world of its own. Cameras without a transform are gaps.
+Source: Agisoft Metashape Professional manual, appendix D.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 from xml.etree import ElementTree
 
 import torch
@@ -23,6 +26,7 @@ from .matrix_rows import full_motions
 from .parsing import MOST_JSON_BYTES, check_frames, parse_number, read_text
 from .pinhole import lens_of
 from .reading import Assumed, CameraFormatError, Reading
+from .tracks import chosen_track
 
 _COEFFICIENTS = ("k1", "k2", "p2", "p1", "k3", "k4")
 _FISHEYE = ("k1", "k2", "k3", "k4")
@@ -38,11 +42,12 @@ def _read(path: Path, assumed: Assumed) -> Reading:
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise CameraFormatError(f"{path.name}: expected XML without a document type of its own")
     try:
-        chunk = ElementTree.fromstring(text.encode()).find("chunk")
+        chunks = ElementTree.fromstring(text.encode()).findall("chunk")
     except (ElementTree.ParseError, ValueError) as error:
         raise CameraFormatError(f"{path.name}: expected XML, {str(error)[:80]}") from error
-    if chunk is None:
+    if not chunks:
         raise CameraFormatError(f"{path.name}: expected a chunk of cameras, found none")
+    chunk, assumed, chunk_warnings = _chunk(chunks, assumed, path.name)
     sensors = {
         item.get("id", ""): _lens(item, f"{path.name} sensor {item.get('id', '')[:20]!r}")
         for item in chunk.iterfind("sensors/sensor")
@@ -54,6 +59,7 @@ def _read(path: Path, assumed: Assumed) -> Reading:
         if item.find("transform") is not None and sensors.get(item.get("sensor_id", "")) is not None
     ]
     check_frames(len(posed), f"{path.name}, cameras with a transform")
+    posed, assumed, component_warnings = _component(posed, assumed, path.name)
     rows = [
         _numbers(item.findtext("transform"), 16, f"{path.name} camera {item.get('label', '')[:40]!r}") for item in posed
     ]
@@ -68,8 +74,39 @@ def _read(path: Path, assumed: Assumed) -> Reading:
     return reading_of(
         frames, FORMAT.name, path.name, assumed,
         convention="Transforms are camera-to-chunk in OpenCV axes; nothing was inverted.",
-        lens_from="the sensors", notes=(note, without),
+        lens_from="the sensors", notes=(note, without), warnings=(*chunk_warnings, *component_warnings),
     )  # fmt: skip
+
+
+def _chunk(
+    chunks: Sequence[ElementTree.Element], assumed: Assumed, file_name: str
+) -> tuple[ElementTree.Element, Assumed, tuple[str, ...]]:
+    """The chunk to read: the one that the track names, or that of most cameras with a transform; what is left of the
+    track; and a warning that names the others."""
+    names = [f"chunk {item.get('label') or index}"[:60] for index, item in enumerate(chunks)]
+    sizes = [len(item.findall("cameras//camera/transform")) for item in chunks]
+    return _track_of(list(chunks), names, sizes, assumed, file_name)
+
+
+def _component(
+    cameras: list[ElementTree.Element], assumed: Assumed, file_name: str
+) -> tuple[list[ElementTree.Element], Assumed, tuple[str, ...]]:
+    """The cameras of one component, which alone stand in one world; else as `_chunk`."""
+    groups: dict[str, list[ElementTree.Element]] = {}
+    for item in cameras:
+        groups.setdefault(f"component {item.get('component_id', '')[:20]}".strip(), []).append(item)
+    return _track_of(list(groups.values()), list(groups), [len(group) for group in groups.values()], assumed, file_name)
+
+
+_Part = TypeVar("_Part")
+
+
+def _track_of(
+    parts: list[_Part], names: list[str], sizes: list[int], assumed: Assumed, file_name: str
+) -> tuple[_Part, Assumed, tuple[str, ...]]:
+    known = assumed.track in names
+    index, warnings = chosen_track(names, assumed.track if known else "", file_name, sizes=sizes)
+    return parts[index], replace(assumed, track="") if known else assumed, warnings
 
 
 def _lens(sensor: ElementTree.Element, where: str) -> Lens | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from math import pi, tan
+from math import pi, radians, tan
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ def _recognise(content: Content) -> bool:
 
 def _read(path: Path, assumed: Assumed) -> Reading:
     values = mapping(_as_object(read_json(path), path.name), path.name, needs=("frames",))
-    frames = _frames(values, path.name)
+    frames, lost = _frames(values, path.name)
     numbered = [(frame, f"{path.name} frame {index}") for index, frame in enumerate(frames)]
     motions = torch.tensor([_motion(frame, where) for frame, where in numbered], dtype=torch.float64)
     world_from_file, world_note = _world_from_file(values, path.name)
@@ -70,7 +70,7 @@ def _read(path: Path, assumed: Assumed) -> Reading:
         read, FORMAT.name, path.name, assumed,
         convention="transform_matrix is camera-to-world (c2w) with OpenGL camera axes; the camera's y and z were "
         "flipped.",
-        lens_from=lens_from, notes=(world_note,), warnings=(*size_warnings, *inversion_warning(world_from_cam)),
+        lens_from=lens_from, notes=(world_note, *lost), warnings=(*size_warnings, *inversion_warning(world_from_cam)),
     )  # fmt: skip
 
 
@@ -93,13 +93,15 @@ def _times(frames: Sequence[tuple[dict[str, Any], str]]) -> Tensor | None:
     return torch.tensor([number(f["timestamp"], f"{where} timestamp") for f, where in frames], dtype=torch.float64)
 
 
-def _frames(values: dict[str, Any], file_name: str) -> list[dict[str, Any]]:
-    """The file's frames, in its order."""
-    frames = sequence(values["frames"], f"{file_name} frames")
-    check_frames(len(frames), file_name)
-    return [
-        mapping(frame, f"{file_name} frame {index}", needs=("transform_matrix",)) for index, frame in enumerate(frames)
-    ]
+def _frames(values: dict[str, Any], file_name: str) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+    """The file's frames with a transform_matrix, in its order, and a note on those where it is null."""
+    given = sequence(values["frames"], f"{file_name} frames")
+    check_frames(len(given), file_name)
+    frames = [mapping(frame, f"{file_name} frame {i}", needs=("transform_matrix",)) for i, frame in enumerate(given)]
+    frames = [frame for frame in frames if frame["transform_matrix"] is not None]
+    check_frames(len(frames), f"{file_name}, frames with a transform_matrix")
+    lost = len(given) - len(frames)
+    return frames, (f"{lost} of {len(given)} frames have no pose (null).",) if lost else ()
 
 
 def _motion(frame: dict[str, Any], where: str) -> list[float]:
@@ -107,7 +109,9 @@ def _motion(frame: dict[str, Any], where: str) -> list[float]:
     rows = sequence(frame["transform_matrix"], f"{where} transform_matrix")
     given = matrix(rows, 3 if len(rows) == 3 else 4, 4, f"{where} transform_matrix")
     if given[3:] not in ([], [[0.0, 0.0, 0.0, 1.0]]):
-        raise CameraFormatError(f"{where} transform_matrix: expected the last row 0 0 0 1, found {given[3]}")
+        columns = all(row[3] == 0.0 for row in given[:3])
+        doubt = ": it is written by columns" if columns else ""
+        raise CameraFormatError(f"{where} transform_matrix: expected the last row 0 0 0 1, found {given[3]}{doubt}")
     return [value for row in given[:3] for value in row]
 
 
@@ -140,13 +144,22 @@ def _lenses(
     """The frames' lenses, none where the file has no angle of view; where they are from; and warnings."""
     shared = {key: value for key, value in values.items() if key != "frames"}
     merged = [({**shared, **frame}, where) for frame, where in frames]
-    if not any({"fl_x", "camera_angle_x"} & lens.keys() for lens, _ in merged):
-        return [], "", ()
     unsized = not all({"w", "h"} <= lens.keys() for lens, _ in merged)
+    if not any({"fl_x", "camera_angle_x"} & lens.keys() for lens, _ in merged):
+        return _assumed_lenses(merged, assumed) if not unsized else ([], "", ())
     shown = f"{assumed.hw[1]}x{assumed.hw[0]}"
     warnings = (f"the file has no w and h: its pictures were taken as {shown}",) if unsized else ()
     key = "fl_x" if "fl_x" in merged[0][0] else "camera_angle_x"
     return [_lens(lens, _hw(lens, where, assumed), where) for lens, where in merged], key, warnings
+
+
+def _assumed_lenses(
+    merged: list[tuple[dict[str, Any], str]], assumed: Assumed
+) -> tuple[list[Lens], str, tuple[str, ...]]:
+    """Lenses of the assumed angle of view in pictures of the file's sizes."""
+    angle = {"camera_angle_x": radians(assumed.fov_degrees)}
+    doubt = f"the file has no focal length: {assumed.fov_degrees:g} degrees were taken for its pictures' width"
+    return [_lens({**lens, **angle}, _hw(lens, where, assumed), where) for lens, where in merged], "w and h", (doubt,)
 
 
 def _hw(lens: dict[str, Any], where: str, assumed: Assumed) -> tuple[int, int]:

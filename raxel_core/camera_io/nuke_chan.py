@@ -34,6 +34,11 @@ def _recognise(content: Content) -> bool:
 
 
 def _read(path: Path, assumed: Assumed) -> Reading:
+    if Content(path).columns == 6:
+        raise CameraFormatError(
+            f"{path.name}: 6 columns are channels without the frame's number, as Houdini writes them: export the "
+            "camera as .usda or .glb"
+        )
     table = parse_table(read_text(path), path.name, _COLUMNS)
     values = table.values
     _check_rising(table, path.name)

@@ -46,7 +46,7 @@ def _read(path: Path, assumed: Assumed) -> Reading:
     names = [f"reconstruction {index}" for index in range(len(parts))]
     # A track is a reconstruction of the file, or a camera within the one that is taken.
     known = assumed.track in names
-    index, warnings = chosen_track(names, assumed.track if known else "", path.name)
+    index, warnings = chosen_track(names, assumed.track if known else "", path.name, sizes=[_shots(p) for p in parts])
     part = mapping(parts[index], f"{path.name} {names[index]}", needs=("cameras", "shots"))
     lenses = {
         key: _lens(value, f"{path.name} camera {key[:40]!r}")
@@ -74,6 +74,12 @@ def _read(path: Path, assumed: Assumed) -> Reading:
         convention="Rotation vectors and translations are world-to-camera in OpenCV axes and were inverted.",
         lens_from="cameras", warnings=warnings,
     )  # fmt: skip
+
+
+def _shots(part: Any) -> int:
+    """How many shots a reconstruction has; 0 for what is none."""
+    shots = part.get("shots") if isinstance(part, dict) else None
+    return len(shots) if isinstance(shots, dict) else 0
 
 
 def _lens(given: Any, where: str) -> Lens:

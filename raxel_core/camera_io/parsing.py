@@ -34,6 +34,8 @@ MOST_NUMBER = 1e30
 
 # Without two ways to match the same digits, which would take time quadratic in their number.
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+# What stands for the numbers of a frame whose pose is not known.
+_UNKNOWN = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
 _COMMA_NUMBER = r"[+-]?[0-9]+(?:,[0-9]+)?(?:[eE][+-]?[0-9]+)?"
 _DECIMAL_COMMAS = re.compile(rf"{_COMMA_NUMBER}(?:(?:[ \t]*;[ \t]*|[ \t]+){_COMMA_NUMBER})+;?")
 _NPY_MAGIC = b"\x93NUMPY"
@@ -148,8 +150,9 @@ def encoding_of(data: bytes) -> str:
 
 
 def columns_of(line: str) -> list[str]:
-    """The columns of a line, parted by white space, commas or semicolons; where those part numbers with a decimal comma
-    each, as programs of many languages write them, the commas are decimal points."""
+    """The columns of a line before its comment (#), parted by white space, commas or semicolons; where those part
+    numbers with a decimal comma each, as programs of many languages write them, the commas are decimal points."""
+    line = line.partition("#")[0]
     if "," in line and "." not in line and _DECIMAL_COMMAS.fullmatch(line.strip()):
         line = line.replace(",", ".")
     return line.replace(",", " ").replace(";", " ").split()
@@ -158,6 +161,16 @@ def columns_of(line: str) -> list[str]:
 def is_number(token: str) -> bool:
     """Whether `token` is a number in digits."""
     return _NUMBER.fullmatch(token) is not None
+
+
+def is_value(token: str) -> bool:
+    """Whether `token` is a number in digits, or nan or inf in place of one."""
+    return is_number(token) or _UNKNOWN.fullmatch(token) is not None
+
+
+def parse_value_or_nan(token: str, where: str) -> float:
+    """As `parse_number`, NaN for the nan or inf that stands for a number nobody knows."""
+    return float("nan") if _UNKNOWN.fullmatch(token) else parse_number(token, where)
 
 
 def parse_number(token: str, where: str) -> float:
@@ -227,11 +240,13 @@ def check_frames(count: int, where: str) -> int:
     return count
 
 
-def parse_table(text: str, file_name: str, columns: int | tuple[int, ...]) -> Table:
+def parse_table(text: str, file_name: str, columns: int | tuple[int, ...], *, unknown: bool = False) -> Table:
     """The rows of numbers in `text`; empty lines, those that begin with # and a heading before the first are none.
 
-    Each row has the same number of `columns`, one of those allowed, parted by white space, commas or semicolons.
+    Each row has the same number of `columns`, one of those allowed, parted by white space, commas or semicolons. nan
+    and inf are refused, or NaN where numbers may be `unknown`.
     """
+    parse = parse_value_or_nan if unknown else parse_number
     allowed = (columns,) if isinstance(columns, int) else columns
     rows: list[list[float]] = []
     lines: list[int] = []
@@ -241,14 +256,14 @@ def parse_table(text: str, file_name: str, columns: int | tuple[int, ...]) -> Ta
         if len(stripped) > MOST_LINE:
             raise CameraFormatError(f"{where}: expected at most {MOST_LINE} characters, found {len(stripped)}")
         tokens = columns_of(stripped)
-        if not tokens or stripped.startswith("#") or (not rows and _is_heading(tokens, len(heading))):
+        if not tokens or (not rows and _is_heading(tokens, len(heading))):
             heading += [stripped] if stripped and not rows else []
             continue
         expected = (len(rows[0]),) if rows else allowed
         if len(tokens) not in expected:
             wanted = " or ".join(map(str, expected))
             raise CameraFormatError(f"{where}: expected {wanted} columns of numbers, found {len(tokens)}")
-        rows.append([parse_number(token, where) for token in tokens])
+        rows.append([parse(token, where) for token in tokens])
         lines.append(line_number)
         check_frames(len(rows), file_name)
     check_frames(len(rows), file_name)
@@ -256,7 +271,7 @@ def parse_table(text: str, file_name: str, columns: int | tuple[int, ...]) -> Ta
 
 
 def _is_heading(tokens: list[str], before: int) -> bool:
-    return before < _MOST_HEADING and not is_number(tokens[0])
+    return before < _MOST_HEADING and not is_value(tokens[0])
 
 
 def parse_json(text: str, file_name: str) -> Any:
@@ -272,12 +287,15 @@ def read_json(path: Path) -> Any:
     return parse_json(read_text(path, most=MOST_JSON_BYTES), path.name)
 
 
-def read_npy(path: Path) -> Tensor:
-    """The array of numbers in the npy file `path` as float64; its header is held against the file's size first."""
-    return npy_array(read_bytes(path), path.name)
+def read_npy(path: Path, *, unknown: bool = False) -> Tensor:
+    """The array of numbers in the npy file `path` as float64; its header is held against the file's size first.
+
+    NaN and infinity are refused, or NaN where numbers may be `unknown`.
+    """
+    return npy_array(read_bytes(path), path.name, unknown=unknown)
 
 
-def npy_array(data: bytes, file_name: str) -> Tensor:
+def npy_array(data: bytes, file_name: str, *, unknown: bool = False) -> Tensor:
     """As `read_npy`, of the bytes of such a file."""
     dtype, fortran, shape, start = npy_header(data, file_name)
     expected, found = prod(shape) * dtype.itemsize, len(data) - start
@@ -287,7 +305,10 @@ def npy_array(data: bytes, file_name: str) -> Tensor:
         array = (
             np.frombuffer(data, dtype, offset=start).reshape(shape, order="F" if fortran else "C").astype(np.float64)
         )
-    if not (np.abs(array) < MOST_NUMBER).all():
+    known = np.isfinite(array)
+    if unknown:
+        array[~known] = np.nan
+    if not (np.abs(array[known]) < MOST_NUMBER).all() or not (unknown or known.all()):
         raise CameraFormatError(f"{file_name}: expected finite numbers, it holds NaN, infinity or one beyond 1e30")
     return torch.from_numpy(np.ascontiguousarray(array))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import torch
@@ -14,6 +15,10 @@ from .reading import CameraFormatError
 
 # Relative to the image or the focal length; float32 cameras stay below it.
 _TOLERANCE = 1e-6
+# Arrays of pictures, whose size is that of K beside them.
+_PICTURES = re.compile(r"images?|rgbs?|depths?|depth_map|masks?", re.IGNORECASE)
+# A principal point further from the middle than this share of the size speaks of another size.
+_CENTRED = 0.1
 
 
 def without_skew(trajectory: Trajectory, file_name: str) -> Tensor:
@@ -81,3 +86,32 @@ def lens_of(
         return Lens(hw, (fx, fy, cx, cy), model, tuple(coefficients))
     except ValueError as error:
         raise CameraFormatError(f"{file_name}: {error}") from error
+
+
+def size_of(
+    K: Tensor, shapes: dict[str, tuple[int, ...]], assumed: tuple[int, int]
+) -> tuple[tuple[int, int], tuple[str, ...]]:
+    """The (height, width) that fits the principal point of `K` [N, 3, 3]: that of the pictures among the arrays, the
+    assumed one, or twice the principal point, which is doubted."""
+    middle = K[0, :2, 2]
+    fitting = [hw for hw in (assumed, *_sizes(shapes)) if _fits(middle, hw)]
+    if fitting:
+        return fitting[-1], ()
+    width, height = (max(1, round(min(max(2.0 * float(value), 1.0), 1e6))) for value in middle)
+    return (height, width), (
+        f"the size of the pictures is not in the file: {width}x{height} was taken, twice the principal point",
+    )
+
+
+def _sizes(shapes: dict[str, tuple[int, ...]]) -> list[tuple[int, int]]:
+    """The (height, width) that pictures among the arrays may have: [..., H, W], [..., H, W, 3] or [..., 3, H, W]."""
+    shape = next((shape for name, shape in shapes.items() if _PICTURES.fullmatch(name) and len(shape) >= 3), None)
+    if shape is None:
+        return []
+    pair = shape[-3:-1] if shape[-1] in (1, 3, 4) else shape[-2:]
+    return [(pair[0], pair[1])] if min(pair) > 0 else []
+
+
+def _fits(middle: Tensor, hw: tuple[int, int]) -> bool:
+    share = middle / middle.new_tensor((hw[1], hw[0]))
+    return bool(((share - 0.5).abs() <= _CENTRED).all())

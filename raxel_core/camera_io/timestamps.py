@@ -17,6 +17,8 @@ _RATES = (1.0, 1000.0)
 _PLAIN_RATES = (5.0, 250.0)
 # Key frames may be this slow, in frames a second.
 _SLOW = 0.05
+# More rows than this share with the time of another have times of too few digits: none is left out.
+_DOUBLED = 0.1
 _UNITS = {"seconds": 1.0, "milliseconds": 1e3, "microseconds": 1e6, "nanoseconds": 1e9}
 # Whole numbers that begin and rise by no more than this are frame numbers.
 _MOST_FRAME_NUMBER = 1e7
@@ -37,6 +39,30 @@ class Clock:
     warnings: tuple[str, ...] = ()
 
 
+def by_time(centers: Tensor, times: Tensor | None) -> tuple[list[int], tuple[str, ...]]:
+    """The indices of frames at `centers` [F, 3] and `times` [F] in the order of time, and what there is to say of it.
+
+    A few rows whose time stood there before are left out. Rows are sorted where the camera then travels no further;
+    where it would, as with two recordings in one file, they stay.
+    """
+    given = list(range(len(centers)))
+    if times is None or bool((times.diff() > 0.0).all()):
+        return given, ()
+    order = times.argsort(stable=True)
+    new = torch.cat((torch.ones(1, dtype=torch.bool), times[order].diff() > 0.0))
+    kept = order[new]
+    doubled = len(order) - len(kept)
+    if doubled > _DOUBLED * len(order) or _travelled(centers[kept]) > _travelled(centers) * (1.0 + 1e-9):
+        return given, ()
+    told = [f"{doubled} rows have the same time as another and were left out"] if doubled else []
+    sorted_ = bool((order.diff() < 0).any())
+    return kept.tolist(), (*told, "the rows were put in the order of their times") if sorted_ else tuple(told)
+
+
+def _travelled(centers: Tensor) -> float:
+    return float(torch.linalg.vector_norm(centers.diff(dim=0), dim=-1).sum())
+
+
 def clock_of(times: Tensor, unit: str, assumed: float) -> Clock:
     """The clock of frames at `times` [F], which should count in `unit`, one of _UNITS.
 
@@ -44,9 +70,11 @@ def clock_of(times: Tensor, unit: str, assumed: float) -> Clock:
     only that gives a rate a camera has.
     """
     steps = times.diff()
-    if not len(steps) or not bool((steps > 0.0).all()):
+    if not len(steps):
+        return Clock(assumed, None, None, f"Time: {assumed:g} frames a second, assumed; the file has one frame.")
+    if not bool((steps > 0.0).all()):
         note = f"Time: {assumed:g} frames a second, assumed; the file's times do not rise."
-        return Clock(assumed, None, None, note)
+        return Clock(assumed, None, None, note, (_not_rising(times, steps),) if bool(steps.any()) else ())
     if _are_frame_numbers(times, steps):
         note = f"Time: {assumed:g} frames a second, assumed; the file's times are frame numbers."
         doubt = f"the times {_few(times)} were taken as frame numbers, not as {unit}"
@@ -57,6 +85,15 @@ def clock_of(times: Tensor, unit: str, assumed: float) -> Clock:
     seconds = (times - times[0]) / _UNITS[found]
     note = f"Time: {fps:.6g} frames a second, from the file's times in {found}."
     return Clock(fps, _numbers(seconds, fps), times / _UNITS[found], note, warnings)
+
+
+def _not_rising(times: Tensor, steps: Tensor) -> str:
+    wrong = (steps <= 0.0).nonzero().flatten()
+    row = int(wrong[0])
+    return (
+        f"the times do not rise {len(wrong)} times, first from {times[row]:.10g} to {times[row + 1]:.10g} in row "
+        f"{row + 2}: they were left out of account"
+    )
 
 
 def _are_frame_numbers(times: Tensor, steps: Tensor) -> bool:

@@ -18,10 +18,10 @@ _SAME_SIZE = 2
 
 
 def chosen_track(
-    names: Sequence[str], track: str, file_name: str, moves: Sequence[bool] = ()
+    names: Sequence[str], track: str, file_name: str, moves: Sequence[bool] = (), *, sizes: Sequence[int] = ()
 ) -> tuple[int, tuple[str, ...]]:
-    """The index in `names` of the one called `track`, or where that is "" of the first that `moves`, the first where
-    none does; and a warning that names the others.
+    """The index in `names` of the one called `track`, or where that is "" of the first that `moves`, or of the one of
+    most frames where their `sizes` are given, else the first; and a warning that names the others.
 
     Raises CameraFormatError that lists the names when none is called so.
     """
@@ -29,8 +29,9 @@ def chosen_track(
         raise CameraFormatError(f"{file_name}: expected the track {track[:40]!r}, it has {listed(names) or 'none'}")
     if track or len(names) < 2:
         return (names.index(track) if track else 0), ()
-    index = moves.index(True) if True in moves else 0
-    taken = listed([names[index]]) + (", the first that moves," if index else "")
+    index = moves.index(True) if True in moves else sizes.index(max(sizes)) if sizes else 0
+    why = ", the one of most frames," if sizes else ", the first that moves,"
+    taken = listed([names[index]]) + (why if index else "")
     return index, (f"the file has {len(names)} cameras ({listed(names)}): {taken} was read; a track takes another",)
 
 

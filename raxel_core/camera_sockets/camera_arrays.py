@@ -13,7 +13,8 @@ from typing import Any
 
 import torch
 
-from ..camera_io.arrays import intrinsics_key, motion_key, size_of, world_from_named
+from ..camera_io.arrays import intrinsics_key, motion_key, world_from_named
+from ..camera_io.pinhole import size_of
 from ..camera_io.reading import Assumed, CameraFormatError, Reading
 from .camera_trajectory import is_camera_trajectory
 from .depth_geometry import is_camera_params, is_da3, is_vggt

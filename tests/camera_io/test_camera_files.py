@@ -508,7 +508,7 @@ BAD = [
     ("realestate10k", f"url\n{ROW19[:-20]}", "bad line 2: expected 18 or 19 columns"),
     ("realestate10k", b"url\n\xff\xfe" + ROW19.encode(), "expected UTF-8 text, byte 4"),
     ("tum", "0 0 0 0 0 0 0 2\n", "bad line 1: expected a quaternion of length 1, found length 2"),
-    ("tum", "0 0 0 0 0 0 0 0\n", "bad line 1: expected a quaternion of length 1, found length 0"),
+    ("tum", "0 0 0 0 0 0 0 0\n", "bad: none of its 1 frames has a pose"),
     ("tum", "# only a comment\n", "found 0"),
     ("kitti", f"{ROW12}\n2 0 0 0 0 1 0 0 0 0 1 0", "frame 1 has a rotation that is not orthonormal"),
     ("kitti", "-1 0 0 0 0 1 0 0 0 0 1 0", "frame 0 has a rotation that mirrors"),

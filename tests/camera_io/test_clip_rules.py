@@ -442,7 +442,7 @@ def test_no_format_takes_the_file_of_another(tmp_path):
 
 def test_a_format_that_is_only_read_says_so(tmp_path):
     only = [known for known in FORMATS if known.write is None]
-    assert len(only) == 11
+    assert len(only) == 12
     for known in only:
         with pytest.raises(CameraFormatError, match="is only read here"):
             write_cameras(drive(), tmp_path / "x", format=known.name)

@@ -100,6 +100,25 @@ RECORD3D = {"poses": [[0, 0, 0, 1, 0, 0, number] for number in range(4)], "w": 6
 }
 
 
+TABLE = "".join(f"{number / 30:.4f} {number * 0.1:.3f} 0 1 0 0 0 1\n" for number in range(6))
+STACK = "".join(f"1 0 0 {number * 0.1:.3f}\n0 1 0 0\n0 0 1 2\n0 0 0 1\n" for number in range(4))
+LENS = "700 0 416\n0 700 240\n0 0 1\n"
+# Forms that no reported file has: headings, a clock, lost frames, comments, stacks, JSON, K in a file beside.
+WRITTEN_BY_HAND = {
+    "headed": [
+        {"cameras.csv": "time,frame,qw,qx,qy,qz,x,y,z\n" + "0.1,1,1,0,0,0,1,2,3\n0.2,2,1,0,0,0,1,2,4\n" * 2},
+        {"odometry.csv": "timestamp;tx;ty;tz;qx;qy;qz;qw;n\n2024-05-01T12:00:00.5Z;0;0;0;0;0;0;1;a\n"
+         "2024-05-01T12:00:01Z;nan;0;0;0;0;0;1;a\n2024-05-01T12:00:02.5Z;1,5;0;0;0;0;0;1;a\n",
+         "camera_matrix.csv": LENS},
+    ],
+    "tum": [{"traj.txt": TABLE.replace("0.0667", "0.0667 nan #") + TABLE[:40], "intrinsics.txt": LENS},
+            {"pose_left.txt": "1 2 3 0 0 0 1\n0 0 0 0 0 0 0\n2 2 3 0 0 0 1\n"}],
+    "matrix_files": [{"poses.txt": STACK.replace("0.200", "nan"), "intrinsic.txt": "700 700 416 240\n" * 4}],
+    "arrays": [{"poses.json": '{"w2c": [' + ", ".join(["[[1,0,0,0.5],[0,1,0,0],[0,0,1,2],[0,0,0,1]]"] * 3)
+                + '], "K": [700, 700, 416, 240], "inds": [0, 1, 4]}'}],
+}  # fmt: skip
+
+
 def zipped(name: str, content: bytes) -> bytes:
     """A zip archive with one stored file."""
     file = io.BytesIO()
@@ -119,6 +138,7 @@ def reported(name: str) -> list[dict[str, bytes]]:
     if name == "record3d":
         metadata = json.dumps(RECORD3D).encode()
         found += [{"cameras.json": metadata}, {"cameras.r3d": zipped("metadata", metadata)}]
+    found += [{path: text.encode() for path, text in files.items()} for files in WRITTEN_BY_HAND.get(name, [])]
     if name == "usda":
         layer = (REPORTS / "133-usd-inactive" / "shot.usda").read_bytes()
         found.append({"cameras.usdz": zipped("shot.usda", layer)})

@@ -1,0 +1,365 @@
+"""Poses as loggers, estimators and people at a keyboard leave them: headed columns, clocks, lost frames, doubled and
+unsorted rows, stacked matrices, JSON, K in a file beside. The true path is made here; quaternions are scipy's."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.transform import Rotation
+
+from raxel_core.camera_io import read_cameras
+from raxel_core.camera_io.reading import Assumed, CameraFormatError
+
+F = 9
+STEPS = np.linspace(0.0, 1.0, F)
+C2W = np.tile(np.eye(4), (F, 1, 1))
+C2W[:, :3, :3] = Rotation.from_euler(
+    "xyz", np.stack([3 + 8 * STEPS, 50 * STEPS - 30, 4 * STEPS**2], 1), degrees=True
+).as_matrix()
+C2W[:, :3, 3] = np.stack([2 + STEPS, 0.4 * STEPS**2, 5 - 2 * STEPS], 1)
+PLACES, TURNS = C2W[:, :3, 3], Rotation.from_matrix(C2W[:, :3, :3]).as_quat()
+K = [[700.0, 0.0, 416.0], [0.0, 700.0, 240.0], [0.0, 0.0, 1.0]]
+LOST = [0, 1, 2, 5, 6, 7, 8]
+
+
+def rows(*columns, order=range(F), sep=","):
+    """A line a frame: numbers of each of the columns [F] or [F, N]; text as it is."""
+    lines = []
+    for i in order:
+        cells = [c[i] if isinstance(c[i], str) else " ".join(f"{v:.12g}" for v in np.ravel(c[i])) for c in columns]
+        lines.append(" ".join(cells).replace(" ", sep))
+    return "\n".join(lines) + "\n"
+
+
+def save(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+    return path
+
+
+def read(path, content=None, **assumed):
+    return read_cameras(path if content is None else save(path, content), assumed=Assumed(**assumed))
+
+
+def check(reading, kept=range(F), *, fps=None, numbers=None):
+    """The cameras are those of the frames `kept`."""
+    found = reading.trajectory.camera.world_from_cam.numpy()
+    assert found.shape == (len(list(kept)), 4, 4), reading.text
+    assert np.abs(found - C2W[list(kept)]).max() < 1e-9
+    assert fps is None or abs(reading.trajectory.fps - fps) < 1e-3 * fps, reading.text
+    assert reading.trajectory.frame_numbers == tuple(numbers or range(len(found)))
+
+
+TIMES = [f"{i / 30:.6f}" for i in range(F)]
+NANOSECONDS = [str(1_700_000_000_000_000_000 + i * 50_000_000) for i in range(F)]
+HEADED = {
+    "w first": ("timestamp,qw,qx,qy,qz,tx,ty,tz\n", (TIMES, TURNS[:, [3, 0, 1, 2]], PLACES), 30),
+    "places last": ("time [s],qx,qy,qz,qw,x [m],y [m],z [m]\n", (TIMES, TURNS, PLACES), 30),
+    "Stray Scanner": ("timestamp, frame, x, y, z, qx, qy, qz, qw\n", (TIMES, range(F), PLACES, TURNS), 30),
+    "rostopic": (
+        "%time,field.header.seq,field.header.frame_id,field.pose.position.x,field.pose.position.y,field.pose.position.z,"
+        "field.pose.orientation.x,field.pose.orientation.y,field.pose.orientation.z,field.pose.orientation.w\n",
+        (NANOSECONDS, range(F), ["map"] * F, PLACES, TURNS), 20,
+    ),
+    "velocities": (
+        "t,vx,vy,vz,linear_velocity_x,px,py,pz,q_x,q_y,q_z,q_w,angular_velocity_x\n",
+        (TIMES, np.ones((F, 4)), PLACES, TURNS, np.ones(F)), 30,
+    ),
+    "ISO": ("timestamp,tx,ty,tz,qx,qy,qz,qw\n",
+            ([f"2024-05-01T12:{59 + i // 5:02d}:{i % 5 * 12:02d}.5Z" if i < 5 else f"2024-05-01T13:00:{(i - 5) * 12:02d}.5Z"
+              for i in range(F)], PLACES, TURNS), 1 / 12),
+    "clock": ("time,tx,ty,tz,qx,qy,qz,qw\n", ([f"09:59:59.{i}" for i in range(F)], PLACES, TURNS), 10),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", HEADED)
+def test_columns_are_told_by_their_headings(tmp_path, kind):
+    heading, columns, fps = HEADED[kind]
+    reading = read(tmp_path / "poses.csv", heading + rows(*columns))
+    check(reading, fps=fps)
+    assert reading.format == "headed"
+
+
+def test_a_heading_of_frame_numbers_leaves_gaps_and_blank_cells_are_lost_frames(tmp_path):
+    lines = rows(range(F), PLACES, TURNS).splitlines()
+    lines[3], lines[4] = "3" + "," * 7, "4,nan" + ",0" * 6
+    reading = read(tmp_path / "poses.csv", "frame,x,y,z,qx,qy,qz,qw\n" + "\n".join(lines) + "\n")
+    check(reading, LOST, numbers=LOST)
+    assert "2 of 9 frames have no pose" in reading.text and "(3 to 4)" in reading.text
+
+
+HEAD = "time,tx,ty,tz,qx,qy,qz,qw,n\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (HEAD + "0,1,2\n", "line 2: expected the 9 columns time, tx, .*found 3"),
+        (HEAD + "2024-13-01T00:00:00Z,0,0,0,0,0,0,1,1\n", "line 2: expected a date, found '2024-13-01"),
+        (HEAD + "0,a,0,0,0,0,0,1,1\n", "line 2: expected a number, found 'a'"),
+        (HEAD + "0,0,0,0,2,0,0,1,1\n", "line 2: expected a quaternion of length 1"),
+        (HEAD + ",0,0,0,0,0,0,0,\n", "none of its 1 frames has a pose"),
+        (HEAD, "expected from 1 to 100000 frames, found 0"),
+    ],
+)
+def test_rows_that_do_not_fit_their_heading_are_named(tmp_path, content, told):
+    with pytest.raises(CameraFormatError, match=told):
+        read(tmp_path / "poses.csv", content)
+
+
+def test_a_comment_ends_a_line(tmp_path):
+    text = rows(TIMES, PLACES, TURNS, sep=" ").replace("\n", "  # as filmed\n")
+    check(read(tmp_path / "traj.txt", text), fps=30)
+
+
+# --- Times that do not rise ---------------------------------------------------------------------------------------
+
+
+def test_rows_are_put_in_the_order_of_their_times_and_said_so(tmp_path):
+    reading = read(tmp_path / "traj.txt", rows(TIMES, PLACES, TURNS, order=[4, 5, 6, 7, 8, 0, 1, 2, 3], sep=" "))
+    check(reading, fps=30)
+    assert "put in the order of their times" in reading.text
+
+
+def test_a_row_that_stands_there_twice_is_read_once(tmp_path):
+    times = [f"{i / 30:.6f}" for i in (*range(F), 4)]
+    places, turns = (np.concatenate((values, values[4:5])) for values in (PLACES, TURNS))
+    order = [0, 1, 2, 3, 4, 9, 5, 6, 7, 8]
+    reading = read(tmp_path / "traj.txt", rows(times, places, turns, order=order, sep=" "))
+    check(reading, fps=30)
+    assert "1 rows have the same time as another" in reading.text
+
+
+def test_two_recordings_in_one_file_are_not_shuffled_together(tmp_path):
+    away = PLACES + np.array([50.0, 0.0, 0.0])
+    text = rows(TIMES, PLACES, TURNS, sep=" ") + rows([f"{float(t) + 0.01:.6f}" for t in TIMES], away, TURNS, sep=" ")
+    reading = read(tmp_path / "traj.txt", text)
+    assert np.abs(reading.trajectory.camera.center.numpy() - np.concatenate((PLACES, away))).max() < 1e-9
+    assert "do not rise 1 times, first from 0.266667 to 0.01 in row 10" in reading.text
+
+
+def test_times_of_too_few_digits_cost_no_frame(tmp_path):
+    reading = read(tmp_path / "traj.txt", rows([f"{1.7e9 + i / 30:g}" for i in range(F)], PLACES, TURNS, sep=" "))
+    check(reading, fps=24)
+    assert "Time: 24 frames a second, assumed; the file's times do not rise" in reading.text
+
+
+# --- Frames that were lost ----------------------------------------------------------------------------------------
+
+
+def lost_rows(name, value):
+    matrices = C2W[:, :3].reshape(F, 12).copy()
+    matrices[3:5] = value
+    if name == "kitti.txt":
+        return rows(matrices, sep=" ")
+    table = np.concatenate((PLACES, TURNS), 1)
+    table[3:5] = value
+    return rows(TIMES, table, sep=" ")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0.0])
+@pytest.mark.parametrize("name", ["kitti.txt", "traj.txt"])
+def test_lost_rows_are_gaps(tmp_path, name, value):
+    reading = read(tmp_path / name, lost_rows(name, value))
+    check(reading, LOST, numbers=LOST)
+    assert "2 of 9 frames have no pose" in reading.text
+    filled = read(tmp_path / name, gaps="fill")
+    assert len(filled.trajectory) == F
+
+
+@pytest.mark.parametrize("value", [np.nan, -np.inf, 0.0])
+@pytest.mark.parametrize("kind", ["c2w.npy", "rows.npy", "droid.npy", "video.npz", "folder"])
+def test_lost_matrices_of_estimators_are_gaps(tmp_path, kind, value):
+    matrices, intrinsics = C2W.copy(), np.tile(np.array(K), (F, 1, 1))
+    matrices[3:5] = value
+    intrinsics[3:5] = value
+    if kind == "video.npz":
+        np.savez(tmp_path / kind, cam_c2w=matrices, intrinsics=intrinsics)
+    elif kind == "folder":
+        (tmp_path / kind).mkdir()
+        for i in range(F):
+            np.savez(tmp_path / kind / f"{i:06d}.npz", pose=matrices[i], intrinsics=np.array(K))
+    elif kind == "droid.npy":
+        table = np.concatenate((PLACES, TURNS), 1)
+        table[3:5] = value
+        np.save(tmp_path / kind, table)
+    else:
+        np.save(tmp_path / kind, matrices if kind == "c2w.npy" else matrices[:, :3].reshape(F, 12))
+    reading = read(tmp_path / kind)
+    check(reading, LOST, numbers=LOST)
+    assert "2 of 9 frames have no pose" in reading.text
+
+
+def transforms(change):
+    frames = [
+        {"file_path": f"images/{i:04d}.png", "transform_matrix": (C2W[i] @ np.diag([1.0, -1, -1, 1])).tolist()}
+        for i in range(F)
+    ]
+    values = {"w": 1920, "h": 1080, "fl_x": 1500.0, "fl_y": 1500.0, "cx": 960.0, "cy": 540.0, "frames": frames}
+    change(values)
+    return json.dumps(values)
+
+
+def test_frames_without_a_matrix_are_gaps(tmp_path):
+    def lose(values):
+        for i in (3, 4):
+            values["frames"][i]["transform_matrix"] = None
+
+    reading = read(tmp_path / "transforms.json", transforms(lose))
+    assert reading.trajectory.frame_numbers == tuple(LOST)
+    assert "2 of 9 frames have no pose (null)" in reading.text
+
+
+def test_a_picture_that_stands_there_twice_is_read_once(tmp_path):
+    reading = read(tmp_path / "transforms.json", transforms(lambda v: v["frames"].append(v["frames"][3])))
+    assert len(reading.trajectory) == F and "1 pictures stand in the file twice" in reading.text
+
+
+def test_without_a_focal_length_the_size_is_still_the_files(tmp_path):
+    reading = read(tmp_path / "transforms.json", transforms(lambda v: [v.pop(key) for key in ("fl_x", "fl_y")]))
+    assert reading.trajectory.camera.hw == (1080, 1920)
+    assert abs(float(reading.trajectory.camera.fov[0, 0]) - np.pi / 3) < 1e-9
+    assert "no focal length: 60 degrees were taken" in reading.text
+
+
+# --- Stacks, JSON, other columns ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("height", [3, 4])
+def test_matrices_one_below_the_other_are_read(tmp_path, height):
+    text = "\n".join(rows(C2W[i, :height], order=range(height), sep=" ") for i in range(F))
+    check(read(tmp_path / "poses.txt", text))
+
+
+def test_a_half_matrix_at_the_end_is_named_and_other_rows_of_four_are_no_poses(tmp_path):
+    text = "".join(rows(C2W[i], order=range(4), sep=" ") for i in range(2)) + "1 0 0 0\n0 1 0 0\n"
+    with pytest.raises(CameraFormatError, match="three or four a matrix, found 10 rows"):
+        read(tmp_path / "poses.txt", text)
+    with pytest.raises(CameraFormatError, match="found rows of 4 numbers"):
+        read(tmp_path / "accelerometer.txt", "1.5 0.1 9.8 0.2\n" * 12)
+
+
+@pytest.mark.parametrize("value", [C2W.tolist(), {"c2w": C2W.tolist()}, {"w2c": np.linalg.inv(C2W).tolist(), "K": K}])
+def test_arrays_spelled_out_as_json_are_read(tmp_path, value):
+    reading = read(tmp_path / "poses.json", json.dumps(value))
+    check(reading)
+    assert "K" not in value or reading.trajectory.camera.K[0].tolist() == K
+
+
+def test_ragged_json_is_named(tmp_path):
+    with pytest.raises(CameraFormatError, match="poses.json data: expected lists of 4, found one of 3"):
+        read(tmp_path / "poses.json", json.dumps([*C2W.tolist(), C2W[0, :3].tolist()]))
+
+
+def test_places_and_quaternions_without_times_are_read(tmp_path):
+    check(read(tmp_path / "poses.txt", rows(PLACES, TURNS, sep=" ")))
+    with pytest.raises(
+        CameraFormatError, match="found rows of 7 numbers"
+    ):  # ARKitScenes': a time and a rotation vector
+        read(tmp_path / "lowres_wide.traj", rows(TIMES, 3.0 * PLACES, PLACES, sep=" "))
+
+
+def test_tartanairs_axes_are_turned(tmp_path):
+    """Forward, right, down: a camera that moves along its first axis moves forward, its second axis is right."""
+    moves = np.stack([STEPS, 0.2 * STEPS, 0.1 * STEPS], 1)
+    still = np.tile([0.0, 0.0, 0.0, 1.0], (F, 1))
+    center = read(tmp_path / "pose_left.txt", rows(moves, still, sep=" ")).trajectory.camera.center
+    assert torch.allclose(center[-1], torch.tensor([0.2, 0.1, 1.0], dtype=torch.float64))
+
+
+# --- K in a file beside -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "beside", "text"),
+    [
+        ("camera_poses.txt", "intrinsic.txt", "700 700 416 240\n" * F),
+        ("odometry.csv", "camera_matrix.csv", "700.0, 0.0, 416.0\n0.0, 700.0, 240.0\n0.0, 0.0, 1.0\n"),
+        ("pred_traj.txt", "pred_intrinsics.txt", "700 0 416 0 700 240 0 0 1\n" * F),
+        ("stack.txt", "intrinsics.txt", "700 0 416 0\n0 700 240 0\n0 0 1 0\n0 0 0 1\n"),
+    ],
+)
+def test_intrinsics_beside_a_trajectory_are_taken(tmp_path, name, beside, text):
+    poses = {
+        "camera_poses.txt": rows(C2W, sep=" "),
+        "odometry.csv": HEADED["Stray Scanner"][0] + rows(*HEADED["Stray Scanner"][1]),
+        "pred_traj.txt": rows([f"{i}.0" for i in range(F)], PLACES, TURNS[:, [3, 0, 1, 2]], sep=" "),  # w first
+        "stack.txt": "\n".join(rows(C2W[i], order=range(4), sep=" ") for i in range(F)),
+    }[name]
+    save(tmp_path / "scene" / beside, text)
+    save(tmp_path / "scene" / name, poses)
+    reading = read(tmp_path / "scene")
+    check(reading)
+    assert torch.allclose(reading.trajectory.camera.K[0], torch.tensor(K, dtype=torch.float64))
+    assert f"K: from {beside} beside it" in reading.text
+
+
+def test_intrinsics_of_other_frames_are_left_out_aloud(tmp_path):
+    save(tmp_path / "intrinsics.txt", "700 700 416 240\n" * 4)
+    reading = read(tmp_path / "traj.txt", rows(C2W, sep=" "))
+    assert "intrinsics.txt beside it has 4 intrinsics for 9 frames and was left out" in reading.text
+
+
+# --- Several worlds in one file -----------------------------------------------------------------------------------
+
+
+def metashape(*chunks):
+    cameras = "".join(
+        f'<chunk label="{label}"><sensors><sensor id="0" type="frame"><resolution width="832" height="480"/>'
+        '<calibration><f>700</f></calibration></sensor></sensors><cameras>'
+        + "".join(
+            f'<camera id="{i}" sensor_id="0" component_id="{component}" label="a{i:04d}"><transform>'
+            f"{' '.join(map(str, C2W[i].ravel()))}</transform></camera>"
+            for component, i in frames
+        )
+        + "</cameras></chunk>"
+        for label, frames in chunks
+    )  # fmt: skip
+    return f"<document>{cameras}</document>"
+
+
+def test_metashapes_chunks_and_components_are_worlds_of_their_own(tmp_path):
+    path = tmp_path / "cameras.xml"
+    parted = [(int(i > 5), i) for i in range(F)]
+    save(path, metashape(("small", [(0, 0), (0, 1)]), ("large", parted)))
+    reading = read(path)
+    check(reading, range(6))
+    assert "(chunk small, chunk large): chunk large, the one of most frames," in reading.text
+    assert "(component 0, component 1): component 0 was read" in reading.text
+    check(read(path, track="chunk small"), range(2))
+    check(read(path, track="component 1"), range(6, 9))
+
+
+# --- Refusals that lead on ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("a.h5", b"\x89HDF\r\n\x1a\n", "HDF5 or MATLAB data.*save the matrices as .npz"),
+        ("database.db", b"SQLite format 3\0", "COLMAP's database, which holds no poses"),
+        ("sub/IMG_1.xmp", b"<x:xmpmeta/>", "sidecars of RealityCapture: export"),
+        ("model.nvm", b"NVM_V3\n\n1\n", "save it as Bundler's bundle.out"),
+        ("images.txt", b"# no more\n1 1 0 0 0 0 0 0 1 a.jpg\n\n", "cameras.txt is missing here"),
+        ("a.txt", b"# nothing\n\n# here\n", "a file of comments alone"),
+        ("a.txt", b"timestamp tx ty tz qx qy qz qw\n", "rows under the heading: expected from 1"),
+        ("a.txt", b"https://a.video/watch\n", "begins with 'https://a.video/watch' and has no second line"),
+        ("a.txt", b"  \n\n", "an empty file"),
+        ("a.npy", b"\x93NUMPY\x01\0v\0{'descr': '|O', ", "something else than real numbers"),
+    ],
+)
+def test_what_is_no_camera_file_is_named_with_the_way_on(tmp_path, name, content, told):
+    folder = tmp_path / "shot"
+    (folder / name).parent.mkdir(parents=True)
+    (folder / name).write_bytes(content)
+    whole = name in ("images.txt", "sub/IMG_1.xmp")
+    with pytest.raises(CameraFormatError, match=told):
+        read(folder if name == "images.txt" else (folder / name).parent if whole else folder / name)
+
+
+def test_channels_without_frame_numbers_lead_to_another_export(tmp_path):
+    with pytest.raises(CameraFormatError, match="without the frame's number, as Houdini writes them"):
+        read(tmp_path / "cam.chan", "0 1 2 3 4 5\n" * 3)
