@@ -67,7 +67,7 @@ FILE_LADDERS = {
         "transformer",
     ],
     "weights": [
-        "tensor_map", "tensor_file", "integer_weights", "quantization", "checkpoint", "state_dict", "streaming", "lora",
+        "tensor_map", "tensor_file", "pickles", "integer_weights", "quantization", "checkpoint", "state_dict", "streaming", "lora",
         "wan_layouts", "conversion",
     ],
 }  # fmt: skip
@@ -100,7 +100,7 @@ PACKAGES = {
 # What `benchmark` compares with where it is installed.
 COMPARED = {"pytorch3d", "roma", "scipy", "evo"}
 # What an extra of pyproject.toml or the user brings; without it there is one sentence.
-OPTIONAL = {"pycolmap", "cv2", "bitsandbytes", "transformers"}
+OPTIONAL = {"pycolmap", "cv2", "bitsandbytes", "transformers", "sentencepiece"}
 BANNED_FILES = {"utils", "helpers", "common", "misc"}
 BANNED_NAMES = re.compile(r"^(extrinsics?|pose|T|RT|viewmat)$")
 LINES_IN_A_FUNCTION = 60
