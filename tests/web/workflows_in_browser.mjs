@@ -1,46 +1,12 @@
 // Opens workflows in ComfyUI's own page, as its template browser does, and prints what came of them as JSON.
 // Arguments: the server's address, "classic" or "nodes2", a folder for the screenshots, "run" or "look", the templates' names.
-import { mkdtemp } from "node:fs/promises";
-import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
 import path from "node:path";
+import { ended, openPage, queued, ready } from "./page.mjs";
 
 const [url, mode, folder, task, ...names] = process.argv.slice(2);
-const { chromium } = createRequire(import.meta.url)(process.env.RAXEL_PLAYWRIGHT);
-const CHROMIUM_FLAGS = [
-  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-  "--disable-component-update", "--disable-sync",
-];
-const RUN_TIME = 600_000;
+const WAIT = 600_000;
 const report = {};
-let faults;
-
-async function openPage() {
-  const settings = {
-    "Comfy.TutorialCompleted": true, "Comfy.VueNodes.Enabled": mode === "nodes2", "Comfy.Minimap.Visible": false,
-    "Comfy.Workflow.Persist": false,
-  };
-  for (const [name, value] of Object.entries(settings)) {
-    const headers = { "Content-Type": "application/json" };
-    await fetch(`${url}/settings/${name}`, { method: "POST", headers, body: JSON.stringify(value) });
-  }
-  const profile = await mkdtemp(path.join(tmpdir(), "raxel-browser-"));
-  const context = await chromium.launchPersistentContext(profile, {
-    executablePath: process.env.RAXEL_CHROMIUM, headless: true, args: CHROMIUM_FLAGS, viewport: { width: 1600, height: 1000 },
-  });
-  await context.route("**/*", (route) =>
-    new URL(route.request().url()).hostname === "127.0.0.1" ? route.continue() : route.abort(),
-  );
-  const page = context.pages()[0] ?? (await context.newPage());
-  page.on("pageerror", (error) => faults.push(error.message));
-  return [context, page];
-}
-
-async function ready(page) {
-  await page.goto(url);
-  const there = () => window.app?.extensionManager && window.app.graph && Object.keys(LiteGraph.registered_node_types).length > 50;
-  await page.waitForFunction(there, null, { timeout: 180_000 });
-}
+let faults = [];
 
 /** Load a template by its address, as the template browser does. */
 async function open(page, name) {
@@ -49,7 +15,7 @@ async function open(page, name) {
     await window.app.loadGraphData(await answer.json(), true, true, file, { openSource: "template" });
   }, name);
   if (await page.evaluate(() => window.app.graph._nodes.some(({ type }) => type === "CameraTrajectoryBuilder"))) {
-    await page.waitForSelector(".raxel-editor canvas", { timeout: 120_000 });
+    await page.waitForSelector(".raxel-editor canvas");
   }
   await page.waitForTimeout(1500);
 }
@@ -59,22 +25,11 @@ async function shot(page, name, what) {
 }
 
 async function run(page) {
-  const answered = page.waitForResponse((response) => response.url().endsWith("/prompt") && response.request().method() === "POST");
-  await page.evaluate(() => window.app.queuePrompt(0, 1));
-  const response = await answered;
-  const answer = await response.json();
-  if (!response.ok()) return { status: "refused", error: JSON.stringify(answer).slice(0, 2000) };
-  const end = Date.now() + RUN_TIME;
-  while (Date.now() < end) {
-    const history = await (await fetch(`${url}/history/${answer.prompt_id}`)).json();
-    const entry = history[answer.prompt_id];
-    if (entry) {
-      const failure = entry.status.messages.find(([kind]) => kind === "execution_error");
-      return { status: entry.status.status_str, error: failure?.[1].exception_message ?? "" };
-    }
-    await page.waitForTimeout(1000);
-  }
-  return { status: "no end", error: "" };
+  const { ok, answer } = await queued(page);
+  if (!ok) return { status: "refused", error: JSON.stringify(answer).slice(0, 2000) };
+  const entry = await ended(page, url, answer.prompt_id, WAIT);
+  const failure = entry?.status.messages.find(([kind]) => kind === "execution_error");
+  return { status: entry?.status.status_str ?? "no end", error: failure?.[1].exception_message ?? "" };
 }
 
 /** What the page says of the graph that is open. */
@@ -107,9 +62,9 @@ async function offered(page) {
   return { found, chosen };
 }
 
-const [context, page] = await openPage();
-faults = [];
-await ready(page);
+const [context, page] = await openPage(url, mode, { width: 1600, height: 1000 }, (fault) => faults.push(fault));
+page.setDefaultTimeout(WAIT);
+await ready(page, url);
 for (const name of names) {
   faults = [];
   report[name] = {};

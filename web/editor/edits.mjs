@@ -4,6 +4,7 @@ import * as math from "../camera_math.mjs";
 import {
   MOVES, defaultPlan, firstFrames, fovDegreesFromK, evaluatePlan, keyCurves, keyFromCamera, progressAlong, steadyCamera, validatePlan,
 } from "../camera_path.mjs";
+import { fovOfFocal } from "./lens.mjs";
 
 // Keys nearer than this share of the clip to one another are one key.
 const SAME_TIME = 1e-4;
@@ -57,7 +58,7 @@ export function withKeyAt(plan, frame, clip) {
   const bare = validatePlan({ ...plan, moves: [], look_at: null });
   const [motion, focal] = steadyCamera(bare)(time);
   const lens = plan.keys.some((key) => key.fov_degrees !== undefined);
-  const fov = lens ? { fovDegrees: (360 / Math.PI) * Math.atan(0.5 / focal) } : {};
+  const fov = lens ? { fovDegrees: fovOfFocal(focal, 1) } : {};
   const [keys, handles] = splitCurve(bare, time);
   const key = tidyKey({ ...keyFromCamera(motion, { time, ...fov }), ...handles });
   const sorted = [...keys, key].sort((a, b) => a.time - b.time);

@@ -3,6 +3,7 @@
 import { multiplyRotations, norm, rotationLog, rotationOf, scale, subtract, translationOf, transpose } from "../camera_math.mjs";
 import { closes, keyFromCamera, steadyCamera, validatePlan } from "../camera_path.mjs";
 import { round, tidyKey } from "./edits.mjs";
+import { fovOfFocal } from "./lens.mjs";
 
 // How far a frame may leave its place: share of the path's size, degrees, share of the focal length.
 const TOLERANCE = { place: 0.002, turn: 0.12, lens: 0.002 };
@@ -66,16 +67,13 @@ function keysAt(times, cameraAt, stands, { loop }) {
   const segments = times.slice(1).map((end, i) => segmentOf(cameraAt, times[i], end, stands));
   const keys = times.map((time, i) => {
     const [motion, focal] = cameraAt(time);
-    const fovDegrees = stands.lens ? undefined : (360 / Math.PI) * Math.atan(0.5 / focal);
+    const fovDegrees = stands.lens && i ? undefined : fovOfFocal(focal, 1);
     const key = keyFromCamera(motion, { time, fovDegrees });
     const [before, after] = [segments[i - 1], segments[i]];
     if (before && !before.jumps) key.handle_in = scale(before.arriving, -before.span / 3);
     if (after && !after.jumps) key.handle_out = scale(after.leaving, after.span / 3);
     return { ...tidyKey({ ...key, easing: after ? after.easing : key.easing }), time };
   });
-  if (!stands.lens || !keys.length) return closed(keys, loop);
-  const fov = (360 / Math.PI) * Math.atan(0.5 / cameraAt(0)[1]);
-  keys[0].fov_degrees = round(fov);
   return closed(keys, loop);
 }
 
