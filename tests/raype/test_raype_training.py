@@ -75,12 +75,12 @@ def backbone(tmp_path_factory):
     return save_wan(tmp_path_factory.mktemp("wan") / "transformer", channels=CHANNELS, ffn_dim=40, **sizes)
 
 
-def save_wan(folder, *, channels, **sizes):
+def save_wan(folder, *, channels, in_channels=None, **sizes):
     from diffusers import WanTransformer3DModel
 
     torch.manual_seed(0)
     network = WanTransformer3DModel(
-        patch_size=(1, 2, 2), in_channels=channels, out_channels=channels, num_layers=LAYERS, **sizes
+        patch_size=(1, 2, 2), in_channels=in_channels or channels, out_channels=channels, num_layers=LAYERS, **sizes
     )
     network.save_pretrained(folder)
     return folder
@@ -296,26 +296,31 @@ def test_the_trained_file_holds_the_expert_and_opens_as_raype(vae, backbone, tmp
         again.parameters(), trainer.objective.model.parameters(), strict=True))  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("root", comfy_roots() or [None], ids=str)
-def test_the_trained_file_runs_in_comfyui_as_it_was_trained(root, vae, tmp_path):
-    """Load RayPE Expert, Load RayPE and Apply RayPE on a trained file: the trainer's own velocity, frame 0 clean."""
+@pytest.mark.parametrize("expert", ["", "high"], ids=["TI2V", "A14B"])
+def test_the_trained_file_runs_in_comfyui_as_it_was_trained(root, expert, tmp_path):
+    """Load RayPE Expert, Load RayPE and Apply RayPE on a trained file: the trainer's own velocity, frame 0 clean, or
+    for an expert of A14B noisy and told by channels of its own."""
     if root is None or interpreter_of(root) is None:
         pytest.skip("no ComfyUI found: set COMFYUI_PATH to run the tests of the nodes")
     sizes = {"num_attention_heads": 2, "attention_head_dim": 128, "text_dim": 4096, "freq_dim": 256, "ffn_dim": 64}
-    folder = save_wan(tmp_path / "wan", channels=16, **sizes)
+    folder = save_wan(tmp_path / "wan" / "transformer", channels=16, in_channels=36 if expert else 16, **sizes)
     narrow = fit_patch_code(raxel_and_video_clips(CONFIG, range(32)), channels=16)
-    config = replace(CONFIG, moment_eps=1e-6)
-    run(tmp_path / "run", config, narrow, folder)
+    config = replace(CONFIG, moment_eps=1e-6, expert=expert, gradient_checkpointing=False)
+    run(tmp_path / "run", config, narrow, folder.parent)
     weights, call = tmp_path / "run" / WEIGHTS_FILE, tmp_path / "call.safetensors"
     # Few steps barely open the encodings: they are opened by hand, so that an error in them would be seen.
     state = {k: torch.full_like(t, 8.0) if "alpha" in k else t for k, t in load_file(weights).items()}
     save_file(state, weights)
-    network = ray_wan(load_backbone(folder, channels=16), config)
+    network = ray_wan(load_backbone(folder.parent, channels=16, expert=expert), config)
     load_wan_state(network, state)
     rays = path_features([make_move("arc", 9, hw=(64, 96), amount=0.8, depth=1.5)], config, latent_hw=(8, 12),
                          patch_hw=(2, 2))  # fmt: skip
     x, text, sigma = torch.randn(1, 16, 3, 8, 12), torch.randn(1, 5, 4096), torch.tensor([0.6])
-    save_file({"x": x, "text": text, "timestep": torch.tensor([[0.0, 600.0, 600.0]])}, call)
+    lead = lead_channels(torch.randn(1, 16, 3, 8, 12)) if expert else None
+    timestep = sigma * 1000 if expert else torch.tensor([[0.0, 600.0, 600.0]])
+    save_file({"x": x if lead is None else torch.cat((x, lead), 1), "text": text, "timestep": timestep}, call)
     command = [
         interpreter_of(root),
         Path(__file__).parents[1] / "in_comfy" / "raype_trained_in_comfy.py",
@@ -327,7 +332,7 @@ def test_the_trained_file_runs_in_comfyui_as_it_was_trained(root, vae, tmp_path)
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     with torch.no_grad():
-        trained = {"with": network(x, sigma, rays, text), "without": network(x, sigma, None, text)}
+        trained = {"with": network(x, sigma, rays, text, lead), "without": network(x, sigma, None, text, lead)}
     found = load_file(call)
     for name, velocity in trained.items():
         assert torch.allclose(found[name], velocity, atol=1e-4), name
