@@ -63,6 +63,11 @@ def _read(path: Path, assumed: Assumed) -> Reading:
 
 def _aspect_warning(assumed: Assumed) -> list[str]:
     """That Blender's add-on writes the angle of the sensor's height, which says nothing of the picture's size."""
+    if assumed.sensor is not None and assumed.hw[0] > assumed.hw[1]:
+        return [
+            "the sensor's width was laid along the picture's height, as Blender does by itself (sensor fit Auto): with "
+            "the fit Horizontal the focal length is another"
+        ]
     if assumed.sensor is not None:
         return []
     return [
@@ -110,7 +115,8 @@ def _K(vfov_degrees: Tensor, lines: tuple[int, ...], file_name: str, assumed: As
             f"column 8, found {found:g}"
         )
     hw = assumed.hw
-    seen = hw[0] if assumed.sensor is None else hw[1] * assumed.sensor[1] / assumed.sensor[0]
+    # Blender lays the sensor's width along the longer side.
+    seen = hw[0] if assumed.sensor is None else max(hw) * assumed.sensor[1] / assumed.sensor[0]
     focal = 0.5 * seen / torch.tan(0.5 * torch.deg2rad(vfov_degrees))
     middle = focal.new_tensor((0.5 * hw[1], 0.5 * hw[0])).expand(len(focal), 2)
     return K_from_focal(torch.stack((focal, focal), dim=-1), middle)

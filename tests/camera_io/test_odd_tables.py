@@ -363,3 +363,11 @@ def test_what_is_no_camera_file_is_named_with_the_way_on(tmp_path, name, content
 def test_channels_without_frame_numbers_lead_to_another_export(tmp_path):
     with pytest.raises(CameraFormatError, match="without the frame's number, as Houdini writes them"):
         read(tmp_path / "cam.chan", "0 1 2 3 4 5\n" * 3)
+
+
+def test_blenders_sensor_lies_along_the_longer_side(tmp_path):
+    """Blender 3.4 wrote 24 mm seen at 50 mm for a picture of 1080x1920 and the sensor fit Auto: 36 mm are 1920 pixels."""
+    text = "1\t0\t0\t0\t0\t0\t0\t26.991467\n2\t0\t0\t1\t0\t0\t0\t26.991467\n"
+    reading = read(tmp_path / "cam.chan", text, hw=(1920, 1080), sensor=(36.0, 24.0))
+    assert abs(float(reading.trajectory.camera.K[0, 0, 0]) - 50.0 / 36.0 * 1920.0) < 1e-2
+    assert "along the picture's height, as Blender does" in reading.text

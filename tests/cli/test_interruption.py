@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # The command line with an import of torch that takes its time, so that every moment of a start can be met.
 SLOW_START = """
 import sys, time
+sys.modules.pop("signal", None)
 class Slow:
     def find_spec(self, name, path=None, target=None):
         if name == {module!r}:
@@ -45,6 +46,7 @@ def started(code):
 
 IMPORTED = [
     "raxel_core.pipeline",
+    "signal",  # the first that the command line imports
     *(pytest.param(m, marks=pytest.mark.slow) for m in ("raxel_core.cli", "raxel_core.cli.pose", "torch")),
 ]
 
@@ -53,6 +55,23 @@ IMPORTED = [
 def test_an_interrupt_while_it_starts_is_one_line(tmp_path, module):
     code = SLOW_START.format(module=module, out=str(tmp_path / "out"))
     process = started(code)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert (process.returncode, told) == (130, "raxel: interrupted\n")
+
+
+ENDING = """
+import sys, time, types
+sys.modules["raxel_core.cli"] = types.SimpleNamespace(main=lambda: 0)
+import atexit, runpy
+atexit.register(lambda: (print("here", flush=True), time.sleep(30)))
+runpy.run_module("raxel_core", run_name="__main__")
+"""
+
+
+def test_an_interrupt_while_it_ends_is_one_line():
+    """What libraries do at the end of the process would answer with a traceback of their own."""
+    process = started(ENDING)
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=60)
     assert (process.returncode, told) == (130, "raxel: interrupted\n")
