@@ -2,7 +2,8 @@
 //
 //     RAXEL_PLAYWRIGHT=.../playwright-core RAXEL_CHROMIUM=/usr/bin/chromium node tests/web/drag_in_browser.mjs URL classic|nodes2
 //
-// URL: a running ComfyUI with the pack. Counted by Chromium in the thread's processor time, which a loaded machine leaves alone.
+// URL: a running ComfyUI with the pack. Counted by Chromium in the thread's processor time, which a loaded machine leaves alone;
+// `shown` is how many frames a second were drawn by the clock, which needs a machine with nothing else to do.
 import { ended, openPage, queued, ready } from "./page.mjs";
 
 const [url, mode] = process.argv.slice(2);
@@ -32,7 +33,7 @@ function graph() {
   return { last_node_id: 3, last_link_id: 3, version: 0.4, nodes, links };
 }
 
-/** In the page: drag the selected key about in the 3D view, a step a frame; how many pictures were drawn. */
+/** In the page: drag the selected key about in the 3D view, a step a frame; how many pictures were drawn, in how many seconds. */
 async function drag([selector, color, steps]) {
   const canvas = document.querySelector(selector);
   const box = canvas.getBoundingClientRect();
@@ -53,13 +54,15 @@ async function drag([selector, color, steps]) {
     return clearRect.apply(this, area);
   };
   tell("pointerdown", 0, 0);
+  const began = performance.now();
   for (let step = 0; step < steps; step += 1) {
     tell("pointermove", 40 * Math.sin(step / 10), 20 * Math.cos(step / 13));
     await new Promise(requestAnimationFrame);
   }
+  const seconds = (performance.now() - began) / 1000;
   tell("pointerup", 0, 0);
   CanvasRenderingContext2D.prototype.clearRect = clearRect;
-  return drawn;
+  return [drawn, seconds];
 }
 
 async function measured(client, page) {
@@ -68,10 +71,10 @@ async function measured(client, page) {
     return Object.fromEntries(metrics.map(({ name, value }) => [name, value]));
   };
   const before = await now();
-  const drawn = await page.evaluate(drag, [EDITOR, KEY_COLOR, STEPS]);
+  const [drawn, seconds] = await page.evaluate(drag, [EDITOR, KEY_COLOR, STEPS]);
   const after = await now();
   const each = (name) => Number(((1000 * (after[name] - before[name])) / drawn).toFixed(1));
-  return { drawn, milliseconds: each("TaskDuration"), scripts: each("ScriptDuration"), layout: each("LayoutDuration") };
+  return { drawn, shown: Math.round(drawn / seconds), milliseconds: each("TaskDuration"), scripts: each("ScriptDuration"), layout: each("LayoutDuration") };
 }
 
 const faults = [];
