@@ -40,7 +40,9 @@ import comfyui_version  # noqa: E402
 import folder_paths  # noqa: E402
 import torch  # noqa: E402
 from comfy.ldm.modules.attention import optimized_attention  # noqa: E402
+from comfy.ldm.wan.vae import WanVAE  # noqa: E402
 from comfy.nested_tensor import NestedTensor  # noqa: E402
+from comfy.taesd.taesd import TAESD  # noqa: E402
 from comfy_api.torch_helpers import set_torch_compile_wrapper  # noqa: E402
 from comfy_extras.nodes_model_merging import ModelMergeSimple, ModelSave  # noqa: E402
 from raxel.nodes.comfy_model import detection, loading, network  # noqa: E402
@@ -49,8 +51,14 @@ from raxel.nodes.comfy_model.latent_format import RaxelLatentFormat, format_of  
 from raxel.nodes.comfy_model.outer_sample import with_raxel_sampling  # noqa: E402
 from raxel.nodes.comfy_sampling.joint_run import task_latent  # noqa: E402
 from raxel.nodes.joint.closed_loop import loop_clip  # noqa: E402
+from raxel.nodes.joint.encode import RaxelEncode  # noqa: E402
+from raxel.nodes.joint.loop import SelfConsistencyLoop  # noqa: E402
+from raxel.nodes.joint.model import LoadRaxelModel  # noqa: E402
+from raxel.nodes.joint.poses import RaxelsToPoses  # noqa: E402
+from raxel.nodes.joint.sources import RaxelSources  # noqa: E402
 from raxel.raxel_core.latents.statistics import LatentStatistics  # noqa: E402
 from raxel.raxel_core.model import WAN_14B, RaxelConfig  # noqa: E402
+from raxel.raxel_core.paths.plan import make_move  # noqa: E402
 from raxel.raxel_core.recipe import METADATA_KEY, Recipe  # noqa: E402
 from raxel.raxel_core.runtime import memory as asked  # noqa: E402
 from raxel.raxel_core.weights import save_checkpoint  # noqa: E402
@@ -311,6 +319,27 @@ def check_memory_is_asked_for_before_it_is_taken():
         refused(lambda: loop_clip(torch.zeros(5, 640, 960, 3)), "5 frames of 960x640 would need", "1 MB are free")
     finally:
         asked.free_memory, RaxelLatentFormat.empty_video = free, empty
+
+
+def check_a_vae_of_another_model_is_refused_in_one_sentence():
+    """A still picture's, and Wan 2.1's own layout with fewer channels inside, as ComfyUI detects both."""
+    still = TAESD()
+    video = WanVAE(dim=8, z_dim=16, dim_mult=[1, 2, 4, 4], temperal_downsample=[False, True, True])
+    model = LoadRaxelModel.execute("raxel-tiny (embedded)").result[0]
+    path = make_move("orbit", 5, hw=(64, 96), amount=0.2)
+    latent, images = {"samples": NestedTensor([torch.zeros(1, 64, 2, 8, 12)] * 2)}, torch.zeros(5, 64, 96, 3)
+    for other, told in (
+        (still, "takes a video VAE with 4 frames to a latent frame, got TAESD"),
+        (video, "makes latents of 16 channels, 8 times smaller, and the model takes 64"),
+    ):
+        vae = comfy.sd.VAE(sd={key: torch.zeros_like(value) for key, value in other.state_dict().items()})
+        for run in (
+            lambda vae=vae: RaxelEncode.execute(model, vae, path),
+            lambda vae=vae: RaxelSources.execute(model, vae, images[:1], "0", path),
+            lambda vae=vae: RaxelsToPoses.execute(model, vae, latent),
+            lambda vae=vae: SelfConsistencyLoop.execute(model, vae, images, 1, 1, 1),
+        ):  # fmt: skip
+            refused(run, told, "connect the VAE of Load Raxel Model")
 
 
 def check_fp8_weights():

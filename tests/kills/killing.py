@@ -2,7 +2,8 @@
 
     python -m tests.kills.killing JOB KILLS SEED FOLDER
 
-Each kill is of a fork that has everything imported, at a moment drawn from the length of an undisturbed run. After each,
+Each kill is of a fork that has everything imported, at a moment drawn from the length of an undisturbed run; forks that
+come to their end before are begun anew and do not count. After each kill,
 what the job wrote before has to be whole; after the last, the job runs to its end and has to leave what an undisturbed
 run leaves, and nothing else. Prints one JSON object, or fails with what was lost.
 """
@@ -48,6 +49,8 @@ RUN = TrainConfig(
     log_every=1, validate_every=3, validation_clips=4, save_every=2,
 )  # fmt: skip
 HIDDEN = "."
+# Of so many forks for one kill the others end before it: then the moments are no longer drawn well.
+_MOST_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -192,20 +195,24 @@ def main() -> int:
     place.mkdir()
     started = time.monotonic()
     assert fork(lambda: job.run(right)) == 0
-    length, struck = time.monotonic() - started, 0
-    for _ in range(kills):
+    length, struck, tried = time.monotonic() - started, 0, 0
+    while struck < kills:
+        tried += 1
+        begun, anew = time.monotonic(), not any(place.iterdir())
         hit = fork(lambda: job.run(place), after=random.uniform(0.0, 0.9 * length)) == -signal.SIGKILL
         struck += hit
         job.whole(place)
         if not hit:  # Nothing is left to do there, and a kill of that would show nothing.
+            length = min(length, time.monotonic() - begun) if anew else length  # the first run was the slowest
             shutil.rmtree(place)
             place.mkdir()
+        assert tried < _MOST_TRIES * kills, f"{struck} of {tried} kills met the job at work"
     assert fork(lambda: job.run(place)) == 0
     job.whole(place)
     _check_equal(right, place)
     litter = [str(path.relative_to(place)) for path in place.rglob("*") if path.name.startswith(HIDDEN)]
     assert not litter, f"left behind: {litter[:5]}"
-    print(json.dumps({"job": name, "kills": kills, "struck": struck, "seconds_undisturbed": round(length, 2)}))
+    print(json.dumps({"job": name, "kills": struck, "tried": tried, "seconds_undisturbed": round(length, 2)}))
     return 0
 
 
