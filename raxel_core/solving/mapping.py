@@ -22,6 +22,7 @@ from .covariance import camera_change, pose_covariance, widened
 from .features import CAMERA_ID, FeatureTable, colmap_camera, image_name
 from .focal import ToldFocal, hold_focal, tell_focal
 from .lens import Lens, lens_of_fov
+from .relative import write_relative_poses
 
 # Where the search for a focal length that nobody gave starts from: angles of view across the picture.
 _STARTS_DEGREES = (30.0, 45.0, 60.0, 80.0)
@@ -44,8 +45,10 @@ _ASSUMED_SIGMA, _GIVEN_SIGMA = 0.5, 0.1
 # The mapper's own adjustment only has to come near: all of it is adjusted again.
 _MAPPER_STEPS = 10
 _TRACKS = 2000
-# Details wider than this many pixels drift along edges and shading; a frame does without where it keeps enough finer.
+# Details wider than this many pixels drift along edges and shading, and who walks fits a drive for some frames: a frame
+# does without those, and those that fewer cameras see, where it keeps enough others.
 _COARSE_PX = 2.5
+_BRIEF = 5
 _LEAST_FINE = 50
 # In how many parts, with as many steps, the points are adjusted apart to see how far such parts disagree.
 _PARTS, _PART_STEPS = 4, 15
@@ -162,7 +165,13 @@ def _models(
     options = _options(lens, held=held or frames is not None, quick=frames is not None)
     if frames is not None:
         options.image_names = [image_name(frame) for frame in frames]
-    models = _in_background(lambda: pycolmap.global_mapping(database_path, folder, folder, options), done)
+
+    def work() -> Any:
+        with pycolmap.Database.open(database_path) as database:
+            write_relative_poses(database, table, frames)
+        return pycolmap.global_mapping(database_path, folder, folder, options)
+
+    models = _in_background(work, done)
     found = [model for model in models.values() if model.num_reg_images() >= _LEAST_FRAMES and model.num_points3D()]
     shutil.rmtree(folder, ignore_errors=True)
     return found
@@ -172,6 +181,7 @@ def _options(lens: Lens, *, held: bool, quick: bool) -> Any:
     """The mapper's options; distortion is left to the last adjustment, where there is something to tell it by."""
     pycolmap = load_pycolmap()
     options = pycolmap.GlobalPipelineOptions(random_seed=0, min_model_size=_LEAST_FRAMES)
+    options.decompose_relative_pose = False
     options.mapper.random_seed = 0
     options.mapper.bundle_adjustment.refine_extra_params = False
     options.mapper.bundle_adjustment.refine_focal_length = not (lens.known or held)
@@ -205,7 +215,7 @@ def _in_background(work: Callable[[], Any], done: Callable[[], None]) -> Any:
 def _adjusted(model: Any, lens: Lens, table: FeatureTable, prior: tuple[float, float]) -> tuple[Any, ToldFocal | None]:
     """The model, adjusted, and what it and the `prior` tell of the focal length; a lens that is not known may distort
     now, where that is told from none."""
-    drop(model, _coarse(model, table))
+    drop(model, _doubtful(model, table))
     if lens.known:
         _held(model)
         return model, None
@@ -242,13 +252,17 @@ def _released(model: Any) -> bool:
     return False
 
 
-def _coarse(model: Any, table: FeatureTable) -> list[tuple[int, int]]:
-    """The observations (image, feature) of details too wide to be placed well, in images that keep enough others."""
+def _doubtful(model: Any, table: FeatureTable) -> list[tuple[int, int]]:
+    """The observations (image, feature) of details too wide to be placed well, or followed too briefly to tell whether
+    they move by themselves, in images that keep enough others."""
+    brief = {number for number, point in model.points3D.items() if point.track.length() < _BRIEF}
     found = []
     for number in model.reg_image_ids():
-        seen = [place for place, point in enumerate(model.images[number].points2D) if point.has_point3D()]
-        wide = [place for place in seen if table.scales[number - 1][place] > _COARSE_PX]
-        found += [(number, place) for place in wide if len(seen) - len(wide) >= _LEAST_FINE]
+        points = model.images[number].points2D
+        seen = [place for place, point in enumerate(points) if point.has_point3D()]
+        scales = table.scales[number - 1]
+        doubted = [place for place in seen if scales[place] > _COARSE_PX or points[place].point3D_id in brief]
+        found += [(number, place) for place in doubted if len(seen) - len(doubted) >= _LEAST_FINE]
     return found
 
 

@@ -29,6 +29,8 @@ _STARTS_DEGREES = (25.0, 40.0, 60.0, 85.0)
 _ASSUMED_SIGMA, _GIVEN_SIGMA = 0.7, 0.1
 _CAUCHY_PX = 1.0
 _CONVERGED = 1e-8
+# A radial distortion small enough to look along, and the most that a lens is thought to have which nobody described.
+_TRIED_K1, _MOST_K1 = 1e-3, 0.05
 
 
 class Turning(NamedTuple):
@@ -248,10 +250,35 @@ def _turning(problem: _Problem, state: _State, system: _System) -> Turning:
     free = _free(len(H), problem.known)
     weight = 1.0 / (1.0 + system.distances.square() / _CAUCHY_PX**2)
     variance = float((weight * system.distances.square()).sum() / (2.0 * weight.sum()).clamp(min=1.0))
-    full = torch.zeros_like(H)
-    full[free[:, None], free] = torch.linalg.inv(H[free][:, free]) * variance
+    inverse = torch.zeros_like(H)
+    inverse[free[:, None], free] = torch.linalg.inv(H[free][:, free])
+    full = inverse * variance
+    if not problem.known:
+        untold = _of_distortion(problem, state, system.g, inverse, variance)
+        full = full + untold[:, None] * untold
     residual = _per_frame(problem, weight, system.distances)
     return Turning(rotation, math.exp(state.log_focal), _covariances(full, rotation), residual, system.distances)
+
+
+def _of_distortion(problem: _Problem, state: _State, g: Tensor, inverse: Tensor, variance: float) -> Tensor:
+    """By how much all unknowns [3 F + 1] would change with the lens's radial distortion, which is taken to be none:
+    with what one step towards it says it is, or as much as is not told from none, whichever is more. A strong one is
+    more than that step."""
+    sides = [_system(_bent(problem, state, k1), state) for k1 in (-_TRIED_K1, 0.0, _TRIED_K1)]
+    pull = (sides[2].g - sides[0].g) / (2.0 * _TRIED_K1)
+    slope = (sides[2].cost - sides[0].cost) / (4.0 * _TRIED_K1)
+    curvature = (sides[2].cost + sides[0].cost - 2.0 * sides[1].cost) / (2.0 * _TRIED_K1**2)
+    # What of the cost's curvature is left when everything else gives way.
+    left = max(curvature - float(pull @ inverse @ pull), 1e-9)
+    k1 = max(math.sqrt(variance / left), abs(slope - float(pull @ inverse @ g)) / left)
+    return inverse @ pull * min(k1, _MOST_K1)
+
+
+def _bent(problem: _Problem, state: _State, k1: float) -> _Problem:
+    """The problem with the distortion `k1` taken out of its pixels, to first order."""
+    share = k1 * math.exp(-2.0 * state.log_focal)
+    x_i, x_j = (x * (1.0 - share * x.square().sum(-1, keepdim=True)) for x in (problem.x_i, problem.x_j))
+    return problem._replace(x_i=x_i, x_j=x_j)
 
 
 def _covariances(full: Tensor, rotation: Tensor) -> Tensor:

@@ -134,11 +134,21 @@ def test_a_turn_tells_the_focal_length_whatever_is_believed(tmp_path):
     assert told.sigma < 0.05 and abs(math.log(told.focal / TRUE_FOCAL)) < 3.0 * told.sigma
 
 
+def test_a_point_that_few_cameras_follow_is_left_out_where_they_keep_enough_others(tmp_path):
+    model, table = measured(0, noise=0.1, folder=tmp_path)
+    for frame in range(4, FRAMES):
+        model.delete_observation(frame + 1, 30)
+    assert mapping._doubtful(model, table) == [(frame + 1, 30) for frame in range(4)]
+    for point in range(mapping._LEAST_FINE, POINTS):
+        model.delete_point3D(point + 1)
+    assert mapping._doubtful(model, table) == []
+
+
 def test_a_detail_too_wide_to_be_placed_and_one_far_off_are_left_out(tmp_path):
     model, table = measured(0, noise=0.1, folder=tmp_path)
     table.scales[2] = np.where(np.arange(POINTS) < 7, 9.0, 1.0)
     model.images[5].points2D[20].xy = model.images[5].points2D[20].xy + 30.0
-    assert mapping._coarse(model, table) == [(3, place) for place in range(7)]
+    assert mapping._doubtful(model, table) == [(3, place) for place in range(7)]
     assert (5, 20) in mapping._far(model)
     mapping._adjusted(model, lens_of_fov(math.radians(60), HW), table, PRIOR)
     assert not any(model.images[3].points2D[place].has_point3D() for place in range(7))

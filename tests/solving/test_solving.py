@@ -15,6 +15,7 @@ from raxel_core.geometry.camera import Camera, K_from_fov
 from raxel_core.geometry.estimate import Estimate, Footage
 from raxel_core.geometry.sparse_points import SparsePoints
 from raxel_core.geometry.trajectory import Trajectory
+from raxel_core.solving import rotation
 from raxel_core.solving.gaps import interpolated
 from raxel_core.solving.lens import Lens, assumed_lens, lens_of_fov, lens_of_photograph, undistort
 from raxel_core.solving.matching import Correspondences, frame_pairs
@@ -97,6 +98,22 @@ def test_the_error_bars_of_a_turn_are_as_wide_as_its_errors():
         sigmas.append(float(fitted.covariance[-1, :3, :3].diagonal().sum().sqrt()))
     ratio = math.sqrt(np.mean(np.square(errors))) / np.mean(sigmas)
     assert 0.6 < ratio < 1.7
+
+
+@pytest.mark.parametrize("k1", [0.0, -0.02, 0.01])
+def test_the_error_bars_of_a_turn_grow_with_a_distortion_that_was_taken_for_none(k1, monkeypatch):
+    found, turn, focal = turned(10, 30.0)
+    bent = Lens(HW, (focal, focal), (240.0, 135.0), (k1, 0.0, 0.0, 0.0))
+    pixels = [[bent.filmed(torch.from_numpy(side)).numpy() for side in pair[2:]] for pair in found]
+    found = [pair._replace(pixels_first=a, pixels_second=b) for pair, (a, b) in zip(found, pixels, strict=True)]
+
+    def in_bars():
+        fitted = fit_turning(found, 10, assumed_lens(HW), done=nothing)
+        return abs(math.log(fitted.focal / focal)) / float(fitted.covariance[0, 3, 3].sqrt())
+
+    assert in_bars() < (2.5 if k1 == 0.0 else 5.0)  # one step of an adjustment does not come to all of it
+    monkeypatch.setattr(rotation, "_MOST_K1", 0.0)
+    assert in_bars() > 30.0 or k1 == 0.0
 
 
 def test_still_turning_and_moving_cameras_are_told_apart():
