@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,6 +22,18 @@ _LEAST_PAIR = 30
 _QUANTILE = 0.75
 # Farther than this from its epipolar line, in pixels, a match shows something that moves by itself.
 _ASTRAY_PX = 2.0
+# A camera that turns among people: its turn explains most matches to a pixel and leaves the others far off, with next
+# to none between, and no drive of the camera explains those others.
+_EXPLAINED, _FAR_PX, _BETWEEN, _ONE_DRIVE = 0.6, 4.0, 0.03, 0.8
+_DRIVES_TRIED, _LEAST_MOVERS = 200, 8
+
+
+class Turn(NamedTuple):
+    """What a camera that only turned leaves unexplained: `pixels` of most of what stands still, and the share of the
+    matches that are `moving` by themselves."""
+
+    pixels: float
+    moving: float
 
 
 def displacement_px(found: Sequence[Correspondences]) -> float:
@@ -44,6 +57,31 @@ def parallax_px(found: Sequence[Correspondences], turning: Turning, principal_po
     """
     left = [_unexplained(pair, turning, principal_point) for pair in farthest_pairs(found)]
     return float(np.quantile(np.concatenate(left), _QUANTILE))
+
+
+def turn_of(found: Sequence[Correspondences], turning: Turning, principal_point: tuple[float, float]) -> Turn | None:
+    """How well the turning camera explains frames far apart, None where the camera moved.
+
+    People near by may fill more of the picture than a drive would; they are told from it by standing alone: a drive
+    moves what is at all distances, and all of it towards or away from one point. `found` has the lens's distortion
+    taken out.
+    """
+    pairs = farthest_pairs(found)
+    distances = [_unexplained(pair, turning, principal_point) for pair in pairs]
+    left = np.concatenate(distances)
+    pixels = float(np.quantile(left, _QUANTILE))
+    if pixels < TURNING_PX:
+        return Turn(pixels, float((left > _ASTRAY_PX).mean()))
+    explained = left < TURNING_PX
+    if explained.mean() < _EXPLAINED or (~explained & (left < _FAR_PX)).mean() > _BETWEEN:
+        return None
+    drives = [
+        _of_one_drive(pair, turning, principal_point, far > _ASTRAY_PX)
+        for pair, far in zip(pairs, distances, strict=True)
+    ]
+    if float(np.median(drives)) > _ONE_DRIVE:
+        return None
+    return Turn(float(np.quantile(left[explained], _QUANTILE)), float(1.0 - explained.mean()))
 
 
 def moving_share(found: Sequence[Correspondences], camera: Camera, frames: Sequence[int]) -> float:
@@ -71,6 +109,32 @@ def moving_share(found: Sequence[Correspondences], camera: Camera, frames: Seque
         astray += int(((second * lines[0]).sum(-1).abs() / size > _ASTRAY_PX).sum())
         total += len(first)
     return astray / max(total, 1)
+
+
+def _of_one_drive(
+    pair: Correspondences, turning: Turning, principal_point: tuple[float, float], unexplained: np.ndarray
+) -> float:
+    """The largest share of the `unexplained` matches that one translation of the camera, beside its turn, explains with
+    all of them before it; 1 where there are too few to say."""
+    if unexplained.sum() < _LEAST_MOVERS:
+        return 1.0
+    first, second = (
+        np.concatenate(((side[unexplained] - principal_point) / turning.focal, np.ones((unexplained.sum(), 1))), -1)
+        for side in (pair.pixels_first, pair.pixels_second)
+    )
+    turned = first @ (turning.rotation[pair.second].mT @ turning.rotation[pair.first]).numpy().T
+    turned = turned / np.maximum(turned[:, 2:], 1e-6)
+    # Each match has the translation in the plane of its two rays; two of them tell it.
+    normals = np.cross(turned, second)
+    picked = np.random.default_rng(0).integers(len(normals), size=(2, _DRIVES_TRIED))
+    drives = np.cross(normals[picked[0]], normals[picked[1]])
+    lines = np.cross(drives[:, None], turned)  # [tried, n, 3]
+    off = np.abs((lines * second).sum(-1)) / np.maximum(np.hypot(lines[..., 0], lines[..., 1]), 1e-12) * turning.focal
+    # What is before the camera goes the same way along its line at every depth.
+    along = drives[:, None, :2] - turned[:, :2] * drives[:, None, 2:]
+    way = np.sign((along * (second - turned)[:, :2]).sum(-1))
+    fits = off < TURNING_PX
+    return float(np.maximum((fits & (way > 0)).mean(-1), (fits & (way < 0)).mean(-1)).max())
 
 
 def _unexplained(pair: Correspondences, turning: Turning, principal_point: tuple[float, float]) -> np.ndarray:

@@ -22,7 +22,7 @@ from .gaps import interpolated
 from .lens import Lens, assumed_lens
 from .mapping import Mapped, map_frames
 from .matching import Correspondences, frame_pairs, match_frames, read_correspondences
-from .motion import STILL_PX, TURNING_PX, displacement_px, moving_share, parallax_px
+from .motion import STILL_PX, Turn, displacement_px, moving_share, parallax_px, turn_of
 from .rotation import Turning, fit_turning
 from .scale import depth_ratio, scaled
 from .settings import SolveSettings
@@ -104,15 +104,15 @@ def solve_cameras(
             return _still(matched, clip, moved_px)
         turning = fit_turning(matched.found, len(matched.table), matched.lens, done=lambda: stage(0.0))
         plain = [_undistorted(pair, matched.lens) for pair in matched.found]
-        # Pixels of motion that no turn of the camera explains.
-        unexplained = parallax_px(plain, turning, matched.lens.principal_point)
-        if unexplained < TURNING_PX:
-            return _turned(matched, clip, turning, unexplained)
+        turn = turn_of(plain, turning, matched.lens.principal_point)
+        if turn is not None:
+            return _turned(matched, clip, turning, turn)
         mapped = map_frames(matched.table, matched.lens, done=stage)
         if mapped is None:
             # No path was found: a turn that explains most of the motion is still an answer.
+            unexplained = parallax_px(plain, turning, matched.lens.principal_point)
             if unexplained < _MOST_UNEXPLAINED_PX:
-                return _turned(matched, clip, turning, unexplained)
+                return _turned(matched, clip, turning, Turn(unexplained, 0.0))
             raise SolveError(
                 f"no camera path could be solved from {clip.name or 'the frames'}: they have too little in common, or "
                 "too much of the picture moves by itself; mask what moves, take frames that overlap or give the lens"
@@ -178,7 +178,7 @@ def _still(matched: _Matched, clip: Clip, pixels: float) -> Solved:
     return _solved(matched, replace(estimate, covariance=covariance, verdict=verdict), matched.lens)
 
 
-def _turned(matched: _Matched, clip: Clip, turning: Turning, pixels: float) -> Solved:
+def _turned(matched: _Matched, clip: Clip, turning: Turning, turn: Turn) -> Solved:
     """The answer for a camera that only turned: no path is made up."""
     lens = replace(matched.lens, focal=(turning.focal, turning.focal)) if not matched.lens.known else matched.lens
     motions = se3.from_rotation_translation(turning.rotation, turning.rotation.new_zeros(len(turning.rotation), 3))
@@ -190,7 +190,7 @@ def _turned(matched: _Matched, clip: Clip, turning: Turning, pixels: float) -> S
         covariance=covariance,
         residual_px=_in_given_pixels(matched, turning.residual_px),
     )
-    return _solved(matched, replace(estimate, verdict=turning_verdict(estimate, pixels)), lens)
+    return _solved(matched, replace(estimate, verdict=turning_verdict(estimate, turn)), lens)
 
 
 def _moving(matched: _Matched, clip: Clip, mapped: Mapped, settings: SolveSettings) -> Solved:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from ..geometry.estimate import Estimate
+from .motion import Turn
 
 # Above this relative error the focal length is not told by the footage.
 _UNTOLD_FOCAL = 0.1
@@ -20,12 +21,13 @@ def still_verdict(pixels: float, degrees: float) -> str:
     )
 
 
-def turning_verdict(estimate: Estimate, pixels: float) -> str:
+def turning_verdict(estimate: Estimate, turn: Turn) -> str:
     """Of a camera that turned on the spot."""
     degrees = _shown(math.degrees(float(estimate.trajectory.turn)))
+    movers = f"; {turn.moving:.0%} of what the frames have in common moves by itself" if turn.moving >= _MOVING else ""
     return (
         f"The camera did not move from its place: it turned by {degrees} degrees in all, {_error_bars(estimate)}; no "
-        f"parallax above {_shown(pixels)} pixels was seen, so no path was made up{_focal(estimate)}."
+        f"parallax above {_shown(turn.pixels)} pixels was seen, so no path was made up{_focal(estimate)}{movers}."
     )
 
 

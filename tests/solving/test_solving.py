@@ -19,7 +19,7 @@ from raxel_core.solving import rotation
 from raxel_core.solving.gaps import interpolated
 from raxel_core.solving.lens import Lens, assumed_lens, lens_of_fov, lens_of_photograph, undistort
 from raxel_core.solving.matching import Correspondences, frame_pairs
-from raxel_core.solving.motion import STILL_PX, TURNING_PX, displacement_px, moving_share, parallax_px
+from raxel_core.solving.motion import STILL_PX, TURNING_PX, displacement_px, moving_share, parallax_px, turn_of
 from raxel_core.solving.rotation import fit_turning
 from raxel_core.solving.scale import depth_ratio, near_depth, scaled
 from raxel_core.solving.settings import Scale, SolveSettings
@@ -28,17 +28,23 @@ from raxel_core.solving.verdict import moving_verdict
 HW = (270, 480)
 
 
-def turned(frames, degrees, *, fov=60.0, drive=0.0, noise=0.2, outliers=0.0, seed=0):
-    """Correspondences of a camera that pans by `degrees` and trucks by `drive` before points 3 to 9 away."""
+def turned(frames, degrees, *, fov=60.0, drive=0.0, noise=0.2, outliers=0.0, seed=0, near=0, walk=(0.0, 0.0)):
+    """Correspondences of a camera that pans by `degrees` and trucks by `drive` before points 3 to 9 away, or, where
+    `near` of them are 3 away, the others 400; of the near ones half `walk` along x by one length, half by the other."""
     random = np.random.default_rng(seed)
     K = K_from_fov(torch.tensor(math.radians(fov), dtype=torch.float64), HW).numpy()
     share = torch.linspace(0, 1, frames, dtype=torch.float64)
     turn = se3.so3_exp(torch.stack((0.2 * share, share, 0.1 * share), -1) * math.radians(degrees))
     center = torch.stack((drive * share, 0 * share, 0 * share), -1)
     world = random.uniform(-1, 1, (900, 3)) * (8, 4, 3) + (0, 0, 6)
+    walked = np.zeros((900, 3))
+    if near:
+        world = world * (60, 60, 0) + (0, 0, 400)
+        world[:near] = random.uniform(-1, 1, (near, 3)) * (4, 1, 0.3) + (1, 0, 3)
+        walked[:near, 0] = np.where(np.arange(near) % 2, *walk)
 
     def seen(frame):
-        local = (world - center[frame].numpy()) @ turn[frame].numpy()
+        local = (world + walked * float(share[frame]) - center[frame].numpy()) @ turn[frame].numpy()
         pixel = local @ K.T
         return pixel[:, :2] / pixel[:, 2:], local[:, 2]
 
@@ -126,6 +132,23 @@ def test_still_turning_and_moving_cameras_are_told_apart():
         parallax_px(f, fit_turning(f, 10, assumed_lens(HW), done=nothing), (240.0, 135.0)) for f in (turning, moving)
     ]
     assert left[0] < TURNING_PX < 2 * TURNING_PX < left[1]
+
+
+@pytest.mark.parametrize(
+    ("drive", "walk", "turns"),
+    [(0.0, (1.5, -1.2), True), (1.0, (0.0, 0.0), False), (0.0, (0.0, 0.0), True), (1.0, (1.5, -1.2), None)],
+    ids=["people before a far street", "a drive past near posts", "a pan over both", "a drive among people"],
+)
+def test_people_near_by_do_not_make_a_drive_of_a_pan(drive, walk, turns):
+    found, turn, focal = turned(10, 25.0, drive=drive, near=200, walk=walk)
+    fitted = fit_turning(found, 10, assumed_lens(HW), done=nothing)
+    of = turn_of(found, fitted, (240.0, 135.0))
+    if turns is not None:  # where both move, either may be said
+        assert (of is not None) == turns
+    if turns:
+        assert float(se3.geodesic(fitted.rotation, turn).max().rad2deg()) < 0.1
+        assert fitted.focal == pytest.approx(focal, rel=0.005)
+        assert of.pixels < 0.6 and (0.2 < of.moving < 0.4 if any(walk) else of.moving < 0.01)
 
 
 def test_nothing_in_common_is_said():
