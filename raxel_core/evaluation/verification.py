@@ -39,6 +39,8 @@ _FITS = 0.1
 _NEAR = 0.1
 # A focal length with a larger standard deviation than this is not told.
 _UNTOLD_FOCAL = 0.08
+# Steps of white noise are sqrt(2) times as long as its spread; those of a way through 8 frames half as long at most.
+_STEP_OF_NOISE, _LEAST_FRAMES_OF_NOISE = 1.0, 8
 
 
 @dataclass(frozen=True)
@@ -304,7 +306,7 @@ def _word(findings: Sequence[Finding], found: _Path, wanted: _Path, speed: float
     """The one word, the commonest cause first."""
     failed = {finding.name for finding in findings if finding.passed is False}
     asked_to_move = wanted.turn > _LEAST_TURN or wanted.travel > _LEAST_TRAVEL
-    if asked_to_move and found.turn < _LEAST_TURN and found.travel <= _LEAST_TRAVEL:
+    if asked_to_move and found.turn < _LEAST_TURN and (found.travel <= _LEAST_TRAVEL or _jitters(found.center)):
         return "still"
     if not failed:
         return "followed"
@@ -313,6 +315,17 @@ def _word(findings: Sequence[Finding], found: _Path, wanted: _Path, speed: float
     if "speed" in failed and speed is not None:
         return "slow" if speed < 1.0 else "fast"
     return "lens" if failed == {"focal"} else "off_path"
+
+
+def _jitters(center: Tensor) -> bool:
+    """Whether places [F, 3] are those of a camera that stood still under noise: each step as long as the whole way.
+
+    Files of other estimators have neither error bars nor a scale by which noise would be small.
+    """
+    if len(center) < _LEAST_FRAMES_OF_NOISE:
+        return False
+    spread = (center - center.mean(0)).square().sum(-1).mean().sqrt()
+    return bool(center.diff(dim=0).square().sum(-1).mean().sqrt() > _STEP_OF_NOISE * spread)
 
 
 def _sentence(word: str, findings: Sequence[Finding], found: _Path, wanted: _Path, speed: float | None) -> str:
