@@ -41,7 +41,7 @@ def moving_verdict(estimate: Estimate, moving: float) -> str:
     degrees, length = _shown(math.degrees(float(trajectory.turn))), _length(estimate, float(trajectory.path_length))
     return (
         f"The camera moved: {count} have a camera of their own, it turned by {degrees} degrees and drove {length} in "
-        f"all, {_error_bars(estimate)}{_focal(estimate)}{_crowd(moving)}."
+        f"all, {_error_bars(estimate)}{_focal(estimate)}{_crowd(moving)}{_loose(estimate)}."
     )
 
 
@@ -51,6 +51,15 @@ def _crowd(moving: float) -> str:
     return (
         f"; but {moving:.0%} of what the frames have in common moves by itself, which may carry the cameras along "
         "beyond these error bars: mask it"
+    )
+
+
+def _loose(estimate: Estimate) -> str:
+    if estimate.covariance is not None:
+        return ""
+    return (
+        "; the frames do not fix these cameras, as when the lens zooms or all that is seen is far away: "
+        "do not rely on them"
     )
 
 

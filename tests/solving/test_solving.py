@@ -261,6 +261,8 @@ def test_the_verdict_says_what_moves_by_itself_and_what_the_motion_does_not_tell
     wide[:, 6, 6] = 0.45**2
     told = moving_verdict(replace(path, covariance=wide), 0.0)
     assert told.endswith("a guess that this motion hardly checks, the focal length within 45%: give the lens.")
+    told = moving_verdict(replace(path, covariance=None), 0.0)
+    assert "with unknown error bars" in told and told.endswith("do not rely on them.")
 
 
 @pytest.fixture
