@@ -72,7 +72,7 @@ class Content:
     @cached_property
     def rows(self) -> tuple[int, ...]:
         """How many columns the first six rows of numbers have, after headings and comments; () in no table."""
-        return tuple(islice(self._rows(), 6))
+        return tuple(len(row) for row in islice(self._rows(), 6))
 
     @cached_property
     def columns(self) -> int:
@@ -81,10 +81,8 @@ class Content:
 
     @cached_property
     def first_rows(self) -> tuple[tuple[float, ...], ...]:
-        """The first four rows of numbers."""
-        lines = map(columns_of, StringIO(self.text, None))
-        rows = (tuple(map(float, tokens)) for tokens in lines if tokens and all(map(is_value, tokens)))
-        return tuple(islice(rows, 4))
+        """The first four of those rows."""
+        return tuple(tuple(map(float, row)) for row in islice(self._rows(), 4))
 
     @cached_property
     def shape(self) -> tuple[int, ...]:
@@ -133,7 +131,7 @@ class Content:
         line = "".join(c if c.isprintable() else "?" for c in self.beginning.lstrip()[:40].split("\n")[0])
         return f"a file that begins with {line!r}" + (" and has no second line" if len(lines) == 1 else "")
 
-    def _rows(self) -> Iterator[int]:
+    def _rows(self) -> Iterator[list[str]]:
         before = 0
         for line in StringIO(self.text, None):
             tokens = columns_of(line[: MOST_LINE + 1])
@@ -141,7 +139,7 @@ class Content:
                 continue
             if all(map(is_value, tokens)):
                 before = _MOST_HEADING
-                yield len(tokens)
+                yield tokens
             elif before >= _MOST_HEADING or is_value(tokens[0]):
                 return
             before += 1

@@ -348,6 +348,7 @@ def test_metashapes_chunks_and_components_are_worlds_of_their_own(tmp_path):
         ("a.txt", b"timestamp tx ty tz qx qy qz qw\n", "rows under the heading: expected from 1"),
         ("a.txt", b"https://a.video/watch\n", "begins with 'https://a.video/watch' and has no second line"),
         ("a.txt", b"  \n\n", "an empty file"),
+        ("a.txt", b"1 0 0 0\nnot so\n1 2\n3 4 5 6\n", "rows of 4 numbers"),
         ("a.npy", b"\x93NUMPY\x01\0v\0{'descr': '|O', ", "something else than real numbers"),
     ],
 )
