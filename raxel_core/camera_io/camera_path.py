@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from ..paths.camera_path import FORMAT as FORMAT_NAME
 from ..paths.camera_path import path_from_json, path_to_json
 from ..paths.estimate_path import estimate_from_json, estimate_to_json
 from .content import Content
-from .format import CameraFormat
+from .format import CameraFormat, exact_cameras
 from .parsing import MOST_JSON_BYTES, read_text
 from .reading import Assumed, CameraFormatError, Reading
 
@@ -32,13 +33,17 @@ def _read(path: Path, assumed: Assumed) -> Reading:
     text = read_text(path, most=MOST_JSON_BYTES)
     try:
         trajectory = path_from_json(text, dtype=torch.float64)
-        trajectory.camera.validate()  # a plan whose keys all but coincide may overflow
+        # A plan whose keys all but coincide may overflow.
+        exact, mended = exact_cameras(trajectory.camera.validate())
         verdict = _verdict(text)
     except ValueError as error:
         raise CameraFormatError(f"{path.name}: {str(error)[:_SENTENCE]}") from error
+    trajectory = replace(trajectory, camera=exact) if mended else trajectory
     planned = (f"Its plan of moves and keys was sampled at {len(trajectory)} frames.",) if '"plan"' in text else ()
+    untouched = "" if mended else "; nothing was changed or assumed"
     notes = (
-        "Cameras are world_from_cam (c2w) in OpenCV axes, K in pixels; nothing was changed or assumed.",
+        f"Cameras are world_from_cam (c2w) in OpenCV axes, K in pixels{untouched}.",
+        *mended,
         f"Lengths: {trajectory.unit}, from the file.",
         *planned,
         *verdict,

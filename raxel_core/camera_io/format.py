@@ -114,13 +114,19 @@ def trajectory_of(
     check_frames(len(world_from_cam), file_name)
     try:
         camera = Camera(world_from_cam, K, hw).validate()
-        exact, deviation = _exact(camera)
+        exact, notes = exact_cameras(camera)
         trajectory = Trajectory(exact, fps=fps, unit=unit, name=name)
     except ValueError as error:
         raise CameraFormatError(f"{file_name}: {error}") from error
+    return trajectory, notes
+
+
+def exact_cameras(camera: Camera) -> tuple[Camera, tuple[str, ...]]:
+    """`camera` with the nearest exact rotations, and a note where they were off by more than text rounds."""
+    exact, deviation = _exact(camera)
     if deviation <= _NOTED_DEVIATION:
-        return trajectory, ()
-    return trajectory, (f"Rotations were up to {deviation:.1g} off orthonormal; the nearest exact ones were taken.",)
+        return exact, ()
+    return exact, (f"Rotations were up to {deviation:.1g} off orthonormal; the nearest exact ones were taken.",)
 
 
 def motions_of(rows: Tensor) -> Tensor:

@@ -333,6 +333,19 @@ def test_metashapes_chunks_and_components_are_worlds_of_their_own(tmp_path):
     check(read(path, track="component 1"), range(6, 9))
 
 
+def test_a_camera_path_whose_rotations_are_not_quite_any_is_mended_aloud(tmp_path):
+    frames = [{"world_from_cam": pose.ravel().tolist(), "K": [700.0, 700.0, 416.0, 240.0]} for pose in C2W]
+    body = {"format": "raxel.camera_path", "version": 1, "fps": 24.0, "unit": "near_depth", "name": "a", "width": 832,
+            "height": 480, "frames": frames}  # fmt: skip
+    as_it_is = read(tmp_path / "a.json", json.dumps(body))
+    assert "nothing was changed" in as_it_is.text and "orthonormal" not in as_it_is.text
+    frames[4]["world_from_cam"][0] += 2.7e-4
+    reading = read(tmp_path / "b.json", json.dumps(body))
+    assert "off orthonormal; the nearest exact ones were taken" in reading.text and "nothing was" not in reading.text
+    rotation = reading.trajectory.camera.rotation
+    torch.testing.assert_close(rotation.mT @ rotation, torch.eye(3).double().expand(F, 3, 3), rtol=0, atol=1e-12)
+
+
 # --- Refusals that lead on ----------------------------------------------------------------------------------------
 
 
