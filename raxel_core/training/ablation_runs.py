@@ -21,6 +21,8 @@ FIGURES = {
     "gain": "gain_se",
     "rotation": None,
     "focal": None,
+    "corr_yaw+tx": None,
+    "corr_yaw-tx": None,
     "video_gain": "video_gain_se",
     "video": None,
     "shuffled": None,

@@ -618,6 +618,12 @@ def test_an_expert_is_trained_at_its_own_levels(tmp_path):
     assert float(draw_levels(uniform, replace(CONFIG, expert="high")).min()) >= 0.9
 
 
+def test_the_two_experts_share_a_run_out_at_the_boundary():
+    high, low = (expert_sigmas(8, replace(CONFIG, expert=name)) for name in ("high", "low"))
+    assert high[:-1] + low == shifted_sigmas(8, shift=CONFIG.video_shift).tolist() and high[-1] == 0.0
+    assert min(high[:-1]) >= CONFIG.boundary > max(low) and len(high) > 2 and len(low) > 2
+
+
 @pytest.mark.parametrize("expert", ["high", "low"])
 def test_an_expert_of_a14b_is_trained_validated_and_opens_as_raype(expert, a14b, tmp_path, capsys):
     """Through the command: its own weights, every frame in the loss, and the file that Load RayPE opens."""

@@ -42,8 +42,8 @@ def test_an_arm_that_there_is_none_of_is_told_before_any_is_trained(tmp_path, ca
 def test_a_table_tells_the_mean_over_seeds_and_its_standard_error():
     """Clips' errors of 0.3 and 0.5, seeds 1 and 2: root of the mean of 0.09 and 0.25 and of 0.5 / 2."""
     runs = [
-        {"gain": gain, "gain_se": error, "rotation": 5.0, "focal": 0.1, "video_gain": 0.0, "video_gain_se": 0.0,
-         "video": 18.0, "shuffled": 17.0}
+        {"gain": gain, "gain_se": error, "rotation": 5.0, "focal": 0.1, "corr_yaw+tx": 0.7, "corr_yaw-tx": 0.1,
+         "video_gain": 0.0, "video_gain_se": 0.0, "video": 18.0, "shuffled": 17.0}
         for gain, error in ((1.0, 0.3), (2.0, 0.5))
     ]  # fmt: skip
     result = ArmResult("full", tuple(runs))
