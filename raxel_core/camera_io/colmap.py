@@ -80,7 +80,8 @@ def _reading(
     )
     return reading_of(
         frames, format_name, path.name, assumed,
-        convention="Poses are world-to-camera with OpenCV axes and were inverted; no axis was flipped.",
+        convention="Poses are world-to-camera with OpenCV axes and were inverted; no axis was flipped. The "
+        "model's points were not read.",
         lens_from="the model's cameras", warnings=warnings,
     )  # fmt: skip
 

@@ -104,6 +104,7 @@ def test_colmap_text_is_world_to_camera(tmp_path):
     close(camera.rotation[:, 2], (-1.0, 0.0, 0.0))
     close(intrinsics(camera), (500.0, 500.0, 410.0, 250.0))
     assert "'my frame.png'" in reading.text and "inverted" in reading.text and "832 x 480" in reading.text
+    assert "model's points were not read" in reading.text
 
 
 def test_nerfstudio_transform_is_taken_back(tmp_path):
