@@ -7,6 +7,12 @@ independent. With D_i the rise of the cost in part i, z = sum D / sqrt(sum D^2) 
 deviations to there where the profile is a parabola (the sandwich estimate), and the likelihood's logarithm is -2 z^2.
 A local covariance does not see this: along the flat valley of a camera that drives straight on, noise of the rotations
 looks like knowledge of the focal length.
+
+A profile does not see another answer either, as that in which people stand and the boxes move. So the models that a
+search found at other focal lengths are rivals, and as likely as the matches, part by part, do not rule them out.
+
+An encoder takes pictures from those before, so errors reach over the whole picture for a stretch of the clip too. What
+the focal length changes by when one stretch after the other is left out shows what that comes to (a group jackknife).
 """
 
 from __future__ import annotations
@@ -17,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import Tensor
 
-from .adjustment import ADJUSTMENT_STEPS, adjust, observations_of, parts_of_picture, point_costs
+from .adjustment import ADJUSTMENT_STEPS, adjust, drop, observations_of, parts_of_picture, point_costs
 from .colmap import load_pycolmap
 from .covariance import camera_change
 from .features import CAMERA_ID
@@ -26,6 +32,9 @@ from .features import CAMERA_ID
 _FIRST, _GROWTH, _LAST = 0.004, 2.5, 1.0
 _CLEAR = 2.0
 _STEPS = 30
+_STRETCHES, _LEAST_FRAMES = 4, 8
+# A rival nearer than so many standard deviations is the same answer.
+_OUTSIDE = 3.0
 # Farther than so many of its standard deviations nothing is believed.
 _MOST = 2.0
 # A mean that is nearer than this share of the standard deviation to where the adjustment ended is not worth another.
@@ -42,7 +51,34 @@ class ToldFocal(NamedTuple):
     slope: Tensor
 
 
-def tell_focal(model: Any, prior: tuple[float, float], frames: tuple[int, ...], *, distorts: bool) -> ToldFocal:
+class Rival(NamedTuple):
+    """A focal length in pixels that a search tried, how wide its share of the search is as a logarithm, and how
+    clearly its model explains the matches worse than the best one: z."""
+
+    focal: float
+    width: float
+    z: float
+
+
+def rivals_of(supports: dict[float, np.ndarray], best: float) -> tuple[Rival, ...]:
+    """What a search tried beside the `best` focal length, by what the model of each explains in every part."""
+    tried = sorted(supports)
+    places = np.log(tried)
+    widths = np.gradient(places) if len(tried) > 1 else places
+    z = [max(_clear(supports[best], supports[focal]), 0.0) for focal in tried]
+    return tuple(
+        Rival(focal, float(width), each) for focal, width, each in zip(tried, widths, z, strict=True) if focal != best
+    )
+
+
+def tell_focal(
+    model: Any,
+    prior: tuple[float, float],
+    frames: tuple[int, ...],
+    *,
+    distorts: bool,
+    rivals: tuple[Rival, ...] = (),
+) -> ToldFocal:
     """What an adjusted model and the `prior` (focal length, standard deviation of its logarithm) say together: the mean
     and the standard deviation. The model is changed only where it lies beyond what the prior believes at all."""
     focal = _believable(model, prior, distorts)
@@ -60,6 +96,8 @@ def tell_focal(model: Any, prior: tuple[float, float], frames: tuple[int, ...], 
                 break
             step *= _GROWTH
     mean, sigma = _posterior(costs, math.log(prior[0] / focal), prior[1])
+    sigma = max(sigma, min(math.hypot(sigma, _of_stretches(model, frames)), prior[1]))
+    sigma = _among(rivals, focal * math.exp(mean), sigma, prior)
     told = focal * math.exp(mean) if abs(mean) > _NEAR * sigma else focal
     return ToldFocal(told, sigma, min(slopes, key=lambda each: abs(abs(each[0]) - sigma))[1])
 
@@ -80,6 +118,36 @@ def _clear(cost: np.ndarray, least: np.ndarray) -> float:
     """How clearly parts [n] of a picture are worse explained than at best: z."""
     worse = cost - least
     return float(worse.sum() / max(np.sqrt(np.square(worse).sum()), 1e-12))
+
+
+def _of_stretches(model: Any, frames: tuple[int, ...]) -> float:
+    """The standard deviation of the logarithm of the focal length by what it is without one or the other stretch of the
+    clip; 0 of a clip too short for that."""
+    if len(frames) < _LEAST_FRAMES:
+        return 0.0
+    found = []
+    for left_out in np.array_split(np.array(frames[1:]) + 1, _STRETCHES):
+        own = load_pycolmap().Reconstruction(model)
+        seen = [(int(number), own.images[number].points2D) for number in left_out]
+        drop(own, [(number, place) for number, points in seen for place in range(len(points))])
+        adjust(own, refine_focal=True, steps=_STEPS)
+        found.append(math.log(own.cameras[CAMERA_ID].params[0]))
+    return math.sqrt((_STRETCHES - 1) * float(np.var(found)))
+
+
+def _among(rivals: tuple[Rival, ...], focal: float, sigma: float, prior: tuple[float, float]) -> float:
+    """The standard deviation around `focal`, whose own is `sigma`, with the rivals that lie outside of that."""
+
+    def believed(place: float) -> float:
+        return math.exp(-0.5 * (math.log(place / prior[0]) / prior[1]) ** 2)
+
+    weights, squares = [math.sqrt(2.0 * math.pi) * sigma * believed(focal)], [sigma**2]
+    for rival in rivals:
+        away = math.log(rival.focal / focal)
+        if abs(away) > _OUTSIDE * sigma:
+            weights.append(math.exp(-2.0 * rival.z**2) * rival.width * believed(rival.focal))
+            squares.append(away**2)
+    return math.sqrt(float(np.average(squares, weights=weights)))
 
 
 def hold_focal(model: Any, focal: float, *, distorts: bool, steps: int = ADJUSTMENT_STEPS) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,13 +15,16 @@ import torch
 from torch import Tensor
 
 from ..geometry import se3
+from ..geometry.camera import Camera
 from ..geometry.sparse_points import SparsePoints
 from .adjustment import adjust, distances, drop, observations_of
 from .colmap import load_pycolmap
 from .covariance import camera_change, pose_covariance, widened
 from .features import CAMERA_ID, FeatureTable, colmap_camera, image_name
-from .focal import ToldFocal, hold_focal, tell_focal
+from .focal import Rival, ToldFocal, hold_focal, rivals_of, tell_focal
 from .lens import Lens, lens_of_fov
+from .matching import Correspondences
+from .motion import support_by_part
 from .relative import write_relative_poses
 
 # Where the search for a focal length that nobody gave starts from: angles of view across the picture.
@@ -42,6 +45,9 @@ _DISTORTIONS = (-0.45, 0.2)
 _LEAST_FRAMES = 3
 # How far, as a logarithm, a focal length that nobody gave may be from what it starts at; and one that was given.
 _ASSUMED_SIGMA, _GIVEN_SIGMA = 0.5, 0.1
+# Points whose rays meet under less than this are dropped. COLMAP's 1 degree drops what lies ahead of a camera that
+# drives on, and a wrong focal length that takes the drive for a sideways one keeps all of it: it looked better founded.
+_LEAST_ANGLE_DEGREES = 0.1
 # The mapper's own adjustment only has to come near: all of it is adjusted again.
 _MAPPER_STEPS = 10
 _TRACKS = 2000
@@ -71,27 +77,33 @@ class Mapped(NamedTuple):
     others: tuple[tuple[int, ...], ...]
 
 
-def map_frames(table: FeatureTable, lens: Lens, *, done: Callable[[float], None]) -> Mapped | None:
-    """Cameras and points of a table whose pairs are matched; None where no three frames can be connected.
+def map_frames(
+    table: FeatureTable, found: Sequence[Correspondences], lens: Lens, *, done: Callable[[float], None]
+) -> Mapped | None:
+    """Cameras and points of a table whose pairs are matched and have `found` in common; None where no three frames can
+    be connected.
 
     `done(share)` is called while COLMAP works and may raise: what it is doing then ends in the background, unused.
     """
     prior = math.sqrt(lens.focal[0] * lens.focal[1]), _ASSUMED_SIGMA if lens.assumed else _GIVEN_SIGMA
     held = lens.assumed
+    rivals: tuple[Rival, ...] = ()
     if held:
-        lens = _found_lens(table, lens, lambda share: done(0.5 * share))
+        lens, rivals = _found_lens(table, found, lens, lambda share: done(0.5 * share))
     models = _models(table, lens, held=held, done=lambda: done(0.7))
     if not models:
         return None
     largest = max(models, key=lambda model: (model.num_reg_images(), model.compute_num_observations()))
     others = tuple(_frames(model) for model in models if model is not largest)
-    adjusted, told = _in_background(lambda: _adjusted(largest, lens, table, prior), lambda: done(0.8))
+    adjusted, told = _in_background(lambda: _adjusted(largest, lens, table, prior, rivals), lambda: done(0.8))
     done(0.9)
     return _in_background(lambda: _mapped(table, adjusted, told, lens, others), lambda: done(0.95))
 
 
-def _found_lens(table: FeatureTable, lens: Lens, done: Callable[[float], None]) -> Lens:
-    """The focal length, held while cameras are found, with which they explain most; then let go.
+def _found_lens(
+    table: FeatureTable, found: Sequence[Correspondences], lens: Lens, done: Callable[[float], None]
+) -> tuple[Lens, tuple[Rival, ...]]:
+    """The focal length, held while cameras are found, with which they explain most, then let go; and its rivals.
 
     A wrong one that is let go at once runs into a path of its own. Where the motion tells none, the usual one wins.
     """
@@ -108,11 +120,12 @@ def _found_lens(table: FeatureTable, lens: Lens, done: Callable[[float], None]) 
     support, model = tried[best]
     held = replace(lens, focal=(best, best))
     if model is None:
-        return held
+        return held, ()
+    rivals = rivals_of({f: _supports(each, found, table.hw) for f, (_, each) in tried.items() if each}, best)
     adjust(model, refine_focal=True)
     # An adjustment that nothing holds may run away to where all depths collapse, which explains everything.
     near = abs(math.log(model.cameras[CAMERA_ID].params[0] / best)) < _MOST_CHANGE
-    return _lens_of(model.cameras[CAMERA_ID], lens) if near and _support(model) >= support else held
+    return _lens_of(model.cameras[CAMERA_ID], lens) if near and _support(model) >= support else held, rivals
 
 
 def _try_focal(
@@ -135,6 +148,13 @@ def _support(model: Any) -> float:
     """How many observations a model explains, one that is off by _SUPPORT_PX counting half."""
     model.update_point_3d_errors()
     return sum(p.track.length() / (1.0 + (p.error / _SUPPORT_PX) ** 2) for p in model.points3D.values())
+
+
+def _supports(model: Any, found: Sequence[Correspondences], hw: tuple[int, int]) -> np.ndarray:
+    """What the model's cameras explain in every part of the picture."""
+    frames = _frames(model)
+    K = torch.from_numpy(model.cameras[CAMERA_ID].calibration_matrix()).expand(len(frames), 3, 3)
+    return support_by_part(found, Camera(se3.inverse(_motions(model, frames)), K, hw), frames)
 
 
 def _spread(frames: int) -> tuple[int, ...]:
@@ -186,6 +206,7 @@ def _options(lens: Lens, *, held: bool, quick: bool) -> Any:
     options.mapper.bundle_adjustment.refine_extra_params = False
     options.mapper.bundle_adjustment.refine_focal_length = not (lens.known or held)
     options.mapper.bundle_adjustment.ceres.solver_options.max_num_iterations = _MAPPER_STEPS
+    options.mapper.min_tri_angle_deg = _LEAST_ANGLE_DEGREES
     options.mapper.skip_retriangulation = True
     options.mapper.keep_max_num_tracks = _SEARCH_TRACKS if quick else _TRACKS
     options.mapper.ba_num_iterations = 2 if quick else 1
@@ -212,9 +233,11 @@ def _in_background(work: Callable[[], Any], done: Callable[[], None]) -> Any:
     return outcome[0]
 
 
-def _adjusted(model: Any, lens: Lens, table: FeatureTable, prior: tuple[float, float]) -> tuple[Any, ToldFocal | None]:
-    """The model, adjusted, and what it and the `prior` tell of the focal length; a lens that is not known may distort
-    now, where that is told from none."""
+def _adjusted(
+    model: Any, lens: Lens, table: FeatureTable, prior: tuple[float, float], rivals: tuple[Rival, ...] = ()
+) -> tuple[Any, ToldFocal | None]:
+    """The model, adjusted, and what it, its `rivals` and the `prior` tell of the focal length; a lens that is not
+    known may distort now, where that is told from none."""
     drop(model, _doubtful(model, table))
     if lens.known:
         _held(model)
@@ -224,7 +247,7 @@ def _adjusted(model: Any, lens: Lens, table: FeatureTable, prior: tuple[float, f
     if abs(math.log(model.cameras[CAMERA_ID].params[0] / start)) > _MOST_CHANGE:
         model, distorts = before, False
         _held(model)
-    told = tell_focal(model, prior, _frames(model), distorts=distorts)
+    told = tell_focal(model, prior, _frames(model), distorts=distorts, rivals=rivals)
     if told.focal != model.cameras[CAMERA_ID].params[0]:
         hold_focal(model, told.focal, distorts=distorts)
     return model, told
@@ -286,9 +309,7 @@ def _mapped(
     table: FeatureTable, model: Any, told: ToldFocal | None, lens: Lens, others: tuple[tuple[int, ...], ...]
 ) -> Mapped:
     frames = _frames(model)
-    images = [model.images[frame + 1] for frame in frames]
-    cam_from_world = torch.from_numpy(np.stack([image.cam_from_world().matrix() for image in images]))
-    rigid = se3.from_rotation_translation(cam_from_world[:, :, :3], cam_from_world[:, :, 3])
+    rigid = _motions(model, frames)
     found_lens = _lens_of(model.cameras[CAMERA_ID], lens)
     points = _points(table, model, frames, found_lens)
     off = _distances(points, rigid, found_lens)
@@ -330,6 +351,12 @@ def _parts(model: Any, frames: tuple[int, ...], distorts: bool) -> Tensor | None
 def _frames(model: Any) -> tuple[int, ...]:
     """The frame numbers that a model has cameras for, rising."""
     return tuple(sorted(int(number) - 1 for number in model.reg_image_ids()))
+
+
+def _motions(model: Any, frames: tuple[int, ...]) -> Tensor:
+    """[R, 4, 4] cam_from_world of the model's `frames`."""
+    matrices = torch.from_numpy(np.stack([model.images[frame + 1].cam_from_world().matrix() for frame in frames]))
+    return se3.from_rotation_translation(matrices[:, :, :3], matrices[:, :, 3])
 
 
 def _lens_of(camera: Any, given: Lens) -> Lens:

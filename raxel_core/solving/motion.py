@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +22,9 @@ _LEAST_PAIR = 30
 _QUANTILE = 0.75
 # Farther than this from its epipolar line, in pixels, a match shows something that moves by itself.
 _ASTRAY_PX = 2.0
+# How sharply cameras are held against each other, and over how many parts of the picture.
+_SUPPORT_PX = 0.3
+_COLUMNS, _ROWS = 8, 6
 # A camera that turns among people: its turn explains most matches to a pixel and leaves the others far off, with next
 # to none between, and no drive of the camera explains those others.
 _EXPLAINED, _FAR_PX, _BETWEEN, _ONE_DRIVE = 0.6, 4.0, 0.03, 0.8
@@ -90,9 +93,30 @@ def moving_share(found: Sequence[Correspondences], camera: Camera, frames: Seque
 
     `found` has the lens's distortion taken out. Source: R. Hartley and A. Zisserman, Multiple View Geometry, 11.4.3.
     """
+    astray = total = 0
+    for off, _ in _off_lines(found, camera, frames):
+        astray += int((off > _ASTRAY_PX).sum())
+        total += len(off)
+    return astray / max(total, 1)
+
+
+def support_by_part(found: Sequence[Correspondences], camera: Camera, frames: Sequence[int]) -> np.ndarray:
+    """[48]: how many of the correspondences between `frames` cameras [R] of those frames explain in each part of the
+    picture, of 8 columns and 6 rows; one that is _SUPPORT_PX from its line counts half."""
+    support = np.zeros(_COLUMNS * _ROWS)
+    for off, pixels in _off_lines(found, camera, frames):
+        column, row = (pixels / camera.hw[::-1] * (_COLUMNS, _ROWS)).astype(int).clip(0, (_COLUMNS - 1, _ROWS - 1)).T
+        support += np.bincount(column + _COLUMNS * row, 1.0 / (1.0 + np.square(off / _SUPPORT_PX)), len(support))
+    return support
+
+
+def _off_lines(
+    found: Sequence[Correspondences], camera: Camera, frames: Sequence[int]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """For every pair of `frames`: how far [n] the correspondences are from the line on which cameras [R] of those
+    frames have the first frame's pixel, and those pixels [n, 2]."""
     place = {frame: index for index, frame in enumerate(frames)}
     lift, cam_from_world = torch.linalg.inv(camera.K), camera.cam_from_world
-    astray = total = 0
     for pair in found:
         if pair.first not in place or pair.second not in place:
             continue
@@ -106,9 +130,7 @@ def moving_share(found: Sequence[Correspondences], camera: Camera, frames: Seque
         )
         lines = first @ fundamental.mT, second @ fundamental
         size = torch.cat((lines[0][:, :2], lines[1][:, :2]), dim=-1).square().sum(-1).sqrt().clamp(min=1e-12)
-        astray += int(((second * lines[0]).sum(-1).abs() / size > _ASTRAY_PX).sum())
-        total += len(first)
-    return astray / max(total, 1)
+        yield ((second * lines[0]).sum(-1).abs() / size).numpy(), pair.pixels_first
 
 
 def _of_one_drive(

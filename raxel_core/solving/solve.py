@@ -107,7 +107,7 @@ def solve_cameras(
         turn = turn_of(plain, turning, matched.lens.principal_point)
         if turn is not None:
             return _turned(matched, clip, turning, turn)
-        mapped = map_frames(matched.table, matched.lens, done=stage)
+        mapped = map_frames(matched.table, matched.found, matched.lens, done=stage)
         if mapped is None:
             # No path was found: a turn that explains most of the motion is still an answer.
             unexplained = parallax_px(plain, turning, matched.lens.principal_point)

@@ -13,7 +13,7 @@ from raxel_core.geometry import se3
 from raxel_core.geometry.camera import Camera
 from raxel_core.geometry.estimate import Estimate, Footage
 from raxel_core.geometry.trajectory import Trajectory
-from raxel_core.solving import mapping
+from raxel_core.solving import focal, mapping
 from raxel_core.solving.features import CAMERA_ID, FeatureTable, colmap_camera
 from raxel_core.solving.lens import lens_of_fov
 
@@ -94,6 +94,7 @@ def test_error_bars_are_as_long_as_the_errors(tmp_path, noise, drift):
 
 def test_bars_that_take_a_drift_for_noise_are_too_short(tmp_path, monkeypatch):
     monkeypatch.setattr(mapping, "widened", lambda covariance, parts: covariance)
+    monkeypatch.setattr(focal, "_of_stretches", lambda model, frames: 0.0)
     found, _ = ratios(0.1, 0.6, tmp_path, seeds=4)
     assert found[0] > 1.4
 
@@ -126,6 +127,34 @@ def test_an_adjustment_that_runs_away_is_taken_back(tmp_path, monkeypatch):
     model, table = measured(0, noise=0.2, folder=tmp_path)
     _, told = mapping._adjusted(model, lens_of_fov(math.radians(60), HW), table, PRIOR)
     assert abs(math.log(told.focal / TRUE_FOCAL)) < 3.0 * told.sigma < 0.2
+
+
+def test_what_is_wrong_with_a_stretch_of_the_clip_is_in_the_bar(tmp_path, monkeypatch):
+    """All pixels of the last three frames lie 0.6% too far out, which no other part of the picture contradicts."""
+    model, table = measured(0, noise=0.05, folder=tmp_path)
+    for frame in range(FRAMES - 3, FRAMES):
+        for point in model.images[frame + 1].points2D:
+            point.xy = point.xy + 0.01 * (point.xy - np.array((240.0, 135.0)))
+    told = mapping._adjusted(model, lens_of_fov(math.radians(60), HW), table, PRIOR)[1]
+    monkeypatch.setattr(focal, "_of_stretches", lambda model, frames: 0.0)
+    without = focal.tell_focal(model, PRIOR, tuple(range(FRAMES)), distorts=False)
+    assert abs(math.log(told.focal / TRUE_FOCAL)) < 2.0 * told.sigma and told.sigma > 1.7 * without.sigma
+
+
+def test_another_answer_that_the_matches_do_not_rule_out_is_in_the_bar():
+    """Half of the parts are for either, or all for the best: z is 0 or the root of their number. A rival of z = 0 with a
+    width as the best's peak is as likely: half of the variance is its distance squared."""
+    best, half, worse = np.full(48, 9.0), np.tile((10.0, 8.0), 24), np.full(48, 8.0)
+    near, far = focal.rivals_of({500.0: best, 700.0: half, 980.0: worse}, 500.0)
+    assert (near.focal, near.z, far.z) == (700.0, 0.0, pytest.approx(48**0.5))
+    assert near.width == pytest.approx(math.log(1.4)) == far.width
+    flat, width = (500.0, 1e6), math.sqrt(2.0 * math.pi) * 0.01
+    rival = focal.Rival(700.0, width, 0.0)
+    expected = math.sqrt(0.5 * 0.01**2 + 0.5 * math.log(1.4) ** 2)
+    assert focal._among((rival,), 500.0, 0.01, flat) == pytest.approx(expected)
+    assert focal._among((rival._replace(z=3.0),), 500.0, 0.01, flat) == pytest.approx(0.01, rel=1e-3)
+    assert focal._among((rival._replace(focal=510.0),), 500.0, 0.01, flat) == pytest.approx(0.01)
+    assert focal._among((rival,), 500.0, 0.01, (500.0, 0.05)) == pytest.approx(0.01)
 
 
 def test_a_turn_tells_the_focal_length_whatever_is_believed(tmp_path):
