@@ -65,7 +65,7 @@ def rivals_of(supports: dict[float, np.ndarray], best: float) -> tuple[Rival, ..
     tried = sorted(supports)
     places = np.log(tried)
     widths = np.gradient(places) if len(tried) > 1 else places
-    z = [max(_clear(supports[best], supports[focal]), 0.0) for focal in tried]
+    z = [max(clearness(supports[best], supports[focal]), 0.0) for focal in tried]
     return tuple(
         Rival(focal, float(width), each) for focal, width, each in zip(tried, widths, z, strict=True) if focal != best
     )
@@ -92,7 +92,7 @@ def tell_focal(
             hold_focal(own, focal * math.exp(side * step), distorts=distorts, steps=_STEPS)
             costs[side * step] = np.bincount(parts, point_costs(own, observed))
             slopes.append((side * step, camera_change(model, own, frames, CAMERA_ID) / (side * step)))
-            if _clear(costs[side * step], costs[0.0]) > _CLEAR:
+            if clearness(costs[side * step], costs[0.0]) > _CLEAR:
                 break
             step *= _GROWTH
     mean, sigma = _posterior(costs, math.log(prior[0] / focal), prior[1])
@@ -114,7 +114,7 @@ def _believable(model: Any, prior: tuple[float, float], distorts: bool) -> float
     return focal
 
 
-def _clear(cost: np.ndarray, least: np.ndarray) -> float:
+def clearness(cost: np.ndarray, least: np.ndarray) -> float:
     """How clearly parts [n] of a picture are worse explained than at best: z."""
     worse = cost - least
     return float(worse.sum() / max(np.sqrt(np.square(worse).sum()), 1e-12))
@@ -162,7 +162,7 @@ def _posterior(costs: dict[float, np.ndarray], prior: float, spread: float) -> t
     on straight lines, and a prior around `prior`."""
     places = np.array(sorted(costs))
     best = min(costs, key=lambda place: float(costs[place].sum()))
-    clear = np.array([_clear(costs[place], costs[best]) for place in places])
+    clear = np.array([clearness(costs[place], costs[best]) for place in places])
     z = np.interp(_GRID, places, clear)
     for end, beyond in ((0, places[0] > _GRID), (-1, places[-1] < _GRID)):
         if places[end] != best:

@@ -49,10 +49,15 @@ class Lens:
         """Whether there is any distortion."""
         return any(self.distortion)
 
-    def K(self) -> Tensor:
-        """[3, 3] in pixels, float64."""
+    def K(self, zoom: Tensor | None = None) -> Tensor:
+        """[3, 3] in pixels, float64; or [F, 3, 3] with the focal length times the `zoom` [F] of each frame."""
         (fx, fy), (cx, cy) = self.focal, self.principal_point
-        return torch.tensor([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]], dtype=torch.float64)
+        K = torch.tensor([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]], dtype=torch.float64)
+        if zoom is None:
+            return K
+        grown = K.expand(len(zoom), 3, 3).clone()
+        grown[:, :2, :2] *= zoom[:, None, None]
+        return grown
 
     def resized(self, hw: tuple[int, int]) -> Lens:
         """The same lens for pictures of another size, the image's corners in place."""

@@ -21,11 +21,12 @@ from .adjustment import adjust, distances, drop, observations_of
 from .colmap import load_pycolmap
 from .covariance import camera_change, pose_covariance, widened
 from .features import CAMERA_ID, FeatureTable, colmap_camera, image_name
-from .focal import Rival, ToldFocal, hold_focal, rivals_of, tell_focal
+from .focal import Rival, ToldFocal, clearness, hold_focal, rivals_of, tell_focal
 from .lens import Lens, lens_of_fov
 from .matching import Correspondences
 from .motion import support_by_part
 from .relative import write_relative_poses
+from .zoom import Found, unzoomed
 
 # Where the search for a focal length that nobody gave starts from: angles of view across the picture.
 _STARTS_DEGREES = (30.0, 45.0, 60.0, 80.0)
@@ -48,6 +49,8 @@ _ASSUMED_SIGMA, _GIVEN_SIGMA = 0.5, 0.1
 # Points whose rays meet under less than this are dropped. COLMAP's 1 degree drops what lies ahead of a camera that
 # drives on, and a wrong focal length that takes the drive for a sideways one keeps all of it: it looked better founded.
 _LEAST_ANGLE_DEGREES = 0.1
+# How much more clearly, as z, cameras explain the matches with a zoom taken out than without.
+_CLEARLY_ZOOMS = 3.0
 # The mapper's own adjustment only has to come near: all of it is adjusted again.
 _MAPPER_STEPS = 10
 _TRACKS = 2000
@@ -66,7 +69,8 @@ _FAR, _FAR_PX = 6.0, 2.0
 class Mapped(NamedTuple):
     """The largest model: its frames' numbers [R], `world_from_cam` [R, 4, 4], the lens at the table's size, covariance
     [R, 7, 7] of (omega, centre, log f) against its first camera, `residual_px` [R] and the points; world and unit are
-    the mapper's. `others` holds the frame numbers of the models that are not connected to it."""
+    the mapper's. `others` holds the frame numbers of the models that are not connected to it; where the lens zooms,
+    `zoom` [R] is what each camera's focal length has more than the lens's."""
 
     frames: tuple[int, ...]
     world_from_cam: Tensor
@@ -75,13 +79,27 @@ class Mapped(NamedTuple):
     residual_px: Tensor
     points: SparsePoints
     others: tuple[tuple[int, ...], ...]
+    zoom: Tensor | None = None
+
+    def zoomed(self, zoom: Tensor) -> Mapped:
+        """The same cameras, by the `zoom` [R] of the lens seen in the pictures as they are. Its course is that of the
+        turn that comes nearest, off by what the camera drove: no error bar knows of that, so there are none."""
+        middle = self.points.pixel.new_tensor(self.lens.principal_point)
+        pixel = middle + (self.points.pixel - middle) * zoom[self.points.seen_by, None]
+        points, residual = replace(self.points, pixel=pixel), self.residual_px * zoom
+        return self._replace(covariance=None, residual_px=residual, points=points, zoom=zoom)
 
 
 def map_frames(
-    table: FeatureTable, found: Sequence[Correspondences], lens: Lens, *, done: Callable[[float], None]
+    table: FeatureTable,
+    found: Sequence[Correspondences],
+    lens: Lens,
+    *,
+    zoom: Tensor | None = None,
+    done: Callable[[float], None],
 ) -> Mapped | None:
     """Cameras and points of a table whose pairs are matched and have `found` in common; None where no three frames can
-    be connected.
+    be connected. The lens is one for all frames, or changes by the `zoom` [F] where that explains far more.
 
     `done(share)` is called while COLMAP works and may raise: what it is doing then ends in the background, unused.
     """
@@ -90,14 +108,39 @@ def map_frames(
     rivals: tuple[Rival, ...] = ()
     if held:
         lens, rivals = _found_lens(table, found, lens, lambda share: done(0.5 * share))
+    if zoom is not None:
+        own = table, found
+        table, found = _as_one_lens(own, lens, zoom, lambda: done(0.5))
+        if table is own[0]:
+            zoom = None
+        elif held:
+            lens, rivals = _found_lens(table, found, lens, lambda share: done(0.5 + 0.2 * share))
     models = _models(table, lens, held=held, done=lambda: done(0.7))
     if not models:
         return None
     largest = max(models, key=lambda model: (model.num_reg_images(), model.compute_num_observations()))
     others = tuple(_frames(model) for model in models if model is not largest)
-    adjusted, told = _in_background(lambda: _adjusted(largest, lens, table, prior, rivals), lambda: done(0.8))
+    adjusted, told = _in_background(
+        lambda: _adjusted(largest, lens, table, prior, rivals, straight=zoom is not None), lambda: done(0.8)
+    )
     done(0.9)
-    return _in_background(lambda: _mapped(table, adjusted, told, lens, others), lambda: done(0.95))
+    mapped = _in_background(lambda: _mapped(table, adjusted, told, lens, others), lambda: done(0.95))
+    return mapped if zoom is None else mapped.zoomed(zoom[list(mapped.frames)])
+
+
+def _as_one_lens(own: Found, lens: Lens, zoom: Tensor, done: Callable[[], None]) -> Found:
+    """What was found, with the `zoom` taken out where cameras then explain far more; else as it is."""
+    unlike = unzoomed(*own, lens.principal_point, zoom)
+    supports = [_support_at(*each, lens, done) for each in (own, unlike)]
+    return unlike if clearness(supports[1], supports[0]) > _CLEARLY_ZOOMS else own
+
+
+def _support_at(
+    table: FeatureTable, found: Sequence[Correspondences], lens: Lens, done: Callable[[], None]
+) -> np.ndarray:
+    """What cameras found quickly with this focal length explain in every part of the picture."""
+    models = _models(table, lens, frames=_spread(len(table)), done=done)
+    return max((_supports(model, found, table.hw) for model in models), key=np.sum, default=np.zeros(1))
 
 
 def _found_lens(
@@ -234,16 +277,22 @@ def _in_background(work: Callable[[], Any], done: Callable[[], None]) -> Any:
 
 
 def _adjusted(
-    model: Any, lens: Lens, table: FeatureTable, prior: tuple[float, float], rivals: tuple[Rival, ...] = ()
+    model: Any,
+    lens: Lens,
+    table: FeatureTable,
+    prior: tuple[float, float],
+    rivals: tuple[Rival, ...] = (),
+    *,
+    straight: bool = False,
 ) -> tuple[Any, ToldFocal | None]:
-    """The model, adjusted, and what it, its `rivals` and the `prior` tell of the focal length; a lens that is not
-    known may distort now, where that is told from none."""
+    """The model, adjusted, and what it, its `rivals` and the `prior` tell of the focal length; a lens that is neither
+    known nor `straight` may distort now, where that is told from none."""
     drop(model, _doubtful(model, table))
     if lens.known:
         _held(model)
         return model, None
     start, before = model.cameras[CAMERA_ID].params[0], load_pycolmap().Reconstruction(model)
-    distorts = _released(model)
+    distorts = _released(model, straight)
     if abs(math.log(model.cameras[CAMERA_ID].params[0] / start)) > _MOST_CHANGE:
         model, distorts = before, False
         _held(model)
@@ -260,11 +309,13 @@ def _held(model: Any) -> None:
     adjust(model, refine_focal=False)
 
 
-def _released(model: Any) -> bool:
-    """Adjust all, the lens too; whether it distorts."""
-    adjust(model, refine_focal=True, refine_distortion=True)
+def _released(model: Any, straight: bool) -> bool:
+    """Adjust all, the lens too, which may distort where it is not `straight`; whether it does."""
+    adjust(model, refine_focal=True, refine_distortion=not straight)
     drop(model, _far(model))
-    adjuster = adjust(model, refine_focal=True, refine_distortion=True)
+    adjuster = adjust(model, refine_focal=True, refine_distortion=not straight)
+    if straight:
+        return False
     camera = model.cameras[CAMERA_ID]
     k1 = camera.params[3]
     told = bool(k1**2 >= _SIGNIFICANT**2 * _distortion_variance(model, adjuster))

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..geometry.camera import Camera
 from .matching import Correspondences
@@ -37,6 +38,11 @@ class Turn(NamedTuple):
 
     pixels: float
     moving: float
+
+    @property
+    def all_still(self) -> bool:
+        """Whether it explains the picture without leaving out what moves by itself."""
+        return self.moving < 1.0 - _QUANTILE
 
 
 def displacement_px(found: Sequence[Correspondences]) -> float:
@@ -140,9 +146,10 @@ def _of_one_drive(
     all of them before it; 1 where there are too few to say."""
     if unexplained.sum() < _LEAST_MOVERS:
         return 1.0
+    focal = turning.focal[[pair.first, pair.second]].tolist()
     first, second = (
-        np.concatenate(((side[unexplained] - principal_point) / turning.focal, np.ones((unexplained.sum(), 1))), -1)
-        for side in (pair.pixels_first, pair.pixels_second)
+        np.concatenate(((side[unexplained] - principal_point) / own, np.ones((unexplained.sum(), 1))), -1)
+        for side, own in zip((pair.pixels_first, pair.pixels_second), focal, strict=True)
     )
     turned = first @ (turning.rotation[pair.second].mT @ turning.rotation[pair.first]).numpy().T
     turned = turned / np.maximum(turned[:, 2:], 1e-6)
@@ -151,7 +158,7 @@ def _of_one_drive(
     picked = np.random.default_rng(0).integers(len(normals), size=(2, _DRIVES_TRIED))
     drives = np.cross(normals[picked[0]], normals[picked[1]])
     lines = np.cross(drives[:, None], turned)  # [tried, n, 3]
-    off = np.abs((lines * second).sum(-1)) / np.maximum(np.hypot(lines[..., 0], lines[..., 1]), 1e-12) * turning.focal
+    off = np.abs((lines * second).sum(-1)) / np.maximum(np.hypot(lines[..., 0], lines[..., 1]), 1e-12) * focal[1]
     # What is before the camera goes the same way along its line at every depth.
     along = drives[:, None, :2] - turned[:, :2] * drives[:, None, 2:]
     way = np.sign((along * (second - turned)[:, :2]).sum(-1))
@@ -161,12 +168,16 @@ def _of_one_drive(
 
 def _unexplained(pair: Correspondences, turning: Turning, principal_point: tuple[float, float]) -> np.ndarray:
     """Distances [n] between where the turn has the pixels of the first frame in the second, and where they are."""
-    K = torch.tensor(
-        [[turning.focal, 0.0, principal_point[0]], [0.0, turning.focal, principal_point[1]], [0.0, 0.0, 1.0]],
-        dtype=torch.float64,
-    )
-    homography = K @ turning.rotation[pair.second].mT @ turning.rotation[pair.first] @ torch.linalg.inv(K)
+    first, second = (_pinhole(float(turning.focal[frame]), principal_point) for frame in (pair.first, pair.second))
+    homography = second @ turning.rotation[pair.second].mT @ turning.rotation[pair.first] @ torch.linalg.inv(first)
     pixels = torch.from_numpy(pair.pixels_first)
     seen = torch.cat((pixels, torch.ones_like(pixels[:, :1])), dim=-1) @ homography.mT
     expected = seen[:, :2] / seen[:, 2:].clamp(min=1e-6)
     return torch.linalg.vector_norm(expected - torch.from_numpy(pair.pixels_second), dim=-1).numpy()
+
+
+def _pinhole(focal: float, principal_point: tuple[float, float]) -> Tensor:
+    """[3, 3] in pixels."""
+    return torch.tensor(
+        [[focal, 0.0, principal_point[0]], [0.0, focal, principal_point[1]], [0.0, 0.0, 1.0]], dtype=torch.float64
+    )

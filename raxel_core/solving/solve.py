@@ -32,6 +32,8 @@ ESTIMATOR = "colmap"
 _STAGES = {"features": (0, 30), "matches": (30, 60), "cameras": (60, 100)}
 # What a camera that is taken to turn may leave unexplained where no path could be found either.
 _MOST_UNEXPLAINED_PX = 4.0
+# A lens that changes its focal length by less than this zooms by a breath at most.
+_LEAST_ZOOM = 1.02
 
 
 class SolveError(ValueError):
@@ -107,7 +109,16 @@ def solve_cameras(
         turn = turn_of(plain, turning, matched.lens.principal_point)
         if turn is not None:
             return _turned(matched, clip, turning, turn)
-        mapped = map_frames(matched.table, matched.found, matched.lens, done=stage)
+        zoom: Tensor | None = None
+        if not matched.lens.known:
+            zooming = fit_turning(matched.found, len(matched.table), matched.lens, zooms=True, done=lambda: stage(0.0))
+            # Nobody is thought to walk here: a wall that fills most of the picture looks like a zoom with people.
+            zoomed = turn_of(plain, zooming, matched.lens.principal_point)
+            if zoomed is not None and zoomed.all_still and zooming.zoom > math.log(_LEAST_ZOOM):
+                return _turned(matched, clip, zooming, zoomed)
+            if zooming.zoom > math.log(_LEAST_ZOOM):
+                zoom = zooming.focal / zooming.middle
+        mapped = map_frames(matched.table, matched.found, matched.lens, zoom=zoom, done=stage)
         if mapped is None:
             # No path was found: a turn that explains most of the motion is still an answer.
             unexplained = parallax_px(plain, turning, matched.lens.principal_point)
@@ -179,14 +190,22 @@ def _still(matched: _Matched, clip: Clip, pixels: float) -> Solved:
 
 
 def _turned(matched: _Matched, clip: Clip, turning: Turning, turn: Turn) -> Solved:
-    """The answer for a camera that only turned: no path is made up."""
-    lens = replace(matched.lens, focal=(turning.focal, turning.focal)) if not matched.lens.known else matched.lens
+    """The answer for a camera that only turned, and whose lens may have zoomed: no path is made up."""
+    lens = replace(matched.lens, focal=(turning.middle,) * 2) if not matched.lens.known else matched.lens
     motions = se3.from_rotation_translation(turning.rotation, turning.rotation.new_zeros(len(turning.rotation), 3))
     covariance = torch.zeros(len(motions), 7, 7, dtype=torch.float64)
     kept = torch.tensor([0, 1, 2, 6])
     covariance[:, kept[:, None], kept] = turning.covariance
     estimate = replace(
-        _estimate(matched, clip, motions, lens, "rotation", "arbitrary"),
+        _estimate(
+            matched,
+            clip,
+            motions,
+            lens,
+            "rotation",
+            "arbitrary",
+            zoom=turning.focal / turning.middle if turning.zoom else None,
+        ),
         covariance=covariance,
         residual_px=_in_given_pixels(matched, turning.residual_px),
     )
@@ -206,7 +225,7 @@ def _moving(matched: _Matched, clip: Clip, mapped: Mapped, settings: SolveSettin
     points = mapped.points.transformed(1.0, rotation, -(rotation @ first[:3, 3]))
     factor = torch.tensor([matched.hw[1] / matched.table.hw[1], matched.hw[0] / matched.table.hw[0]])
     estimate = replace(
-        _estimate(matched, clip, motions, mapped.lens, "moving", "arbitrary", mapped.frames),
+        _estimate(matched, clip, motions, mapped.lens, "moving", "arbitrary", mapped.frames, mapped.zoom),
         covariance=covariance,
         residual_px=_in_given_pixels(matched, mapped.residual_px),
         points=points.resized(factor.double()),
@@ -219,7 +238,7 @@ def _moving(matched: _Matched, clip: Clip, mapped: Mapped, settings: SolveSettin
     estimate = interpolated(estimate) if settings.interpolate else estimate
     estimate = replace(estimate, notes=(*estimate.notes, *_missing_note(estimate)))
     plain = [_undistorted(pair, mapped.lens) for pair in matched.found]
-    own = Camera(mapped.world_from_cam, mapped.lens.K().expand(len(mapped.frames), 3, 3), matched.table.hw)
+    own = Camera(mapped.world_from_cam, mapped.lens.K(mapped.zoom).expand(len(mapped.frames), 3, 3), matched.table.hw)
     verdict = moving_verdict(estimate, moving_share(plain, own, mapped.frames))
     return _solved(matched, replace(estimate, verdict=verdict), mapped.lens)
 
@@ -232,10 +251,12 @@ def _estimate(
     motion: str,
     unit: str,
     frames: tuple[int, ...] | None = None,
+    zoom: Tensor | None = None,
 ) -> Estimate:
-    """An estimate without its figures, of all frames or of those with the numbers `frames`, K in the given pixels."""
+    """An estimate without its figures, of all frames or of those with the numbers `frames`, K in the given pixels and
+    its focal lengths times `zoom` [F]."""
     numbers = matched.numbers if frames is None else tuple(matched.numbers[frame] for frame in frames)
-    camera = Camera(motions, lens.resized(matched.hw).K(), matched.hw)
+    camera = Camera(motions, lens.resized(matched.hw).K(zoom), matched.hw)
     missing = tuple(number for number in matched.numbers if number not in set(numbers))
     footage = Footage(clip.name, clip.start, clip.rate, numbers)
     trajectory = Trajectory(camera, fps=clip.fps, unit=unit, name=Path(clip.name).stem)

@@ -24,10 +24,11 @@ def still_verdict(pixels: float, degrees: float) -> str:
 def turning_verdict(estimate: Estimate, turn: Turn) -> str:
     """Of a camera that turned on the spot."""
     degrees = _shown(math.degrees(float(estimate.trajectory.turn)))
+    lens = _zoom(estimate) or _focal(estimate)
     movers = f"; {turn.moving:.0%} of what the frames have in common moves by itself" if turn.moving >= _MOVING else ""
     return (
         f"The camera did not move from its place: it turned by {degrees} degrees in all, {_error_bars(estimate)}; no "
-        f"parallax above {_shown(turn.pixels)} pixels was seen, so no path was made up{_focal(estimate)}{movers}."
+        f"parallax above {_shown(turn.pixels)} pixels was seen, so no path was made up{lens}{movers}."
     )
 
 
@@ -57,6 +58,11 @@ def _crowd(moving: float) -> str:
 def _loose(estimate: Estimate) -> str:
     if estimate.covariance is not None:
         return ""
+    if growth := _growth(estimate):
+        return (
+            f"; the lens zooms by a factor of {growth:.2f} while the camera moves, which is followed roughly: "
+            "do not rely on these cameras"
+        )
     return (
         "; the frames do not fix these cameras, as when the lens zooms or all that is seen is far away: "
         "do not rely on them"
@@ -84,6 +90,26 @@ def _focal(estimate: Estimate) -> str:
             f"within {sigma:.0%}: give the lens"
         )
     return f"; its angle of view is {fov:.1f} degrees, the focal length within {sigma:.1%}"
+
+
+def _zoom(estimate: Estimate) -> str:
+    """What a lens does that zooms while the camera stands; nothing of another."""
+    growth, sigma = _growth(estimate), estimate.focal_sigma
+    if not growth or sigma is None:
+        return ""
+    fov = estimate.trajectory.camera.fov[:, 0]
+    narrow, wide = (math.degrees(float(end)) for end in (fov.min(), fov.max()))
+    guess = "a guess, " if sigma > _UNTOLD_FOCAL else ""
+    return (
+        f"; the lens zooms by a factor of {growth:.2f}, between {narrow:.0f} and {wide:.0f} degrees of view ({guess}"
+        f"the focal lengths within {sigma:.1%}), which a drive towards something flat would look like too"
+    )
+
+
+def _growth(estimate: Estimate) -> float:
+    """The longest focal length over the shortest; 0 of a lens that does not zoom."""
+    focal = estimate.trajectory.camera.focal[:, 0]
+    return 0.0 if bool((focal == focal[0]).all()) else float(focal.max() / focal.min())
 
 
 def _length(estimate: Estimate, length: float) -> str:

@@ -118,7 +118,7 @@ def test_a_straight_drive_tells_no_focal_length_and_what_is_believed_beforehand_
 def test_an_adjustment_that_runs_away_is_taken_back(tmp_path, monkeypatch):
     """Where all depths collapse everything is explained: such a focal length is no answer, the one it began with is."""
 
-    def collapse(model):
+    def collapse(model, straight):
         camera = model.cameras[CAMERA_ID]
         camera.params = [0.02 * camera.params[0], *camera.params[1:]]
         return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -76,6 +77,21 @@ def test_a_tripod_gets_no_path_and_a_still_camera_no_motion():
     _, (still, _) = solved(stand, 4, people=2)
     assert still.motion == "still" and float(still.trajectory.turn) == 0.0
     assert still.verdict.startswith("The camera did not move")
+
+
+def test_a_lens_that_zooms_while_the_camera_stands_is_told_as_that():
+    """One frame, enlarged by up to 1.3 about its middle."""
+    shot = next(clip("shot", stand, seed=7, fov_degrees=55.0, frames=1, hw=HW).frames())
+    growth = torch.linspace(1.0, 1.3, 5, dtype=torch.float64)
+    matrices = [cv2.getRotationMatrix2D((HW[1] / 2 - 0.5, HW[0] / 2 - 0.5), 0.0, float(each)) for each in growth]
+    pictures = (Picture(cv2.warpAffine(shot, matrix, HW[::-1], flags=cv2.INTER_CUBIC)) for matrix in matrices)
+    estimate = solve_cameras(pictures).estimate
+    assert estimate.motion == "rotation" and math.degrees(float(estimate.trajectory.turn)) < 0.1
+    focal = estimate.trajectory.camera.focal[:, 0]
+    torch.testing.assert_close(focal / focal[0], growth, atol=0.0, rtol=2e-3)
+    off = math.log(float(focal[0]) / (HW[1] / 2 / math.tan(math.radians(27.5))))
+    assert abs(off) < estimate.focal_sigma > 0.3  # a zoom alone does not tell how long the focal lengths are
+    assert "the lens zooms by a factor of 1.30, between" in estimate.verdict and "(a guess, " in estimate.verdict
 
 
 def test_work_can_be_interrupted_and_noise_is_no_footage():

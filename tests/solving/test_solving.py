@@ -28,9 +28,10 @@ from raxel_core.solving.verdict import moving_verdict
 HW = (270, 480)
 
 
-def turned(frames, degrees, *, fov=60.0, drive=0.0, noise=0.2, outliers=0.0, seed=0, near=0, walk=(0.0, 0.0)):
+def turned(frames, degrees, *, fov=60.0, zoom=1.0, drive=0.0, noise=0.2, outliers=0.0, seed=0, near=0, walk=(0.0, 0.0)):
     """Correspondences of a camera that pans by `degrees` and trucks by `drive` before points 3 to 9 away, or, where
-    `near` of them are 3 away, the others 400; of the near ones half `walk` along x by one length, half by the other."""
+    `near` of them are 3 away, the others 400; of the near ones half `walk` along x by one length, half by the other.
+    The focal length grows by `zoom`, soft at both ends."""
     random = np.random.default_rng(seed)
     K = K_from_fov(torch.tensor(math.radians(fov), dtype=torch.float64), HW).numpy()
     share = torch.linspace(0, 1, frames, dtype=torch.float64)
@@ -45,7 +46,7 @@ def turned(frames, degrees, *, fov=60.0, drive=0.0, noise=0.2, outliers=0.0, see
 
     def seen(frame):
         local = (world + walked * float(share[frame]) - center[frame].numpy()) @ turn[frame].numpy()
-        pixel = local @ K.T
+        pixel = local * (*[zoom ** float(share[frame] ** 2 * (3 - 2 * share[frame]))] * 2, 1) @ K.T
         return pixel[:, :2] / pixel[:, 2:], local[:, 2]
 
     found = []
@@ -81,7 +82,7 @@ def test_a_turning_camera_and_its_focal_length_are_found_from_an_unknown_lens(fo
     found, turn, focal = turned(20, 40.0, fov=fov, outliers=outliers)
     fitted = fit_turning(found, 20, assumed_lens(HW), done=nothing)
     assert float(se3.geodesic(fitted.rotation, turn).max().rad2deg()) < 0.1
-    assert fitted.focal == pytest.approx(focal, rel=0.005)
+    assert fitted.focal.tolist() == pytest.approx([focal] * 20, rel=0.005)
     assert parallax_px(found, fitted, (240.0, 135.0)) < TURNING_PX or outliers
 
 
@@ -89,7 +90,7 @@ def test_a_known_focal_length_is_kept():
     found, turn, focal = turned(12, 10.0)
     lens = Lens(HW, (1.05 * focal,) * 2, (240.0, 135.0), known=True)
     fitted = fit_turning(found, 12, lens, done=nothing)
-    assert fitted.focal == pytest.approx(1.05 * focal, rel=1e-12)
+    assert fitted.focal.tolist() == pytest.approx([1.05 * focal] * 12, rel=1e-12)
     assert float(fitted.covariance[:, 3].abs().max()) == 0.0
 
 
@@ -115,11 +116,28 @@ def test_the_error_bars_of_a_turn_grow_with_a_distortion_that_was_taken_for_none
 
     def in_bars():
         fitted = fit_turning(found, 10, assumed_lens(HW), done=nothing)
-        return abs(math.log(fitted.focal / focal)) / float(fitted.covariance[0, 3, 3].sqrt())
+        return abs(math.log(float(fitted.focal[0]) / focal)) / float(fitted.covariance[0, 3, 3].sqrt())
 
     assert in_bars() < (2.5 if k1 == 0.0 else 5.0)  # one step of an adjustment does not come to all of it
     monkeypatch.setattr(rotation, "_MOST_K1", 0.0)
     assert in_bars() > 30.0 or k1 == 0.0
+
+
+@pytest.mark.parametrize(("frames", "degrees"), [(12, 0.0), (8, 25.0), (26, 25.0)], ids=["stands", "pans", "knots"])
+def test_a_zoom_is_found_frame_by_frame_where_the_camera_stands(frames, degrees):
+    """By 1.5, soft at both ends. Only a pan tells how long the focal lengths are; what they grow by is told anyhow."""
+    found, turn, focal = turned(frames, degrees, zoom=1.5)
+    fitted = fit_turning(found, frames, assumed_lens(HW), done=nothing)
+    zooming = fit_turning(found, frames, assumed_lens(HW), zooms=True, done=nothing)
+    assert turn_of(found, fitted, (240.0, 135.0)) is None and fitted.zoom == 0.0
+    of = turn_of(found, zooming, (240.0, 135.0))
+    assert of is not None and of.all_still and of.pixels < 0.6
+    share = torch.linspace(0, 1, frames, dtype=torch.float64)
+    growth = 1.5 ** (share**2 * (3 - 2 * share))
+    torch.testing.assert_close(zooming.focal / zooming.focal[0], growth, atol=0.0, rtol=3e-3)
+    assert float(se3.geodesic(zooming.rotation, turn).max().rad2deg()) < 0.1
+    off, sigma = math.log(float(zooming.focal[0]) / focal), zooming.covariance[:, 3, 3].sqrt()
+    assert abs(off) < 3.0 * float(sigma[0]) and (float(sigma.max()) < 0.02 if degrees else float(sigma.min()) > 0.1)
 
 
 def test_still_turning_and_moving_cameras_are_told_apart():
@@ -147,7 +165,8 @@ def test_people_near_by_do_not_make_a_drive_of_a_pan(drive, walk, turns):
         assert (of is not None) == turns
     if turns:
         assert float(se3.geodesic(fitted.rotation, turn).max().rad2deg()) < 0.1
-        assert fitted.focal == pytest.approx(focal, rel=0.005)
+        assert float(fitted.focal[0]) == pytest.approx(focal, rel=0.005)
+        assert of.all_still != any(walk)
         assert of.pixels < 0.6 and (0.2 < of.moving < 0.4 if any(walk) else of.moving < 0.01)
 
 
@@ -263,6 +282,10 @@ def test_the_verdict_says_what_moves_by_itself_and_what_the_motion_does_not_tell
     assert told.endswith("a guess that this motion hardly checks, the focal length within 45%: give the lens.")
     told = moving_verdict(replace(path, covariance=None), 0.0)
     assert "with unknown error bars" in told and told.endswith("do not rely on them.")
+    camera = path.trajectory.camera
+    zoomed = replace(camera, K=lens_of_fov(1.0, HW).K(torch.linspace(1.0, 1.5, 5)))
+    zooms = replace(path, covariance=None, trajectory=replace(path.trajectory, camera=zoomed))
+    assert "the lens zooms by a factor of 1.50 while the camera moves" in moving_verdict(zooms, 0.0)
 
 
 @pytest.fixture
