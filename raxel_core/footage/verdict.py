@@ -43,11 +43,16 @@ def _against_still(estimate: Estimate, turn: float, away: float) -> str:
     turn_sigma, centre_sigma = estimate.rotation_sigma, estimate.centre_sigma
     if turn_sigma is None or centre_sigma is None:
         return "whether a still camera would look the same is not told"
-    sigmas = max(turn / max(float(turn_sigma.max()), 1e-9), away / max(float(centre_sigma.max()), 1e-9))
-    if sigmas < _TOLD:
+    turned, gone = turn / max(float(turn_sigma.max()), 1e-9), away / max(float(centre_sigma.max()), 1e-9)
+    if max(turned, gone) < _TOLD:
         return "within these error bars a camera that stands still would look the same"
-    times = f"{sigmas:.0f}" if sigmas < 100.0 else "over 100"
-    return f"{times} times the error bars, so that it did move"
+    if gone < _TOLD:
+        return f"{_times(turned)} the error bar of its turn, but a camera that stays in its place would look the same"
+    return f"{_times(max(turned, gone))} the error bars, so that it did move"
+
+
+def _times(sigmas: float) -> str:
+    return f"{sigmas:.0f} times" if sigmas < 100.0 else "over 100 times"
 
 
 def _error_bars(estimate: Estimate) -> str:

@@ -21,6 +21,7 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from .adjustment import ADJUSTMENT_STEPS, adjust, drop, observations_of, parts_of_picture, point_costs
@@ -35,6 +36,7 @@ _STEPS = 30
 _STRETCHES, _LEAST_FRAMES = 4, 8
 # A rival nearer than so many standard deviations is the same answer.
 _OUTSIDE = 3.0
+_BELIEVED = 1e-6
 # Farther than so many of its standard deviations nothing is believed.
 _MOST = 2.0
 # A mean that is nearer than this share of the standard deviation to where the adjustment ended is not worth another.
@@ -44,31 +46,38 @@ _GRID = np.linspace(-2.0, 2.0, 8001)
 
 class ToldFocal(NamedTuple):
     """The focal length in pixels, its standard deviation as a logarithm, and the change [R, 7] of every
-    camera's (omega, centre, log f) with that logarithm."""
+    camera's (omega, centre, log f) with that logarithm; and by what rivals' cameras differ, [n, R, 7], each times the
+    root of how far it is believed."""
 
     focal: float
     sigma: float
     slope: Tensor
+    others: Tensor
+
+    def covariance(self) -> Tensor:
+        """[R, 7, 7]: what of the cameras is not known because the focal length is not."""
+        own = self.sigma**2 * self.slope[:, :, None] * self.slope[:, None]
+        return own + torch.einsum("nri,nrj->rij", self.others, self.others)
 
 
 class Rival(NamedTuple):
     """A focal length in pixels that a search tried, how wide its share of the search is as a logarithm, and how
-    clearly its model explains the matches worse than the best one: z."""
+    clearly its `model` explains the matches worse than the best one: z."""
 
     focal: float
     width: float
     z: float
+    model: Any = None
 
 
-def rivals_of(supports: dict[float, np.ndarray], best: float) -> tuple[Rival, ...]:
-    """What a search tried beside the `best` focal length, by what the model of each explains in every part."""
+def rivals_of(models: dict[float, Any], supports: dict[float, np.ndarray], best: float) -> tuple[Rival, ...]:
+    """The models that a search found beside that of the `best` focal length, by what each explains in every part."""
     tried = sorted(supports)
     places = np.log(tried)
     widths = np.gradient(places) if len(tried) > 1 else places
     z = [max(clearness(supports[best], supports[focal]), 0.0) for focal in tried]
-    return tuple(
-        Rival(focal, float(width), each) for focal, width, each in zip(tried, widths, z, strict=True) if focal != best
-    )
+    found = [Rival(*row, models[row[0]]) for row in zip(tried, map(float, widths), z, strict=True)]
+    return tuple(rival for rival in found if rival.focal != best)
 
 
 def tell_focal(
@@ -97,9 +106,9 @@ def tell_focal(
             step *= _GROWTH
     mean, sigma = _posterior(costs, math.log(prior[0] / focal), prior[1])
     sigma = max(sigma, min(math.hypot(sigma, _of_stretches(model, frames)), prior[1]))
-    sigma = _among(rivals, focal * math.exp(mean), sigma, prior)
     told = focal * math.exp(mean) if abs(mean) > _NEAR * sigma else focal
-    return ToldFocal(told, sigma, min(slopes, key=lambda each: abs(abs(each[0]) - sigma))[1])
+    slope = min(slopes, key=lambda each: abs(abs(each[0]) - sigma))[1]
+    return ToldFocal(told, sigma, slope, _others(model, rivals, ToldFocal(told, sigma, slope, slope[None]), prior))
 
 
 def _believable(model: Any, prior: tuple[float, float], distorts: bool) -> float:
@@ -135,19 +144,34 @@ def _of_stretches(model: Any, frames: tuple[int, ...]) -> float:
     return math.sqrt((_STRETCHES - 1) * float(np.var(found)))
 
 
-def _among(rivals: tuple[Rival, ...], focal: float, sigma: float, prior: tuple[float, float]) -> float:
-    """The standard deviation around `focal`, whose own is `sigma`, with the rivals that lie outside of that."""
+def _shares(rivals: tuple[Rival, ...], focal: float, sigma: float, prior: tuple[float, float]) -> list[float]:
+    """How far each rival is believed beside `focal`, whose own standard deviation is `sigma`: its share of all."""
 
     def believed(place: float) -> float:
         return math.exp(-0.5 * (math.log(place / prior[0]) / prior[1]) ** 2)
 
-    weights, squares = [math.sqrt(2.0 * math.pi) * sigma * believed(focal)], [sigma**2]
-    for rival in rivals:
-        away = math.log(rival.focal / focal)
-        if abs(away) > _OUTSIDE * sigma:
-            weights.append(math.exp(-2.0 * rival.z**2) * rival.width * believed(rival.focal))
-            squares.append(away**2)
-    return math.sqrt(float(np.average(squares, weights=weights)))
+    weights = [
+        math.exp(-2.0 * rival.z**2) * rival.width * believed(rival.focal)
+        if abs(math.log(rival.focal / focal)) > _OUTSIDE * sigma
+        else 0.0
+        for rival in rivals
+    ]
+    total = math.sqrt(2.0 * math.pi) * sigma * believed(focal) + sum(weights)
+    return [weight / total for weight in weights]
+
+
+def _others(model: Any, rivals: tuple[Rival, ...], told: ToldFocal, prior: tuple[float, float]) -> Tensor:
+    """[n, R, 7]: by what the cameras of rivals differ, times the root of each one's share; of one without all the
+    frames, by what its focal length comes to."""
+    frames = sorted(int(number) - 1 for number in model.reg_image_ids())
+    found = [torch.zeros_like(told.slope)]
+    for rival, share in zip(rivals, _shares(rivals, told.focal, told.sigma, prior), strict=True):
+        if share > _BELIEVED:
+            whole = rival.model.num_reg_images() == len(frames)
+            change = camera_change(model, rival.model, tuple(frames), CAMERA_ID) if whole else None
+            away = math.log(rival.focal / told.focal)
+            found.append(math.sqrt(share) * (told.slope * away if change is None else change))
+    return torch.stack(found)
 
 
 def hold_focal(model: Any, focal: float, *, distorts: bool, steps: int = ADJUSTMENT_STEPS) -> Any:

@@ -164,7 +164,8 @@ def _found_lens(
     held = replace(lens, focal=(best, best))
     if model is None:
         return held, ()
-    rivals = rivals_of({f: _supports(each, found, table.hw) for f, (_, each) in tried.items() if each}, best)
+    models = {focal: each for focal, (_, each) in tried.items() if each is not None}
+    rivals = rivals_of(models, {focal: _supports(each, found, table.hw) for focal, each in models.items()}, best)
     adjust(model, refine_focal=True)
     # An adjustment that nothing holds may run away to where all depths collapse, which explains everything.
     near = abs(math.log(model.cameras[CAMERA_ID].params[0] / best)) < _MOST_CHANGE
@@ -379,7 +380,7 @@ def _covariance(model: Any, frames: tuple[int, ...], variance: float, told: Told
     if covariance is None:
         return None
     covariance = widened(covariance, _parts(model, frames, distorts))
-    return covariance if told is None else covariance + told.sigma**2 * told.slope[:, :, None] * told.slope[:, None]
+    return covariance if told is None else covariance + told.covariance()
 
 
 def _parts(model: Any, frames: tuple[int, ...], distorts: bool) -> Tensor | None:

@@ -20,8 +20,8 @@ from ..geometry import se3
 from .lens import Lens
 from .matching import Correspondences
 
-# Correspondences of a pair that are used; more of them tell nothing new.
-_PER_PAIR = 80
+# Correspondences of a pair that are used, fewer where there are many pairs; more of them tell nothing new.
+_PER_PAIR, _LEAST_PER_PAIR, _IN_ALL = 80, 10, 100_000
 _STEPS = 25
 _GLANCE_STEPS = 6
 # Angles of view across the longer side that the search starts from where the focal length is not known.
@@ -127,11 +127,12 @@ def _knots(frames: int) -> Tensor:
 
 
 def _problem(found: Sequence[Correspondences], frames: int, lens: Lens) -> _Problem:
-    """All correspondences in tensors, at most _PER_PAIR of a pair, evenly picked, with the lens's distortion out."""
+    """The correspondences in tensors, some of each pair, evenly picked, with the lens's distortion out."""
     if not found:
         raise ValueError("the frames have nothing in common: no correspondence between them was confirmed")
+    most = min(_PER_PAIR, max(_IN_ALL // len(found), _LEAST_PER_PAIR))
     picked = [
-        np.linspace(0, len(pair.pixels_first) - 1, min(len(pair.pixels_first), _PER_PAIR)).astype(int) for pair in found
+        np.linspace(0, len(pair.pixels_first) - 1, min(len(pair.pixels_first), most)).astype(int) for pair in found
     ]
     counts = torch.tensor([len(places) for places in picked])
     principal_point = torch.tensor(lens.principal_point, dtype=torch.float64)

@@ -16,6 +16,7 @@ from raxel_core.footage.chain import WindowCameras, chain
 from raxel_core.footage.follow import follow_clip
 from raxel_core.footage.record import WindowRecord
 from raxel_core.footage.reel import Reel, open_reel
+from raxel_core.footage.verdict import moving_sentence
 from raxel_core.footage.windows import Plan, plan_for, windows_of
 from raxel_core.geometry import se3
 from raxel_core.geometry.camera import Camera, K_from_fov
@@ -215,6 +216,27 @@ def test_the_verdict_compares_with_other_cameras_and_with_a_still_one(reel: Reel
     still = replace(true, trajectory=replace(true.trajectory, camera=flat), estimator="tripod")
     judged = follow_clip(reel, plan, RECIPE, Reader(), other=still)
     assert "no less than the 0 of a camera that stands still" in judged.verdict
+
+
+@pytest.mark.parametrize(
+    ("turn", "away", "words"),
+    [
+        (0.2, 0.1, "10 times the error bar of its turn, but a camera that stays in its place would look the same"),
+        (0.2, 0.9, "10 times the error bars, so that it did move"),
+        (0.01, 0.1, "within these error bars a camera that stands still would look the same"),
+    ],
+    ids=["turns", "drives", "stands"],
+)
+def test_a_turn_that_is_told_does_not_make_a_drive_that_is_not(turn: float, away: float, words: str) -> None:
+    """Error bars of 0.02 radians and 0.2 units."""
+    motions = torch.eye(4, dtype=torch.float64).repeat(2, 1, 1)
+    motions[1, :3, :3] = se3.so3_exp(torch.tensor([0.0, turn, 0.0], dtype=torch.float64))
+    motions[1, 0, 3] = away
+    covariance = torch.zeros(2, 7, 7, dtype=torch.float64)
+    covariance[1, 1, 1], covariance[1, 3, 3] = 0.02**2, 0.2**2
+    path = Trajectory(Camera(motions, K_from_fov(1.0, HW).double(), HW), unit="near_depth")
+    found = Estimate(path, "joint", Footage("a.mp4", 0.0, 24.0, (0, 1)), "moving", "", covariance=covariance)
+    assert moving_sentence(found, ()).endswith(f"(one sigma, at least): {words}.")
 
 
 def test_a_window_of_another_unit_joins_by_its_common_frames() -> None:

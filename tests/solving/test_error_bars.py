@@ -141,20 +141,33 @@ def test_what_is_wrong_with_a_stretch_of_the_clip_is_in_the_bar(tmp_path, monkey
     assert abs(math.log(told.focal / TRUE_FOCAL)) < 2.0 * told.sigma and told.sigma > 1.7 * without.sigma
 
 
-def test_another_answer_that_the_matches_do_not_rule_out_is_in_the_bar():
+def test_another_answer_that_the_matches_do_not_rule_out_is_in_the_bars(tmp_path):
     """Half of the parts are for either, or all for the best: z is 0 or the root of their number. A rival of z = 0 with a
-    width as the best's peak is as likely: half of the variance is its distance squared."""
+    width as the best's peak is as likely: half of all belief is its."""
+    model, _ = measured(0, noise=0.1, folder=tmp_path)
     best, half, worse = np.full(48, 9.0), np.tile((10.0, 8.0), 24), np.full(48, 8.0)
-    near, far = focal.rivals_of({500.0: best, 700.0: half, 980.0: worse}, 500.0)
+    models = dict.fromkeys((500.0, 700.0, 980.0), model)
+    near, far = focal.rivals_of(models, {500.0: best, 700.0: half, 980.0: worse}, 500.0)
     assert (near.focal, near.z, far.z) == (700.0, 0.0, pytest.approx(48**0.5))
     assert near.width == pytest.approx(math.log(1.4)) == far.width
     flat, width = (500.0, 1e6), math.sqrt(2.0 * math.pi) * 0.01
     rival = focal.Rival(700.0, width, 0.0)
-    expected = math.sqrt(0.5 * 0.01**2 + 0.5 * math.log(1.4) ** 2)
-    assert focal._among((rival,), 500.0, 0.01, flat) == pytest.approx(expected)
-    assert focal._among((rival._replace(z=3.0),), 500.0, 0.01, flat) == pytest.approx(0.01, rel=1e-3)
-    assert focal._among((rival._replace(focal=510.0),), 500.0, 0.01, flat) == pytest.approx(0.01)
-    assert focal._among((rival,), 500.0, 0.01, (500.0, 0.05)) == pytest.approx(0.01)
+    for fault, prior, share in (({}, flat, 0.5), ({"z": 3.0}, flat, 0.0), ({"focal": 510.0}, flat, 0.0)):
+        assert focal._shares((rival._replace(**fault),), 500.0, 0.01, prior) == pytest.approx([share], abs=1e-6)
+    assert focal._shares((rival,), 500.0, 0.01, (500.0, 0.05))[0] < 1e-6
+
+
+def test_the_cameras_of_a_rival_are_in_the_bars(tmp_path):
+    """One whose cameras stand in other places, believed half: the bars come to the root of half of what they differ."""
+    (model, _), (other, _) = (measured(0, noise=0.1, folder=tmp_path, camera=each) for each in (truth(), straight()))
+    other.cameras[CAMERA_ID].params = [1.4 * TRUE_FOCAL, *other.cameras[CAMERA_ID].params[1:]]
+    told = focal.ToldFocal(TRUE_FOCAL, 0.01, torch.zeros(FRAMES, 7, dtype=torch.float64), torch.empty(0))
+    rival = focal.Rival(1.4 * TRUE_FOCAL, math.sqrt(2.0 * math.pi) * 0.01, 0.0, other)
+    told = told._replace(others=focal._others(model, (rival,), told, (TRUE_FOCAL, 1e6)))
+    sigma = told.covariance()[-1].diagonal()
+    turn = float(se3.geodesic(truth().rotation[-1], truth().rotation[0]))
+    assert float(sigma[:3].sum().sqrt()) == pytest.approx(math.sqrt(0.5) * turn, rel=1e-6)
+    assert float(sigma[6].sqrt()) == pytest.approx(math.sqrt(0.5) * math.log(1.4), rel=1e-6)
 
 
 def test_a_turn_tells_the_focal_length_whatever_is_believed(tmp_path):

@@ -86,6 +86,15 @@ def test_a_turning_camera_and_its_focal_length_are_found_from_an_unknown_lens(fo
     assert parallax_px(found, fitted, (240.0, 135.0)) < TURNING_PX or outliers
 
 
+def test_a_turn_of_many_frames_takes_fewer_matches_of_each_pair(monkeypatch):
+    """12 pairs' worth in all: the least of each pair, and the turn is as good."""
+    found, turn, _ = turned(12, 20.0)
+    monkeypatch.setattr(rotation, "_IN_ALL", 12 * rotation._PER_PAIR)
+    fitted = fit_turning(found, 12, assumed_lens(HW), done=nothing)
+    assert len(found) > 24 and len(fitted.distances) <= len(found) * (12 * rotation._PER_PAIR // len(found))
+    assert float(se3.geodesic(fitted.rotation, turn).max().rad2deg()) < 0.2
+
+
 def test_a_known_focal_length_is_kept():
     found, turn, focal = turned(12, 10.0)
     lens = Lens(HW, (1.05 * focal,) * 2, (240.0, 135.0), known=True)
