@@ -20,8 +20,9 @@ from ..geometry import se3
 from .lens import Lens
 from .matching import Correspondences
 
-# Correspondences of a pair that are used, fewer where there are many pairs; more of them tell nothing new.
-_PER_PAIR, _LEAST_PER_PAIR, _IN_ALL = 80, 10, 100_000
+# Correspondences of a pair that are used, fewer where there are many pairs, or knots for a zoom; more of them tell
+# nothing new.
+_PER_PAIR, _LEAST_PER_PAIR, _IN_ALL, _IN_ALL_ZOOMING = 80, 4, 100_000, 30_000
 _STEPS = 25
 _GLANCE_STEPS = 6
 # Angles of view across the longer side that the search starts from where the focal length is not known.
@@ -103,7 +104,7 @@ def fit_turning(
     Distortion is taken out first. Frames without correspondences keep the rotation of the frame before. ValueError when
     there are no correspondences at all.
     """
-    problem = _problem(found, frames, lens)
+    problem = _problem(found, frames, lens, _IN_ALL_ZOOMING if zooms else _IN_ALL)
     if zooms:
         problem = problem._replace(knots=_knots(frames))
     starts = [problem.log_focal]
@@ -126,11 +127,11 @@ def _knots(frames: int) -> Tensor:
     return (1.0 - (place[:, None] - torch.arange(count)).abs()).clamp(min=0.0)
 
 
-def _problem(found: Sequence[Correspondences], frames: int, lens: Lens) -> _Problem:
-    """The correspondences in tensors, some of each pair, evenly picked, with the lens's distortion out."""
+def _problem(found: Sequence[Correspondences], frames: int, lens: Lens, in_all: int) -> _Problem:
+    """About `in_all` correspondences in tensors, evenly picked of each pair, with the lens's distortion out."""
     if not found:
         raise ValueError("the frames have nothing in common: no correspondence between them was confirmed")
-    most = min(_PER_PAIR, max(_IN_ALL // len(found), _LEAST_PER_PAIR))
+    most = min(_PER_PAIR, max(in_all // len(found), _LEAST_PER_PAIR))
     picked = [
         np.linspace(0, len(pair.pixels_first) - 1, min(len(pair.pixels_first), most)).astype(int) for pair in found
     ]
