@@ -30,6 +30,7 @@ _COLUMNS, _ROWS = 8, 6
 # to none between, and no drive of the camera explains those others.
 _EXPLAINED, _FAR_PX, _BETWEEN, _ONE_DRIVE = 0.6, 4.0, 0.03, 0.8
 _DRIVES_TRIED, _LEAST_MOVERS = 200, 8
+_NEXT_TO_NONE = 0.02
 
 
 class Turn(NamedTuple):
@@ -41,8 +42,8 @@ class Turn(NamedTuple):
 
     @property
     def all_still(self) -> bool:
-        """Whether it explains the picture without leaving out what moves by itself."""
-        return self.moving < 1.0 - _QUANTILE
+        """Whether it explains next to all of the picture, so that nothing is left that could show a drive."""
+        return self.moving < _NEXT_TO_NONE
 
 
 def displacement_px(found: Sequence[Correspondences]) -> float:

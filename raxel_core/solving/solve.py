@@ -112,7 +112,8 @@ def solve_cameras(
         zoom: Tensor | None = None
         if not matched.lens.known:
             zooming = fit_turning(matched.found, len(matched.table), matched.lens, zooms=True, done=lambda: stage(0.0))
-            # Nobody is thought to walk here: a wall that fills most of the picture looks like a zoom with people.
+            # Nobody is thought to walk here: a drive towards a wall that fills most of the picture looks like a zoom,
+            # and the boxes before it like people.
             zoomed = turn_of(plain, zooming, matched.lens.principal_point)
             if zoomed is not None and zoomed.all_still and zooming.zoom > math.log(_LEAST_ZOOM):
                 return _turned(matched, clip, zooming, zoomed)

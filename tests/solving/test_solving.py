@@ -28,20 +28,34 @@ from raxel_core.solving.verdict import moving_verdict
 HW = (270, 480)
 
 
-def turned(frames, degrees, *, fov=60.0, zoom=1.0, drive=0.0, noise=0.2, outliers=0.0, seed=0, near=0, walk=(0.0, 0.0)):
+def turned(
+    frames,
+    degrees,
+    *,
+    fov=60.0,
+    zoom=1.0,
+    drive=0.0,
+    ahead=0.0,
+    noise=0.2,
+    outliers=0.0,
+    seed=0,
+    near=0,
+    near_z=3.0,
+    walk=(0.0, 0.0),
+):
     """Correspondences of a camera that pans by `degrees` and trucks by `drive` before points 3 to 9 away, or, where
-    `near` of them are 3 away, the others 400; of the near ones half `walk` along x by one length, half by the other.
-    The focal length grows by `zoom`, soft at both ends."""
+    `near` of them are `near_z` away, the others 400; of the near ones half `walk` along x by one length, half by the other.
+    The focal length grows by `zoom`, soft at both ends; the camera also drives `ahead`."""
     random = np.random.default_rng(seed)
     K = K_from_fov(torch.tensor(math.radians(fov), dtype=torch.float64), HW).numpy()
     share = torch.linspace(0, 1, frames, dtype=torch.float64)
     turn = se3.so3_exp(torch.stack((0.2 * share, share, 0.1 * share), -1) * math.radians(degrees))
-    center = torch.stack((drive * share, 0 * share, 0 * share), -1)
+    center = torch.stack((drive * share, 0 * share, ahead * share), -1)
     world = random.uniform(-1, 1, (900, 3)) * (8, 4, 3) + (0, 0, 6)
     walked = np.zeros((900, 3))
     if near:
         world = world * (60, 60, 0) + (0, 0, 400)
-        world[:near] = random.uniform(-1, 1, (near, 3)) * (4, 1, 0.3) + (1, 0, 3)
+        world[:near] = random.uniform(-1, 1, (near, 3)) * (4, 1, 0.3) + (1, 0, near_z)
         walked[:near, 0] = np.where(np.arange(near) % 2, *walk)
 
     def seen(frame):
@@ -147,6 +161,13 @@ def test_a_zoom_is_found_frame_by_frame_where_the_camera_stands(frames, degrees)
     assert float(se3.geodesic(zooming.rotation, turn).max().rad2deg()) < 0.1
     off, sigma = math.log(float(zooming.focal[0]) / focal), zooming.covariance[:, 3, 3].sqrt()
     assert abs(off) < 3.0 * float(sigma[0]) and (float(sigma.max()) < 0.02 if degrees else float(sigma.min()) > 0.1)
+
+
+def test_a_drive_towards_a_wall_is_no_zoom_where_boxes_stand_before_it():
+    """The wall, 400 away, is most of what is seen and grows as by a zoom of 1.08; what is 60 away doubles."""
+    found, *_ = turned(8, 8.0, ahead=30.0, near=25, near_z=60.0)
+    of = turn_of(found, fit_turning(found, 8, assumed_lens(HW), zooms=True, done=nothing), (240.0, 135.0))
+    assert of is not None and of.pixels < TURNING_PX and not of.all_still
 
 
 def test_still_turning_and_moving_cameras_are_told_apart():
