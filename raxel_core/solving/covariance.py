@@ -54,6 +54,7 @@ def camera_change(before: Any, after: Any, frames: tuple[int, ...], camera_id: i
     scale = torch.linalg.vector_norm(own[far, :3, 3]) / size if float(size) > 0.0 else size.new_ones(())
     omega = se3.so3_log(other[:, :3, :3] @ own[:, :3, :3].mT) @ first[:3, :3].mT
     centre = (scale * other[:, :3, 3] - own[:, :3, 3]) @ first[:3, :3].mT
+    omega[0] = centre[0] = 0.0  # by definition, and not the rounding of it, which a bar would be made of
     focal = math.log(after.cameras[camera_id].params[0] / before.cameras[camera_id].params[0])
     return torch.cat((omega, centre, omega.new_full((len(omega), 1), focal)), dim=-1)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -159,11 +160,13 @@ def test_another_answer_that_the_matches_do_not_rule_out_is_in_the_bars(tmp_path
 
 def test_the_cameras_of_a_rival_are_in_the_bars(tmp_path):
     """One whose cameras stand in other places, believed half: the bars come to the root of half of what they differ."""
-    (model, _), (other, _) = (measured(0, noise=0.1, folder=tmp_path, camera=each) for each in (truth(), straight()))
+    apart = replace(straight(), world_from_cam=truth().world_from_cam[3] @ straight().world_from_cam)
+    (model, _), (other, _) = (measured(0, noise=0.1, folder=tmp_path, camera=each) for each in (truth(), apart))
     other.cameras[CAMERA_ID].params = [1.4 * TRUE_FOCAL, *other.cameras[CAMERA_ID].params[1:]]
     told = focal.ToldFocal(TRUE_FOCAL, 0.01, torch.zeros(FRAMES, 7, dtype=torch.float64), torch.empty(0))
     rival = focal.Rival(1.4 * TRUE_FOCAL, math.sqrt(2.0 * math.pi) * 0.01, 0.0, other)
     told = told._replace(others=focal._others(model, (rival,), told, (TRUE_FOCAL, 1e6)))
+    assert float(told.covariance()[0, :6, :6].abs().max()) == 0.0
     sigma = told.covariance()[-1].diagonal()
     turn = float(se3.geodesic(truth().rotation[-1], truth().rotation[0]))
     assert float(sigma[:3].sum().sqrt()) == pytest.approx(math.sqrt(0.5) * turn, rel=1e-6)
