@@ -51,6 +51,7 @@ IMPORTED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", IMPORTED)
 def test_an_interrupt_while_it_starts_is_one_line(tmp_path, module):
     code = SLOW_START.format(module=module, out=str(tmp_path / "out"))

@@ -88,6 +88,7 @@ def test_a_released_checkpoint_is_converted(tmp_path, capsys):
     assert main(["convert", str(path), str(target), "--to", "wan", "--trained-for", "diffusion"]) == 2
 
 
+@pytest.mark.slow
 def test_training_by_the_common_loop_resumes_and_leaves_a_file_for_use(tmp_path, capsys):
     model = {"hidden": 16, "depth": 1, "heads": 2, "grid": 8, "patch": 4, "image_px": 32, "features": "convolution", "feature_channels": 16}  # fmt: skip
     config = {"name": "t", "steps": 4, "frames": 9, "batch": 8, "clips": 8, "shard_clips": 8, "views": [2, 3], "model": model,

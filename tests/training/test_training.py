@@ -101,6 +101,7 @@ def test_gradient_checkpointing_changes_nothing_but_memory(tmp_path, vae):
     assert all(torch.allclose(saving.average[name], value, atol=1e-6) for name, value in plain.average.items())
 
 
+@pytest.mark.slow
 def test_the_refiner_lowers_all_errors_and_leaves_the_code_alone():
     clips = list(raxel_and_video_clips(CONFIG, range(16)))
     vae = fit_patch_code(clips, channels=16)
@@ -118,6 +119,7 @@ def test_the_refiner_lowers_all_errors_and_leaves_the_code_alone():
     assert len(errors) == 300 and torch.equal(vae.group_code, code)
 
 
+@pytest.mark.slow
 def test_the_network_learns_four_clips_by_heart(tmp_path, vae):
     config = replace(
         CONFIG, steps=360, clips=4, shard_clips=4, batch=4, learning_rate=8e-3, warmup=10, task_shares=(1.0, 0.0, 0.0),

@@ -52,6 +52,7 @@ def test_a_clip_is_a_function_of_its_seed():
     assert together.video.abs().max() <= 1
 
 
+@pytest.mark.slow
 def test_splits_share_no_texture_and_no_object():
     texels = {split: {t.numpy().tobytes() for t in _banks(split).materials.texels} for split in ("validation", "test")}
     assert not texels["validation"] & texels["test"]

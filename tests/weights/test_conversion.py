@@ -525,6 +525,7 @@ def forks():
     return context
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(multiprocessing.Process, "kill"), reason="no SIGKILL here")
 def test_killed_at_twenty_moments_it_completes_to_the_same_bytes(official, shards, tmp_path, forks, monkeypatch):
     draw = random.Random(0)
