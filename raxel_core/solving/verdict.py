@@ -11,6 +11,8 @@ from .motion import Turn
 _UNTOLD_FOCAL = 0.1
 # Above this share of what frames have in common that moves by itself, cameras may follow it.
 _MOVING = 0.05
+# A drive counts as one along the view above this cosine of the angle between the two, about 25 degrees.
+_ALONG_VIEW = 0.9
 
 
 def still_verdict(pixels: float, degrees: float) -> str:
@@ -42,8 +44,25 @@ def moving_verdict(estimate: Estimate, moving: float) -> str:
     degrees, length = _shown(math.degrees(float(trajectory.turn))), _length(estimate, float(trajectory.path_length))
     return (
         f"The camera moved: {count} have a camera of their own, it turned by {degrees} degrees and drove {length} in "
-        f"all, {_error_bars(estimate)}{_focal(estimate)}{_crowd(moving)}{_loose(estimate)}."
+        f"all, {_error_bars(estimate)}{_focal(estimate)}{_dolly_zoom(estimate)}{_crowd(moving)}{_loose(estimate)}."
     )
+
+
+def _dolly_zoom(estimate: Estimate) -> str:
+    """What no picture tells of a drive along the view whose focal length the motion leaves open.
+
+    With focal length f, a point at X, Z and a drive of d, 1 / x = (Z - d) / (f X). If the lens zooms with a drive of s
+    so that a subject at Z0 keeps its size, f (Z0 - s) / Z0 in place of f, this is 1 + (Z - Z0) / (Z0 - s) times
+    Z0 / (f X): the same again with d = -1 / (Z0 - s), a drive the other way past other points, all before the camera
+    where those were beyond the subject.
+    """
+    sigma, centre = estimate.focal_sigma, estimate.trajectory.camera.world_from_cam[:, :3, 3]
+    away = centre - centre[0]
+    far = away[away.norm(dim=-1).argmax()]
+    along = float(far @ estimate.trajectory.camera.world_from_cam[0, :3, 2])
+    if sigma is None or sigma <= _UNTOLD_FOCAL or abs(along) < _ALONG_VIEW * float(far.norm()):
+        return ""
+    return "; a lens that zooms while the camera drives the other way, a dolly zoom, can look the same"
 
 
 def _crowd(moving: float) -> str:

@@ -318,6 +318,31 @@ def test_the_verdict_says_what_moves_by_itself_and_what_the_motion_does_not_tell
     assert "the lens zooms by a factor of 1.50 while the camera moves" in moving_verdict(zooms, 0.0)
 
 
+def test_the_verdict_says_that_a_dolly_zoom_can_look_like_a_drive_the_other_way():
+    """And it is so: what a lens sees that keeps a subject's size while it backs off from it, another of one focal
+    length sees that drives on, past points of its own."""
+    drive, subject = torch.linspace(0.0, -1.5, 5)[:, None], 3.0
+    X, Z = torch.tensor([[0.5, -1.0, 1.2, 0.3]]), torch.tensor([[4.0, 5.0, 7.0, 12.0]])
+    zoomed = (subject - drive) / subject * X / (Z - drive)
+    other_drive, other_Z = -1.0 / (subject - drive), 1.0 / (Z - subject)
+    one_lens = X / subject * other_Z / (other_Z - other_drive)
+    assert torch.allclose(zoomed, one_lens, atol=1e-6)
+    assert (other_drive.diff(dim=0) > 0).all() and (other_Z > other_drive).all()
+
+    path = estimate()
+    wide = path.covariance.clone()
+    wide[:, 6, 6] = 0.45**2
+    ahead = path.trajectory.camera.world_from_cam.clone()
+    ahead[:, :3, 3] = torch.linspace(0.0, 1.0, 5)[:, None] * torch.tensor([0.2, 0.1, 1.0], dtype=ahead.dtype)
+
+    def told(motions, covariance):
+        trajectory = replace(path.trajectory, camera=replace(path.trajectory.camera, world_from_cam=motions))
+        return "a dolly zoom" in moving_verdict(replace(path, trajectory=trajectory, covariance=covariance), 0.0)
+
+    assert told(ahead, wide) and not told(ahead, path.covariance)
+    assert not told(path.trajectory.camera.world_from_cam, wide)  # a drive to the side
+
+
 @pytest.fixture
 def filmed_depths():
     """An estimate of 40 points that two cameras see through a lens that distorts, and depth maps, twice the frames'
