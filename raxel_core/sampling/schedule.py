@@ -74,7 +74,8 @@ def shifted_sigmas(steps: int, *, shift: float = 1.0) -> Tensor:
     if not shift > 0:
         raise ValueError(f"the shift of a schedule must be positive, got {shift}")
     uniform = torch.linspace(1.0, 0.0, steps + 1, dtype=torch.float64)
-    return shift * uniform / (1.0 + (shift - 1.0) * uniform)
+    # Not 1 + (shift - 1) s below the line, which is rounded: the first level, 1, became more than 1 at a shift of 0.1.
+    return shift * uniform / (shift * uniform + (1.0 - uniform))
 
 
 def pose_schedule(steps: int = 2) -> PairSchedule:

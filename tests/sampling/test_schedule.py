@@ -28,6 +28,13 @@ def test_shifts_compose() -> None:
     torch.testing.assert_close(undone, shifted_sigmas(7))
 
 
+def test_every_shift_gives_a_schedule() -> None:
+    """From 1, which a shift of 0.1 rounds beyond unless it is held, to 0."""
+    for number in range(1, 1001):
+        video = camera_schedule(4, shift=number / 100).video
+        assert video[0] == 1.0 and video[-1] == 0.0
+
+
 @pytest.mark.parametrize(("steps", "shift"), [(0, 1.0), (-2, 1.0), (4, 0.0), (4, -1.0), (4, float("nan"))])
 def test_impossible_schedules_are_refused(steps: int, shift: float) -> None:
     with pytest.raises(ValueError, match="schedule"):
