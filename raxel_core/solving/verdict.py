@@ -56,11 +56,11 @@ def _dolly_zoom(estimate: Estimate) -> str:
     Z0 / (f X): the same again with d = -1 / (Z0 - s), a drive the other way past other points, all before the camera
     where those were beyond the subject.
     """
-    sigma, centre = estimate.focal_sigma, estimate.trajectory.camera.world_from_cam[:, :3, 3]
-    away = centre - centre[0]
-    far = away[away.norm(dim=-1).argmax()]
-    along = float(far @ estimate.trajectory.camera.world_from_cam[0, :3, 2])
-    if sigma is None or sigma <= _UNTOLD_FOCAL or abs(along) < _ALONG_VIEW * float(far.norm()):
+    sigma, camera = estimate.focal_sigma, estimate.trajectory.camera
+    away = camera.center - camera.center[0]
+    farthest = away[away.norm(dim=-1).argmax()]
+    along = float(farthest @ camera.rotation[0, :, 2])
+    if sigma is None or sigma <= _UNTOLD_FOCAL or abs(along) <= _ALONG_VIEW * float(farthest.norm()):
         return ""
     return "; a lens that zooms while the camera drives the other way, a dolly zoom, can look the same"
 
