@@ -106,15 +106,16 @@ class Settings:
     """How clips are sampled; each task reads what concerns it.
 
     `steps` are those of the video and `ray_steps` those of the rays (None: 2 for pose, `sampling.joint_schedule`'s own
-    for both at once, whose `mode` this is); `shift` is the flow shift of the video's schedule, `solver` one of
-    `sampling.SOLVERS`; guidance and `text` [M, text_dim] are those of `denoising.Run`, with one `seed` for the clip.
+    for both at once, whose `mode` this is); `shift` is the flow shift of the video's schedule (None: the recipe's),
+    `solver` one of `sampling.SOLVERS`; guidance and `text` [M, text_dim] are those of `denoising.Run`, with one `seed`
+    for the clip.
     `progress(done, total)` counts steps, `on_block(i)` is called before block i; either may raise to stop.
     """
 
     steps: int = 20
     ray_steps: int | None = None
     mode: str = "first"
-    shift: float = 1.0
+    shift: float | None = None
     solver: str = "euler"
     source_guidance: float = 1.0
     text_guidance: float = 1.0
@@ -210,7 +211,7 @@ def generate_video(
     reference = reference if isinstance(reference, int) else reference[0]
     for warning in trajectory_warnings(model, trajectory, hw, reference=reference):
         _log.warning(warning)
-    run = settings.run(camera_schedule(settings.steps, shift=settings.shift))
+    run = settings.run(camera_schedule(settings.steps, shift=model.recipe.shift(settings.shift)))
     (video,) = denoise_video(model, batch, trajectory.camera[None], hw, run=run)
     return video
 
@@ -233,7 +234,8 @@ def generate_joint(
     frames = model.recipe.frames if frames is None else frames
     batch = _source_batch(sources, frames=frames)
     hw = batch.hw if batch else hw or model.recipe.hw
-    schedule = joint_schedule(settings.steps, settings.ray_steps, mode=settings.mode, shift=settings.shift)
+    shift = model.recipe.shift(settings.shift)
+    schedule = joint_schedule(settings.steps, settings.ray_steps, mode=settings.mode, shift=shift)
     (video,), (raxels,) = denoise_joint(model, batch, frames, hw, run=settings.run(schedule))
     try:
         return JointResult(video, _read_from(model, raxels, hw, batch, reading))

@@ -26,7 +26,8 @@ class Recipe:
 
     `vae` names the VAE; `frames`, `hw` = (height, width) and `fps` describe the clips; `unit` is the length that
     camera centres are measured in; a raxel is `raxel_scale` * (o + d) on a grid `raxel_downscale` times coarser than
-    the video. Raises ValueError with what was given when a value makes no sense.
+    the video. Sampling takes `sampling_shift` as the flow shift of the video's schedule unless told otherwise. Raises
+    ValueError with what was given when a value makes no sense.
     """
 
     vae: str
@@ -38,6 +39,7 @@ class Recipe:
     ray_statistics: LatentStatistics
     raxel_scale: float = 0.5
     raxel_downscale: int = 2
+    sampling_shift: float = 1.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hw", tuple(self.hw))
@@ -55,6 +57,12 @@ class Recipe:
             raise ValueError(f"a recipe's raxel_scale lies in (0, 1], got {self.raxel_scale}")
         if self.raxel_downscale < 1:
             raise ValueError(f"a recipe's raxel_downscale is at least 1, got {self.raxel_downscale}")
+        if not (isfinite(self.sampling_shift) and self.sampling_shift > 0.0):
+            raise ValueError(f"a recipe's sampling_shift is positive, got {self.sampling_shift}")
+
+    def shift(self, given: float | None = None) -> float:
+        """The flow shift that the video is sampled with: `given`, or the checkpoint's own where it is None."""
+        return self.sampling_shift if given is None else given
 
     def doubts(self, frames: int, hw: tuple[int, int]) -> tuple[str, ...]:
         """Where a clip of `frames` of `hw` lies far from what the checkpoint was trained on, a sentence each."""
@@ -80,13 +88,15 @@ class Recipe:
     def from_json(cls, text: str) -> Recipe:
         """The recipe that `to_json` wrote; ValueError with one sentence on anything else."""
         values = parse_object("the recipe", text)
-        check_keys("the recipe", values, [field.name for field in fields(cls)])
+        required = [field.name for field in fields(cls) if field.name not in _LATER]
+        check_keys("the recipe", values, required, list(_LATER))
+        values = {**_LATER, **values}
         for name in ("vae", "unit"):
             if not isinstance(values[name], str):
                 raise ValueError(f"the recipe's {name} is text, got {shown(values[name])}")
         for name in ("frames", "raxel_downscale"):
             values[name] = check_whole(f"the recipe's {name}", values[name], 1, _MOST)
-        for name in ("fps", "raxel_scale"):
+        for name in ("fps", "raxel_scale", "sampling_shift"):
             values[name] = check_number(f"the recipe's {name}", values[name], 0.0, _MOST)
         sizes = check_list("the recipe's hw", values["hw"], 2)
         values["hw"] = tuple(check_whole("the recipe's hw", size, 1, _MOST) for size in sizes)
@@ -95,6 +105,8 @@ class Recipe:
         return cls(**values)
 
 
+# Fields that came later, as checkpoints without them are to be read.
+_LATER: dict[str, Any] = {"sampling_shift": 1.0}
 # No size, count or rate of a clip is larger, nor a statistic of latents.
 _MOST = 1_000_000_000
 _MOST_CHANNELS = 65_536

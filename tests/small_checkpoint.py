@@ -18,7 +18,7 @@ CHANNELS = 48
 CONFIG = RaxelConfig(
     dim=48, ffn_dim=96, layers=2, heads=2, in_channels=CHANNELS, patch=(1, 1, 1), text_dim=None, freq_dim=64
 )
-FRAMES, HW, FPS = 9, (64, 96), 8.0
+FRAMES, HW, FPS, SHIFT = 9, (64, 96), 8.0, 0.5
 MODEL_NAME, VAE_NAME = "raxel-small", "raxel-small-vae"
 
 
@@ -66,12 +66,13 @@ def small_transformer(seed: int = 0, config: RaxelConfig = CONFIG) -> RaxelTrans
 
 
 def small_recipe() -> Recipe:
-    """Statistics of the size that the cosine code gives pictures and raxels."""
+    """Statistics of the size that the cosine code gives pictures and raxels, and a shift of its own to sample with."""
     video = LatentStatistics(tuple(0.01 * n for n in range(CHANNELS)), (0.2,) * CHANNELS)
     rays = LatentStatistics((0.02,) * CHANNELS, tuple(0.05 + 0.001 * n for n in range(CHANNELS)))
     return Recipe(
-        vae=VAE_NAME, frames=FRAMES, hw=HW, fps=FPS, unit="near_depth", video_statistics=video, ray_statistics=rays
-    )
+        vae=VAE_NAME, frames=FRAMES, hw=HW, fps=FPS, unit="near_depth", video_statistics=video, ray_statistics=rays,
+        sampling_shift=SHIFT,
+    )  # fmt: skip
 
 
 def save_small_checkpoint(models: Path) -> tuple[Path, Path]:

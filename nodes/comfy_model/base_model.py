@@ -54,6 +54,7 @@ class RaxelModelConfig(comfy.supported_models_base.BASE):
             raise ValueError(
                 f"this checkpoint gives cameras as {self.config.ray_representation} maps; ComfyUI runs raxel ones only"
             )
+        self.sampling_settings = {**self.sampling_settings, "shift": self.recipe.sampling_shift}
         self.latent_format = RaxelLatentFormat(self.recipe, self.config)
         patch_area = self.config.patch[1] * self.config.patch[2]
         self.memory_usage_factor = self.config.dim * _MEMORY_PER_CHANNEL * _WAN_PATCH_AREA / patch_area

@@ -61,6 +61,11 @@ def sample(
     return {**kept, "samples": out.to(comfy.model_management.intermediate_device())}
 
 
+def shift_of(model: ModelPatcher) -> float:
+    """The flow shift that a model is sampled with: its checkpoint's, or what *ModelSamplingSD3* put in its place."""
+    return float(model.get_model_object("model_sampling").shift)
+
+
 def task_schedule(task: str, *, steps: int, ray_steps: int, mode: str, shift: float) -> PairSchedule:
     """The noise levels of both streams for a task: `steps` of the video, `ray_steps` of the rays."""
     if task == "pose":

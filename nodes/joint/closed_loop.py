@@ -20,7 +20,7 @@ from ..comfy_io.images import video_from_image
 from ..comfy_model.conditioning import SourceLatents, no_text, with_sources
 from ..comfy_model.latent_format import format_of
 from ..comfy_sampling.joint_latent import joint_latent, streams_of
-from ..comfy_sampling.joint_run import sample
+from ..comfy_sampling.joint_run import sample, shift_of
 from .estimates import core_model, encode_rays, sampled_cameras
 
 # Of the given clip, which the loop holds beside it: in [-1, 1], as the VAE takes it, made again.
@@ -85,7 +85,7 @@ def _generate(
     made = sample(
         model,
         joint_latent(Streams(format_of(model).empty_video(len(trajectory), hw).to(rays), rays), "camera"),
-        camera_schedule(settings.steps),
+        camera_schedule(settings.steps, shift=shift_of(model)),
         positive=with_sources(no_text(), sources),
         negative=no_text(),
         cfg=settings.cfg,

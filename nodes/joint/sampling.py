@@ -13,7 +13,7 @@ from ..comfy_model.conditioning import Conditioning
 from ..comfy_model.latent_format import format_of
 from ..comfy_sampling.before_run import run_notices
 from ..comfy_sampling.joint_latent import TASK_MASKS, Latent
-from ..comfy_sampling.joint_run import conditions, sample, task_latent, task_schedule
+from ..comfy_sampling.joint_run import conditions, sample, shift_of, task_latent, task_schedule
 from ..comfy_sampling.sampler import SOLVERS, PairSampler, rays_follow
 from ..sockets import CATEGORY
 
@@ -28,9 +28,16 @@ def _mode(*, optional: bool = False) -> io.Input:
     return io.Combo.Input("mode", options=list(_MODES), default="first", optional=optional, tooltip=tooltip)
 
 
+_SHIFT_TOOLTIP = "Above 1 spends more of the steps on coarse structure, below 1 on detail."
+
+
 def _shift(id: str = "shift", *, optional: bool = False) -> io.Input:
-    tooltip = "Above 1 spends more of the steps on coarse structure, below 1 on detail."
-    return io.Float.Input(id, default=1.0, min=0.01, max=100.0, step=0.01, optional=optional, tooltip=tooltip)
+    return io.Float.Input(id, default=1.0, min=0.01, max=100.0, step=0.01, optional=optional, tooltip=_SHIFT_TOOLTIP)
+
+
+def _own_shift() -> io.Input:
+    tooltip = f"{_SHIFT_TOOLTIP} 0 takes the model's own."
+    return io.Float.Input("shift", default=0.0, min=0.0, max=100.0, step=0.01, optional=True, tooltip=tooltip)
 
 
 def _solver() -> io.Input:
@@ -71,7 +78,7 @@ class JointSampler(io.ComfyNode):
                     "the checkpoint was trained on."
                 ),
                 _mode(optional=True),
-                _shift(optional=True),
+                _own_shift(),
                 _solver(),
             ],
             hidden=[io.Hidden.unique_id],
@@ -97,7 +104,7 @@ class JointSampler(io.ComfyNode):
         negative: Conditioning | None = None,
         frames: int = 0,
         mode: str = "first",
-        shift: float = 1.0,
+        shift: float = 0.0,
         solver: str = "euler",
     ) -> io.NodeOutput:
         latent_format = format_of(model)
@@ -105,7 +112,7 @@ class JointSampler(io.ComfyNode):
         count = frames or latent_format.recipe.frames
         start = task_latent(task, latent, latent_format, frames=count, sources=sources)
         show_on_node(cls, "\n".join(run_notices(task, Streams(*start["samples"].unbind()), latent_format, sources)))
-        schedule = task_schedule(task, steps=steps, ray_steps=ray_steps, mode=mode, shift=shift)
+        schedule = task_schedule(task, steps=steps, ray_steps=ray_steps, mode=mode, shift=shift or shift_of(model))
         return io.NodeOutput(
             sample(model, start, schedule, positive=positive, negative=negative, cfg=cfg, seed=seed, solver=solver)
         )

@@ -13,7 +13,7 @@ from .options import parse_size
 DTYPES = ("float32", "bfloat16", "float16")
 UNITS = ("metre", "near_depth")
 VAE = "wan2.1-vae"
-FRAMES, HW, FPS = 81, (480, 832), 16.0
+FRAMES, HW, FPS, SHIFT = 81, (480, 832), 16.0, 5.0
 _TO = (
     "raxel: of Wan 2.1 T2V; wan: the video half of a raxel checkpoint; expert: the shards of a Wan model with RayPE as "
     "one ComfyUI file; raype: its RayPE alone; ray_diffusion: a .pth of Cameras as Rays' release (raxel)"
@@ -112,9 +112,10 @@ def _convert_released(options: argparse.Namespace) -> None:
 def wan_recipe(unit: str) -> str:
     """The recipe (JSON) of a converted checkpoint: Wan 2.1's VAE and clips.
 
-    The rays have the video's statistics until training measures their own.
+    The rays have the video's statistics until training measures their own; the shift is the default of Wan's own
+    generate.py.
     """
     from ..latents.wan_vae import WAN_STATISTICS
     from ..recipe import Recipe
 
-    return Recipe(VAE, FRAMES, HW, FPS, unit, WAN_STATISTICS, WAN_STATISTICS).to_json()
+    return Recipe(VAE, FRAMES, HW, FPS, unit, WAN_STATISTICS, WAN_STATISTICS, sampling_shift=SHIFT).to_json()

@@ -131,7 +131,7 @@ def _run_scenes(options: argparse.Namespace) -> None:
         "set": options.set,
         "first_scene": options.first,
         "video_steps": options.steps,
-        "shift": options.shift,
+        "shift": model.recipe.shift(options.shift),
         "solver": options.solver,
         "method": options.method,
         "seed": options.seed,

@@ -91,7 +91,7 @@ def add_steps(parser: argparse.ArgumentParser) -> None:
 def add_sampling(parser: argparse.ArgumentParser) -> None:
     """How a video is denoised."""
     add_steps(parser)
-    parser.add_argument("--shift", type=float, default=1.0, help="above 1 spends more steps at high noise (1)")
+    parser.add_argument("--shift", type=float, help="above 1 spends more steps at high noise (the checkpoint's own)")
     parser.add_argument("--solver", choices=("euler", "multistep"), default="euler", help="of the flow (euler)")
 
 

@@ -270,12 +270,13 @@ def _sample_grid(vae: VideoVAE) -> DrawSamples:
         from ..video_io import write_image
 
         model = RaxelModel(transformer, vae, recipe)
+        schedule = camera_schedule(10, shift=recipe.shift())
         rows: dict[str, Tensor] = {}
         for batch in scene_batches(model, 0, SAMPLE_SCENES, batch=SAMPLE_SCENES, split="validation"):
             seeds = range(SAMPLE_SCENES)
             raxels = denoise_rays(model, batch.video, run=Run(pose_schedule(), seeds))
             shown = SourceBatch(batch.video[:, :, :1], (0,))
-            made = denoise_video(model, shown, batch.camera, recipe.hw, run=Run(camera_schedule(10), seeds))
+            made = denoise_video(model, shown, batch.camera, recipe.hw, run=Run(schedule, seeds))
             for i in seeds:
                 rows |= {f"given {i}": batch.video[i], f"its cameras {i}": raxels[i], f"from frame 0, {i}": made[i]}
         if path is not None:

@@ -111,7 +111,7 @@ def _made_batches(model: RaxelModel, scenes: range) -> Iterator[RefinerBatch]:
     from ..training.vae import RefinerBatch
 
     recipe, draw = model.recipe, progress_bar("refiner")
-    run = Run(camera_schedule(shared.VIDEO_STEPS), range(BATCH))
+    run = Run(camera_schedule(shared.VIDEO_STEPS, shift=recipe.shift()), range(BATCH))
     parts = scene_batches(model, scenes.start, len(scenes), batch=BATCH, split="train")
     for number, part in enumerate(parts):
         sources = SourceBatch(part.video[:, :, :1], (0,))

@@ -49,12 +49,13 @@ def scene_batches(
 
 @dataclass(frozen=True, eq=False)
 class PipelineScenes:
-    """`SceneModel` over the pipeline's batches; `on_step` is called after each denoising step."""
+    """`SceneModel` over the pipeline's batches; `shift` None is the recipe's, `on_step` is called after each denoising
+    step."""
 
     model: RaxelModel
     source_frames: tuple[int, ...]
     steps: int
-    shift: float
+    shift: float | None
     solver: str
     method: str
     on_step: Callable[[], None]
@@ -67,7 +68,7 @@ class PipelineScenes:
     def generate(self, video: Tensor, camera: Camera, *, seeds: Sequence[int]) -> Tensor:
         """Clips along cameras [B, F], shown the pictures of `video` at the source frames."""
         sources = SourceBatch(video[:, :, list(self.source_frames)], self.source_frames)
-        schedule = camera_schedule(self.steps, shift=self.shift)
+        schedule = camera_schedule(self.steps, shift=self.model.recipe.shift(self.shift))
         run = Run(schedule, seeds, self.solver, progress=self._count)
         return denoise_video(self.model, sources, camera, (video.shape[3], video.shape[4]), run=run)
 

@@ -210,7 +210,8 @@ class TrainConfig(RunConfig):
     Text: captions are a condition that `text_drop` of the steps leave out; None: no text, and its modules rest.
     Objective: `task_shares` for (pose, camera, joint) steps; rays start from pure noise in `pure_noise_share` of the
     steps that noise them; `video_shift` is the flow shift of the video's noise levels, which joint steps draw
-    apart from the rays', unless `shared_sigma` gives both the rays' (an ablation); `cosine_weight` is the paper's
+    apart from the rays', unless `shared_sigma` gives both the rays' (an ablation), and `sampling_shift` is the one that
+    the checkpoint asks to be sampled with (None: the start's, else 1); `cosine_weight` is the paper's
     lambda; `bundle_weight` weighs the camera errors read off the denoised rays. Rays lie on a grid `raxel_downscale`
     times coarser than the video (the paper: 2), centres are measured in `unit`, one of recipe.TRAINED_UNITS (None: the
     start's, else near_depth). `video_error` is what is squared: the "velocity", or the "denoised"
@@ -236,6 +237,7 @@ class TrainConfig(RunConfig):
     task_shares: tuple[float, float, float] = (0.55, 0.3, 0.15)
     pure_noise_share: float = 0.5
     video_shift: float = 2.0
+    sampling_shift: float | None = None
     shared_sigma: bool = False
     video_error: str = "velocity"
     cosine_weight: float = 0.5
@@ -249,8 +251,8 @@ class TrainConfig(RunConfig):
     limits: ClassVar[Limits] = {
         **RunConfig.limits, "far_source_share": SHARE, "sparse_images": (0, 64),
         "off_path_share": SHARE, "text_drop": SHARE, "task_shares": SHARE, "pure_noise_share": SHARE,
-        "video_shift": POSITIVE, "learning_rate": POSITIVE, "warmup": COUNT, "decay_from": SHARE,
-        "raxel_downscale": COUNT,
+        "video_shift": POSITIVE, "sampling_shift": POSITIVE, "learning_rate": POSITIVE, "warmup": COUNT,
+        "decay_from": SHARE, "raxel_downscale": COUNT,
     }  # fmt: skip
 
     def __post_init__(self) -> None:

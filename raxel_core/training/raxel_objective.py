@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -75,10 +76,13 @@ class RaxelObjective:
         found = self._begun_recipe
         if found is None or TRAINED_KEY not in (self._begun or {}):
             video = None if found is None else found.video_statistics
-            return make_recipe(
+            made = make_recipe(
                 self.config, self.pool.shard(0), self.device_vae, self.vae_name, unit=self.unit, video=video
             )
-        return _recipe(self.config, self.vae_name, self.unit, found.video_statistics, found.ray_statistics)
+        else:
+            made = _recipe(self.config, self.vae_name, self.unit, found.video_statistics, found.ray_statistics)
+        shift = self.config.sampling_shift or (1.0 if found is None else found.sampling_shift)
+        return replace(made, sampling_shift=shift)
 
     @property
     def unit(self) -> str:

@@ -206,6 +206,25 @@ def test_a_clip_gets_the_same_answer_alone_and_in_a_batch() -> None:
     torch.testing.assert_close(made[1], one, rtol=1e-4, atol=1e-5)
 
 
+def test_a_checkpoints_own_shift_is_taken_unless_another_is_given() -> None:
+    video, camera = moving_clip()
+    plain, sources = _random_model(), [Source(video[:, 0])]
+    shifted = RaxelModel(plain.transformer, plain.vae, replace(plain.recipe, sampling_shift=0.3))
+
+    def both(model: RaxelModel, **given: float) -> torch.Tensor:
+        with pytest.raises(UnreadCamerasError) as error:
+            generate_joint(model, sources, Settings(steps=3, **given), frames=FRAMES)
+        return error.value.video
+
+    def along(model: RaxelModel, **given: float) -> torch.Tensor:
+        return generate_video(model, sources, Trajectory(camera), Settings(steps=3, **given))
+
+    for make in (along, both):
+        assert torch.equal(make(shifted), make(plain, shift=0.3))
+        assert torch.equal(make(shifted, shift=1.0), make(plain))
+        assert not torch.allclose(make(shifted), make(plain), atol=1e-3)
+
+
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not() -> None:
     video, camera = moving_clip()
     model, source = _random_model(), [Source(video[:, 0])]

@@ -21,12 +21,14 @@ RECIPE = Recipe(
     ray_statistics=LatentStatistics((0.25, -0.5), (0.125, 4.0)),
     raxel_scale=0.5,
     raxel_downscale=1,
+    sampling_shift=0.25,
 )
 # Frozen: checkpoints that hold this text must stay readable.
 WIRE = (
     '{"vae": "raxel-tiny-vae", "frames": 17, "hw": [96, 160], "fps": 12.0, "unit": "near_depth",'
     ' "video_statistics": {"mean": [0.0, 0.5], "std": [1.0, 2.0]},'
-    ' "ray_statistics": {"mean": [0.25, -0.5], "std": [0.125, 4.0]}, "raxel_scale": 0.5, "raxel_downscale": 1}'
+    ' "ray_statistics": {"mean": [0.25, -0.5], "std": [0.125, 4.0]}, "raxel_scale": 0.5, "raxel_downscale": 1,'
+    ' "sampling_shift": 0.25}'
 )
 
 
@@ -35,6 +37,13 @@ def test_round_trip_and_wire_form() -> None:
     assert Recipe.from_json(WIRE) == RECIPE
     odd = replace(RECIPE, fps=23.976, ray_statistics=LatentStatistics((1 / 3,), (0.1,)))
     assert Recipe.from_json(odd.to_json()) == odd
+
+
+def test_a_checkpoint_from_before_shifts_is_sampled_evenly() -> None:
+    before = changed(sampling_shift=None)
+    assert "shift" not in before
+    assert Recipe.from_json(before) == replace(RECIPE, sampling_shift=1.0)
+    assert (RECIPE.shift(), RECIPE.shift(3.0)) == (0.25, 3.0)
 
 
 @pytest.mark.parametrize(
@@ -49,6 +58,8 @@ def test_round_trip_and_wire_form() -> None:
         ({"raxel_scale": 1.5}, r"raxel_scale lies in \(0, 1\], got 1.5"),
         ({"raxel_scale": 0.0}, r"raxel_scale lies in \(0, 1\], got 0.0"),
         ({"raxel_downscale": 0}, "raxel_downscale is at least 1, got 0"),
+        ({"sampling_shift": 0.0}, "sampling_shift is positive, got 0.0"),
+        ({"sampling_shift": float("inf")}, "sampling_shift is positive, got inf"),
     ],
 )
 def test_values_that_make_no_sense(change: dict[str, Any], sentence: str) -> None:
@@ -76,6 +87,7 @@ def changed(**changes: Any) -> str:
         (changed(fps=10**400), "the recipe's fps is a number .*, got inf"),
         (changed(ray_statistics={"mean": [10**400], "std": [1]}), "ray_statistics.mean is a number .*, got inf"),
         (changed().replace("12.0", "9" * 5000), "the recipe's fps is a number .*, got inf"),
+        (changed(sampling_shift="1"), "the recipe's sampling_shift is a number .*, got '1'"),
         (changed(hw="wide"), "the recipe's hw is a list, got 'wide'"),
         (changed(hw=[96, 160.5]), "the recipe's hw is a whole number .*, got 160.5"),
         (changed(video_statistics=[]), "the recipe's video_statistics is an object, got a list of 0"),

@@ -22,7 +22,7 @@ from raxel_core.sampling import camera_schedule, joint_schedule, pose_schedule
 from raxel_core.training.synthetic import SPLITS, render_scenes
 from tests.in_comfy.comfy_server import PACK
 from tests.in_comfy.help_pages import LANGUAGES, PAGES, pages, with_tables
-from tests.small_checkpoint import CONFIG, FRAMES, HW, MODEL_NAME, VAE_NAME
+from tests.small_checkpoint import CONFIG, FRAMES, HW, MODEL_NAME, SHIFT, VAE_NAME
 
 NODES = (
     "LoadRaxelModel",
@@ -182,7 +182,7 @@ def test_camera_gives_the_pipelines_video_and_keeps_the_rays_to_the_bit(comfy, g
     assert torch.equal(rays["rays"], made["rays"])
     assert rays["ray_mask"].max() == 0.0
     assert rays["video_mask"].min() == 1.0
-    run = Run(camera_schedule(4), seeds=(7,), source_guidance=cfg)
+    run = Run(camera_schedule(4, shift=SHIFT), seeds=(7,), source_guidance=cfg)
     expected = denoise_video(core, source_batch(), orbit().camera[None], HW, run=run)
     found = images["tensor"].movedim(-1, 0)[None] * 2 - 1
     torch.testing.assert_close(found, expected, atol=TOLERANCE, rtol=TOLERANCE)
@@ -200,7 +200,7 @@ def test_an_image_beside_the_path_is_the_origin_as_in_the_pipeline(comfy, graph,
     assert float(se3.geodesic(cameras.rotation[0], cameras.rotation[1])) > 0.3
     video = clip_video()
     batch = SourceBatch(video[None, :, [8, 0]], (-8, 8), cameras[[1, 0]][None], (-8, 8))
-    run = Run(camera_schedule(4), seeds=(7,), source_guidance=2.5)
+    run = Run(camera_schedule(4, shift=SHIFT), seeds=(7,), source_guidance=2.5)
     expected = denoise_video(core, batch, orbit().camera[None], HW, run=run)
     decoded = core.vae.decode(made["video"]).clamp(-1, 1)
     torch.testing.assert_close(decoded, expected, atol=TOLERANCE, rtol=TOLERANCE)
@@ -268,7 +268,7 @@ def test_samplercustomadvanced_with_our_sampler_equals_jointsampler(comfy, graph
     graph["noise"] = node("RandomNoise", noise_seed=7)
     graph["guider"] = node("BasicGuider", model=["load", 0], conditioning=["sources", 0])
     graph["sampler"] = node("RaxelSampler", mode="first", ray_steps=3)
-    graph["sigmas"] = node("RaxelSchedule", steps=4, shift=1.0)
+    graph["sigmas"] = node("RaxelSchedule", steps=4, shift=SHIFT)
     graph["custom"] = node(
         "SamplerCustomAdvanced",
         noise=["noise", 0],
@@ -277,7 +277,11 @@ def test_samplercustomadvanced_with_our_sampler_equals_jointsampler(comfy, graph
         sigmas=["sigmas", 0],
         latent_image=["join", 0],
     )
-    joint, custom, denoised = comfy.probe(graph, ["joint", 0], ["custom", 0], ["custom", 1])
+    graph["stock"] = node("BasicScheduler", model=["load", 0], scheduler="simple", steps=4, denoise=1.0)
+    joint, custom, denoised, own, stock = comfy.probe(
+        graph, ["joint", 0], ["custom", 0], ["custom", 1], ["sigmas", 0], ["stock", 0]
+    )
+    torch.testing.assert_close(own["tensor"], stock["tensor"], atol=1e-6, rtol=0)
     for name in ("video", "rays"):
         torch.testing.assert_close(joint[name], custom[name], atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(joint[name], denoised[name], atol=1e-5, rtol=1e-5)

@@ -318,6 +318,19 @@ def test_a_start_that_was_only_converted_gets_ray_statistics_of_its_own_and_a_tr
         assert found.ray_statistics == rays
 
 
+def test_the_shift_to_sample_with_is_the_configurations_else_the_starts(tmp_path, vae):
+    clips, start = tmp_path / "clips", tmp_path / "start.safetensors"
+    objective = RaxelObjective(replace(CONFIG, sampling_shift=0.25), vae, cache=clips)
+    assert objective.recipe.sampling_shift == 0.25
+    assert RaxelObjective(CONFIG, vae, cache=clips).recipe.sampling_shift == 1.0
+    for trained in ({}, {"steps": "5"}):
+        facts = {METADATA_KEY: objective.recipe.to_json(), **trained}
+        save_checkpoint(start, objective.model.state_dict(), SMALL, metadata=facts)
+        for given, kept in ((None, 0.25), (3.0, 3.0)):
+            config = replace(CONFIG, sampling_shift=given)
+            assert RaxelObjective(config, vae, cache=clips, start=start).recipe.sampling_shift == kept
+
+
 def test_the_camera_loss_decodes_only_where_it_counts(tmp_path, vae):
     objective = RaxelObjective(replace(CONFIG, bundle_weight=0.0, task_shares=(1.0, 0.0, 0.0)), vae, cache=tmp_path)
     batch = objective.draw(0)
