@@ -38,12 +38,12 @@ _SHARDS = re.compile(r"state-(\d{7,})")
 _UNFINISHED = ".tmp"
 _INSIDE = "/"  # between the name of a group of moments and that of one in it
 
-# What may differ between a run and its state: how long it goes on, what it tells on the way, and what it is shown and
-# how fast it learns from now on, as the stages of a curriculum do.
+# What may differ between a run and its state: how long it goes on, what it tells on the way, and what it is shown, how
+# its errors weigh and how fast it learns from now on, as the stages of a curriculum do.
 FREE_FIELDS = (
     "name", "steps", "log_every", "validate_every", "validation_clips", "validation_scenes", "save_every",
     "scenes", "world_share", "views", "data", "frames", "clip_uses", "clips", "shard_clips", "batch", "task_shares",
-    "learning_rate", "warmup", "decay_from", "ema", "batches", "rate_factors", "shapes", "sampling_shift",
+    "learning_rate", "warmup", "decay_from", "ema", "batches", "rate_factors", "shapes", "sampling_shift", "video_error",
 )  # fmt: skip
 
 

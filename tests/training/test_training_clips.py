@@ -182,7 +182,8 @@ def test_another_mixture_of_scenes_goes_on_from_the_same_state_and_statistics(tm
     Trainer(RaxelObjective(CONFIG, vae, cache=tmp_path / "clips"), tmp_path / "run").train(until=2)
     start = tmp_path / "run" / WEIGHTS_FILE
     before = RaxelObjective(CONFIG, vae, cache=tmp_path / "clips", start=start).recipe
-    other = replace(CONFIG, scenes=(("easy", 1.0),), frames=9, batch=4, learning_rate=1e-3, task_shares=(1.0, 0.0, 0.0))
+    schedule = {"batch": 4, "learning_rate": 1e-3, "task_shares": (1.0, 0.0, 0.0), "video_error": "denoised"}
+    other = replace(CONFIG, scenes=(("easy", 1.0),), frames=9, **schedule)
     objective = RaxelObjective(other, vae, cache=tmp_path / "clips", start=start)
     assert objective.recipe.video_statistics == before.video_statistics and objective.recipe.frames == 9
     trainer = Trainer(objective, tmp_path / "run")
@@ -193,7 +194,7 @@ def test_another_mixture_of_scenes_goes_on_from_the_same_state_and_statistics(tm
     lines = log_of(tmp_path / "run")
     assert [line["step"] for line in lines] == [1, 2, 2, 2, 3, 4, 4]
     changed = lines[3]["changed"]
-    assert changed.keys() == {"scenes", "frames", "batch", "learning_rate", "task_shares"}
+    assert changed.keys() == {"scenes", "frames", *schedule}
     assert changed["frames"] == "was 5 and is 9"
 
 
