@@ -42,7 +42,7 @@ def scenes(model):
 
 
 def test_its_cameras_are_nearer_the_truth_than_a_still_camera(model, scenes):
-    """Two steps: the mean rotation error is at most 0.75 of the identity's, and translations are nearer as well."""
+    """Two steps: the mean rotation error is at most 0.62 of the identity's, and translations are nearer as well."""
     truth = scenes.camera
     raxels = denoise_rays(model, scenes.video, run=Run(pose_schedule(2), range(SCENES)))
     found = decode_raxels(raxels, model.recipe.hw, scale=model.recipe.raxel_scale, method="robust").camera
@@ -50,15 +50,15 @@ def test_its_cameras_are_nearer_the_truth_than_a_still_camera(model, scenes):
     still = se3.geodesic(torch.eye(3, dtype=torch.float64).expand_as(truth.rotation), truth.rotation.double())[
         :, 1:
     ].mean()
-    assert error < 0.75 * still
-    assert (found.center - truth.center).norm(dim=-1).mean() < 0.75 * truth.center.norm(dim=-1).mean()
+    assert error < 0.62 * still
+    assert (found.center - truth.center).norm(dim=-1).mean() < 0.57 * truth.center.norm(dim=-1).mean()
 
 
 @pytest.mark.slow
 def test_its_videos_follow_the_camera(model, scenes):
-    """Four steps from frame 0: nearer the truth than frame 0 repeated, and than along another clip's cameras."""
+    """Four steps with its own shift from frame 0: nearer the truth than frame 0 repeated, and than along another clip's cameras."""
     shown = SourceBatch(scenes.video[:, :, :1], (0,))
-    run = Run(camera_schedule(4), range(SCENES))
+    run = Run(camera_schedule(4, shift=model.recipe.shift()), range(SCENES))
     others = scenes.camera[torch.arange(SCENES).roll(1)]
     later = scenes.video[:, :, 1:]
     made, elsewhere = (
@@ -66,8 +66,8 @@ def test_its_videos_follow_the_camera(model, scenes):
         for camera in (scenes.camera, others)
     )
     copied = psnr(scenes.video[:, :, :1].expand_as(later), later).mean()
-    assert made > copied + 2.0
-    assert made > elsewhere + 2.0
+    assert made > copied + 2.5
+    assert made > elsewhere + 2.8
 
 
 def test_the_demo_writes_what_it_says(tmp_path, capsys):

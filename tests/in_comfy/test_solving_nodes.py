@@ -96,7 +96,7 @@ def test_a_series_of_pictures_gets_a_camera_for_every_frame_window_by_window(com
     graph["save"] = node("RaxelSaveCamera", trajectory=["pan", 1], filename_prefix="pan", format="camera_path")
     verdict, still, saved = comfy.probe(graph, ["pan", 2], ["still", 2], ["save", 0])
     assert text(verdict).startswith("The model sees the camera turn by")
-    assert "outside what this checkpoint was trained on (it has seen ray-traced rooms alone" in text(verdict)
+    assert "outside what this checkpoint was trained on (it has seen ray-traced scenes alone" in text(verdict)
     assert text(still).startswith("The camera did not move: the scene stays in place to 0 of 640 pixels.")
     estimate = read_estimate(text(saved))
     assert estimate.footage.frames == tuple(range(13)) and estimate.footage.rate == 8.0

@@ -255,7 +255,7 @@ def test_a_path_is_checked_against_video_and_checkpoint(comfy, graph):
     assert passed["tensor"].item() is True and failed["tensor"].item() is False
     assert text(fine) == "passed"
     assert "10 frames are not 4n + 1; the nearest number is 9" in text(report)
-    assert "goes 2.50 near_depth away from its start; raxel-tiny was trained on up to 1.82" in text(report)
+    assert "goes 2.50 near_depth away from its start; raxel-tiny was trained on up to 2.01" in text(report)
 
 
 def test_the_expected_warp_moves_the_wall_by_hand():
