@@ -15,6 +15,7 @@ from ..comfy_model.network import SIGMAS_KEY
 from ..comfy_model.packing import pack, unpack
 
 ScheduleFromSigmas = Callable[[Tensor], PairSchedule]
+_ROUNDING = 1e-6  # of a noise level in float32
 
 
 class PairSampler(comfy.samplers.Sampler):
@@ -89,6 +90,8 @@ def rays_follow(mode: str, ray_steps: int, ray_shift: float) -> ScheduleFromSigm
 
     def schedule(sigmas: Tensor) -> PairSchedule:
         video = sigmas.double().cpu()
+        # ComfyUI's shift rounds in float32: at 0.2, among others, its first level is 1 + 1e-7.
+        video = torch.where((video - 1.0).abs() < _ROUNDING, 1.0, video)
         if mode == "together":
             return PairSchedule(video=video, rays=video)
         steps = min(ray_steps, video.shape[0] - 1)

@@ -171,7 +171,8 @@ def _run_films(options: argparse.Namespace) -> None:
         "model": options.model, "data": str(options.data), "frames": frames, "size": f"{model.recipe.hw[1]}x"
         f"{model.recipe.hw[0]} by resize and centre crop", "fps": batches.scenes.fps,
         "stride": batches.scenes.settings.stride, "unit": model.recipe.unit, "sources": list(sources),
-        "video steps": options.steps, "ray steps": options.loop_steps, "method": options.method, "seed": options.seed,
+        "video steps": options.steps, "shift": model.recipe.shift(options.shift), "ray steps": options.loop_steps,
+        "method": options.method, "seed": options.seed,
     }  # fmt: skip
     bar, count = progress_bar("clips"), min(options.scenes, len(batches.scenes.listing))
     report = evaluate_films(

@@ -56,7 +56,7 @@ def test_its_cameras_are_nearer_the_truth_than_a_still_camera(model, scenes):
 
 @pytest.mark.slow
 def test_its_videos_follow_the_camera(model, scenes):
-    """Four steps with its own shift from frame 0: nearer the truth than frame 0 repeated, and than along another clip's cameras."""
+    """Four steps from frame 0 by its own shift: nearer the truth than frame 0 and than along another clip's cameras."""
     shown = SourceBatch(scenes.video[:, :, :1], (0,))
     run = Run(camera_schedule(4, shift=model.recipe.shift()), range(SCENES))
     others = scenes.camera[torch.arange(SCENES).roll(1)]

@@ -287,6 +287,28 @@ def test_samplercustomadvanced_with_our_sampler_equals_jointsampler(comfy, graph
         torch.testing.assert_close(joint[name], denoised[name], atol=1e-5, rtol=1e-5)
 
 
+def test_a_shift_put_on_the_model_is_followed_by_all_samplers(comfy, graph):
+    """At 0.2 ComfyUI's own first noise level is rounded to more than 1."""
+    graph["shifted"] = node("ModelSamplingSD3", model=["load", 0], shift=0.2)
+    graph["own"] = sampler("joint", latent=["video", 0], model=["shifted", 0], ray_steps=3)
+    graph["told"] = sampler("joint", latent=["video", 0], ray_steps=3, shift=0.2)
+    graph["join"] = node("JoinRaxelLatent", model=["load", 0], video=["video", 0], task="joint")
+    graph["none"] = node(
+        "RaxelSources", model=["load", 0], vae=["load", 1], images=["clip", 0], frames="0 1 2 3 4 5 6 7 8"
+    )
+    graph["noise"] = node("RandomNoise", noise_seed=7)
+    graph["guider"] = node("BasicGuider", model=["shifted", 0], conditioning=["none", 1])
+    graph["sampler"] = node("RaxelSampler", mode="first", ray_steps=3)
+    graph["sigmas"] = node("BasicScheduler", model=["shifted", 0], scheduler="simple", steps=4, denoise=1.0)
+    parts = {"noise": ["noise", 0], "guider": ["guider", 0], "sampler": ["sampler", 0], "sigmas": ["sigmas", 0]}
+    graph["stock"] = node("SamplerCustomAdvanced", latent_image=["join", 0], **parts)
+    own, told, stock, sigmas = comfy.probe(graph, ["own", 0], ["told", 0], ["stock", 0], ["sigmas", 0])
+    assert sigmas["tensor"][0] > 1
+    for name in ("video", "rays"):
+        torch.testing.assert_close(own[name], told[name], atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(own[name], stock[name], atol=1e-4, rtol=1e-4)
+
+
 @pytest.mark.parametrize("task", ["pose", "camera", "joint"])
 def test_stock_ksampler_runs_each_task_and_keeps_what_is_given(comfy, graph, task):
     graph["shown"] = given(comfy, "shown", shown_images())
