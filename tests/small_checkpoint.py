@@ -47,8 +47,8 @@ def smooth_code(group: int) -> torch.Tensor:
 
 
 def small_vae() -> PatchVAE:
-    """A patch VAE whose code is a cosine basis; its refiners are silent."""
-    vae = PatchVAE(CHANNELS, hidden=8)
+    """A patch VAE whose code is a cosine basis."""
+    vae = PatchVAE(CHANNELS)
     vae.image_code.copy_(smooth_code(1))
     vae.group_code.copy_(smooth_code(GROUP))
     return vae.eval().requires_grad_(False)

@@ -1,9 +1,10 @@
-"""The small checkpoint's VAE: a linear, causal patch code with a convolutional decoder on top.
+"""The small checkpoint's VAE: a linear, causal code of patches that overlap.
 
-Frame 0 is coded alone from 8x8 patches; each later group of four frames from 4x8x8 patches. Encoding is one matrix
-product with the principal components of video and raxel patches (training/vae.py fits them in closed form), so it is
-exact, instant, and finite wherever its input is. Decoding is the transposed product plus `Refiner`, which looks at
-neighbouring patches to remove their seams.
+Frame 0 is coded alone from 8x8 patches; each later group of four frames from 4x8x8 patches. Before that an orthogonal
+filter mixes the pixels on both sides of every border between patches, so that a patch's code stands for a window of
+16x16 pixels that fades out: what is lost or wrong in it has no edge at the border. Encoding is that filter and one
+matrix product with the principal components of video and raxel patches (training/vae.py fits them in closed form), so
+it is exact, instant, and finite wherever its input is. Decoding is the transposed product and the filter undone.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import torch
 from einops import rearrange
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
-from torch.nn import Conv2d
 
 from .frames import check_frame_count
 
@@ -24,46 +24,30 @@ IMAGE_VALUES = 3 * PATCH * PATCH
 GROUP_VALUES = IMAGE_VALUES * GROUP
 
 
-class Refiner(nn.Module):
-    """Latents [N, C, h, w] of one latent frame -> correction of its patches [N, values, h, w]; starts at zero."""
-
-    def __init__(self, channels: int, hidden: int, values: int) -> None:
-        super().__init__()
-        self.enter = Conv2d(channels, hidden, 3, padding=1, padding_mode="replicate")
-        self.mix = Conv2d(hidden, hidden, 3, padding=1, padding_mode="replicate")
-        self.leave = Conv2d(hidden, values, 1)
-        for parameter in self.leave.parameters():
-            nn.init.zeros_(parameter)
-
-    def forward(self, latents: Tensor) -> Tensor:
-        hidden = nn.functional.gelu(self.enter(latents))
-        return self.leave(hidden + nn.functional.gelu(self.mix(hidden)))
-
-
 class PatchVAE(nn.Module):
     """VideoVAE with stride 8 in space and 4 in time. `encode` takes [B, 3, 4k+1, H, W], H and W multiples of 8, values
     about [-1, 1] and never clamped; latents are raw (before the checkpoint's statistics)."""
 
     spatial_stride = PATCH
     temporal_stride = GROUP
+    lap: Tensor  # [8, 8] orthogonal: the filter across borders
     image_code: Tensor  # [C, 192] rows are orthonormal
     image_mean: Tensor  # [192]
     group_code: Tensor  # [C, 768]
     group_mean: Tensor  # [768]
 
-    def __init__(self, channels: int = 64, hidden: int = 128) -> None:
+    def __init__(self, channels: int = 64) -> None:
         super().__init__()
         self.latent_channels = channels
-        self.hidden = hidden
+        self.register_buffer("lap", lapped_filter().float())
         for name, values in (("image", IMAGE_VALUES), ("group", GROUP_VALUES)):
             self.register_buffer(f"{name}_code", torch.zeros(channels, values))
             self.register_buffer(f"{name}_mean", torch.zeros(values))
-        self.image_refiner = Refiner(channels, hidden, IMAGE_VALUES)
-        self.group_refiner = Refiner(channels, hidden, GROUP_VALUES)
 
     def encode(self, video: Tensor) -> Tensor:
         """[B, 3, F, H, W] -> raw latents [B, C, 1 + (F-1)/4, H/8, W/8]. ValueError on other frame counts or sizes."""
         self._check(video)
+        video = across_borders(video, self.lap)
         image = (image_patches(video[:, :, :1]) - self.image_mean) @ self.image_code.T / IMAGE_VALUES**0.5
         group = (group_patches(video[:, :, 1:]) - self.group_mean) @ self.group_code.T / GROUP_VALUES**0.5
         return rearrange(torch.cat([image, group], 1), "b t h w c -> b c t h w")
@@ -72,15 +56,10 @@ class PatchVAE(nn.Module):
         """Raw latents [B, C, T, h, w] -> [B, 3, 4(T-1)+1, 8h, 8w], about [-1, 1], not clamped."""
         if latents.ndim != 5 or latents.shape[1] != self.latent_channels:
             raise ValueError(f"latents must be [B, {self.latent_channels}, T, h, w], got {list(latents.shape)}")
-        first, later = latents[:, :, :1], latents[:, :, 1:]
-        image = self._patches(first, self.image_code, self.image_mean, self.image_refiner)
-        group = self._patches(later, self.group_code, self.group_mean, self.group_refiner)
-        return torch.cat([frames_of_patches(image, 1), frames_of_patches(group, GROUP)], 2)
-
-    def _patches(self, latents: Tensor, code: Tensor, mean: Tensor, refiner: nn.Module) -> Tensor:
-        linear = rearrange(latents, "b c t h w -> b t h w c") @ code * code.shape[1] ** 0.5 + mean
-        flat = rearrange(latents, "b c t h w -> (b t) c h w")
-        return linear + rearrange(refiner(flat), "(b t) v h w -> b t h w v", b=latents.shape[0])
+        coded = rearrange(latents, "b c t h w -> b t h w c")
+        image = coded[:, :1] @ self.image_code * IMAGE_VALUES**0.5 + self.image_mean
+        group = coded[:, 1:] @ self.group_code * GROUP_VALUES**0.5 + self.group_mean
+        return across_borders(torch.cat([frames_of_patches(image, 1), frames_of_patches(group, GROUP)], 2), self.lap.T)
 
     def _check(self, video: Tensor) -> None:
         if video.ndim != 5 or video.shape[1] != 3:
@@ -89,6 +68,30 @@ class PatchVAE(nn.Module):
         h, w = video.shape[3:]
         if h % PATCH or w % PATCH:
             raise ValueError(f"video height and width must be multiples of {PATCH}, got {h}x{w}")
+
+
+def lapped_filter(size: int = PATCH) -> Tensor:
+    """The filter [size, size] (float64) over the pixels around a border that makes of block transforms the lapped
+    orthogonal transform: 1/2 W diag(I, V) W with W = [[I, J], [J, -I]] and V = J C2^T C4 J, where J reverses and C2
+    and C4 are the cosine transforms of types II and IV (Malvar 1992; as a filter in Tran, Liang and Tu 2003)."""
+    half = size // 2
+    i = torch.arange(half, dtype=torch.float64) + 0.5
+    c2 = torch.cos(torch.pi / half * torch.outer(i - 0.5, i)) * (2 / half) ** 0.5
+    c2[0] /= 2**0.5
+    c4 = torch.cos(torch.pi / half * torch.outer(i, i)) * (2 / half) ** 0.5
+    one, back = torch.eye(half, dtype=torch.float64), torch.eye(half, dtype=torch.float64).flip(0)
+    mix = torch.cat([torch.cat([one, back], 1), torch.cat([back, -one], 1)])
+    return mix @ torch.block_diag(one, back @ c2.T @ c4 @ back) @ mix / 2
+
+
+def across_borders(video: Tensor, lap: Tensor) -> Tensor:
+    """The pixels around each border between patches of `video` [..., H, W] mixed by `lap` [8, 8], along W, then H;
+    those within half a patch of the edge of the picture stay as they are."""
+    size, half = lap.shape[0], lap.shape[0] // 2
+    for _ in range(2):
+        middle = video[..., half:-half].unflatten(-1, (video.shape[-1] // size - 1, size)) @ lap.T
+        video = torch.cat([video[..., :half], middle.flatten(-2), video[..., -half:]], -1).transpose(-1, -2)
+    return video
 
 
 def image_patches(frames: Tensor) -> Tensor:
@@ -117,12 +120,12 @@ def load_patch_vae(path: str | Path) -> PatchVAE:
             state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  (not a dict)
     except SafetensorError as error:
         raise ValueError(f"{name} cannot be read as safetensors: {error}") from error
-    code, enter = state.get("group_code"), state.get("image_refiner.enter.weight")
-    if code is None or enter is None or not code.ndim or not enter.ndim:
-        raise ValueError(f"{name} is not a raxel patch VAE: it lacks the tensor 'group_code' or its refiners")
+    code = state.get("group_code")
+    if code is None or not code.ndim:
+        raise ValueError(f"{name} is not a raxel patch VAE: it lacks the tensor 'group_code'")
     try:
         with torch.device("meta"):
-            vae = PatchVAE(len(code), len(enter))
+            vae = PatchVAE(len(code))
         vae.load_state_dict({key: tensor.float() for key, tensor in state.items()}, strict=True, assign=True)
     except RuntimeError as error:
         raise ValueError(f"{name} is not a raxel patch VAE: {' '.join(str(error).split())[:300]}") from error

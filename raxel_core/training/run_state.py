@@ -43,8 +43,8 @@ _INSIDE = "/"  # between the name of a group of moments and that of one in it
 FREE_FIELDS = (
     "name", "steps", "log_every", "validate_every", "validation_clips", "validation_scenes", "save_every",
     "scenes", "world_share", "views", "data", "frames", "clip_uses", "clips", "shard_clips", "batch", "task_shares",
-    "learning_rate", "warmup", "decay_from", "ema", "batches", "rate_factors", "shapes", "sampling_shift",
-    "video_error",
+    "pure_noise_share", "learning_rate", "warmup", "decay_from", "ema", "batches", "rate_factors", "shapes",
+    "sampling_shift", "video_error",
 )  # fmt: skip
 
 

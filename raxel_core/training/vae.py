@@ -1,23 +1,28 @@
-"""Fits the patch VAE: its linear code in closed form, then its decoder's refiner by gradient descent."""
+"""Fits the patch VAE in closed form."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from ..latents.patch_vae import GROUP, GROUP_VALUES, IMAGE_VALUES, PatchVAE, group_patches, image_patches
+from ..latents.patch_vae import (
+    GROUP,
+    GROUP_VALUES,
+    IMAGE_VALUES,
+    PatchVAE,
+    across_borders,
+    group_patches,
+    image_patches,
+)
 from .config import TrainConfig
 from .data import RENDER_BATCH
 from .loss import canonical_cameras
 from .ray_codes import raxels_of
 from .scene_sets import SCENE_SETS, check_shares
 
-RAXEL_WEIGHT = 16.0  # in the covariance of the code
-REFINER_RAXEL_WEIGHT = 300.0  # in the loss of the refiner, where a picture's error weighs 1
-REFINER_MADE_WEIGHT = 0.7
+RAXEL_WEIGHT = 64.0  # in the covariance of the code
 
 
 def raxel_and_video_clips(
@@ -39,9 +44,11 @@ def fit_patch_code(clips: Iterable[tuple[Tensor, Tensor]], *, channels: int = 64
     The image code is turned within its own subspace until a still coded as an image agrees, as nearly as it can, with
     the same still coded as a group of four frames; its reconstruction does not change by that.
     """
+    vae = PatchVAE(channels)
     sums = {"image": _Moments(IMAGE_VALUES), "group": _Moments(GROUP_VALUES)}
     for video, raxels in clips:
-        for clip, weight in ((video, 1.0), (raxels, RAXEL_WEIGHT)):
+        for given, weight in ((video, 1.0), (raxels, RAXEL_WEIGHT)):
+            clip = across_borders(given, vae.lap)
             sums["image"].add(image_patches(clip).flatten(0, -2), weight)
             sums["group"].add(group_patches(clip[:, :, 1:]).flatten(0, -2), weight)
     image_mean, image_axes = sums["image"].principal(channels)
@@ -49,7 +56,6 @@ def fit_patch_code(clips: Iterable[tuple[Tensor, Tensor]], *, channels: int = 64
     still = group_axes.reshape(channels, GROUP, IMAGE_VALUES).sum(1) / GROUP**0.5
     agreement = still @ sums["image"].second_moment(image_mean) @ image_axes.T
     u, _, vt = torch.linalg.svd(agreement)
-    vae = PatchVAE(channels)
     for name, value in (("image_mean", image_mean), ("image_code", (u @ vt) @ image_axes),
                         ("group_mean", group_mean), ("group_code", group_axes)):  # fmt: skip
         getattr(vae, name).copy_(value)
@@ -80,40 +86,3 @@ class _Moments:
         axes = torch.linalg.eigh(self.second_moment(mean)).eigenvectors.flip(1)[:, :count].T
         signs = torch.gather(axes, 1, axes.abs().argmax(1, keepdim=True)).sign()
         return mean, axes * signs
-
-
-@dataclass(frozen=True, eq=False)
-class RefinerBatch:
-    """What the refiner learns from: `video` and `raxels` [B, 3, F, H, W], and perhaps `made`: raw latents
-    [B, C, T, h, w] that a model makes of the same video, with its errors in them."""
-
-    video: Tensor
-    raxels: Tensor
-    made: Tensor | None = None
-
-
-def train_refiner(
-    vae: PatchVAE, batches: Iterable[RefinerBatch], *, steps: int, learning_rate: float = 2e-3
-) -> Iterator[dict[str, float]]:
-    """Trains the decoder's refiner, yielding the squared errors of each step; the code stays fixed.
-
-    Raxels differ from their code by far less than pictures do; their squared error weighs REFINER_RAXEL_WEIGHT times
-    as much, so that cameras are not traded for pictures. What a model makes is off by far more than the code.
-    """
-    parameters = [*vae.image_refiner.parameters(), *vae.group_refiner.parameters()]
-    for parameter in parameters:
-        parameter.requires_grad_(True)
-    optimizer = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=0.0)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=steps)
-    weights = {"video": 1.0, "raxels": REFINER_RAXEL_WEIGHT, "made": REFINER_MADE_WEIGHT}
-    for _, batch in zip(range(steps), batches, strict=False):
-        pairs = {"video": (vae.encode(batch.video), batch.video), "raxels": (vae.encode(batch.raxels), batch.raxels)}
-        if batch.made is not None:
-            pairs["made"] = (batch.made, batch.video)
-        errors = {name: (vae.decode(code) - truth).square().mean() for name, (code, truth) in pairs.items()}
-        optimizer.zero_grad()
-        torch.stack([weights[name] * error for name, error in errors.items()]).sum().backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        schedule.step()
-        yield {name: error.item() for name, error in errors.items()}

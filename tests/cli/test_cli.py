@@ -20,13 +20,14 @@ from raxel_core import pipeline
 from raxel_core.__main__ import main as raxel
 from raxel_core.atomic_file import write_text
 from raxel_core.cli import build_parser, main, options
+from raxel_core.evaluation.image_metrics import psnr
 from raxel_core.framing import framing_for
 from raxel_core.geometry import se3
 from raxel_core.geometry.pose import PoseRecoveryError
 from raxel_core.latents.patch_vae import load_patch_vae
 from raxel_core.paths.camera_path import path_from_json, path_to_json
 from raxel_core.paths.plan import make_move
-from raxel_core.raxel_model import CHECKPOINTS, load_model
+from raxel_core.raxel_model import load_model
 from raxel_core.training.config import TrainConfig
 from raxel_core.training.vae import raxel_and_video_clips
 from raxel_core.video_io import read_image, read_video, write_image, write_video
@@ -224,34 +225,19 @@ def test_train_runs_resumes_and_its_weights_load(tmp_path: Path, capsys) -> None
     assert "the training configuration has unknown speed" in _sentence(capsys)
 
 
-@pytest.mark.slow
-def test_train_vae_fits_a_code_and_keeps_that_of_another(tmp_path: Path, capsys) -> None:
-    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
-    small = ["--frames", "5", "--size", "32", "32", "--refiner-steps"]
-    torch.manual_seed(0)  # where the refiner starts
-    assert main(["train-vae", str(first), "--clips", "16", "--channels", "16", *small, "0"]) == 0
-    assert main(["train-vae", str(second), "--start", str(first), *small, "100"]) == 0
-    fitted, refined = load_patch_vae(first), load_patch_vae(second)
-    assert torch.equal(fitted.group_code, refined.group_code) and fitted.latent_channels == 16
+def test_train_vae_fits_a_code(tmp_path: Path, capsys) -> None:
+    file = tmp_path / "vae.safetensors"
+    small = ["--frames", "5", "--size", "32", "32", "--clips", "16", "--channels", "16", "--sets", "easy"]
+    assert main(["train-vae", str(file), *small]) == 0
+    fitted = load_patch_vae(file)
+    assert fitted.latent_channels == 16
     config = TrainConfig(name="unseen", steps=1, frames=5, hw=(32, 32))
-    _, raxels = next(raxel_and_video_clips(config, range(400_000, 400_008)))
-    before, after = ((vae.decode(vae.encode(raxels)) - raxels).square().mean() for vae in (fitted, refined))
-    assert after < 0.9 * before
+    video, raxels = next(raxel_and_video_clips(config, range(400_000, 400_008), sets=("easy",)))
+    assert psnr(fitted.decode(fitted.encode(video)).clamp(-1, 1), video).mean() > 20
+    assert (fitted.decode(fitted.encode(raxels)) - raxels).square().mean().sqrt() < 0.02
     capsys.readouterr()
-    assert main(["train-vae", str(second), "--clips", "0"]) == 2
+    assert main(["train-vae", str(file), "--clips", "0"]) == 2
     assert "clips and channels are at least 1" in _sentence(capsys)
-    assert main(["train-vae", str(second), "--start", str(first), "--made-by", "raxel-tiny"]) == 2
-    assert "raxel-tiny makes latents of another VAE" in _sentence(capsys)
-
-
-def test_train_vae_mends_what_a_model_makes(tmp_path: Path) -> None:
-    file, shipped = tmp_path / "mended.safetensors", load_patch_vae(CHECKPOINTS / "raxel-tiny-vae.safetensors")
-    torch.manual_seed(0)  # where the refiner starts
-    made = ["--made-by", "raxel-tiny", "--refiner-steps", "2"]
-    assert main(["train-vae", str(file), "--start", "raxel-tiny-vae", *made]) == 0
-    mended = load_patch_vae(file)
-    assert torch.equal(shipped.group_code, mended.group_code)
-    assert bool(mended.group_refiner.leave.weight.any()) and bool(mended.image_refiner.leave.weight.any())
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def test_a_converted_file_is_a_model_of_wans_latents(source, tmp_path, capsys):
         "dtype": "float32",
         "tensors": len(read_header(target).tensors),
     }
-    model = load_model(target, vae=PatchVAE(16, hidden=8))
+    model = load_model(target, vae=PatchVAE(16))
     recipe = model.recipe
     assert model.transformer.config == CONFIG
     assert (recipe.vae, recipe.frames, recipe.hw, recipe.fps, recipe.unit) == (
