@@ -40,8 +40,8 @@ def test_cameras_of_held_out_scenes_come_back_from_their_raxels(vae, scenes):
     found = decode_raxels(decoded, (64, 64), scale=0.5, method="robust", focal="per_frame").camera
     rotation = torch.rad2deg(se3.geodesic(found.rotation.float(), camera.rotation))
     focal = (found.focal / camera.focal - 1).abs()
-    assert rotation.mean() <= 0.25
-    assert focal.mean() <= 0.005
+    assert rotation.mean() <= 0.06
+    assert focal.mean() <= 0.001
 
 
 def test_it_is_a_video_vae(vae):
