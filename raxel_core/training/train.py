@@ -80,6 +80,8 @@ class Trainer:
         if self.changed:
             self._log({"step": self.step, "changed": self.changed}, report)
         last = config.steps if until is None else min(until, config.steps)
+        if self.engine.told(self._owes_validation()):
+            self._log({"step": self.step, **self._validation()}, report)
         started, parts = time.monotonic(), []
         batches = batches_of(self.objective, self._numbers(self.step, last), workers=self.workers)
         while self.step < last:
@@ -176,6 +178,12 @@ class Trainer:
         """Write the weights anew where the run was killed between its state and them."""
         if self.engine.told(bool(self.step) and self.objective.saved_step(self.folder) != self.step):
             self._save_weights()
+
+    def _owes_validation(self) -> bool:
+        """Whether the run was killed between a state that is followed by a validation and the line that tells of it."""
+        due = self.step > 0 and (self.step % self.config.validate_every == 0 or self.step == self.config.steps)
+        path, told = self.folder / LOG_FILE, f'{{"step": {self.step}, "validation": '
+        return due and not (path.exists() and any(line.startswith(told) for line in path.open(encoding="utf-8")))
 
     def _tensors(self) -> StateTensors:
         """What resumes the run: the tensors themselves, and the optimisers."""

@@ -62,6 +62,19 @@ def test_four_steps_are_two_steps_resumed_for_two_more_bit_for_bit(tmp_path, vae
     assert kept == ({"0", "1"} if optimizer == "muon" else {"0"})
 
 
+def test_a_validation_that_a_kill_prevented_is_made_up(tmp_path, vae, monkeypatch):
+    def killed(self):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Trainer, "_validation", killed)
+        run(tmp_path / "run", CONFIG, vae)
+    assert not any("validation" in line for line in log_of(tmp_path / "run"))
+    for _ in range(2):  # and once only
+        assert run(tmp_path / "run", CONFIG, vae).step == 4
+        assert [line["step"] for line in log_of(tmp_path / "run") if "validation" in line] == [4]
+
+
 def test_the_checkpoint_of_a_run_loads_and_holds_the_average(tmp_path, vae):
     trainer = run(tmp_path / "run", CONFIG, vae)
     loaded = load_checkpoint(tmp_path / "run" / WEIGHTS_FILE)
