@@ -183,7 +183,8 @@ class Trainer:
         """Whether the run was killed between a state that is followed by a validation and the line that tells of it."""
         due = self.step > 0 and (self.step % self.config.validate_every == 0 or self.step == self.config.steps)
         path, told = self.folder / LOG_FILE, f'{{"step": {self.step}, "validation": '
-        return due and not (path.exists() and any(line.startswith(told) for line in path.open(encoding="utf-8")))
+        lines = path.read_text(encoding="utf-8").splitlines() if due and path.exists() else []
+        return due and not any(line.startswith(told) for line in lines)
 
     def _tensors(self) -> StateTensors:
         """What resumes the run: the tensors themselves, and the optimisers."""
