@@ -20,7 +20,17 @@ from .latents.frames import check_frame_count, latent_times
 from .model.given_frames import StreamFrames, append_given
 from .model.reading import StreamMemory
 from .raxel_model import RaxelModel
-from .sampling import SOLVERS, Denoise, PairSchedule, Progress, Sigmas, Streams, draw_noise, guided
+from .sampling import (
+    Denoise,
+    PairSchedule,
+    Progress,
+    Sigmas,
+    Streams,
+    check_solver,
+    draw_noise,
+    guided,
+    solver_for,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +72,7 @@ class SourceBatch:
 class Run:
     """How to denoise a batch of clips: noise levels, one seed per clip, solver, guidance, text and callbacks.
 
+    `antithetic` is that of `sampling.solver_for` (None: the recipe's).
     `source_guidance` and `text_guidance` scale what the sources and the text [M, text_dim] add; at 1 they are off
     and cost nothing. `progress(done, total)` counts steps; `on_block(i)` is called before block i of the network;
     either may raise to stop.
@@ -70,6 +81,7 @@ class Run:
     schedule: PairSchedule
     seeds: Sequence[int] = (0,)
     solver: str = "euler"
+    antithetic: bool | None = None
     source_guidance: float = 1.0
     text_guidance: float = 1.0
     text: Tensor | None = None
@@ -77,8 +89,7 @@ class Run:
     on_block: Callable[[int], None] | None = None
 
     def __post_init__(self) -> None:
-        if self.solver not in SOLVERS:
-            raise ValueError(f"a solver is one of {', '.join(SOLVERS)}, got {self.solver!r}")
+        check_solver(self.solver)
         for name, scale in (("source", self.source_guidance), ("text", self.text_guidance)):
             if not isfinite(scale):
                 raise ValueError(f"the {name} guidance must be a finite number, got {scale}")
@@ -174,7 +185,8 @@ def _sample(model: RaxelModel, start: Streams, sources: SourceBatch | None, hw: 
         raise ValueError(f"the sources are {sources.hw[0]}x{sources.hw[1]} pixels and the clip {hw[0]}x{hw[1]}")
     chain, scales = _guidance(_conditions(model, sources, hw, run), run)
     denoise = guided([_denoiser(model, each, run.on_block) for each in chain], scales)
-    return SOLVERS[run.solver](denoise, start, run.schedule, progress=run.progress)
+    solve = solver_for(run.solver, run.schedule, antithetic=model.recipe.antithetic(run.antithetic))
+    return solve(denoise, start, run.schedule, progress=run.progress)
 
 
 def _guidance(conditions: _Conditions, run: Run) -> tuple[list[_Conditions], list[float]]:

@@ -107,8 +107,8 @@ class Settings:
 
     `steps` are those of the video and `ray_steps` those of the rays (None: 2 for pose, `sampling.joint_schedule`'s own
     for both at once, whose `mode` this is); `shift` is the flow shift of the video's schedule (None: the recipe's),
-    `solver` one of `sampling.SOLVERS`; guidance and `text` [M, text_dim] are those of `denoising.Run`, with one `seed`
-    for the clip.
+    `solver` one of `sampling.SOLVERS`, `antithetic` that of `sampling.solver_for` for the rays of a given video (None:
+    the recipe's); guidance and `text` [M, text_dim] are those of `denoising.Run`, with one `seed` for the clip.
     `progress(done, total)` counts steps, `on_block(i)` is called before block i; either may raise to stop.
     """
 
@@ -117,6 +117,7 @@ class Settings:
     mode: str = "first"
     shift: float | None = None
     solver: str = "euler"
+    antithetic: bool | None = None
     source_guidance: float = 1.0
     text_guidance: float = 1.0
     text: Tensor | None = None
@@ -144,7 +145,13 @@ class Settings:
 
     def pose_run(self) -> Run:
         """One clip's run from its video to its rays, which nothing guides."""
-        return Run(pose_schedule(self.pose_steps), (self.seed,), progress=self.progress, on_block=self.on_block)
+        return Run(
+            pose_schedule(self.pose_steps),
+            (self.seed,),
+            antithetic=self.antithetic,
+            progress=self.progress,
+            on_block=self.on_block,
+        )
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,9 @@ class Recipe:
 
     `vae` names the VAE; `frames`, `hw` = (height, width) and `fps` describe the clips; `unit` is the length that
     camera centres are measured in; a raxel is `raxel_scale` * (o + d) on a grid `raxel_downscale` times coarser than
-    the video. Sampling takes `sampling_shift` as the flow shift of the video's schedule unless told otherwise. Raises
-    ValueError with what was given when a value makes no sense.
+    the video. Unless told otherwise, sampling takes `sampling_shift` as the flow shift of the video's schedule, and
+    with `antithetic_pose` reads the rays of a given video from a pair of runs (`sampling.solver_for`; the paper: one).
+    Raises ValueError with what was given when a value makes no sense.
     """
 
     vae: str
@@ -40,6 +41,7 @@ class Recipe:
     raxel_scale: float = 0.5
     raxel_downscale: int = 2
     sampling_shift: float = 1.0
+    antithetic_pose: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hw", tuple(self.hw))
@@ -63,6 +65,10 @@ class Recipe:
     def shift(self, given: float | None = None) -> float:
         """The flow shift that the video is sampled with: `given`, or the checkpoint's own where it is None."""
         return self.sampling_shift if given is None else given
+
+    def antithetic(self, given: bool | None = None) -> bool:
+        """Whether rays of a given video are the mean of two runs: `given`, or the checkpoint's own where it is None."""
+        return self.antithetic_pose if given is None else given
 
     def doubts(self, frames: int, hw: tuple[int, int]) -> tuple[str, ...]:
         """Where a clip of `frames` of `hw` lies far from what the checkpoint was trained on, a sentence each."""
@@ -98,6 +104,8 @@ class Recipe:
             values[name] = check_whole(f"the recipe's {name}", values[name], 1, _MOST)
         for name in ("fps", "raxel_scale", "sampling_shift"):
             values[name] = check_number(f"the recipe's {name}", values[name], 0.0, _MOST)
+        if not isinstance(values["antithetic_pose"], bool):
+            raise ValueError(f"the recipe's antithetic_pose is true or false, got {shown(values['antithetic_pose'])}")
         sizes = check_list("the recipe's hw", values["hw"], 2)
         values["hw"] = tuple(check_whole("the recipe's hw", size, 1, _MOST) for size in sizes)
         for name in ("video_statistics", "ray_statistics"):
@@ -106,7 +114,7 @@ class Recipe:
 
 
 # Fields that came later, as checkpoints without them are to be read.
-_LATER: dict[str, Any] = {"sampling_shift": 1.0}
+_LATER: dict[str, Any] = {"sampling_shift": 1.0, "antithetic_pose": False}
 # No size, count or rate of a clip is larger, nor a statistic of latents.
 _MOST = 1_000_000_000
 _MOST_CHANNELS = 65_536

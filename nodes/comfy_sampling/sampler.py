@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from ...raxel_core.sampling import SOLVERS, PairSchedule, Sigmas, Streams, shifted_sigmas
+from ...raxel_core.sampling import PairSchedule, Sigmas, Streams, check_solver, shifted_sigmas, solver_for
 from ..comfy_model.network import SIGMAS_KEY
 from ..comfy_model.packing import pack, unpack
 
@@ -22,10 +22,8 @@ class PairSampler(comfy.samplers.Sampler):
     """A SAMPLER over a pair of schedules, which `schedule` makes from the SIGMAS that ComfyUI hands over."""
 
     def __init__(self, schedule: ScheduleFromSigmas, *, solver: str = "euler") -> None:
-        if solver not in SOLVERS:
-            raise ValueError(f"a solver is one of {', '.join(SOLVERS)}, got {solver!r}")
         self.schedule = schedule
-        self.solver = SOLVERS[solver]
+        self.solver = check_solver(solver)
 
     def sample(
         self,
@@ -41,6 +39,7 @@ class PairSampler(comfy.samplers.Sampler):
         """The denoised pack [B, 1, N] in the model's latents; ComfyUI's own contract of a sampler."""
         schedule = self.schedule(sigmas)
         run = _Run(model_wrap, extra_args, noise, latent_image, denoise_mask)
+        solve = solver_for(self.solver, schedule, antithetic=model_wrap.inner_model.recipe.antithetic())
         with tqdm(total=schedule.steps, disable=disable_pbar) as bar:
 
             def progress(done: int, total: int) -> None:
@@ -48,7 +47,7 @@ class PairSampler(comfy.samplers.Sampler):
                 if callback is not None:
                     callback(done - 1, run.denoised, run.x, total)
 
-            return pack(self.solver(run.denoise, run.start(schedule), schedule, progress=progress))
+            return pack(solve(run.denoise, run.start(schedule), schedule, progress=progress))
 
 
 class _Run:

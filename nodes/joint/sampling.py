@@ -5,7 +5,7 @@ from __future__ import annotations
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
-from ...raxel_core.sampling import Streams, shifted_sigmas
+from ...raxel_core.sampling import SOLVERS, Streams, shifted_sigmas
 from .. import inputs
 from ..catalogue import schema
 from ..comfy_io.notice import show_on_node
@@ -14,7 +14,7 @@ from ..comfy_model.latent_format import format_of
 from ..comfy_sampling.before_run import run_notices
 from ..comfy_sampling.joint_latent import TASK_MASKS, Latent
 from ..comfy_sampling.joint_run import conditions, sample, shift_of, task_latent, task_schedule
-from ..comfy_sampling.sampler import SOLVERS, PairSampler, rays_follow
+from ..comfy_sampling.sampler import PairSampler, rays_follow
 from ..sockets import CATEGORY
 
 _MODES = ("first", "together")

@@ -44,6 +44,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--sources", type=int, nargs="+", default=[0], metavar="FRAME", help="frames that the model is shown (0)"
     )
     shared.add_sampling(parser)
+    shared.add_antithetic(parser)
     parser.add_argument(
         "--method",
         choices=(*METHODS, *RAY_METHODS, SOLVER),
@@ -125,6 +126,7 @@ def _run_scenes(options: argparse.Namespace) -> None:
         solver=options.solver,
         method=options.method,
         on_step=_counter(options, settings),
+        antithetic=options.antithetic,
     )
     facts = {
         "model": options.model,
@@ -133,6 +135,7 @@ def _run_scenes(options: argparse.Namespace) -> None:
         "video_steps": options.steps,
         "shift": model.recipe.shift(options.shift),
         "solver": options.solver,
+        "antithetic": model.recipe.antithetic(options.antithetic),
         "method": options.method,
         "seed": options.seed,
         "unit": model.recipe.unit,
@@ -165,14 +168,14 @@ def _run_films(options: argparse.Namespace) -> None:
     sources = spread_frames(frames, 3) if protocol == "cycle" else tuple(sorted(options.sources))
     scenes = PipelineScenes(
         model, sources, steps=options.steps, shift=options.shift, solver=options.solver, method=options.method,
-        on_step=lambda: None,
+        on_step=lambda: None, antithetic=options.antithetic,
     )  # fmt: skip
     facts = {
         "model": options.model, "data": str(options.data), "frames": frames, "size": f"{model.recipe.hw[1]}x"
         f"{model.recipe.hw[0]} by resize and centre crop", "fps": batches.scenes.fps,
         "stride": batches.scenes.settings.stride, "unit": model.recipe.unit, "sources": list(sources),
         "video steps": options.steps, "shift": model.recipe.shift(options.shift), "ray steps": options.loop_steps,
-        "method": options.method, "seed": options.seed,
+        "antithetic": model.recipe.antithetic(options.antithetic), "method": options.method, "seed": options.seed,
     }  # fmt: skip
     bar, count = progress_bar("clips"), min(options.scenes, len(batches.scenes.listing))
     report = evaluate_films(

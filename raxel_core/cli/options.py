@@ -100,7 +100,12 @@ def settings_of(options: argparse.Namespace, progress: Progress | None) -> Setti
     from ..pipeline import Settings
 
     names = {"steps": "steps", "ray_steps": "ray_steps", "mode": "mode", "shift": "shift", "solver": "solver"}
-    names |= {"source_guidance": "guidance", "seed": "seed", "text_guidance": "text_guidance"}
+    names |= {
+        "antithetic": "antithetic",
+        "source_guidance": "guidance",
+        "seed": "seed",
+        "text_guidance": "text_guidance",
+    }
     given = {field: getattr(options, flag) for field, flag in names.items() if hasattr(options, flag)}
     return Settings(**given, text=_prompt(options), progress=progress)
 
@@ -141,9 +146,19 @@ def reading_of(options: argparse.Namespace, *, fps: float) -> Reading:
 def add_recovery(parser: argparse.ArgumentParser, *, steps_flag: str, methods: Sequence[str] = METHODS) -> None:
     """How cameras are read, by one of `methods`."""
     parser.add_argument(steps_flag, type=int, default=2, dest="ray_steps", help="denoising steps of the rays (2)")
+    add_antithetic(parser)
     add_method(parser, methods)
     parser.add_argument(
         "--focal", choices=("shared", "per_frame"), default="shared", help="one focal length for the clip or per frame"
+    )
+
+
+def add_antithetic(parser: argparse.ArgumentParser) -> None:
+    """Whether cameras of a video are read from one run or from a pair."""
+    parser.add_argument(
+        "--antithetic",
+        action=argparse.BooleanOptionalAction,
+        help="rays of a given video as the mean of two runs, from noise and from its negative (as the checkpoint asks)",
     )
 
 

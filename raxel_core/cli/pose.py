@@ -171,7 +171,8 @@ def _facts(options: argparse.Namespace, reel: Reel, plan: Plan) -> dict[str, obj
     """What windows depend on: those that were made under other facts are not taken up again."""
     files = [reel.path] if reel.series is None else [reel.series.files[0], reel.series.files[-1]]
     stats = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    names = ("model", "lora", "vae", "dtype", "seed", "ray_steps", "method", "focal", "K", "fov_degrees", "focal_mm")
+    names = ("model", "lora", "vae", "dtype", "seed", "ray_steps", "antithetic", "method", "focal", "K", "fov_degrees",
+             "focal_mm")  # fmt: skip
     settings = {name: str(getattr(options, name, None)) for name in names}
     return {"footage": stats, "count": reel.count, "rate": reel.rate, "plan": str(plan), **settings}
 

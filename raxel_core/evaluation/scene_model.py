@@ -49,8 +49,8 @@ def scene_batches(
 
 @dataclass(frozen=True, eq=False)
 class PipelineScenes:
-    """`SceneModel` over the pipeline's batches; `shift` None is the recipe's, `on_step` is called after each denoising
-    step."""
+    """`SceneModel` over the pipeline's batches; `shift` and `antithetic` None are the recipe's, `on_step` is called
+    after each denoising step."""
 
     model: RaxelModel
     source_frames: tuple[int, ...]
@@ -59,10 +59,12 @@ class PipelineScenes:
     solver: str
     method: str
     on_step: Callable[[], None]
+    antithetic: bool | None = None
 
     def estimate(self, video: Tensor, *, steps: int, seeds: Sequence[int]) -> Camera:
         """The cameras [B, F] of clips relative to frame 0; NaN for a clip whose cameras cannot be read."""
-        raxels = denoise_rays(self.model, video, run=Run(pose_schedule(steps), seeds, progress=self._count))
+        run = Run(pose_schedule(steps), seeds, antithetic=self.antithetic, progress=self._count)
+        raxels = denoise_rays(self.model, video, run=run)
         return self._read(raxels, (video.shape[3], video.shape[4]))
 
     def generate(self, video: Tensor, camera: Camera, *, seeds: Sequence[int]) -> Tensor:

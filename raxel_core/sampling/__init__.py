@@ -9,9 +9,11 @@ from .sampler import (
     NonFiniteLatentsError,
     Progress,
     Streams,
+    check_solver,
     draw_noise,
     sample_euler,
     sample_multistep,
+    solver_for,
 )
 from .schedule import PairSchedule, Sigmas, camera_schedule, joint_schedule, pose_schedule, shifted_sigmas
 
@@ -24,6 +26,7 @@ __all__ = [
     "Sigmas",
     "Streams",
     "camera_schedule",
+    "check_solver",
     "draw_noise",
     "guided",
     "joint_schedule",
@@ -31,4 +34,5 @@ __all__ = [
     "sample_euler",
     "sample_multistep",
     "shifted_sigmas",
+    "solver_for",
 ]

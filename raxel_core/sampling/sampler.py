@@ -26,6 +26,7 @@ class Streams(NamedTuple):
 
 Denoise = Callable[[Streams, Sigmas], Streams]
 Progress = Callable[[int, int], None]
+Solver = Callable[..., Streams]
 
 
 class NonFiniteLatentsError(ValueError):
@@ -84,6 +85,38 @@ def sample_multistep(
     return x
 
 
+def check_solver(name: str) -> str:
+    """Return `name`; ValueError when it is not one of SOLVERS."""
+    if name not in SOLVERS:
+        raise ValueError(f"a solver is one of {', '.join(SOLVERS)}, got {name!r}")
+    return name
+
+
+def solver_for(name: str, schedule: PairSchedule, *, antithetic: bool) -> Solver:
+    """The solver called `name`; `antithetic`, where the video is given and the rays start as noise, the mean of its
+    rays from that noise and from its negative.
+
+    What a result owes to the noise and turns over with it cancels (antithetic variates: Hammersley and Morton 1956,
+    "A new Monte Carlo technique"), which leaves nearly the mean of what could be at the cost of two runs.
+    """
+    paired = antithetic and schedule.start == Sigmas(video=0.0, rays=1.0)
+    return _antithetic(SOLVERS[name]) if paired else SOLVERS[name]
+
+
+def _antithetic(solve: Solver) -> Solver:
+    """`solve` from the rays' noise and its negative side by side, so that a step is still one step."""
+
+    def both(denoise: Denoise, x: Streams, schedule: PairSchedule, *, progress: Progress | None = None) -> Streams:
+        def paired(x: Streams, sigmas: Sigmas) -> Streams:
+            made = [denoise(Streams(x.video, rays), sigmas) for rays in x.rays.chunk(2)]
+            return Streams(made[0].video, torch.cat([each.rays for each in made]))
+
+        video, rays = solve(paired, Streams(x.video, torch.cat((x.rays, -x.rays))), schedule, progress=progress)
+        return Streams(video, torch.stack(rays.chunk(2)).mean(0))
+
+    return both
+
+
 class _Slope(NamedTuple):
     """dx/dsigma at the start of a step and the (negative) change of sigma over it."""
 
@@ -122,4 +155,4 @@ def _check_finite(x: Streams, moment: str) -> None:
             raise NonFiniteLatentsError(f"the {name} latents contain NaN or infinity {moment}")
 
 
-SOLVERS: Mapping[str, Callable[..., Streams]] = MappingProxyType({"euler": sample_euler, "multistep": sample_multistep})
+SOLVERS: Mapping[str, Solver] = MappingProxyType({"euler": sample_euler, "multistep": sample_multistep})

@@ -211,7 +211,8 @@ class TrainConfig(RunConfig):
     Objective: `task_shares` for (pose, camera, joint) steps; rays start from pure noise in `pure_noise_share` of the
     steps that noise them; `video_shift` is the flow shift of the video's noise levels, which joint steps draw
     apart from the rays', unless `shared_sigma` gives both the rays' (an ablation), and `sampling_shift` is the one that
-    the checkpoint asks to be sampled with (None: the start's, else 1); `cosine_weight` is the paper's
+    the checkpoint asks to be sampled with (None: the start's, else 1), as `antithetic_pose` is (`sampling.solver_for`;
+    None: the start's, else false); `cosine_weight` is the paper's
     lambda; `bundle_weight` weighs the camera errors read off the denoised rays. Rays lie on a grid `raxel_downscale`
     times coarser than the video (the paper: 2), centres are measured in `unit`, one of recipe.TRAINED_UNITS (None: the
     start's, else near_depth). `video_error` is what is squared: the "velocity", or the "denoised"
@@ -238,6 +239,7 @@ class TrainConfig(RunConfig):
     pure_noise_share: float = 0.5
     video_shift: float = 2.0
     sampling_shift: float | None = None
+    antithetic_pose: bool | None = None
     shared_sigma: bool = False
     video_error: str = "velocity"
     cosine_weight: float = 0.5

@@ -82,7 +82,10 @@ class RaxelObjective:
         else:
             made = _recipe(self.config, self.vae_name, self.unit, found.video_statistics, found.ray_statistics)
         shift = self.config.sampling_shift or (1.0 if found is None else found.sampling_shift)
-        return replace(made, sampling_shift=shift)
+        antithetic = self.config.antithetic_pose
+        if antithetic is None:
+            antithetic = found is not None and found.antithetic_pose
+        return replace(made, sampling_shift=shift, antithetic_pose=antithetic)
 
     @property
     def unit(self) -> str:

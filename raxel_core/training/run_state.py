@@ -44,7 +44,7 @@ FREE_FIELDS = (
     "name", "steps", "log_every", "validate_every", "validation_clips", "validation_scenes", "save_every",
     "scenes", "world_share", "views", "data", "frames", "clip_uses", "clips", "shard_clips", "batch", "task_shares",
     "pure_noise_share", "learning_rate", "warmup", "decay_from", "ema", "batches", "rate_factors", "shapes",
-    "sampling_shift", "video_error",
+    "sampling_shift", "antithetic_pose", "video_error",
 )  # fmt: skip
 
 

@@ -225,6 +225,20 @@ def test_a_checkpoints_own_shift_is_taken_unless_another_is_given() -> None:
         assert not torch.allclose(make(shifted), make(plain), atol=1e-3)
 
 
+def test_a_checkpoint_may_ask_for_an_antithetic_pair_of_ray_runs() -> None:
+    video, _ = moving_clip()
+    plain = _random_model()
+    asking = RaxelModel(plain.transformer, plain.vae, replace(plain.recipe, antithetic_pose=True))
+
+    def rays(model: RaxelModel, antithetic: bool | None = None) -> torch.Tensor:
+        return denoise_rays(model, video[None], run=Run(pose_schedule(2), (3,), antithetic=antithetic))
+
+    assert torch.equal(rays(asking), rays(plain, antithetic=True))
+    assert torch.equal(rays(asking, antithetic=False), rays(plain))
+    assert not torch.allclose(rays(asking), rays(plain), atol=1e-3)
+    assert Settings(antithetic=True).pose_run().antithetic is True and Settings().pose_run().antithetic is None
+
+
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not() -> None:
     video, camera = moving_clip()
     model, source = _random_model(), [Source(video[:, 0])]

@@ -22,13 +22,14 @@ RECIPE = Recipe(
     raxel_scale=0.5,
     raxel_downscale=1,
     sampling_shift=0.25,
+    antithetic_pose=True,
 )
 # Frozen: checkpoints that hold this text must stay readable.
 WIRE = (
     '{"vae": "raxel-tiny-vae", "frames": 17, "hw": [96, 160], "fps": 12.0, "unit": "near_depth",'
     ' "video_statistics": {"mean": [0.0, 0.5], "std": [1.0, 2.0]},'
     ' "ray_statistics": {"mean": [0.25, -0.5], "std": [0.125, 4.0]}, "raxel_scale": 0.5, "raxel_downscale": 1,'
-    ' "sampling_shift": 0.25}'
+    ' "sampling_shift": 0.25, "antithetic_pose": true}'
 )
 
 
@@ -39,11 +40,12 @@ def test_round_trip_and_wire_form() -> None:
     assert Recipe.from_json(odd.to_json()) == odd
 
 
-def test_a_checkpoint_from_before_shifts_is_sampled_evenly() -> None:
-    before = changed(sampling_shift=None)
-    assert "shift" not in before
-    assert Recipe.from_json(before) == replace(RECIPE, sampling_shift=1.0)
+def test_a_checkpoint_from_before_is_sampled_evenly_and_once() -> None:
+    before = changed(sampling_shift=None, antithetic_pose=None)
+    assert "shift" not in before and "antithetic" not in before
+    assert Recipe.from_json(before) == replace(RECIPE, sampling_shift=1.0, antithetic_pose=False)
     assert (RECIPE.shift(), RECIPE.shift(3.0)) == (0.25, 3.0)
+    assert (RECIPE.antithetic(), RECIPE.antithetic(False)) == (True, False)
 
 
 @pytest.mark.parametrize(
@@ -87,6 +89,7 @@ def changed(**changes: Any) -> str:
         (changed(fps=10**400), "the recipe's fps is a number .*, got inf"),
         (changed(ray_statistics={"mean": [10**400], "std": [1]}), "ray_statistics.mean is a number .*, got inf"),
         (changed().replace("12.0", "9" * 5000), "the recipe's fps is a number .*, got inf"),
+        (changed(antithetic_pose=1), "the recipe's antithetic_pose is true or false, got 1"),
         (changed(sampling_shift="1"), "the recipe's sampling_shift is a number .*, got '1'"),
         (changed(hw="wide"), "the recipe's hw is a list, got 'wide'"),
         (changed(hw=[96, 160.5]), "the recipe's hw is a whole number .*, got 160.5"),

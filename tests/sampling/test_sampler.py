@@ -19,6 +19,7 @@ from raxel_core.sampling import (
     sample_euler,
     sample_multistep,
     shifted_sigmas,
+    solver_for,
 )
 
 SAMPLERS = [sample_euler, sample_multistep]
@@ -157,3 +158,50 @@ def test_a_seed_beyond_64_bits_is_refused(seed: int) -> None:
     draw_noise(VIDEO_SHAPE, RAY_SHAPE, seed=2**64 - 1)
     with pytest.raises(ValueError, match=rf"a seed is a whole number from 0 to 2\^64 - 1, got {seed}"):
         draw_noise(VIDEO_SHAPE, RAY_SHAPE, seed=seed)
+
+
+@pytest.mark.parametrize("name", ["euler", "multistep"])
+def test_an_antithetic_pair_cancels_what_the_rays_owe_to_their_noise(name: str) -> None:
+    """Of the answer 2 + 0.3 x^2 + 5 x to noise x the odd part goes and the even one stays; a step is still a step."""
+    noise = draw_noise(VIDEO_SHAPE, RAY_SHAPE, seed=3)
+    video, seen = torch.ones(VIDEO_SHAPE), []
+
+    def denoise(x: Streams, sigmas: Sigmas) -> Streams:
+        seen.append(x.video is video)
+        return Streams(x.video * 7, 2.0 + 0.3 * x.rays**2 + 5.0 * x.rays)
+
+    steps = []
+    solve = solver_for(name, pose_schedule(1), antithetic=True)
+    made = solve(
+        denoise, Streams(video, noise.rays), pose_schedule(1), progress=lambda done, all: steps.append((done, all))
+    )
+    torch.testing.assert_close(made.rays, 2.0 + 0.3 * noise.rays**2, rtol=0, atol=1e-5)
+    assert made.video is video and seen == [True, True] and steps == [(1, 1)]
+
+
+@pytest.mark.parametrize("name", ["euler", "multistep"])
+def test_an_antithetic_pair_is_the_mean_of_two_runs_of_each_clip(name: str) -> None:
+    def denoise(x: Streams, sigmas: Sigmas) -> Streams:
+        return Streams(x.video, torch.tanh(x.rays + x.video.mean((1, 2, 3, 4), keepdim=True)) * (2.0 - sigmas.rays))
+
+    noise, schedule = draw_noise(VIDEO_SHAPE, RAY_SHAPE, seed=4), pose_schedule(3)
+    single, pair = (solver_for(name, schedule, antithetic=flag) for flag in (False, True))
+    plus, minus = (single(denoise, Streams(noise.video, rays), schedule).rays for rays in (noise.rays, -noise.rays))
+    made = pair(denoise, noise, schedule).rays
+    torch.testing.assert_close(made, (plus + minus) / 2, rtol=0, atol=1e-6)
+    assert not torch.allclose(made, plus, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        camera_schedule(2),
+        joint_schedule(2),
+        PairSchedule(torch.zeros(3, dtype=torch.float64), 0.5 * pose_schedule(2).rays),
+    ],
+    ids=["camera", "joint", "rays that are half known"],
+)
+def test_only_rays_of_a_given_video_that_start_as_noise_are_antithetic(schedule: PairSchedule) -> None:
+    assert solver_for("euler", schedule, antithetic=True) is sample_euler
+    assert solver_for("euler", pose_schedule(2), antithetic=False) is sample_euler
+    assert solver_for("euler", pose_schedule(2), antithetic=True) is not sample_euler

@@ -332,6 +332,18 @@ def test_the_shift_to_sample_with_is_the_configurations_else_the_starts(tmp_path
             assert RaxelObjective(config, vae, cache=clips, start=start).recipe.sampling_shift == kept
 
 
+def test_an_antithetic_pair_is_the_configurations_wish_else_the_starts(tmp_path, vae):
+    clips, start = tmp_path / "clips", tmp_path / "start.safetensors"
+    objective = RaxelObjective(replace(CONFIG, antithetic_pose=True), vae, cache=clips)
+    assert objective.recipe.antithetic_pose is True
+    assert RaxelObjective(CONFIG, vae, cache=clips).recipe.antithetic_pose is False
+    facts = {METADATA_KEY: objective.recipe.to_json()}
+    save_checkpoint(start, objective.model.state_dict(), SMALL, metadata=facts)
+    for given, kept in ((None, True), (False, False)):
+        config = replace(CONFIG, antithetic_pose=given)
+        assert RaxelObjective(config, vae, cache=clips, start=start).recipe.antithetic_pose is kept
+
+
 def test_the_camera_loss_decodes_only_where_it_counts(tmp_path, vae):
     objective = RaxelObjective(replace(CONFIG, bundle_weight=0.0, task_shares=(1.0, 0.0, 0.0)), vae, cache=tmp_path)
     batch = objective.draw(0)
