@@ -1,9 +1,11 @@
 """Meshroom's (AliceVision's) cameras.sfm or sfm.json: views, poses and intrinsics, numbers as text.
 
 `rotation` holds the nine numbers of world-to-camera column by column, which read row by row is camera-to-world;
-`center` is the camera's place; OpenCV axes. Focal lengths are in pixels (`pxFocalLength`) or, in newer files, in mm of
-a `sensorWidth`; the principal point is in pixels from the corner, from the middle in newer files. Source:
-aliceVision/sfmDataIO/jsonIO.cpp. Views without a pose are gaps. Not held: times, units.
+`center` is the camera's place; OpenCV axes. Focal lengths are in pixels (`pxFocalLength`: one, or since version 1.2.0
+a pair) or, since 1.2.2, in mm of a `sensorWidth`, with a `pixelRatio` that divides fx before 1.2.5 and multiplies it
+since, to give fy; the principal point is in pixels from the corner, since 1.2.1 from the middle. Newer files call all
+lenses pinhole and have a `distortionType`; their empty lists are "". Source: aliceVision/sfmDataIO/jsonIO.cpp. Views
+without a pose are gaps. Not held: times, units.
 """
 
 from __future__ import annotations
@@ -24,15 +26,19 @@ from .reading import Assumed, CameraFormatError, Reading
 
 _NEEDED = ("views", "intrinsics", "poses")
 _IDS = ("viewId", "intrinsicId", "poseId")
+# The versions from which the principal point counts from the middle, and from which pixelRatio is that of the pixel.
+_CENTRED, _PIXEL_RATIO = (1, 2, 1), (1, 2, 5)
 # AliceVision's name of a lens: ours, how many coefficients ours has, and where each of its own stands among them.
 _LENSES: dict[str, tuple[str, int, tuple[int, ...]]] = {
     "pinhole": ("PINHOLE", 0, ()),
+    "none": ("PINHOLE", 0, ()),
     "radial1": ("SIMPLE_RADIAL", 1, (0,)),
     "radialk1": ("SIMPLE_RADIAL", 1, (0,)),
     "radial3": ("BROWN", 6, (0, 1, 4)),
     "radialk3": ("BROWN", 6, (0, 1, 4)),
     "brown": ("BROWN", 6, (0, 1, 4, 2, 3)),
     "fisheye4": ("OPENCV_FISHEYE", 4, (0, 1, 2, 3)),
+    "fisheye": ("OPENCV_FISHEYE", 4, (0, 1, 2, 3)),
     "equidistant": ("FISHEYE", 0, ()),
 }
 
@@ -51,7 +57,8 @@ def _read(path: Path, assumed: Assumed) -> Reading:
     check_frames(len(posed), f"{path.name}, views with a pose")
     given = [_transform(poses[view["poseId"]], f"{path.name} pose {view['poseId']!s:.20}") for view in posed]
     rows = torch.tensor(given, dtype=torch.float64)
-    lenses = {key: _lens(value, f"{path.name} intrinsic {key!s:.20}") for key, value in intrinsics.items()}
+    version = _version(values, path.name)
+    lenses = {key: _lens(value, version, f"{path.name} intrinsic {key!s:.20}") for key, value in intrinsics.items()}
     frames = Frames(
         se3.from_rotation_translation(rows[:, :9].unflatten(-1, (3, 3)), rows[:, 9:]),
         [lenses[view["intrinsicId"]] for view in posed],
@@ -82,39 +89,58 @@ def _transform(entry: dict[str, Any], where: str) -> list[float]:
     return [_number(value, where) for value in (*rotation, *center)]
 
 
-def _lens(value: dict[str, Any], where: str) -> Lens:
-    kind = str(value.get("type", "pinhole"))
+def _version(values: dict[str, Any], file_name: str) -> tuple[float, ...]:
+    """The file's version, () where it has none."""
+    return tuple(_number(item, f"{file_name} version") for item in _list(values, "version", file_name))
+
+
+def _lens(value: dict[str, Any], version: tuple[float, ...], where: str) -> Lens:
+    kind = _kind(value)
     if kind not in _LENSES:
         raise CameraFormatError(f"{where}: expected one of the lenses {', '.join(_LENSES)}, found {kind[:40]!r}")
     height, width = (whole(_number(value.get(side), f"{where} {side}"), where, least=1) for side in ("height", "width"))
-    focal, in_mm = _focal(value, width, where)
-    ratio = _number(value.get("pixelRatio", 1.0), f"{where} pixelRatio")
-    middle = [
-        _number(item, f"{where} principalPoint") for item in sequence(value.get("principalPoint", [0.0, 0.0]), where)
-    ]
+    fx, fy = _focal(value, width, version, where)
+    middle = [_number(item, f"{where} principalPoint") for item in _list(value, "principalPoint", where)] or [0.0, 0.0]
     if len(middle) != 2:
         raise CameraFormatError(f"{where} principalPoint: expected 2 numbers, found {len(middle)}")
-    if in_mm or "principalPoint" not in value:
+    centred = version >= _CENTRED if version else "pxFocalLength" not in value
+    if centred or not value.get("principalPoint"):
         middle = [middle[0] + 0.5 * width, middle[1] + 0.5 * height]
     model, count, places = _LENSES[kind]
-    given = [_number(item, f"{where} distortionParams") for item in sequence(value.get("distortionParams", []), where)]
+    given = [_number(item, f"{where} distortionParams") for item in _list(value, "distortionParams", where)]
     coefficients = [0.0] * count
     for place, coefficient in zip(places, given, strict=False):
         coefficients[place] = coefficient
-    return lens_of(
-        (height, width), (focal, focal / (ratio or 1.0), *middle), where, model=model, coefficients=coefficients
-    )
+    return lens_of((height, width), (fx, fy, *middle), where, model=model, coefficients=coefficients)
 
 
-def _focal(value: dict[str, Any], width: int, where: str) -> tuple[float, bool]:
-    """The focal length in pixels, and whether the file has it in mm."""
+def _kind(value: dict[str, Any]) -> str:
+    """AliceVision's name of a lens: of its distortion where that is named apart, joined to any but a pinhole's."""
+    kind, distortion = str(value.get("type", "pinhole")), str(value.get("distortionType", "none"))
+    if distortion == "none":
+        return kind
+    return distortion if kind == "pinhole" else f"{kind} {distortion}"
+
+
+def _focal(value: dict[str, Any], width: int, version: tuple[float, ...], where: str) -> tuple[float, float]:
+    """The focal lengths (fx, fy) in pixels."""
     if "pxFocalLength" in value:
         given = value["pxFocalLength"]
-        return _number(given[0] if isinstance(given, list) and given else given, f"{where} pxFocalLength"), False
+        pair = [_number(item, f"{where} pxFocalLength") for item in (given if isinstance(given, list) else [given])]
+        if len(pair) not in (1, 2):
+            raise CameraFormatError(f"{where} pxFocalLength: expected 1 or 2 numbers, found {len(pair)}")
+        return pair[0], pair[-1]
     sensor = _number(value.get("sensorWidth", 36.0), f"{where} sensorWidth")
     if sensor <= 0.0:
         raise CameraFormatError(f"{where} sensorWidth: expected a width above 0 mm, found {sensor:g}")
-    return _number(value.get("focalLength"), f"{where} focalLength") / sensor * width, True
+    fx = _number(value.get("focalLength"), f"{where} focalLength") / sensor * width
+    ratio = _number(value.get("pixelRatio", 1.0), f"{where} pixelRatio") or 1.0
+    return fx, fx * ratio if version >= _PIXEL_RATIO else fx / ratio
+
+
+def _list(value: dict[str, Any], key: str, where: str) -> list[Any]:
+    """The list under `key`; none where it is missing or "", which is how an empty one is written."""
+    return sequence(value.get(key) or [], f"{where} {key}")
 
 
 def _number(value: Any, where: str) -> float:

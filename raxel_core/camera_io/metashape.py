@@ -1,8 +1,10 @@
 """Agisoft Metashape's cameras.xml: camera-to-chunk in OpenCV axes, sensors with Metashape's lens.
 
-`transform` is 4 x 4 row by row; a chunk's own transform (rotation, translation, scale) leads to the world in metres.
+`transform` is 4 x 4 row by row; the transform (rotation, translation, scale) of the camera's component, in older files
+that of the chunk, leads to the world in metres.
 `f` is in pixels, cx and cy count from the picture's middle, b1 and b2 are affinity and skew; p1 and p2 are swapped
-against OpenCV's. Each chunk and each component has a world of its own. Cameras without a transform are gaps.
+against OpenCV's. Of a sensor's calibrations the adjusted one is the solved one. Each chunk and each component has a
+world of its own. Cameras without a transform are gaps.
 Source: Agisoft Metashape Professional manual, appendix D.
 """
 
@@ -30,6 +32,8 @@ from .tracks import chosen_track
 
 _COEFFICIENTS = ("k1", "k2", "p2", "p1", "k3", "k4")
 _FISHEYE = ("k1", "k2", "k3", "k4")
+# The share of the picture's height by which a skew may move its upper and lower border before it is no pinhole.
+_MOST_SKEW = 0.01
 
 
 def _recognise(content: Content) -> bool:
@@ -64,7 +68,7 @@ def _read(path: Path, assumed: Assumed) -> Reading:
         _numbers(item.findtext("transform"), 16, f"{path.name} camera {item.get('label', '')[:40]!r}") for item in posed
     ]
     motions = full_motions(torch.tensor(rows, dtype=torch.float64), path.name)
-    placed, unit, note = _in_world(motions, chunk.find("transform"), path.name)
+    placed, unit, note = _in_world(motions, *_transform(chunk, posed[0]), path.name)
     lenses = [lens for item in posed if (lens := sensors[item.get("sensor_id", "")]) is not None]
     frames = Frames(
         placed, lenses, names=[item.get("label", "") for item in posed], unit=unit,
@@ -74,7 +78,8 @@ def _read(path: Path, assumed: Assumed) -> Reading:
     return reading_of(
         frames, FORMAT.name, path.name, assumed,
         convention="Transforms are camera-to-chunk in OpenCV axes; nothing was inverted.",
-        lens_from="the sensors", notes=(note, without), warnings=(*chunk_warnings, *component_warnings),
+        lens_from="the sensors", notes=(note, without),
+        warnings=(*chunk_warnings, *component_warnings, *_skew_warnings(chunk, posed)),
     )  # fmt: skip
 
 
@@ -111,14 +116,14 @@ def _track_of(
 
 def _lens(sensor: ElementTree.Element, where: str) -> Lens | None:
     """The lens of a sensor; None where it has not been calibrated."""
-    resolution, calibration = sensor.find("resolution"), sensor.find("calibration")
+    resolution, calibration = sensor.find("resolution"), _calibration(sensor)
     if resolution is None or calibration is None:
         return None
     width, height = (int(parse_number(resolution.get(side, ""), f"{where} {side}")) for side in ("width", "height"))
     if min(width, height) < 1:
         raise CameraFormatError(f"{where}: expected a resolution in pixels, found {width}x{height}")
     f, cx, cy, b1, b2 = (_of(calibration, key, where) for key in ("f", "cx", "cy", "b1", "b2"))
-    if b2 != 0.0:
+    if 0.5 * abs(b2) > _MOST_SKEW * abs(f):
         raise CameraFormatError(f"{where}: its pixels are skewed (b2 = {b2:g}), which is not read")
     fisheye = sensor.get("type", "frame") in ("fisheye", "equidistant_fisheye")
     if sensor.get("type", "frame") not in ("frame", "fisheye", "equidistant_fisheye"):
@@ -131,15 +136,46 @@ def _lens(sensor: ElementTree.Element, where: str) -> Lens | None:
     return lens_of((height, width), intrinsics, where, model=model, coefficients=coefficients)
 
 
+def _calibration(sensor: ElementTree.Element) -> ElementTree.Element | None:
+    """The calibration that was solved, where another that it began with stands beside it; None without any."""
+    found = sensor.findall("calibration")
+    return next((item for item in found if item.get("class") == "adjusted"), found[0] if found else None)
+
+
+def _skew_warnings(chunk: ElementTree.Element, cameras: Sequence[ElementTree.Element]) -> tuple[str, ...]:
+    """How far the skew (b2) of the sensors of `cameras`, which no pinhole here has, moves their pictures' border."""
+    used = {item.get("sensor_id", "") for item in cameras}
+    warnings = []
+    for sensor in chunk.iterfind("sensors/sensor"):
+        name, calibration, resolution = sensor.get("id", ""), _calibration(sensor), sensor.find("resolution")
+        if name not in used or calibration is None or resolution is None:
+            continue
+        f, b2, height = _of(calibration, "f", name), _of(calibration, "b2", name), float(resolution.get("height", ""))
+        moved = 0.5 * height * abs(b2) / f
+        told = f"the skew (b2) of sensor {name[:20]!r} was left out, which moves the border by {moved:.2g} pixels"
+        warnings += [told] if moved >= 0.005 else []
+    return tuple(warnings)
+
+
 def _of(calibration: ElementTree.Element, key: str, where: str) -> float:
     return parse_number((calibration.findtext(key) or "0").strip(), f"{where} {key}")
 
 
-def _in_world(motions: Tensor, transform: ElementTree.Element | None, file_name: str) -> tuple[Tensor, str | None, str]:
-    """The cameras [F, 4, 4] in the chunk's world, the unit there, and a note."""
+def _transform(chunk: ElementTree.Element, camera: ElementTree.Element) -> tuple[ElementTree.Element | None, str]:
+    """The transform that leads from what `camera` is placed in to the world, None where none does, and whose it is."""
+    number = camera.get("component_id", "")
+    components = (item for item in chunk.iterfind("components/component") if item.get("id") == number)
+    own = next((found for item in components if (found := item.find("transform")) is not None), None)
+    return (chunk.find("transform"), "chunk") if own is None else (own, "component")
+
+
+def _in_world(
+    motions: Tensor, transform: ElementTree.Element | None, owner: str, file_name: str
+) -> tuple[Tensor, str | None, str]:
+    """The cameras [F, 4, 4] in the world of the `owner` of the transform, the unit there, and a note."""
     if transform is None or transform.find("scale") is None:
-        return motions, None, "The chunk has no transform: lengths are the chunk's own."
-    where = f"{file_name} chunk transform"
+        return motions, None, f"The {owner} has no transform: lengths are the {owner}'s own."
+    where = f"{file_name} {owner} transform"
     scale = _numbers(transform.findtext("scale"), 1, where)[0]
     rotation = _numbers(transform.findtext("rotation") or "1 0 0 0 1 0 0 0 1", 9, where)
     move = _numbers(transform.findtext("translation") or "0 0 0", 3, where)
@@ -148,7 +184,7 @@ def _in_world(motions: Tensor, transform: ElementTree.Element | None, file_name:
     turn = torch.tensor(rotation, dtype=torch.float64).unflatten(0, (3, 3))
     centers = scale * (motions[:, :3, 3] @ turn.mT) + torch.tensor(move, dtype=torch.float64)
     world = se3.from_rotation_translation(turn @ motions[:, :3, :3], centers)
-    return world, "metre", f"The chunk's transform (scale {scale:.4g}) leads to its world, in metres."
+    return world, "metre", f"The {owner}'s transform (scale {scale:.4g}) leads to its world, in metres."
 
 
 def _numbers(text: str | None, count: int, where: str) -> Sequence[float]:

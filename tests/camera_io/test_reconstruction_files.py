@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from raxel_core.camera_io import FORMATS, read_cameras, write_cameras
-from raxel_core.camera_io.reading import Assumed
+from raxel_core.camera_io.reading import Assumed, CameraFormatError
 from raxel_core.geometry import se3
 from tests.camera_io.test_clip_rules import close, drive, save
 
@@ -173,6 +173,89 @@ def test_metashape_with_a_chunk_and_its_own_lens(tmp_path):
     bent_x = x * radial + k["p1"] * (r2 + 2 * x**2) + 2 * k["p2"] * x * y
     bent_y = y * radial + k["p2"] * (r2 + 2 * y**2) + 2 * k["p1"] * x * y
     close(reading.lenses[0].project(torch.from_numpy(np.stack((x, y), axis=-1))), expected(bent_x, bent_y))
+
+
+def test_metashapes_component_leads_to_the_world_and_its_adjusted_calibration_is_the_lens(tmp_path):
+    """As Metashape 2 writes it: the chunk's own transform is none beside the component's, the calibration that was
+    loaded stands before the solved one, and b1 and b2 are rarely 0: x' = x f + x b1 + y b2."""
+    scale, move, b1, b2 = 12.5, np.array([1.0, 2.0, 3.0]), 0.5, -0.3
+    turned = se3.so3_exp(torch.tensor([0.3, 0.2, -0.4]).double()).numpy()
+
+    def words(value):
+        return " ".join(map(repr, np.ravel(value).tolist()))
+
+    def transform(*values):
+        return "<transform>{}</transform>".format(
+            "".join(
+                f'<{key} locked="true">{words(value)}</{key}>'
+                for key, value in zip(("rotation", "translation", "scale"), values, strict=True)
+            )
+        )
+
+    cameras = ""
+    for index, (turn, place) in enumerate(zip(TURN, PLACE, strict=True)):
+        local = np.eye(4)
+        local[:3, :3], local[:3, 3] = turned.T @ turn, turned.T @ (place - move) / scale
+        cameras += f'<camera id="{index}" sensor_id="0" component_id="0" label="a_{index}"><transform>{words(local)}'
+        cameras += "</transform></camera>"
+    lens = '<calibration type="frame" class="{}"><f>{}</f><cx>0</cx><cy>0</cy>{}</calibration>'
+    lenses = lens.format("initial", 400.0, "") + lens.format("adjusted", FOCAL, f"<b1>{b1}</b1><b2>{b2}</b2>")
+    text = (
+        '<document version="2.0.0"><chunk label="Chunk 1"><sensors><sensor id="0" type="frame">'
+        f'<resolution width="640" height="480"/>{lenses}</sensor></sensors><components><component id="0">'
+        f'{transform(turned, move, scale)}</component></components><cameras><group id="0">{cameras}</group></cameras>'
+        f"{transform(np.eye(3), np.zeros(3), 1.0)}</chunk></document>"
+    )
+    path = save(tmp_path / "cameras.xml", text)
+    seen = in_cameras()
+    x, y = seen[..., 0] / seen[..., 2], seen[..., 1] / seen[..., 2]
+    close(pixels(path), expected(x + b1 / FOCAL * x, y))
+    reading = read_cameras(path)
+    assert reading.trajectory.unit == "metre" and "component's transform (scale 12.5)" in reading.text
+    assert "skew (b2) of sensor '0' was left out, which moves the border by 0.14 pixels" in reading.text
+    with pytest.raises(CameraFormatError, match="skewed"):
+        read_cameras(save(tmp_path / "skewed.xml", text.replace(str(b2), "-30.0")))
+
+
+MM = repr(FOCAL / WIDTH * 36)
+
+
+@pytest.mark.parametrize(
+    ("version", "lens", "fy", "told"),
+    [
+        ("1 0 0", {"type": "radial3", "pxFocalLength": "500", "principalPoint": ["330", "235"]}, 500, "BROWN"),
+        ("1 2 1", {"type": "radial3", "pxFocalLength": ["500", "480"], "principalPoint": ["10", "-5"]}, 480, "BROWN"),
+        ("1 2 4", {"type": "brown", "focalLength": MM, "pixelRatio": "2"}, 250, "BROWN"),
+        ("1 2 9", {"type": "pinhole", "focalLength": MM, "pixelRatio": "2", "distortionParams": ""}, 1000, "PINHOLE"),
+        (
+            "1 2 9",
+            {"type": "pinhole", "focalLength": MM, "pixelRatio": "1", "distortionType": "radialk3",
+             "distortionParams": ["-0.05", "0.01", "0.002"]},
+            500,
+            "its lens distortion (BROWN) was left out",
+        ),
+    ],
+)  # fmt: skip
+def test_meshrooms_versions(tmp_path, version, lens, fy, told):
+    """loadIntrinsic of aliceVision/sfmDataIO/jsonIO.cpp: where the focal lengths, the principal point and the distortion
+    stand has changed with the file's version; an empty list is "" there."""
+    sensor = {
+        "intrinsicId": "7",
+        "width": str(WIDTH),
+        "height": str(HEIGHT),
+        "sensorWidth": "36",
+        "distortionType": "none",
+    }
+    sensor |= {"principalPoint": ["10", "-5"], "undistortionParams": "", **lens}
+    view = {"viewId": "1", "poseId": "1", "intrinsicId": "7", "path": "/a/1.jpg"}
+    transform = {"rotation": [str(x) for x in np.eye(3).ravel()], "center": ["1", "2", "3"]}
+    values = {"version": version.split(), "views": [view], "intrinsics": [sensor]}
+    values |= {"poses": [{"poseId": "1", "pose": {"transform": transform}}]}
+    reading = read_cameras(save(tmp_path / "cameras.sfm", json.dumps(values)))
+    close(reading.trajectory.camera.K[0], [[FOCAL, 0, WIDTH / 2 + 10], [0, fy, HEIGHT / 2 - 5], [0, 0, 1]])
+    assert told in reading.text
+    if "distortionType" in lens:
+        assert reading.lenses[0].coefficients == (-0.05, 0.01, 0, 0, 0.002, 0)
 
 
 def test_reality_capture_by_nerfstudios_formula(tmp_path):
