@@ -3,8 +3,9 @@
 A line such as "Transform, Position" (parted by a tab) opens a block of rows, the frame first; After Effects' axes are
 OpenCV's, lengths are pixels from the composition's corner, angles degrees. R = Orientation (Rx Ry Rz), then X, Y and Z
 Rotation. Zoom is the focal length in pixels; a camera without it is taken to stand as far before the composition as its
-zoom, as a new one does. A camera with a Point of Interest looks at it. Between keys all is linear.
-Source: Adobe, "Copy and paste keyframes"; After Effects scripting guide.
+zoom, as a new one does. A camera with a Point of Interest looks at it. Between keys all is linear but the Orientation,
+which turns the shortest way. Source: Adobe, "Copy and paste keyframes", "Adjusting 3D rotation and orientation"; After
+Effects scripting guide.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from .content import Content
 from .format import CameraFormat, assumed_K
 from .parsing import check_frames, is_number, parse_number, read_text
 from .pinhole import lenses_of
+from .quaternions import slerp
 from .reading import Assumed, CameraFormatError, Reading
 
 _HEADER = "Adobe After Effects"
@@ -35,8 +37,7 @@ def _recognise(content: Content) -> bool:
 
 
 def _read(path: Path, assumed: Assumed) -> Reading:
-    lines = [line.rstrip("\r") for line in read_text(path).split("\n")]
-    head, blocks = _blocks(lines, path.name)
+    head, blocks = _blocks(read_text(path).splitlines(), path.name)
     width, height = (
         round(head.get(f"source {side}", float(size)))
         for side, size in (("width", assumed.hw[1]), ("height", assumed.hw[0]))
@@ -49,7 +50,7 @@ def _read(path: Path, assumed: Assumed) -> Reading:
     first, last = min(int(keys[0, 0]) for keys in blocks.values()), max(int(keys[-1, 0]) for keys in blocks.values())
     check_frames(last - first + 1, path.name)
     frames = torch.arange(first, last + 1, dtype=torch.float64)
-    values = {name: _between(keys, frames) for name, keys in blocks.items()}
+    values = {name: (_turned if name == "orientation" else _between)(keys, frames) for name, keys in blocks.items()}
     middle = frames.new_tensor((0.5 * width, 0.5 * height, 0.0))
     motions = se3.from_rotation_translation(
         _rotation(values, len(frames)), (values["position"] - middle) / _PIXELS_PER_UNIT
@@ -123,11 +124,24 @@ def _keys(rows: list[list[float]], name: str, file_name: str) -> Tensor:
 
 def _between(keys: Tensor, frames: Tensor) -> Tensor:
     """Values [F, width] at `frames`: linear between keys, held outside."""
-    after = torch.searchsorted(keys[:, 0].contiguous(), frames).clamp(max=len(keys) - 1)
+    before, after, share = _around(keys[:, 0].contiguous(), frames)
+    return torch.lerp(keys[before, 1:], keys[after, 1:], share[:, None])
+
+
+def _turned(keys: Tensor, frames: Tensor) -> Tensor:
+    """Rotations [F, 3, 3] of an Orientation at `frames`: the shortest way between keys, held outside."""
+    before, after, share = _around(keys[:, 0].contiguous(), frames)
+    quaternions = se3.quaternion_from_rotation(rotation_from_euler(torch.deg2rad(keys[:, 1:]), "zyx"))
+    return se3.rotation_from_quaternion(slerp(quaternions[before], quaternions[after], share))
+
+
+def _around(keys: Tensor, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """For each of `frames` the index of the key before and after it, and the share [F] of the way between them."""
+    after = torch.searchsorted(keys, frames).clamp(max=len(keys) - 1)
     before = (after - 1).clamp(min=0)
-    span = (keys[after, 0] - keys[before, 0]).clamp(min=1.0)
-    share = ((frames - keys[before, 0]) / span).clamp(0.0, 1.0)
-    return torch.lerp(keys[before, 1:], keys[after, 1:], torch.where(after == before, 1.0, share)[:, None])
+    span = (keys[after] - keys[before]).clamp(min=1.0)
+    share = ((frames - keys[before]) / span).clamp(0.0, 1.0)
+    return before, after, torch.where(after == before, 1.0, share)
 
 
 def _rotation(values: dict[str, Tensor], count: int) -> Tensor:
@@ -139,7 +153,7 @@ def _rotation(values: dict[str, Tensor], count: int) -> Tensor:
             raise CameraFormatError("the point of interest lies in the camera: expected a direction to look in")
         turn = se3.look_rotation(towards)
     if "orientation" in values:
-        turn = turn @ rotation_from_euler(torch.deg2rad(values["orientation"]), "zyx")
+        turn = turn @ values["orientation"]
     zero = torch.zeros(count, dtype=torch.float64)
     x, y, z = (values[name][:, 0] if name in values else zero for name in _TURNS[:3])
     z = values["rotation"][:, 0] if "rotation" in values else z

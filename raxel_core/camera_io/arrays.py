@@ -3,7 +3,8 @@
 `extrinsic(s)` of VGGT and DA3 are world-to-camera [F, 3, 4]; `cam_c2w` of MegaSaM, `data` of ViPE (with the frames'
 numbers `inds`) and `pose` of CUT3R (a file a frame) are camera-to-world [F, 4, 4]; all in OpenCV axes. Intrinsics are
 matrices or fx fy cx cy, in pixels of the pictures beside them. A bare .npy is [F, 4, 4], [F, 3, 4], [1, F, 4, 4] or
-DROID-SLAM's [F, 7] (x y z qx qy qz qw). JSON may spell the same arrays out. Frames that an estimator lost (nan,
+DROID-SLAM's [F, 7] (x y z qx qy qz qw): its trajectories are camera-to-world, the poses.npy of a reconstruction, which
+has disps.npy beside it, world-to-camera. JSON may spell the same arrays out. Frames that an estimator lost (nan,
 infinity, zeros) are gaps.
 Source: facebookresearch/vggt demo, ByteDance-Seed/Depth-Anything-3 export, mega-sam cvd_opt, nv-tlabs/vipe io,
 CUT3R demo. Not held: times, units.
@@ -183,7 +184,8 @@ def _read_array(path: Path, assumed: Assumed) -> Reading:
         doubts = order_warning(values[:, 3:], order)
     else:
         bare = _stacked(values, path.name) if values.ndim > 2 else full_motions(values, path.name)
-    motions, told, direction_doubts = world_from_bare(bare, assumed.direction, path.stem)
+    usual = "w2c" if (path.name, path.with_name("disps.npy").is_file()) == ("poses.npy", True) else "c2w"
+    motions, told, direction_doubts = world_from_bare(bare, assumed.direction, path.stem, usual)
     frames = Frames(motions, title=path.stem, numbers=kept if lost else ())
     return reading_of(
         frames, FORMAT.name, path.name, assumed, convention=told, notes=notes, warnings=(*direction_doubts, *doubts)

@@ -1,8 +1,9 @@
 """JSON rows of CameraCtrl's and VideoX-Fun's ComfyUI nodes: `[fx, fy, cx, cy, 0, 0, 12 numbers]` a frame.
 
 fx, fy, cx, cy are shares of the picture's width and height; the twelve are the upper 3x4 of world-to-camera in OpenCV
-axes, row by row. A list of CAMERACTRL_POSES as text has one more number in front, a time, which is not used. Source:
-comfyui/comfyui_nodes.py of github.com/aigc-apps/VideoX-Fun. Not held: times, the picture's size, units, skew.
+axes, row by row. A list of CAMERACTRL_POSES as text has one more number in front, a time, which is not used;
+MotionCtrl's files hold the twelve alone. Sources: comfyui/comfyui_nodes.py of github.com/aigc-apps/VideoX-Fun;
+examples/camera_poses of github.com/TencentARC/MotionCtrl. Not held: times, the picture's size, units, skew.
 """
 
 from __future__ import annotations
@@ -17,35 +18,37 @@ from ..geometry import se3
 from ..geometry.trajectory import Trajectory
 from .content import Content
 from .direction import inversion_warning
-from .format import CameraFormat, assumed_unit, motions_of, trajectory_of
+from .format import CameraFormat, assumed_K, assumed_unit, motions_of, trajectory_of
 from .parsing import check_frames, numbers, read_json, sequence
 from .reading import Assumed, Reading
 from .realestate10k import K_from_shares, shares_of_K
 
-_COLUMNS = 18
+_COLUMNS, _MATRIX = 18, 12
 
 
 def _recognise(content: Content) -> bool:
     outer, _, inner = content.beginning.partition("[")
     row, bracket, _ = inner.lstrip().removeprefix("[").partition("]")
     opened = not outer.strip() and inner.lstrip()[:1] == "["
-    return opened and bool(bracket) and row.count(",") + 1 in (_COLUMNS, _COLUMNS + 1)
+    return opened and bool(bracket) and row.count(",") + 1 in (_MATRIX, _COLUMNS, _COLUMNS + 1)
 
 
 def _read(path: Path, assumed: Assumed) -> Reading:
     items = sequence(read_json(path), path.name)
     check_frames(len(items), path.name)
-    timed = isinstance(items[0], list) and len(items[0]) == _COLUMNS + 1
-    width = _COLUMNS + timed
+    found = len(items[0]) if isinstance(items[0], list) else 0
+    width = found if found in (_MATRIX, _COLUMNS + 1) else _COLUMNS
     rows = [numbers(item, width, f"{path.name} row {number}") for number, item in enumerate(items)]
-    values = torch.tensor(rows, dtype=torch.float64)[:, int(timed) :]
-    world_from_cam = se3.inverse(motions_of(values[:, 6:]))
-    K, K_note, warnings = K_from_shares(values[:, :6], assumed.hw)
+    values = torch.tensor(rows, dtype=torch.float64)
+    world_from_cam = se3.inverse(motions_of(values[:, -_MATRIX:]))
+    shares = values[:, -_COLUMNS:-_MATRIX]
+    K, K_note, warnings = (*assumed_K(assumed), ()) if width == _MATRIX else K_from_shares(shares, assumed.hw)
     trajectory, mended = trajectory_of(world_from_cam, K, assumed.hw, path.name, fps=assumed.rate, unit=assumed.unit)
     notes = (
         f"Rows of {width} numbers, world-to-camera (w2c) in OpenCV axes; each was inverted.",
         K_note,
-        f"Time: {assumed.rate:g} frames a second, assumed{'; the first number of a row was not used' * timed}.",
+        f"Time: {assumed.rate:g} frames a second, assumed"
+        f"{'; the first number of a row was not used' * (width > _COLUMNS)}.",
         assumed_unit(assumed),
         *mended,
     )

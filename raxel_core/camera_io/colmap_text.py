@@ -17,6 +17,8 @@ _IMAGES = (
     "#   IMAGE_ID, QW, QX, QY, QZ, TX, TY, TZ, CAMERA_ID, NAME\n"
     "#   POINTS2D[] as (X, Y, POINT3D_ID)\n"
 )
+# A byte order mark, which editors put before UTF-8.
+_MARK = b"\xef\xbb\xbf"
 _LETTER = re.compile(rb"[^0-9.eE+\s-]")
 _POINTS = "# 3D point list with one line of data per point:\n#   POINT3D_ID, X, Y, Z, R, G, B, ERROR, TRACK[]\n"
 
@@ -116,7 +118,7 @@ def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
         rest = beginning
         while rest and not rest.endswith(b"\n"):
             rest = file.readline(2**20)
-        yield line_number, beginning
+        yield line_number, beginning.removeprefix(_MARK) if line_number == 1 else beginning
 
 
 def _image(line: bytes, where: str) -> ColmapImage:

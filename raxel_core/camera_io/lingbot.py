@@ -24,13 +24,16 @@ HW = (480, 832)
 # A principal point further from the middle than this share of the size speaks of another size.
 _CENTRED = 0.1
 _POSES, _INTRINSICS = "poses.npy", "intrinsics.npy"
+# DROID-SLAM's files have the same names, and rows of a place and a quaternion (`arrays`).
+_QUATERNIONS = (7,)
 
 
 def _recognise(content: Content) -> bool:
     path = content.path
     folder = path if content.is_folder else path.parent
     named = content.is_folder or path.name in (_POSES, _INTRINSICS)
-    return named and all(bool(Content(folder / name).shape) for name in (_POSES, _INTRINSICS))
+    poses, intrinsics = (Content(folder / name).shape if named else () for name in (_POSES, _INTRINSICS))
+    return bool(poses and intrinsics) and poses[1:] != _QUATERNIONS
 
 
 def _read(path: Path, assumed: Assumed) -> Reading:

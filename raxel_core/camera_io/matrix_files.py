@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ..geometry.camera import K_from_focal
+from ..geometry.distortion import Lens
 from .beside import lenses_beside
 from .clip import Frames, picked, posed, reading_of
 from .content import Content
@@ -24,7 +25,7 @@ from .format import CameraFormat
 from .frame_names import in_order, numbers_in
 from .matrix_rows import full_motions
 from .parsing import MOST_FRAMES, check_frames, columns_of, is_number, parse_table, read_text
-from .pinhole import lenses_of
+from .pinhole import lenses_of, size_of
 from .reading import Assumed, CameraFormatError, Reading
 
 _NAMED = re.compile(r"(?:.*[^0-9])?[0-9]+(?:[._-]pose)?\.(?:txt|pose)", re.IGNORECASE)
@@ -71,11 +72,11 @@ def _read(path: Path, assumed: Assumed) -> Reading:
     without = len(found) - len(posed)
     notes = (f"{without} of {len(found)} files hold no pose (inf or nan).",) if without else ()
     numbers = numbers_in(kept)[0] or ()
-    lenses = _lenses(folder, assumed, len(kept))
+    lenses, lens_doubts = _lenses(folder, assumed, len(kept))
     frames = Frames(motions, lenses, names=kept, numbers=numbers)
     return reading_of(
         frames, FORMAT.name, path.name, assumed,
-        convention=told, lens_from="the intrinsics beside them", notes=notes, warnings=doubts,
+        convention=told, lens_from="the intrinsics beside them", notes=notes, warnings=(*doubts, *lens_doubts),
     )  # fmt: skip
 
 
@@ -130,18 +131,19 @@ def _matrix(path: Path) -> Tensor | None:
     return torch.cat((values, values.new_tensor(((0.0, 0.0, 0.0, 1.0),))))[:4].flatten()
 
 
-def _lenses(folder: Path, assumed: Assumed, count: int) -> list:
-    """The lens that stands beside the poses, once a frame; none where none does."""
+def _lenses(folder: Path, assumed: Assumed, count: int) -> tuple[list[Lens], tuple[str, ...]]:
+    """The lens that stands beside the poses, once a frame, and warnings of its size; none where none does."""
     beside = (folder.parent / "intrinsic", folder.parent) if folder.name.lower() in _FOLDERS else ()
     places = (*beside, folder)
     file = next((place / name for place in places for name in _INTRINSICS if (place / name).is_file()), None)
     if file is None:
-        return []
+        return [], ()
     values = parse_table(read_text(file, most=2**16), file.name, (3, 4)).values
     if len(values) < 3:
         raise CameraFormatError(f"{file.name}: expected a matrix of intrinsics, found {len(values)} rows")
     K = K_from_focal(values[:2, :2].diagonal(), values[:2, 2])
-    return lenses_of(K.expand(count, 3, 3), assumed.hw, file.name)
+    hw, doubts = size_of(K[None], {}, assumed.hw)
+    return lenses_of(K.expand(count, 3, 3), hw, file.name), doubts
 
 
 FORMAT = CameraFormat(

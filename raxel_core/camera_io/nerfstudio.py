@@ -43,6 +43,8 @@ _LENSES = {
     "OPENCV_FISHEYE": "OPENCV_FISHEYE",
     "FISHEYE": "OPENCV_FISHEYE",
 }
+# The keys of a focal length; where one axis has none, it is that of the other.
+_FOCALS = ("fl_x", "camera_angle_x", "fl_y", "camera_angle_y")
 _COEFFICIENTS = {"BROWN": ("k1", "k2", "p1", "p2", "k3", "k4"), "OPENCV_FISHEYE": ("k1", "k2", "k3", "k4")}
 
 
@@ -145,11 +147,11 @@ def _lenses(
     shared = {key: value for key, value in values.items() if key != "frames"}
     merged = [({**shared, **frame}, where) for frame, where in frames]
     unsized = not all({"w", "h"} <= lens.keys() for lens, _ in merged)
-    if not any({"fl_x", "camera_angle_x"} & lens.keys() for lens, _ in merged):
+    if not any(set(_FOCALS) & lens.keys() for lens, _ in merged):
         return _assumed_lenses(merged, assumed) if not unsized else ([], "", ())
     shown = f"{assumed.hw[1]}x{assumed.hw[0]}"
     warnings = (f"the file has no w and h: its pictures were taken as {shown}",) if unsized else ()
-    key = "fl_x" if "fl_x" in merged[0][0] else "camera_angle_x"
+    key = next((key for key in _FOCALS if key in merged[0][0]), _FOCALS[0])
     return [_lens(lens, _hw(lens, where, assumed), where) for lens, where in merged], key, warnings
 
 
@@ -174,15 +176,15 @@ def _lens(lens: dict[str, Any], hw: tuple[int, int], where: str) -> Lens:
     if not isinstance(model, str) or model not in _LENSES:
         found = repr(model)[:40]
         raise CameraFormatError(f"{where} camera_model: expected one of {', '.join(_LENSES)}, found {found}")
-    fx = _focal(lens, "x", hw[1], where)
-    if fx is None:
+    given = {axis: _focal(lens, axis, size, where) for axis, size in zip("yx", hw, strict=True)}
+    fx, fy = (given[axis] or given[other] for axis, other in ("xy", "yx"))
+    if fx is None or fy is None:
         raise CameraFormatError(f"{where}: expected fl_x or camera_angle_x, found neither")
-    fy = _focal(lens, "y", hw[0], where)
     cx, cy = (number(lens.get(key, 0.5 * size), f"{where} {key}") for key, size in (("cx", hw[1]), ("cy", hw[0])))
     name = _LENSES[model]
     coefficients = [number(lens.get(key, 0.0), f"{where} {key}") for key in _COEFFICIENTS[name]]
     plain = name == "BROWN" and not any(coefficients)
-    intrinsics = (fx, fx if fy is None else fy, cx, cy)
+    intrinsics = (fx, fy, cx, cy)
     return lens_of(
         hw, intrinsics, where, model="PINHOLE" if plain else name, coefficients=() if plain else coefficients
     )

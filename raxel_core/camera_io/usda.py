@@ -150,15 +150,25 @@ def _positive(metadata: dict[str, Any], key: str, file_name: str) -> float | Non
 
 
 def _motion(chain: list[Prim], times: Tensor, up: str, length: float, file_name: str) -> tuple[Tensor, tuple[str, ...]]:
-    """world_from_cam [F, 4, 4] with places times `length`, and a note if the camera's axes were not of length 1."""
-    motions, scaled = [], False
+    """world_from_cam [F, 4, 4] with places times `length`, and notes where the camera's axes were not of length 1, or
+    not square to each other between two samples, where USD takes a matrix's numbers one by one."""
+    motions, scaled, bent = [], False, False
+    samples = torch.tensor(sample_times(chain), dtype=torch.float64)
     for block in times.split(_BLOCK):
         matrix = world_from_prim(chain, block, file_name)
         lengths = torch.linalg.vector_norm(matrix[:, :3, :3], dim=1, keepdim=True)
-        scaled |= bool(((lengths - 1.0).abs() > 1e-6).any())
-        c2w = se3.from_rotation_translation(matrix[:, :3, :3] / lengths, matrix[:, :3, 3] * length)
+        rotation = matrix[:, :3, :3] / lengths
+        off = (matrix[:, :3, :3].mT @ matrix[:, :3, :3] - torch.eye(3, dtype=torch.float64)).abs().amax((-1, -2))
+        between = (off > 1e-6) & rotation.isfinite().all(-1).all(-1) & ~torch.isin(block, samples)
+        u, _, vh = torch.linalg.svd(rotation[between])
+        rotation[between] = u @ vh
+        bent |= bool(between.any())
+        scaled |= bool(((lengths[~between] - 1.0).abs() > 1e-6).any())
+        c2w = se3.from_rotation_translation(rotation, matrix[:, :3, 3] * length)
         motions.append(from_opengl(c2w, up=up))
-    return torch.cat(motions), ("The scale on the camera's own axes was left out.",) if scaled else ()
+    told = ("The scale on the camera's own axes was left out.",) if scaled else ()
+    mended = ("Between samples of a matrix the nearest rotations to it were taken.",) if bent else ()
+    return torch.cat(motions), (*told, *mended)
 
 
 def _up(metadata: dict[str, Any], file_name: str) -> str:

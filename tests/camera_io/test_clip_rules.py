@@ -401,6 +401,20 @@ def test_scannets_poses_are_read_with_the_intrinsics_beside_them(tmp_path):
     assert "K: assumed" in read_cameras(tmp_path / "other/frames").text
 
 
+def test_scannets_intrinsics_are_of_pictures_twice_their_principal_point_large(tmp_path):
+    """Those of 1296 x 968, where 832 x 480 was assumed; the size that is given wins."""
+    for frame in range(3):
+        save(tmp_path / f"scan/pose/{frame}.txt", "1 0 0 0\n0 1 0 0\n0 0 1 0\n0 0 0 1\n")
+    matrix = "1165.723 0 649.094971 0\n0 1165.738 484.765015 0\n0 0 1 0\n0 0 0 1\n"
+    save(tmp_path / "scan/intrinsic/intrinsic_color.txt", matrix)
+    reading = read_cameras(tmp_path / "scan")
+    assert reading.trajectory.camera.hw == (970, 1298)
+    assert "1298x970 was taken, twice the principal point" in reading.text
+    given = read_cameras(tmp_path / "scan", assumed=Assumed(hw=(968, 1296)))
+    assert given.trajectory.camera.hw == (968, 1296) and not given.warnings
+    close(given.trajectory.camera.K[0], [[1165.723, 0, 649.094971], [0, 1165.738, 484.765015], [0, 0, 1]])
+
+
 @pytest.mark.parametrize("mark", [" ", ";", "\t"])
 def test_decimal_commas_are_decimal_points(tmp_path, mark):
     rows = "0,0 1,5 0 0 0 0 0 1\n0,1 2,5 0 0 0 0 0 1\n0,2 3,5 0 0 0 0 0 1,0\n"

@@ -303,6 +303,64 @@ def test_intrinsics_of_other_frames_are_left_out_aloud(tmp_path):
     assert "intrinsics.txt beside it has 4 intrinsics for 9 frames and was left out" in reading.text
 
 
+def test_droid_slams_reconstruction_is_world_to_camera(tmp_path):
+    """save_reconstruction writes video.poses, which are world-to-camera, as x y z qx qy qz qw; its other arrays have
+    LingBot-World's names. A trajectory without them is camera-to-world."""
+    w2c = np.linalg.inv(C2W)
+    table = np.concatenate((w2c[:, :3, 3], Rotation.from_matrix(w2c[:, :3, :3]).as_quat()), 1)
+    np.save(tmp_path / "poses.npy", table)
+    np.save(tmp_path / "tstamps.npy", np.arange(F, dtype=np.float32))
+    np.save(tmp_path / "disps.npy", np.ones((F, 32, 56), np.float32))
+    np.save(tmp_path / "intrinsics.npy", np.tile(np.array([87.5, 87.5, 52.0, 30.0]), (F, 1)))
+    for path in (tmp_path, tmp_path / "poses.npy"):
+        reading = read(path)
+        check(reading)
+        assert reading.format == "arrays"
+    np.save(tmp_path / "alone.npy", np.concatenate((PLACES, TURNS), 1))
+    check(read(tmp_path / "alone.npy"))
+
+
+def test_motionctrls_rows_are_world_to_camera(tmp_path):
+    """examples/camera_poses: twelve numbers a frame; test_camera_I, which zooms in, counts its last one down."""
+    zoom = [[1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, -0.1125 * i] for i in range(16)]
+    reading = read(tmp_path / "test_camera_I_1.0x.json", json.dumps(zoom, indent=4))
+    assert reading.format == "camera_rows" and "K: assumed" in reading.text
+    assert torch.allclose(reading.trajectory.camera.center[:, 2], 0.1125 * torch.arange(16, dtype=torch.float64))
+    check(read(tmp_path / "turn.json", json.dumps(np.linalg.inv(C2W)[:, :3].reshape(F, 12).tolist())))
+
+
+def test_after_effects_orientation_turns_the_shortest_way_and_old_macs_end_lines(tmp_path):
+    """Keys of 350 and 10 degrees are 20 apart; those of a rotation are 340 apart."""
+    text = (
+        "Adobe After Effects 8.0 Keyframe Data\r\r\tUnits Per Second\t23.976\r\tSource Width\t832\r"
+        "\tSource Height\t480\r\rTransform\tPosition\r\tFrame\tX pixels\tY pixels\tZ pixels\t\r"
+        "\t0\t416\t240\t-700\t\r\rTransform\tOrientation\r\tFrame\tX degrees\tY degrees\tZ degrees\t\r"
+        "\t0\t0\t350\t0\t\r\t4\t0\t10\t0\t\r\rEnd of Keyframe Data\r"
+    )
+    for name, angles in (("Orientation", (-10, -5, 0, 5, 10)), ("Y Rotation", (350, 265, 180, 95, 10))):
+        keys = text.replace("Orientation", name)
+        keys = keys if name == "Orientation" else keys.replace("\t0\t350\t0", "\t350").replace("\t0\t10\t0", "\t10")
+        reading = read(tmp_path / "keys.txt", keys)
+        want = Rotation.from_euler("y", np.reshape(angles, (-1, 1)), degrees=True).as_matrix()
+        assert np.abs(reading.trajectory.camera.rotation.numpy() - want).max() < 1e-9
+        assert reading.trajectory.fps == 23.976
+
+
+def test_an_editors_byte_order_mark_before_a_model(tmp_path):
+    save(tmp_path / "cameras.txt", "\ufeff# one\r\n1 PINHOLE 832 480 700 700 416 240\r\n")
+    save(tmp_path / "images.txt", "\ufeff# one\r\n1 1 0 0 0 0 0 -1 1 a 1.jpg\r\n\r\n2 1 0 0 0 0 0 -2 1 a 2.jpg\r\n\r\n")
+    assert read(tmp_path).trajectory.camera.center[:, 2].tolist() == [1.0, 2.0]
+
+
+def test_a_vertical_angle_alone_is_the_focal_length_of_both_axes(tmp_path):
+    def only_angle_y(values):
+        del values["fl_x"], values["fl_y"]
+        values["camera_angle_y"] = 2.0 * np.arctan(540.0 / 1500.0)
+
+    camera = read(tmp_path / "transforms.json", transforms(only_angle_y)).trajectory.camera
+    assert torch.allclose(camera.focal, torch.tensor(1500.0, dtype=torch.float64))
+
+
 # --- Several worlds in one file -----------------------------------------------------------------------------------
 
 

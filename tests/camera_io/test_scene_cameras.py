@@ -13,7 +13,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from importlib.util import find_spec
-from math import hypot, pi, sqrt
+from math import cos, hypot, pi, radians, sin, sqrt
 from pathlib import Path
 
 import numpy as np
@@ -266,6 +266,27 @@ def Camera "b" {
     close(reading.trajectory.camera.center[:, 0], [max(0.0, code - 2.0) for code in codes])
     said = " ".join(reading.warnings)
     assert "2 cameras" in said and "no metersPerUnit" in said and ("stands still" in said) == (codes[0] == 1)
+
+
+def test_usd_matrices_are_rotations_between_their_samples_too(tmp_path):
+    """USD takes a matrix's numbers one by one: half way between 0 and 40 degrees they are those of 20 degrees, with
+    shorter axes. A path of ours with a gap is such a file."""
+    c, s = cos(radians(40.0)), sin(radians(40.0))
+    body = f"""def Camera "a" {{
+    matrix4d xformOp:transform.timeSamples = {{
+        1: ((1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1)),
+        3: (({c}, 0, {-s}, 0), (0, 1, 0, 0), ({s}, 0, {c}, 0), (2, 0, 0, 1)),
+    }}
+    uniform token[] xformOpOrder = ["xformOp:transform"]
+}}"""
+    reading = read_cameras(save(tmp_path / "a.usda", f"#usda 1.0\n(\n    metersPerUnit = 1\n)\n{body}\n"))
+    angles = se3.geodesic(reading.trajectory.camera.rotation[:1], reading.trajectory.camera.rotation)
+    close(torch.rad2deg(angles), (0, 20, 40))
+    close(reading.trajectory.camera.center[:, 0], (0, 1, 2))
+    assert "the nearest rotations" in reading.text and "scale" not in reading.text
+    gapped = replace(wandering(3), numbers=(0, 1, 3))
+    write_cameras(gapped, tmp_path / "gap.usda")
+    close(read_cameras(tmp_path / "gap.usda").trajectory.camera.center[[0, 1, 3]], gapped.camera.center)
 
 
 @pytest.mark.parametrize("order", ["zxy", "zyx", "xyz", "yzx"])
