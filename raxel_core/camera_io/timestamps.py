@@ -19,6 +19,10 @@ _PLAIN_RATES = (5.0, 250.0)
 _SLOW = 0.05
 # More rows than this share with the time of another have times of too few digits: none is left out.
 _DOUBLED = 0.1
+# Of two rates that whole milliseconds do not tell apart (119 and 120) these are the likelier.
+_USUAL = (10.0, 12.0, 15.0, 20.0, 24.0, 25.0, 30.0, 48.0, 50.0, 60.0, 90.0, 100.0, 120.0, 240.0)
+# Times are told to be rounded to whole units, thousandths or millionths of theirs.
+_GRAINS = (1.0, 1e-3, 1e-6)
 _UNITS = {"seconds": 1.0, "milliseconds": 1e3, "microseconds": 1e6, "nanoseconds": 1e9}
 # Whole numbers that begin and rise by no more than this are frame numbers.
 _MOST_FRAME_NUMBER = 1e7
@@ -119,13 +123,42 @@ def _unit_for(times: Tensor, steps: Tensor, unit: str) -> str:
 
 
 def _rate(times: Tensor, steps: Tensor, per_second: float) -> float:
-    """Frames a second: the mean rate, rounded where that agrees; that of the usual step where frames are left out."""
+    """Frames a second: the whole or NTSC rate that the times are the rounded ones of, else the mean rate, rounded where
+    that agrees; that of the usual step where frames are left out."""
     usual = float(steps.median())
     gaps = float(steps.max()) > 1.5 * usual and _numbers((times - times[0]) / usual, 1.0) is not None
     count = float((steps / usual).round().sum()) if gaps else float(len(steps))
     rate = per_second * count / float(times[-1] - times[0])
+    plain = next((plain for plain in _plain_rates(rate) if _rounded_from(times, per_second, rate, plain)), None)
+    if plain is not None:
+        return round(plain, _DECIMALS)
     rounded = round(rate, _DECIMALS)
     return rounded if rounded > 0.0 and _same(times, per_second, rate, rounded) else rate
+
+
+def _plain_rates(rate: float) -> tuple[float, ...]:
+    """The rates near `rate` that cameras have, the likelier first: a usual one, a whole one, an NTSC one."""
+    if not 0.5 < rate < _MOST_FRAME_NUMBER:
+        return ()
+    usual = min(_USUAL, key=lambda usual: abs(usual - rate))
+    return usual, float(max(round(rate), 1)), max(round(rate * 1.001), 1) / 1.001
+
+
+def _rounded_from(times: Tensor, per_second: float, rate: float, plain: float) -> bool:
+    """Whether the times of frames at about `rate`, which have few digits, are those of `plain`, rounded."""
+    reach = 4.0 * float(times.abs().max()) * torch.finfo(times.dtype).eps
+    grains = (grain for grain in _GRAINS if reach < 0.01 * grain)
+    grain = next((grain for grain in grains if _multiples(times, grain, reach)), None)
+    if grain is None:
+        return False
+    places = ((times - times[0]) * (rate / per_second)).round()
+    off = times - times[0] - places * (per_second / plain)
+    return float(off.max() - off.min()) <= grain + 2.0 * reach
+
+
+def _multiples(times: Tensor, grain: float, reach: float) -> bool:
+    places = times / grain
+    return bool(((places - places.round()).abs() <= reach / grain + 1e-9).all())
 
 
 def _same(times: Tensor, per_second: float, rate: float, rounded: float) -> bool:

@@ -70,7 +70,7 @@ def test_each_unit_of_time_is_told_whatever_the_file_should_count_in(unit, size,
     [
         ([0, 1, 2, 3, 4], 24.0, [0, 1, 2, 3, 4]),
         ([5, 6, 9, 10, 11], 24.0, [5, 6, 9, 10, 11]),
-        ([0, 8, 17, 25, 33, 42], 119.0, [0, 1, 2, 3, 4, 5]),  # milliseconds of 119 to 120 a second
+        ([0, 8, 17, 25, 33, 42], 120.0, [0, 1, 2, 3, 4, 5]),  # milliseconds of 119 to 120 a second
         ([0.0, 0.1, 0.2, 0.5, 0.6], 10.0, [0, 1, 2, 5, 6]),
         ([0, 0, 0], 24.0, None),
         ([3, 2, 1], 24.0, None),
@@ -80,6 +80,17 @@ def test_frame_numbers_and_gaps_are_told_from_times(times, fps, numbers):
     clock = clock_of(torch.tensor(times, dtype=torch.float64), "seconds", 24.0)
     assert clock.fps == pytest.approx(fps, rel=2e-3)
     assert (None if clock.numbers is None else clock.numbers.tolist()) == numbers
+
+
+@pytest.mark.parametrize("rate", [10.0, 24.0, 30.0, 48.0, 50.0, 60.0, 90.0, 120.0, 24000 / 1001, 30000 / 1001])
+@pytest.mark.parametrize("size", [1.0, 1e3])
+@pytest.mark.parametrize("start", [0.0, 123.4567])
+@pytest.mark.parametrize("rounded", [torch.round, torch.floor])
+def test_times_of_whole_milliseconds_give_the_rate_that_was_filmed(rate, size, start, rounded):
+    """Of 40 frames the mean rate of 24 a second would be 24.006 or 23.985; an NTSC rate shows after some 200."""
+    for frames in (40, 300) if rate == round(rate) else (300,):
+        times = rounded((start + torch.arange(frames, dtype=torch.float64) / rate) * 1e3) * (size / 1e3)
+        assert clock_of(times, "seconds", 24.0).fps == round(rate, 3)
 
 
 @pytest.mark.parametrize("rate", [0.2, 0.5, 4000.0])
