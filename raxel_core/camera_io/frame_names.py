@@ -8,12 +8,17 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-# The last number of a name, with its decimals where a time is the name: 1305031102.175304.png.
-_LAST_NUMBER = re.compile(r"([0-9]{1,25}(?:\.[0-9]{1,12})?)(?=[^0-9]*$)")
+# The last number of a name, with its decimals where it may be a time (1305031102.175304.png, frame_0.042.png); not those
+# of sh010_v003.1001.exr and cam1.0001.png.
+_LAST_NUMBER = re.compile(
+    r"((?<![A-Za-z0-9.])[0-9]{1,25}\.[0-9]{1,12}|[0-9]{9,25}\.[0-9]{1,12}|[0-9]{1,25})(?=[^0-9]*$)"
+)
 # Folders of data sets that are no cameras of their own.
 _SPLITS = {"train", "test", "val", "eval", "images"}
 # Larger numbers, and those with decimals, are times.
 _MOST_NUMBER = 10**8
+# Decimals that would be those of a faster camera are frame numbers behind another number: 010.1001, 010.1002.
+_FASTEST = 250.0
 
 
 def frame_name(index: int) -> str:
@@ -39,9 +44,24 @@ def numbers_in(names: Sequence[str]) -> tuple[list[int] | None, Tensor | None]:
     texts = [match[1] for match in found if match is not None]
     if len(texts) < len(names) or len({float(text) for text in texts}) < len(names):
         return None, None
+    counted = _counted(texts)
+    if counted is not None:
+        return counted, None
     if any("." in text or int(text) > _MOST_NUMBER for text in texts):
         return None, torch.tensor([float(text) for text in texts], dtype=torch.float64)
     return [int(text) for text in texts], None
+
+
+def _counted(texts: Sequence[str]) -> list[int] | None:
+    """The frame numbers that the decimals of `texts` are, behind one number that all have; None where they are none."""
+    parts = [text.partition(".") for text in texts]
+    digits = len(parts[0][2]) if parts else 0
+    if not digits or any((whole, len(decimals)) != (parts[0][0], digits) for whole, _, decimals in parts):
+        return None
+    numbers = [int(decimals) for _, _, decimals in parts]
+    ordered = sorted(numbers)
+    step = min((after - before for before, after in zip(ordered, ordered[1:], strict=False)), default=0)
+    return numbers if 0 < step * _FASTEST < 10**digits else None
 
 
 def without_split(name: str) -> str:

@@ -134,6 +134,26 @@ def test_numbers_in_names():
     assert pattern_of("left_0001.png") != pattern_of("right_0001.png")
 
 
+@pytest.mark.parametrize("before", ["sh010_v003.", "plate_2.1.", "GX010123.MP4.", "sh_010.", "010."])
+def test_a_number_before_the_frames_number_makes_no_time_of_it(tmp_path, before):
+    names = [f"{before}{number}.exr" for number in (1001, 1002, 1005)]
+    assert numbers_in(names) == ([1001, 1002, 1005], None)
+    frames = [{"file_path": name, "transform_matrix": EYE} for name in names]
+    reading = read_cameras(save(tmp_path / "transforms.json", json.dumps({"fl_x": 500, "frames": frames})))
+    assert reading.trajectory.fps == 24 and reading.trajectory.numbers == (0, 1, 4)
+
+
+@pytest.mark.parametrize("name", ["{:.6f}.png", "rgb-{:.6f}.png", "rgb/{:.6f}"])
+def test_a_time_is_told_from_a_frames_number(name):
+    for times in ([1305031102.175304, 1305031102.211214, 1305031102.243211], [0.0, 0.041667, 0.083333]):
+        assert numbers_in([name.format(time) for time in times])[1].tolist() == times
+    assert numbers_in(["frame_0.000.png", "frame_0.042.png", "frame_0.083.png"])[1].tolist() == [0.0, 0.042, 0.083]
+
+
+def test_cameras_that_are_numbered_before_the_frame_are_several():
+    assert pattern_of("cam1.0001.png") == pattern_of("cam1.0002.png") != pattern_of("cam2.0001.png")
+
+
 HOLD_GAPS = [known.name for known in WRITTEN if "gaps" not in known.leaves_out and known.name not in ("usda", "gltf")]
 
 
