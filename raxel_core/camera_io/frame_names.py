@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-# The last number of a name, with its decimals where it may be a time (1305031102.175304.png, frame_0.042.png); not those
-# of sh010_v003.1001.exr and cam1.0001.png.
+# The last number of a name, with its decimals where it may be a time: in 1305031102.175304.png and frame_0.042.png, not
+# in sh010_v003.1001.exr and cam1.0001.png.
 _LAST_NUMBER = re.compile(
     r"((?<![A-Za-z0-9.])[0-9]{1,25}\.[0-9]{1,12}|[0-9]{9,25}\.[0-9]{1,12}|[0-9]{1,25})(?=[^0-9]*$)"
 )

@@ -2,6 +2,7 @@
 
 Loggers and converters write them, each in an order of its own: `timestamp,qw,qx,qy,qz,tx,ty,tz`, Stray Scanner's
 `timestamp, frame, x, y, z, qx, qy, qz, qw`, rostopic's `field.pose.position.x`. A column is told by its name's end.
+Columns fx, fy, cx and cy (Stray Scanner's, EasySynth's) are each frame's lens, in pixels.
 """
 
 from __future__ import annotations
@@ -16,12 +17,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..geometry.camera import K_from_focal
+from ..geometry.distortion import Lens
 from .beside import lenses_beside
 from .clip import Frames, picked, posed, reading_of
 from .content import Content
 from .direction import inversion_warning
 from .format import CameraFormat
 from .parsing import MOST_LINE, check_frames, columns_of, is_value, listed, parse_value_or_nan, read_text
+from .pinhole import lenses_of, size_of
 from .quaternions import motions_of_quaternions
 from .reading import Assumed, CameraFormatError, Reading
 
@@ -35,6 +39,7 @@ _COLUMNS = {
     **{f"q{axis}": re.compile(_TURN + axis) for axis in "xyzw"},
     **{axis: re.compile(_PLACE + axis) for axis in "xyz"},
 }
+_LENS = ("fx", "fy", "cx", "cy")
 _TUM = ("time", "x", "y", "z", "qx", "qy", "qz", "qw")
 _TIME = re.compile(
     r"(?:.*_)?(?:time|times|timestamp|timestamps|stamp|t)(?:_(?:s|sec|secs|ms|us|ns|seconds|nanoseconds))?"
@@ -50,12 +55,14 @@ _CLOCK = re.compile(r"(?:([0-9]{4})-([0-9]{2})-([0-9]{2})[T_])?([0-9]{1,2}):([0-
 @dataclass(frozen=True, eq=False)
 class HeadedTable:
     """The poses of a headed table: `places` [F, 3], `quaternions` [F, 4] (x y z w), NaN where unknown; `times` [F] or
-    the frames' `numbers`, where it has them; the `lines` they stand in, and the names of the columns in that order."""
+    the frames' `numbers`, and `lenses` [F, 4] (fx fy cx cy), where it has them; the `lines` they stand in, and the
+    names of the columns in that order."""
 
     places: Tensor
     quaternions: Tensor
     times: Tensor | None
     numbers: tuple[int, ...]
+    lenses: Tensor | None
     lines: tuple[int, ...]
     named: tuple[str, ...]
 
@@ -74,13 +81,13 @@ def _read(path: Path, assumed: Assumed) -> Reading:
     table = read_headed(read_text(path), path.name)
     known = (table.places, table.quaternions, *(() if table.times is None else (table.times[:, None],)))
     kept, notes = posed(torch.cat(known, -1), path.name, table.quaternions)
-    lenses, lens_from, doubts = lenses_beside(path, len(table.places), assumed)
+    lenses, lens_from, doubts = _lenses(table, kept, path, assumed)
     motions = motions_of_quaternions(
         table.quaternions[kept], table.places[kept], "xyzw", lambda row: f"{path.name} line {table.lines[kept[row]]}"
     )
     frames = Frames(
         motions,
-        picked(lenses, kept),
+        lenses,
         numbers=picked(table.numbers, kept) if table.times is None else (),
         times=None if table.times is None else table.times[kept],
     )
@@ -90,6 +97,18 @@ def _read(path: Path, assumed: Assumed) -> Reading:
         frames, FORMAT.name, path.name, assumed, convention=told, lens_from=lens_from, notes=(named, *notes),
         warnings=(*doubts, *inversion_warning(motions)),
     )  # fmt: skip
+
+
+def _lenses(
+    table: HeadedTable, kept: list[int], path: Path, assumed: Assumed
+) -> tuple[list[Lens], str, tuple[str, ...]]:
+    """The lenses of the frames `kept`, where they stand, and warnings: the table's own, else those of a file beside."""
+    if table.lenses is None:
+        lenses, lens_from, doubts = lenses_beside(path, len(table.places), assumed)
+        return picked(lenses, kept), lens_from, doubts
+    K = K_from_focal(table.lenses[kept, :2], table.lenses[kept, 2:])
+    hw, doubts = size_of(K, {}, assumed.hw)
+    return lenses_of(K, hw, path.name), f"the columns {', '.join(_LENS)}", doubts
 
 
 def heading_of(text: str) -> tuple[int, tuple[str, ...]] | None:
@@ -122,7 +141,9 @@ def read_headed(text: str, file_name: str) -> HeadedTable:
     columns = {name: values[:, index] for index, name in enumerate(found)}
     places, quaternions = (torch.stack([columns[n] for n in names], -1) for names in ("xyz", ("qx", "qy", "qz", "qw")))
     named = tuple(head[1][index] for name, index in found.items() if name in _COLUMNS)
-    return HeadedTable(places, quaternions, columns.get("time"), _whole(columns.get("frame")), tuple(lines), named)
+    lenses = torch.stack([columns[name] for name in _LENS], -1) if set(_LENS) <= set(columns) else None
+    numbers = _whole(columns.get("frame"))
+    return HeadedTable(places, quaternions, columns.get("time"), numbers, lenses, tuple(lines), named)
 
 
 def _cells(line: str) -> tuple[str, ...]:
@@ -132,8 +153,8 @@ def _cells(line: str) -> tuple[str, ...]:
 
 
 def _found(names: tuple[str, ...]) -> dict[str, int]:
-    """Which column is which of _COLUMNS, "time" and "frame", the first of each."""
-    known = {**_COLUMNS, "time": _TIME, "frame": _FRAME}
+    """Which column is which of _COLUMNS, "time", "frame" and _LENS, the first of each."""
+    known = {**_COLUMNS, "time": _TIME, "frame": _FRAME, **{name: re.compile(rf"(?:.*_)?{name}") for name in _LENS}}
     plain = [_plain(name) for name in names[:_MOST_COLUMNS]]
     places = ((key, index) for key, pattern in known.items() for index, name in enumerate(plain)
               if pattern.fullmatch(name) and not _OTHER.fullmatch(name))  # fmt: skip

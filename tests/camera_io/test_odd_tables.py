@@ -297,6 +297,24 @@ def test_intrinsics_beside_a_trajectory_are_taken(tmp_path, name, beside, text):
     assert f"K: from {beside} beside it" in reading.text
 
 
+def test_columns_of_a_lens_are_read_before_a_file_beside(tmp_path):
+    """Stray Scanner's and EasySynth's columns; a frame that was lost takes its lens along."""
+    save(tmp_path / "camera_matrix.csv", "500,0,416\n0,500,240\n0,0,1\n")
+    focal = np.linspace(700.0, 780.0, F)
+    lens = np.stack([focal, focal + 1.0, np.full(F, 420.0), np.full(F, 236.0)], 1)
+    heading = "timestamp, frame, x, y, z, qx, qy, qz, qw, fx, fy, cx, cy\n"
+    text = heading + rows(TIMES, [f"{i:06d}" for i in range(F)], PLACES, TURNS, lens, sep=", ")
+    reading = read(tmp_path / "odometry.csv", text)
+    check(reading, fps=30)
+    found = reading.trajectory.camera.K
+    assert np.allclose(torch.stack((found[:, 0, 0], found[:, 1, 1], found[:, 0, 2], found[:, 1, 2]), -1), lens)
+    lines = text.splitlines(keepends=True)
+    lines[4] = lines[4].replace(", ".join(f"{v:.12g}" for v in TURNS[3]), "nan, nan, nan, nan")
+    lost = read(tmp_path / "odometry.csv", "".join(lines))
+    check(lost, [0, 1, 2, 4, 5, 6, 7, 8], numbers=[0, 1, 2, 4, 5, 6, 7, 8])
+    assert np.allclose(lost.trajectory.camera.K[:, 0, 0], np.delete(focal, 3))
+
+
 def test_intrinsics_of_other_frames_are_left_out_aloud(tmp_path):
     save(tmp_path / "intrinsics.txt", "700 700 416 240\n" * 4)
     reading = read(tmp_path / "traj.txt", rows(C2W, sep=" "))
