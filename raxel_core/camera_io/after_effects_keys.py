@@ -29,6 +29,8 @@ from .reading import Assumed, CameraFormatError, Reading
 _HEADER = "Adobe After Effects"
 _PIXELS_PER_UNIT = 100.0
 _WIDTHS = {"position": 3, "anchor point": 3, "point of interest": 3, "orientation": 3, "zoom": 1}
+# A position whose dimensions are separated.
+_PLACES = ("x position", "y position", "z position")
 _TURNS = ("x rotation", "y rotation", "z rotation", "rotation")
 
 
@@ -44,18 +46,20 @@ def _read(path: Path, assumed: Assumed) -> Reading:
     )
     if min(width, height) < 1 or max(width, height) > 1_000_000:
         raise CameraFormatError(f"{path.name}: expected a source size in pixels, found {width}x{height}")
-    if "position" not in blocks:
+    if "position" not in blocks and not set(_PLACES) <= set(blocks):
         found = ", ".join(blocks) or "none"
         raise CameraFormatError(f"{path.name}: expected the keys of a camera's Position, found those of {found}")
     first, last = min(int(keys[0, 0]) for keys in blocks.values()), max(int(keys[-1, 0]) for keys in blocks.values())
     check_frames(last - first + 1, path.name)
     frames = torch.arange(first, last + 1, dtype=torch.float64)
     values = {name: (_turned if name == "orientation" else _between)(keys, frames) for name, keys in blocks.items()}
+    if "position" not in values:
+        values["position"] = torch.cat([values[name] for name in _PLACES], dim=-1)
     middle = frames.new_tensor((0.5 * width, 0.5 * height, 0.0))
     motions = se3.from_rotation_translation(
         _rotation(values, len(frames)), (values["position"] - middle) / _PIXELS_PER_UNIT
     )
-    hw, warnings = (height, width), []
+    hw, warnings = (height, width), _aspect_warning(head)
     if "zoom" in values:
         K = K_from_focal(values["zoom"].expand(-1, 2), middle[:2].expand(len(frames), 2))
     else:
@@ -71,6 +75,13 @@ def _read(path: Path, assumed: Assumed) -> Reading:
         lens_from="Zoom",
         notes=(f"Lengths: {_PIXELS_PER_UNIT:g} pixels are 1, the middle of the composition is the origin.",),
         warnings=warnings,
+    )
+
+
+def _aspect_warning(head: dict[str, float]) -> list[str]:
+    aspect = head.get("comp pixel aspect ratio", 1.0)
+    return (
+        [f"the composition's pixels have an aspect of {aspect:g}: they were taken as square"] if aspect != 1.0 else []
     )
 
 
@@ -101,7 +112,7 @@ def _blocks(lines: list[str], file_name: str) -> tuple[dict[str, float], dict[st
         elif not block and len(filled) == 2 and is_number(filled[1]):
             head[filled[0].lower()] = parse_number(filled[1], where)
     return head, {
-        name: _keys(found, name, file_name) for name, found in rows.items() if name in _WIDTHS or name in _TURNS
+        name: _keys(found, name, file_name) for name, found in rows.items() if name in (*_WIDTHS, *_PLACES, *_TURNS)
     }
 
 

@@ -364,6 +364,23 @@ def test_after_effects_orientation_turns_the_shortest_way_and_old_macs_end_lines
         assert reading.trajectory.fps == 23.976
 
 
+def test_after_effects_positions_may_be_apart_and_oblong_pixels_are_said(tmp_path):
+    """Separate Dimensions: three blocks of one column."""
+    text = (
+        "Adobe After Effects 8.0 Keyframe Data\n\n\tUnits Per Second\t24\n\tSource Width\t832\n"
+        "\tSource Height\t480\n\tComp Pixel Aspect Ratio\t1.5\n\n"
+    )
+    for axis, values in (("X", (416, 516)), ("Y", (240, 140)), ("Z", (-700, -400))):
+        keys = "".join(f"\t{frame}\t{value}\t\n" for frame, value in zip((0, 2), values, strict=True))
+        text += f"Transform\t{axis} Position\n\tFrame\tpixels\t\n{keys}\n"
+    reading = read(tmp_path / "keys.txt", text)
+    want = torch.tensor([[0, 0, -7], [0.5, -0.5, -5.5], [1, -1, -4]], dtype=torch.float64)
+    assert torch.allclose(reading.trajectory.camera.center, want)
+    assert "aspect of 1.5: they were taken as square" in reading.text
+    with pytest.raises(CameraFormatError, match="found those of x position, z position"):
+        read(tmp_path / "keys.txt", text.replace("Y Position", "Y Rotation of what"))
+
+
 def test_an_editors_byte_order_mark_before_a_model(tmp_path):
     save(tmp_path / "cameras.txt", "\ufeff# one\r\n1 PINHOLE 832 480 700 700 416 240\r\n")
     save(tmp_path / "images.txt", "\ufeff# one\r\n1 1 0 0 0 0 0 -1 1 a 1.jpg\r\n\r\n2 1 0 0 0 0 0 -2 1 a 2.jpg\r\n\r\n")
