@@ -79,6 +79,7 @@ def _read(path: Path, assumed: Assumed) -> Reading:
 
 
 def _aspect_warning(head: dict[str, float]) -> list[str]:
+    """That the head's pixels are not square, which is left out of account."""
     aspect = head.get("comp pixel aspect ratio", 1.0)
     return (
         [f"the composition's pixels have an aspect of {aspect:g}: they were taken as square"] if aspect != 1.0 else []

@@ -161,15 +161,19 @@ def _ordered(frames: Frames, track: str, file_name: str) -> tuple[Frames, list[s
 
 
 def _once(frames: Frames) -> tuple[Frames, tuple[str, ...]]:
-    """The frames without those whose picture and pose stand there before, and a warning that says how many."""
+    """The frames without those whose picture and pose stand there before, and warnings that say how many, and of how
+    many the picture alone does."""
     first: dict[str, int] = {}
     for index, name in enumerate(frames.names):
         first.setdefault(name, index)
     origin = [first[name] for name in frames.names]
     same = (frames.motions == frames.motions[origin]).flatten(1).all(-1).tolist()
     kept = [index for index, name in enumerate(frames.names) if first[name] == index or not same[index]]
-    doubled = len(frames.names) - len(kept)
-    return frames.of(kept), (f"{doubled} pictures stand in the file twice and were read once",) if doubled else ()
+    doubled, moved = len(frames.names) - len(kept), len(kept) - len(first)
+    told = [f"{doubled} pictures stand in the file twice and were read once"] if doubled else []
+    if moved and all(frames.names):
+        told.append(f"{moved} pictures stand in the file again with another pose: each was taken as a frame of its own")
+    return frames.of(kept), tuple(told)
 
 
 def _rigid(frames: Frames) -> tuple[Tensor, list[str]]:

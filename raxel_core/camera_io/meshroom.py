@@ -4,8 +4,9 @@
 `center` is the camera's place; OpenCV axes. Focal lengths are in pixels (`pxFocalLength`: one, or since version 1.2.0
 a pair) or, since 1.2.2, in mm of a `sensorWidth`, with a `pixelRatio` that divides fx before 1.2.5 and multiplies it
 since, to give fy; the principal point is in pixels from the corner, since 1.2.1 from the middle. Newer files call all
-lenses pinhole and have a `distortionType`; their empty lists are "". Source: aliceVision/sfmDataIO/jsonIO.cpp. Views
-without a pose are gaps. Not held: times, units.
+lenses pinhole and have a `distortionType`; their empty lists are "". A view of a rig, unless its pose is independent,
+stands in its rig's pose as the `subPoses` of the rig say. Source: aliceVision/sfmDataIO/jsonIO.cpp. Views without a
+pose are gaps. Not held: times, units.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ..geometry import se3
 from ..geometry.distortion import Lens
@@ -56,11 +58,14 @@ def _read(path: Path, assumed: Assumed) -> Reading:
     posed = [view for view in views.values() if view["poseId"] in poses and view["intrinsicId"] in intrinsics]
     check_frames(len(posed), f"{path.name}, views with a pose")
     given = [_transform(poses[view["poseId"]], f"{path.name} pose {view['poseId']!s:.20}") for view in posed]
-    rows = torch.tensor(given, dtype=torch.float64)
+    motions = _motions(given)
+    in_rig = {index: sub for index, view in enumerate(posed) if (sub := _sub_pose(values, view, path.name)) is not None}
+    if in_rig:
+        motions[list(in_rig)] = motions[list(in_rig)] @ _motions(list(in_rig.values()))
     version = _version(values, path.name)
     lenses = {key: _lens(value, version, f"{path.name} intrinsic {key!s:.20}") for key, value in intrinsics.items()}
     frames = Frames(
-        se3.from_rotation_translation(rows[:, :9].unflatten(-1, (3, 3)), rows[:, 9:]),
+        motions,
         [lenses[view["intrinsicId"]] for view in posed],
         names=[str(view.get("path", "")) for view in posed],
         cameras=[f"intrinsic {view['intrinsicId']}" for view in posed],
@@ -80,9 +85,33 @@ def _by(values: dict[str, Any], name: str, key: str, file_name: str) -> dict[str
     return {entry[key]: entry for entry in named}
 
 
+def _motions(rows: list[list[float]]) -> Tensor:
+    """Camera-to-world [F, 4, 4] of rows of 12 numbers, a rotation and a centre."""
+    values = torch.tensor(rows, dtype=torch.float64)
+    return se3.from_rotation_translation(values[:, :9].unflatten(-1, (3, 3)), values[:, 9:])
+
+
+def _sub_pose(values: dict[str, Any], view: dict[str, Any], file_name: str) -> list[float] | None:
+    """Where a view's camera stands in its rig: 12 numbers; None where it is none of a rig, or has a pose of its own."""
+    if "rigId" not in view or str(view.get("isPoseIndependant", "true")) not in ("false", "0", "False"):
+        return None
+    where = f"{file_name} rig {view['rigId']!s:.20}"
+    rigs = (mapping(rig, where) for rig in _list(values, "rigs", file_name))
+    rig = next((rig for rig in rigs if str(rig.get("rigId")) == str(view["rigId"])), {})
+    sub_poses, number_of = _list(rig, "subPoses", where), str(view.get("subPoseId", ""))
+    if not number_of.isdecimal() or len(number_of) > 6 or int(number_of) >= len(sub_poses):
+        raise CameraFormatError(f"{where}: expected a sub-pose of it, found number {number_of[:20]!r}")
+    entry = mapping(sub_poses[int(number_of)], where)
+    return _rotation_and_center(entry.get("pose"), f"{where} sub-pose {number_of}")
+
+
 def _transform(entry: dict[str, Any], where: str) -> list[float]:
     """Nine numbers of the rotation and three of the centre."""
-    inner = mapping(mapping(entry.get("pose"), where).get("transform"), where, needs=("rotation", "center"))
+    return _rotation_and_center(mapping(entry.get("pose"), where).get("transform"), where)
+
+
+def _rotation_and_center(pose: Any, where: str) -> list[float]:
+    inner = mapping(pose, where, needs=("rotation", "center"))
     rotation, center = sequence(inner["rotation"], f"{where} rotation"), sequence(inner["center"], f"{where} center")
     if (len(rotation), len(center)) != (9, 3):
         raise CameraFormatError(f"{where}: expected 9 and 3 numbers, found {len(rotation)} and {len(center)}")

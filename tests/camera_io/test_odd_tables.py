@@ -387,6 +387,15 @@ def test_an_editors_byte_order_mark_before_a_model(tmp_path):
     assert read(tmp_path).trajectory.camera.center[:, 2].tolist() == [1.0, 2.0]
 
 
+def test_a_picture_that_stands_twice_with_two_poses_is_said(tmp_path):
+    def again(values):
+        values["frames"].append({**values["frames"][5], "file_path": "images/0003.png"})
+
+    reading = read(tmp_path / "transforms.json", transforms(again))
+    assert len(reading.trajectory) == F + 1
+    assert "1 pictures stand in the file again with another pose: each was taken as a frame of its own" in reading.text
+
+
 def test_a_vertical_angle_alone_is_the_focal_length_of_both_axes(tmp_path):
     def only_angle_y(values):
         del values["fl_x"], values["fl_y"]

@@ -258,6 +258,35 @@ def test_meshrooms_versions(tmp_path, version, lens, fy, told):
         assert reading.lenses[0].coefficients == (-0.05, 0.01, 0, 0, 0.002, 0)
 
 
+def test_meshrooms_rigs_place_their_cameras(tmp_path):
+    """X_cam = S (R (X - C) - c) of the rig's pose R, C and the camera's sub-pose S, c; a pose may be independent."""
+    sub_turn = se3.so3_exp(torch.tensor([0.0, 0.5, 0.0]).double()).numpy()  # camera to rig
+    sub_place = np.array([0.5, 0.0, 0.1])
+
+    def pose_of(turn, place):
+        return {"rotation": [repr(x) for x in turn.ravel().tolist()], "center": [repr(x) for x in place.tolist()]}
+
+    lens = {"intrinsicId": "7", "width": str(WIDTH), "height": str(HEIGHT), "type": "pinhole", "focalLength": MM}
+    poses, views = [], []
+    for index, (turn, place) in enumerate(zip(TURN, PLACE, strict=True)):
+        poses.append({"poseId": str(index), "pose": {"transform": pose_of(turn, place)}})
+        view = {"viewId": str(index), "poseId": str(index), "intrinsicId": "7", "path": f"/a/{index}.jpg"}
+        views.append({**view, "rigId": "3", "subPoseId": "1", "isPoseIndependant": "false"})
+    sub_poses = [{"pose": pose_of(np.eye(3), np.zeros(3))}, {"pose": pose_of(sub_turn, sub_place)}]
+    values = {"version": ["1", "2", "9"], "views": views, "intrinsics": [lens], "poses": poses}
+    values["rigs"] = [{"rigId": "3", "subPoses": sub_poses}]
+    seen = (in_cameras() - sub_place) @ sub_turn
+    path = save(tmp_path / "cameras.sfm", json.dumps(values))
+    close(pixels(path), expected(seen[..., 0] / seen[..., 2], seen[..., 1] / seen[..., 2]))
+    values["views"] = [{**view, "isPoseIndependant": "true"} for view in views]
+    alone = in_cameras()
+    path = save(tmp_path / "alone.sfm", json.dumps(values))
+    close(pixels(path), expected(alone[..., 0] / alone[..., 2], alone[..., 1] / alone[..., 2]))
+    values |= {"views": views, "rigs": []}
+    with pytest.raises(CameraFormatError, match="rig 3: expected a sub-pose of it, found number '1'"):
+        read_cameras(save(tmp_path / "none.sfm", json.dumps(values)))
+
+
 def test_reality_capture_by_nerfstudios_formula(tmp_path):
     """R = Rz(-heading) Rx(pitch) Ry(roll), OpenGL axes, z up; f in mm of 36."""
     head, pitch, roll = np.deg2rad([30.0, 80.0, 5.0])
