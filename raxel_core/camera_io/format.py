@@ -24,6 +24,8 @@ from .reading import Assumed, CameraFormatError, Reading
 
 # How far R^T R may be from the identity before the note that rotations were made exact is worth a reader's time.
 _NOTED_DEVIATION = 1e-6
+# Places that rounding moves by more than this share of the path's extent are worth a word.
+_ROUNDED = 1e-4
 # A focal length that changes by less than this share is one.
 _ZOOMED = 1e-4
 
@@ -71,6 +73,14 @@ def _bridged(trajectory: Trajectory) -> str:
     return _gaps(trajectory).replace("the frames are written as neighbours", "programs interpolate over them")
 
 
+def _float32(trajectory: Trajectory) -> str:
+    """How far float32 moves places that are far from the origin, as those of a world in the earth's axes are."""
+    centers = trajectory.camera.center.double()
+    moved = float((centers.float().double() - centers).abs().max())
+    extent = float((centers - centers[:1]).abs().max())
+    return f"the last digits of its places (up to {moved:.2g})" if moved > _ROUNDED * extent > 0.0 else ""
+
+
 def _unit(trajectory: Trajectory) -> str:
     return "" if trajectory.unit == "arbitrary" else f"the unit of lengths ({trajectory.unit})"
 
@@ -83,6 +93,7 @@ LOSSES: dict[str, Callable[[Trajectory], str]] = {
     "rate": lambda t: f"the rate ({t.fps:g} frames a second)",
     "unit": _unit,
     "metres": lambda t: "" if t.unit == "metre" else f"the unit of lengths ({t.unit}; they are written as metres)",
+    "float32": _float32,
     "gaps": _gaps,
     "bridged gaps": _bridged,
 }

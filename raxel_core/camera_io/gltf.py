@@ -317,5 +317,5 @@ FORMAT = CameraFormat(
     recognise=_recognise,
     read=_read,
     write=_write,
-    leaves_out=("bridged gaps",),
+    leaves_out=("bridged gaps", "float32"),
 )

@@ -96,5 +96,5 @@ FORMAT = CameraFormat(
     recognise=_recognise,
     read=_read,
     write=_write,
-    leaves_out=("size", "rate", "unit", "gaps"),
+    leaves_out=("size", "rate", "unit", "gaps", "float32"),
 )

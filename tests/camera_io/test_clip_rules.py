@@ -432,6 +432,15 @@ def test_scannets_poses_are_read_with_the_intrinsics_beside_them(tmp_path):
     assert "K: assumed" in read_cameras(tmp_path / "other/frames").text
 
 
+def test_places_that_float32_cannot_hold_are_said(tmp_path):
+    """A camera on the ground in the earth's axes: float32 counts in steps of half a metre there."""
+    path = drive(5)
+    far = se3.from_rotation_translation(torch.eye(3, dtype=torch.float64), torch.tensor([0.3, 6378137.1, 2e5]).double())
+    away = replace(path, camera=replace(path.camera, world_from_cam=far @ path.camera.world_from_cam))
+    assert "last digits of its places (up to 0." in lost_in(away, tmp_path / "shot.glb")
+    assert "digits" not in lost_in(path, tmp_path / "shot.glb") + lost_in(away, tmp_path / "shot.usda")
+
+
 def test_scannets_intrinsics_are_of_pictures_twice_their_principal_point_large(tmp_path):
     """Those of 1296 x 968, where 832 x 480 was assumed; the size that is given wins."""
     for frame in range(3):
