@@ -110,8 +110,9 @@ def _transform(entry: dict[str, Any], where: str) -> list[float]:
     return _rotation_and_center(mapping(entry.get("pose"), where).get("transform"), where)
 
 
-def _rotation_and_center(pose: Any, where: str) -> list[float]:
-    inner = mapping(pose, where, needs=("rotation", "center"))
+def _rotation_and_center(given: Any, where: str) -> list[float]:
+    """The nine numbers of a rotation and the three of a centre."""
+    inner = mapping(given, where, needs=("rotation", "center"))
     rotation, center = sequence(inner["rotation"], f"{where} rotation"), sequence(inner["center"], f"{where} center")
     if (len(rotation), len(center)) != (9, 3):
         raise CameraFormatError(f"{where}: expected 9 and 3 numbers, found {len(rotation)} and {len(center)}")
