@@ -182,7 +182,7 @@ def _noise(model: RaxelModel, run: Run, frames: int, hw: tuple[int, int], *, bat
 def _sample(model: RaxelModel, start: Streams, sources: SourceBatch | None, hw: tuple[int, int], run: Run) -> Streams:
     """Carry both streams to noise level 0 under the sources, the text and their guidance."""
     if sources is not None and sources.hw != hw:
-        raise ValueError(f"the sources are {sources.hw[0]}x{sources.hw[1]} pixels and the clip {hw[0]}x{hw[1]}")
+        raise ValueError(f"the sources are {sources.hw[1]}x{sources.hw[0]} pixels and the clip {hw[1]}x{hw[0]}")
     chain, scales = _guidance(_conditions(model, sources, hw, run), run)
     denoise = guided([_denoiser(model, each, run.on_block) for each in chain], scales)
     solve = solver_for(run.solver, run.schedule, antithetic=model.recipe.antithetic(run.antithetic))

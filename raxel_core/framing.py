@@ -88,6 +88,6 @@ def check_aspect(camera_hw: tuple[int, int], hw: tuple[int, int]) -> None:
     ratio = (camera_hw[1] / camera_hw[0]) / (hw[1] / hw[0])
     if abs(ratio - 1.0) > _ASPECT_TOLERANCE:
         raise ValueError(
-            f"cameras for pictures of {camera_hw[0]}x{camera_hw[1]} pixels cannot be those of {hw[0]}x{hw[1]} pixels: "
+            f"cameras for pictures of {camera_hw[1]}x{camera_hw[0]} pixels cannot be those of {hw[1]}x{hw[0]} pixels: "
             "the aspects differ"
         )

@@ -396,7 +396,7 @@ def _source_batch(sources: Sequence[Source], *, frames: int) -> SourceBatch | No
         _check_source(source, frames)
     sizes = {tuple(source.image.shape[1:]) for source in ordered}
     if len(sizes) > 1:
-        raise ValueError(f"the sources differ in size: {', '.join(f'{h}x{w}' for h, w in sorted(sizes))}")
+        raise ValueError(f"the sources differ in size: {', '.join(f'{w}x{h}' for h, w in sorted(sizes))}")
     known = [source for source in ordered if source.camera is not None]
     hw = (ordered[0].image.shape[1], ordered[0].image.shape[2])
     cameras = [source.camera.resized(hw) for source in known if source.camera is not None]

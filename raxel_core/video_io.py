@@ -340,8 +340,8 @@ def _frames_within_budget(container: av.container.InputContainer, path: str, sel
     announced = _announced_frames(container, selection)
     if most_frames < max(1, announced):
         raise ValueError(
-            f"{path} is too large to decode: {max(1, announced)} frames of {out_height}x{out_width} pixels "
-            f"from {height}x{width} need more than the {_mebibytes(budget)} that frames may take"
+            f"{path} is too large to decode: {max(1, announced)} frames of {out_width}x{out_height} pixels "
+            f"from {width}x{height} need more than the {_mebibytes(budget)} that frames may take"
         )
     return most_frames
 

@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> None:
     say(f"wrote {options.out}")
     height, width = video.shape[2:]
     body = {"video": str(options.out), "frames": len(trajectory), "hw": [height, width], "fps": trajectory.fps}
-    show(body, f"{len(trajectory)} frames of {height}x{width} at {trajectory.fps:g} a second", as_json=options.json)
+    show(body, f"{len(trajectory)} frames of {width}x{height} at {trajectory.fps:g} a second", as_json=options.json)
 
 
 def _trajectory(

@@ -61,7 +61,7 @@ class Reel:
         hw, budget = selection.hw or self.hw, decoded_bytes_budget()
         if len(chosen) * math.prod(hw) * _BYTES_PER_PIXEL > budget:
             raise ValueError(
-                f"{self.name} is too large to decode: {len(chosen)} frames of {hw[0]}x{hw[1]} pixels need more than "
+                f"{self.name} is too large to decode: {len(chosen)} frames of {hw[1]}x{hw[0]} pixels need more than "
                 f"the {budget / 2**20:.0f} MiB that frames may take"
             )
         if not chosen:

@@ -94,7 +94,7 @@ def test_a_picture_of_the_size_is_returned_as_it_is() -> None:
 def test_another_aspect_is_refused() -> None:
     check_aspect((480, 832), (240, 416))
     check_aspect((1080, 1920), (720, 1279))
-    with pytest.raises(ValueError, match="480x832 pixels cannot be those of 480x640 pixels"):
+    with pytest.raises(ValueError, match="832x480 pixels cannot be those of 640x480 pixels"):
         check_aspect((480, 832), (480, 640))
     with pytest.raises(ValueError, match="aspects differ"):
         framing_for((100, 400), (50, 50)).to_fitted(_camera((50, 50)))

@@ -346,7 +346,7 @@ VIDEO, CAMERA = moving_clip()
         (lambda m: estimate_cameras(m, VIDEO, sources=[Source(VIDEO[:, 0], 5)]), "frame 5 of a clip of 5 frames"),
         (
             lambda m: estimate_cameras(m, VIDEO, sources=[Source(VIDEO[:, 0, :16], 0)]),
-            "16x48 pixels and the clip 32x48",
+            "48x16 pixels and the clip 48x32",
         ),
         (
             lambda m: estimate_cameras(m, VIDEO, sources=[Source(VIDEO[:, 0]), Source(VIDEO[:, 1], 1, CAMERA[1])]),
@@ -359,7 +359,7 @@ VIDEO, CAMERA = moving_clip()
         ),
         (
             lambda m: generate_joint(m, [Source(VIDEO[:, 0]), Source(VIDEO[:, 1, :16], 1)]),
-            "differ in size: 16x48, 32x48",
+            "differ in size: 48x16, 48x32",
         ),
         (lambda m: generate_joint(m, [Source(VIDEO[0])]), r"must be \[3, H, W\]"),
         (lambda m: generate_video(m, [Source(VIDEO[:, 0])], Trajectory(CAMERA[:4])), "nearest such count is 5"),
