@@ -46,8 +46,7 @@ class PatchVAE(nn.Module):
 
     def encode(self, video: Tensor) -> Tensor:
         """[B, 3, F, H, W] -> raw latents [B, C, 1 + (F-1)/4, H/8, W/8]. ValueError on other frame counts or sizes."""
-        self._check(video)
-        video = across_borders(video, self.lap)
+        video = across_borders(check_clip(video), self.lap)
         image = (image_patches(video[:, :, :1]) - self.image_mean) @ self.image_code.T / IMAGE_VALUES**0.5
         group = (group_patches(video[:, :, 1:]) - self.group_mean) @ self.group_code.T / GROUP_VALUES**0.5
         return rearrange(torch.cat([image, group], 1), "b t h w c -> b c t h w")
@@ -61,13 +60,16 @@ class PatchVAE(nn.Module):
         group = coded[:, 1:] @ self.group_code * GROUP_VALUES**0.5 + self.group_mean
         return across_borders(torch.cat([frames_of_patches(image, 1), frames_of_patches(group, GROUP)], 2), self.lap.T)
 
-    def _check(self, video: Tensor) -> None:
-        if video.ndim != 5 or video.shape[1] != 3:
-            raise ValueError(f"video must be [B, 3, F, H, W], got {list(video.shape)}")
-        check_frame_count(video.shape[2])
-        h, w = video.shape[3:]
-        if h % PATCH or w % PATCH:
-            raise ValueError(f"video height and width must be multiples of {PATCH}, got {h}x{w}")
+
+def check_clip(video: Tensor) -> Tensor:
+    """`video` [B, 3, F, H, W] when it is made of whole patches and groups of frames; ValueError otherwise."""
+    if video.ndim != 5 or video.shape[1] != 3:
+        raise ValueError(f"video must be [B, 3, F, H, W], got {list(video.shape)}")
+    check_frame_count(video.shape[2])
+    h, w = video.shape[3:]
+    if h % PATCH or w % PATCH:
+        raise ValueError(f"video height and width must be multiples of {PATCH}, got {h}x{w}")
+    return video
 
 
 def lapped_filter(size: int = PATCH) -> Tensor:

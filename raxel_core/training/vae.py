@@ -13,6 +13,7 @@ from ..latents.patch_vae import (
     IMAGE_VALUES,
     PatchVAE,
     across_borders,
+    check_clip,
     group_patches,
     image_patches,
 )
@@ -42,13 +43,16 @@ def fit_patch_code(clips: Iterable[tuple[Tensor, Tensor]], *, channels: int = 64
     """Principal components of the patches of (video, raxels) clips [B, 3, F, H, W], raxels weighted in the covariance.
 
     The image code is turned within its own subspace until a still coded as an image agrees, as nearly as it can, with
-    the same still coded as a group of four frames; its reconstruction does not change by that.
+    the same still coded as a group of four frames; its reconstruction does not change by that. Raises ValueError
+    unless there are 1 to 192 channels, what a patch of an image has, and the clips are made of whole patches.
     """
+    if not 1 <= channels <= IMAGE_VALUES:
+        raise ValueError(f"the code of a patch has 1 to {IMAGE_VALUES} channels, got {channels}")
     vae = PatchVAE(channels)
     sums = {"image": _Moments(IMAGE_VALUES), "group": _Moments(GROUP_VALUES)}
     for video, raxels in clips:
         for given, weight in ((video, 1.0), (raxels, RAXEL_WEIGHT)):
-            clip = across_borders(given, vae.lap)
+            clip = across_borders(check_clip(given), vae.lap)
             sums["image"].add(image_patches(clip).flatten(0, -2), weight)
             sums["group"].add(group_patches(clip[:, :, 1:]).flatten(0, -2), weight)
     image_mean, image_axes = sums["image"].principal(channels)

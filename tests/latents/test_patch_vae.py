@@ -95,6 +95,14 @@ def test_a_code_with_every_component_is_exact(hw):
     assert torch.allclose(vae.decode(vae.encode(image)), image, atol=1e-4)
 
 
+def test_clips_and_channels_that_no_code_has_are_refused():
+    with pytest.raises(ValueError, match="multiples of 8, got 12x16"):
+        fit_patch_code([(torch.zeros(1, 3, 5, 12, 16), torch.zeros(1, 3, 5, 12, 16))], channels=4)
+    for channels in (0, 193):
+        with pytest.raises(ValueError, match=f"1 to 192 channels, got {channels}"):
+            fit_patch_code([], channels=channels)
+
+
 def test_the_filter_makes_the_lapped_orthogonal_transform_of_block_cosines():
     lap = lapped_filter()
     assert torch.allclose(lap @ lap.T, torch.eye(8, dtype=torch.float64), atol=1e-12)
