@@ -15,7 +15,7 @@ from torch import Tensor
 from ..geometry.camera import Camera, K_from_focal
 from ..geometry.trajectory import Trajectory
 from ..strict_json import check_keys, check_list, check_whole, finite_numbers, parse_object, shown
-from .plan import CameraPlan
+from .plan import MOST_FRAMES, CameraPlan
 from .shots import build_shots, read_shots
 
 FORMAT = "raxel.camera_path"
@@ -31,8 +31,6 @@ ESTIMATE_KEY = "estimate"
 _FRAME_KEYS = ("world_from_cam", "K")
 # The largest width or height that a path may name: no picture is larger.
 _MOST_PIXELS = 1_000_000
-# The most frames that a plan may ask for.
-_MOST_FRAMES = 100_000
 
 
 def path_to_json(trajectory: Trajectory) -> str:
@@ -76,7 +74,7 @@ def path_from_json(text: str, *, dtype: torch.dtype = torch.float32) -> Trajecto
     fps = finite_numbers("the camera path's fps", [values["fps"]], 1)[0]
     unit, name = values["unit"], values["name"]
     if planned:
-        frames = check_whole("the camera path's frame_count", values["frame_count"], 1, _MOST_FRAMES)
+        frames = check_whole("the camera path's frame_count", values["frame_count"], 1, MOST_FRAMES)
         if "shots" in values:
             return build_shots(
                 read_shots(values["shots"]), frames, hw=(height, width), fps=fps, dtype=dtype, unit=unit, name=name
@@ -92,8 +90,8 @@ def _read_numbers(value: Any) -> tuple[int, ...] | None:
     """The numbers of the frames of a path with gaps; None where the path has none."""
     if value is None:
         return None
-    numbers = check_list("the camera path's frame_numbers", value, _MOST_FRAMES)
-    return tuple(check_whole("a frame number", number, 0, 10 * _MOST_FRAMES) for number in numbers)
+    numbers = check_list("the camera path's frame_numbers", value, MOST_FRAMES)
+    return tuple(check_whole("a frame number", number, 0, 10 * MOST_FRAMES) for number in numbers)
 
 
 def _check_version(values: dict[str, Any]) -> None:

@@ -56,6 +56,7 @@ from .speed import SpeedGraph, check_speed_graph, progress_along
 
 MOST_MOVES = 64
 MOST_KEYS = 1024
+MOST_FRAMES = 100_000
 KEY_SPACING = 1e-6
 DEPTH_RANGE = (1e-6, 1e6)
 
@@ -220,10 +221,13 @@ class CameraPlan:
         """The trajectory of this plan in `frames` cameras of `hw` pixels, worked out in float64 and kept in `dtype`.
 
         The first frame stands at the beginning of the clip and the last at its end. Raises ValueError without a
-        frame, on an angle of view that leaves 0.1 to 179 degrees, and on a camera that stands on the point it faces.
+        frame and on more than MOST_FRAMES, on an angle of view that leaves 0.1 to 179 degrees, and on a camera that
+        stands on the point it faces.
         """
         if frames < 1:
             raise ValueError(f"a trajectory has at least one frame, got {frames}")
+        if frames > MOST_FRAMES:
+            raise ValueError(f"a planned path has at most {MOST_FRAMES} frames, got {frames}")
         motions, focal = self._moved(progress_along(self.speed, progress_of_frames(frames)))
         motions = self._facing(motions)
         for move in self.moves:

@@ -218,6 +218,8 @@ def test_what_is_no_move() -> None:
         make_move("pan", 5, easing="bouncy")
     with pytest.raises(ValueError, match="a trajectory has at least one frame, got 0"):
         make_move("pan", 0)
+    with pytest.raises(ValueError, match="a planned path has at most 100000 frames, got 100001"):
+        make_move("pan", 100_001)
     with pytest.raises(ValueError, match="amount_degrees is a number from -36000 to 36000, got nan"):
         make_move("pan", 5, amount=float("nan"))
     with pytest.raises(ValueError, match=r"depth is a number from 1e-06 to 1e\+06, got 0\.0"):
