@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -43,11 +44,16 @@ def progress_bar(label: str) -> Callable[[int, int], None]:
 
 
 def show(body: Mapping[str, object], text: str, *, as_json: bool) -> None:
-    """Print a result, once for all processes: `body` as strict JSON for machines, otherwise `text` for people."""
+    """Print a result, once for all processes: `body` as strict JSON for machines, otherwise `text` for people. Whether
+    it is read to its end does not matter."""
     from ..evaluation.report import to_json
 
-    if _speaks():
-        print(to_json(body) if as_json else escaped(text))
+    if not _speaks():
+        return
+    try:
+        print(to_json(body) if as_json else escaped(text), flush=True)
+    except BrokenPipeError:  # `head` has enough; Python would try once more when it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def say(message: str) -> None:

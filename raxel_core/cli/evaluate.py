@@ -87,6 +87,9 @@ def run(options: argparse.Namespace) -> None:
     given = [name for name in ("protocol", "stride", "fps") if getattr(options, name) is not None]
     if given and options.data is None:
         raise ValueError(f"--{given[0]} is an argument of --data")
+    for name, methods in (("frames", (SOLVER,)), ("weights", RAY_METHODS)):
+        if getattr(options, name) is not None and options.method not in methods:
+            raise ValueError(f"--{name} is not an argument of --method {options.method}")
     if options.method == SOLVER:
         run_clips(options)
     elif options.method in RAY_METHODS:

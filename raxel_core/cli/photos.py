@@ -34,7 +34,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--published", action="store_true", help="the published code's arithmetic, to compare with it")
     parser.add_argument("--seed", type=int, default=0, help="of the noise (0)")
-    parser.add_argument("--fov", type=float, metavar="DEGREES", help="horizontal angle of view (found, one for all)")
+    parser.add_argument("--fov-degrees", type=float, help="horizontal angle of view (found, one for all)")
     parser.add_argument("--out", type=Path, default=Path(RESULT), help=f"camera file of any format ({RESULT})")
     parser.add_argument("--plot", type=Path, help="also draw the cameras into this PNG")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
@@ -46,11 +46,11 @@ def run(options: argparse.Namespace) -> None:
     from math import radians
 
     from ..camera_io import format_for, write_estimate
-    from ..geometry.camera import K_from_fov
     from ..paths.estimate_figures import estimate_figures
     from ..ray_diffusion.checkpoint import embedded_network, load_ray_diffusion
     from ..ray_diffusion.photographs import estimate_cameras, photographs
     from ..ray_diffusion.report import photograph_estimate, points_note, sample_figures
+    from ..solving.lens import lens_of_fov
     from ..solving.points import triangulated_points
 
     format_for(options.out)
@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> None:
         check_output(options.plot, ".png", inputs=options.images)
     pictures = photographs(_pictures(options.images), boxes=_boxes(options.box), masks=_masks(options.mask))
     loaded = load_ray_diffusion(options.weights or embedded_network())
-    K = None if options.fov is None else K_from_fov(radians(options.fov), pictures.hw)
+    K = None if options.fov_degrees is None else lens_of_fov(radians(options.fov_degrees), pictures.hw).K()
     found = estimate_cameras(loaded, pictures, _settings(options, loaded.network.config.timesteps), K=K,
                              progress=progress_bar("rays"))  # fmt: skip
     points, matches = triangulated_points(pictures.images, found.camera)

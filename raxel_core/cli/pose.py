@@ -64,7 +64,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--spread", type=int, metavar="N", help="instead of --frames and --fps: N frames spread over the whole clip"
     )
     parser.add_argument(
-        "--against", type=Path, metavar="FILE", help="cameras of the same footage, solved or true, to compare with"
+        "--against",
+        type=Path,
+        metavar="FILE",
+        help="cameras of the same footage, solved or true, to compare the model's with",
     )
     shared.add_recovery(parser, steps_flag="--steps", methods=(*shared.METHODS, solve.METHOD))
     parser.add_argument(
@@ -74,7 +77,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         f"with the ending {RESULT_SUFFIX}); with --list a folder for them",
     )
     parser.add_argument("--plot", type=Path, help="also draw the path into this PNG")
-    solve.add_solving(parser)
+    solve.add_solving(parser).add_argument(
+        "--undistort", type=Path, metavar="MP4", help="also write the frames with the distortion taken out"
+    )
     shared.add_model(parser)
     parser.set_defaults(run=run)
 
@@ -83,6 +88,7 @@ def run(options: argparse.Namespace) -> None:
     """Estimate the path of one video, or of those in a list."""
     if (options.video is None) == (options.list is None):
         raise ValueError("pose takes either a VIDEO or a --list of videos")
+    solve.check_arguments(options)
     if options.method == solve.METHOD:
         if options.list is not None:
             raise ValueError(f"--method {solve.METHOD} takes one VIDEO at a time")

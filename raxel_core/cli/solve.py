@@ -23,15 +23,22 @@ if TYPE_CHECKING:
 
 METHOD = "colmap"
 _MASK_SUFFIX = ".png"
+# What one way of finding cameras reads and the other does not, with what it is where it was not given.
+_OF_SOLVING = {
+    "distortion": None, "matching": "auto", "masks": None, "depth": None, "scale": None, "metres": None,
+    "between": None, "interpolate": False, "most_pixels": 1600, "undistort": None,
+}  # fmt: skip
+_OF_THE_MODEL = {"against": None, "spread": None}
 
 
-def add_solving(parser: argparse.ArgumentParser) -> None:
-    """What can be said of footage before it is solved."""
-    group = parser.add_argument_group("with --method colmap (pip install pycolmap)")
-    lens = group.add_mutually_exclusive_group()
-    lens.add_argument("--fov-degrees", type=float, help="rough horizontal angle of view of the lens, to be refined")
-    lens.add_argument("--focal-mm", type=float, help="rough focal length for a sensor 36 mm wide, to be refined")
+def add_solving(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """What can be said of footage before it is solved; of these the model takes the lens alone."""
+    of_lens = parser.add_argument_group("the lens (the model takes it as known)")
+    lens = of_lens.add_mutually_exclusive_group()
+    lens.add_argument("--fov-degrees", type=float, help="rough horizontal angle of view, which colmap refines")
+    lens.add_argument("--focal-mm", type=float, help="rough focal length for a sensor 36 mm wide, which colmap refines")
     lens.add_argument("--K", type=float, nargs=4, metavar=("FX", "FY", "CX", "CY"), help="the lens, known, in pixels")
+    group = parser.add_argument_group("with --method colmap (pip install pycolmap)")
     group.add_argument(
         "--distortion", type=float, nargs=4, metavar=("K1", "K2", "P1", "P2"), help="of the known lens, as OpenCV's"
     )
@@ -67,9 +74,14 @@ def add_solving(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--most-pixels", type=int, default=1600, help="largest width or height at which frames are searched (1600)"
     )
-    group.add_argument(
-        "--undistort", type=Path, metavar="MP4", help="also write the frames with the distortion taken out"
-    )
+    return group
+
+
+def check_arguments(options: argparse.Namespace) -> None:
+    """ValueError for an argument that the options' method does not read."""
+    for name, default in (_OF_THE_MODEL if options.method == METHOD else _OF_SOLVING).items():
+        if getattr(options, name, default) != default:
+            raise ValueError(f"--{name.replace('_', '-')} is not an argument of --method {options.method}")
 
 
 def run_solve(options: argparse.Namespace) -> None:

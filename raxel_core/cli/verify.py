@@ -75,6 +75,7 @@ def run(options: argparse.Namespace) -> int:
     from ..camera_io import read_cameras
     from ..evaluation.verification import verify
 
+    solve.check_arguments(options)
     if options.out:
         shared.check_output_folder(options.out)
     bounds = bounds_of(options)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import signal
 import subprocess
@@ -106,6 +107,23 @@ def test_generate_follows_a_path_file(model, video_file: Path, image_file: Path,
     assert made.shape == truth.shape
     luma = torch.tensor([0.2126, 0.7152, 0.0722])  # of BT.709: H.264 keeps colours at half the resolution
     assert float(torch.einsum("c,cfhw->fhw", luma, made - truth).abs().mean()) < 0.03
+
+
+def test_a_size_is_told_width_first(model, image_file: Path, tmp_path: Path, capsys) -> None:
+    out = tmp_path / "made.mp4"
+    assert main(["generate", str(image_file), "--move", "pan", "--steps", "2", "--out", str(out)]) == 0
+    assert f"frames of {HW[1]}x{HW[0]} at" in capsys.readouterr().out
+
+
+def test_a_reader_that_has_enough_is_no_error(tmp_path: Path) -> None:
+    path = tmp_path / "path.json"
+    write_text(path, path_to_json(make_move("pan", FRAMES, hw=FILE_HW)))
+    command = [sys.executable, "-m", "raxel_core", "trajectory", "show", str(path)]
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("amount", [[], ["--degrees", "20"]])
@@ -238,6 +256,11 @@ def test_train_vae_fits_a_code(tmp_path: Path, capsys) -> None:
     capsys.readouterr()
     assert main(["train-vae", str(file), "--clips", "0"]) == 2
     assert "clips and channels are at least 1" in _sentence(capsys)
+    assert main(["train-vae", str(file), *small, "--size", "30", "32"]) == 2
+    assert "multiples of 8, got 30x32" in _sentence(capsys)
+    assert main(["train-vae", str(file), *small, "--channels", "193"]) == 2
+    assert "1 to 192 channels, got 193" in _sentence(capsys)
+    assert load_patch_vae(file).latent_channels == 16
 
 
 @pytest.mark.parametrize(
@@ -267,6 +290,14 @@ def test_train_vae_fits_a_code(tmp_path: Path, capsys) -> None:
         (["loop", "{video}", "--out", "{text}"], "cannot write into .*notes.txt: Not a directory"),
         (["demo", "--out", "{text}/demo"], "cannot write into .*notes.txt: Not a directory"),
         (["evaluate", "--out", "{missing}/report.json"], "cannot write into"),
+        (["pose", "{video}", "--masks", "{folder}"], "--masks is not an argument of --method robust"),
+        (["pose", "{video}", "--undistort", "a.mp4"], "--undistort is not an argument of --method robust"),
+        (["pose", "{video}", "--most-pixels", "9"], "--most-pixels is not an argument of --method robust"),
+        (["pose", "{video}", "--method", "colmap", "--spread", "5"], "--spread is not an argument of --method colmap"),
+        (["pose", "{video}", "--method", "colmap", "--against", "{path}"], "--against is not an argument of"),
+        (["verify", "{video}", "--path", "{path}", "--method", "robust", "--interpolate"], "--interpolate is not an"),
+        (["evaluate", "--frames", "5"], "--frames is not an argument of --method robust"),
+        (["evaluate", "--weights", "{text}"], "--weights is not an argument of --method robust"),
         (["pose", "{video}", "--frames", "4"], "nearest such count is 5"),
         (["pose", "{video}", "--frames", "13"], "has 9 frames at 8 a second, 13 are needed"),
         (["pose", "{video}", "--start", "60"], "holds no frame from 60 s on"),

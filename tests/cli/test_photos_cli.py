@@ -49,7 +49,7 @@ def test_photographs_become_a_camera_file_and_a_verdict(folder, capsys):
 
 def test_a_known_lens_and_the_published_arithmetic(folder, capsys):
     out = str(folder / "cams.json")
-    assert photos(folder, "--regression", "--published", "--fov", "60", "--out", out, "--json") == 0
+    assert photos(folder, "--regression", "--published", "--fov-degrees", "60", "--out", out, "--json") == 0
     assert json.loads(capsys.readouterr().out)["fov_degrees"][0] == pytest.approx(60.0, abs=1e-3)
     assert float(read_cameras(out).trajectory.camera.K[0, 0, 0]) == pytest.approx(32 / tan(radians(30)), rel=1e-4)
 
@@ -64,6 +64,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(folder, capsys):
         (("--box", "a,b,c,d"), "four numbers"),
         (("--mask", str(folder / "2.png")), "3 photographs and 1 masks"),
         (("--samples", "0"), "at least 1"),
+        (("--fov-degrees", "200"), "between 0 and 180 degrees, got 200"),
         (("--plot", str(folder / "a.jpg")), "has to end in .png"),
         (("--out", str(folder / "a.xyz")), ""),
     ):
