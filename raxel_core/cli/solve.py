@@ -28,7 +28,7 @@ _OF_SOLVING = {
     "distortion": None, "matching": "auto", "masks": None, "depth": None, "scale": None, "metres": None,
     "between": None, "interpolate": False, "most_pixels": 1600, "undistort": None,
 }  # fmt: skip
-_OF_THE_MODEL = {"against": None, "spread": None}
+_OF_THE_MODEL = {"against": None, "spread": None, "antithetic": None}
 
 
 def add_solving(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:

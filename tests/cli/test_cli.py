@@ -295,6 +295,7 @@ def test_train_vae_fits_a_code(tmp_path: Path, capsys) -> None:
         (["pose", "{video}", "--most-pixels", "9"], "--most-pixels is not an argument of --method robust"),
         (["pose", "{video}", "--method", "colmap", "--spread", "5"], "--spread is not an argument of --method colmap"),
         (["pose", "{video}", "--method", "colmap", "--against", "{path}"], "--against is not an argument of"),
+        (["pose", "{video}", "--method", "colmap", "--no-antithetic"], "--antithetic is not an argument of"),
         (["verify", "{video}", "--path", "{path}", "--method", "robust", "--interpolate"], "--interpolate is not an"),
         (["evaluate", "--frames", "5"], "--frames is not an argument of --method robust"),
         (["evaluate", "--weights", "{text}"], "--weights is not an argument of --method robust"),
