@@ -127,11 +127,17 @@ def read_cameras(path: str | Path, *, format: str | None = None, assumed: Assume
 
 
 def write_cameras(
-    trajectory: Trajectory, path: str | Path, *, format: str | None = None, points: SparsePoints | None = None
+    trajectory: Trajectory,
+    path: str | Path,
+    *,
+    format: str | None = None,
+    points: SparsePoints | None = None,
+    first: int | None = None,
 ) -> tuple[Path, ...]:
     """Write `trajectory` as `path`, whole files or none, and return the files; computed in float64.
 
-    `points` of the scene go with it where the format has a place for them (COLMAP's).
+    `points` of the scene go with it where the format has a place for them (COLMAP's); `first` is the number of the
+    first frame (`Reading.first`), which formats that have no place for it leave out.
 
     Without a `format` the name of `path` decides. What the format has no place for (`lost_in`) is left out. Raises
     CameraFormatError when the format cannot hold the cameras or the name does not decide, ValueError for an unknown
@@ -144,6 +150,8 @@ def write_cameras(
     except ValueError as error:
         raise CameraFormatError(f"{path.name} is not written: {error}") from error
     precise = replace(trajectory, camera=camera)
+    if points is None and first is not None and chosen.write_numbered is not None:
+        return chosen.write_numbered(precise, path, first)
     if points is None:
         assert chosen.write is not None
         return chosen.write(precise, path)
@@ -178,10 +186,13 @@ def write_estimate(estimate: Estimate, path: str | Path, *, format: str | None =
     return chosen.write_estimate(estimate, path)
 
 
-def lost_in(trajectory: Trajectory, path: str | Path, *, format: str | None = None) -> str:
-    """One sentence on what of `trajectory` the file `path` has no place for; "" where it holds all."""
+def lost_in(trajectory: Trajectory, path: str | Path, *, format: str | None = None, first: int | None = None) -> str:
+    """One sentence on what of `trajectory`, whose first frame is number `first`, the file `path` has no place for; ""
+    where it holds all."""
     chosen = format_for(Path(path), format)
     found = left_out(trajectory, chosen)
+    if first not in (None, 0, 1) and chosen.write_numbered is None:
+        found = (*found, f"the frames' numbers in the footage (from {first} on)")
     return f"{chosen.name} has no place for {', '.join(found)}" if found else ""
 
 

@@ -28,6 +28,7 @@ from .reading import Assumed, CameraFormatError, Reading
 from .script_data import embedded_json, fps_and_unit, read_embedded
 
 _SENSOR = 36.0
+_MOST_FRAME = 1_048_574
 _TAG = "raxel.blender_camera.1"
 _KEYS = ("name", "unit", "fps", "width", "height", "pixel_aspect", "frames")
 _FRAME_KEYS = ("location", "quaternion", "lens", "shift")
@@ -35,6 +36,8 @@ _OPENING, _CLOSING = "CAMERA = json.loads(r'''", "\n}''')\n"
 _BEFORE = '''"""A camera from Raxel for Blender: run it in the Scripting workspace, or `blender --python FILE`."""
 
 import json
+import os
+import re
 
 import bpy
 
@@ -50,7 +53,8 @@ def set_scene(scene):
     scene.render.resolution_x, scene.render.resolution_y = CAMERA["width"], CAMERA["height"]
     scene.render.resolution_percentage = 100
     scene.render.pixel_aspect_x, scene.render.pixel_aspect_y = CAMERA["pixel_aspect"]
-    scene.frame_start, scene.frame_end = 1, len(CAMERA["frames"])
+    scene.frame_start = CAMERA["first_frame"]
+    scene.frame_end = scene.frame_start + len(CAMERA["frames"]) - 1
 
 
 def new_camera(scene):
@@ -64,7 +68,7 @@ def new_camera(scene):
 
 
 def set_keys(camera):
-    for number, frame in enumerate(CAMERA["frames"], start=1):
+    for number, frame in enumerate(CAMERA["frames"], start=CAMERA["first_frame"]):
         camera.location, camera.rotation_quaternion = frame["location"], frame["quaternion"]
         camera.data.lens = frame["lens"]
         camera.data.shift_x, camera.data.shift_y = frame["shift"]
@@ -87,11 +91,13 @@ def curves(animation):
 
 def show_background(camera):
     image = bpy.data.images.load(BACKGROUND)
+    background = camera.data.background_images.new()
+    background.image, user = image, background.image_user
+    user.frame_start, user.frame_duration = CAMERA["first_frame"], len(CAMERA["frames"])
     if image.source != "MOVIE":
         image.source = "SEQUENCE"
-    background = camera.data.background_images.new()
-    background.image = image
-    background.image_user.frame_start, background.image_user.frame_duration = 1, len(CAMERA["frames"])
+        digits = re.findall("[0-9]+", os.path.splitext(os.path.basename(BACKGROUND))[0])
+        user.frame_offset = int(digits[-1]) - 1 if digits else 0  # the picture named is that of the first frame
     camera.data.show_background_images = True
 
 
@@ -128,7 +134,8 @@ def _read(path: Path, assumed: Assumed) -> Reading:
         f"Lengths: {unit}, from the file.",
         *mended,
     )
-    return Reading(trajectory, FORMAT.name, notes)
+    first = whole(values.get("first_frame", 1), f"{path.name} first_frame", least=-_MOST_FRAME, most=_MOST_FRAME)
+    return Reading(trajectory, FORMAT.name, notes, first=first)
 
 
 def _cameras(values: dict[str, Any], hw: tuple[int, int], file_name: str) -> tuple[Tensor, Tensor]:
@@ -164,7 +171,7 @@ def _row(frame: Any, where: str) -> list[float]:
     return [*location, *quaternion, lens, *shift]
 
 
-def _write(trajectory: Trajectory, path: Path) -> tuple[Path, ...]:
+def _write(trajectory: Trajectory, path: Path, first: int = 1) -> tuple[Path, ...]:
     fx, fy, cx, cy = without_skew(trajectory, path.name).unbind(-1)
     ratio = fy / fx
     if bool((ratio / ratio[0] - 1.0).abs().max() > 1e-6):
@@ -186,6 +193,7 @@ def _write(trajectory: Trajectory, path: Path) -> tuple[Path, ...]:
         "height": height,
         "pixel_aspect": aspect,
         "sensor_width": _SENSOR,
+        "first_frame": first,
         "frames": frames,
     }
     write_text(path, _BEFORE + _OPENING + embedded_json(values)[:-2] + _CLOSING + _AFTER)
@@ -200,5 +208,6 @@ FORMAT = CameraFormat(
     recognise=_recognise,
     read=_read,
     write=_write,
+    write_numbered=_write,
     leaves_out=("gaps",),
 )

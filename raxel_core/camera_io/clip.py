@@ -30,6 +30,8 @@ from .tracks import frames_of_track
 _MOST_DISTORTION = 0.05
 _SHOWN_WARNINGS = 3
 _UNIT_LENGTH = 1e-3
+# Larger numbers are dates and no frames of footage; Blender counts no further.
+_MOST_FIRST = 1_048_574
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,6 +137,7 @@ def reading_of(
         times=None if filled else clock.seconds,
         lenses=tuple(frames.lenses),
         names=tuple(frames.names),
+        first=numbers[0] if numbers is not None and 0 < numbers[0] <= _MOST_FIRST else None,
     )
 
 

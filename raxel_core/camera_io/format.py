@@ -42,7 +42,8 @@ class CameraFormat:
     `write(trajectory, path)` writes whole files or none (atomic_file), makes the folder where the format is one, and
     returns the files written; it is None where the format is only read. `leaves_out` are those of LOSSES that the
     format has no place for; `write_estimate`, where a format has it, writes what it can hold of an estimate besides its
-    path; `write_points`, where a format has it, writes points of the scene with the path.
+    path; `write_points`, where a format has it, writes points of the scene with the path; `write_numbered`, where a
+    format numbers its frames as footage does, gives the first one a number.
     """
 
     name: str
@@ -54,6 +55,7 @@ class CameraFormat:
     write: Callable[[Trajectory, Path], tuple[Path, ...]] | None = None
     write_estimate: Callable[[Estimate, Path], tuple[Path, ...]] | None = None
     write_points: Callable[[Trajectory, SparsePoints, Path], tuple[Path, ...]] | None = None
+    write_numbered: Callable[[Trajectory, Path, int], tuple[Path, ...]] | None = None
     leaves_out: tuple[str, ...] = ()
 
 

@@ -8,6 +8,7 @@ camera's sensor height, which has to fit the image.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -53,12 +54,14 @@ def _read(path: Path, assumed: Assumed) -> Reading:
         "the file does not state its rotation order: Nuke's default, ZXY, was taken; another order gives other "
         "rotations"
     )
-    return reading_of(
-        Frames(_motion(values), lenses, numbers=values[:, 0].round().long().tolist()),
+    numbers = values[:, 0].round().long().tolist()
+    reading = reading_of(
+        Frames(_motion(values), lenses, numbers=numbers),
         FORMAT.name, path.name, assumed,
         convention="Rows are camera-to-world (c2w), y up, looking along -z, rotation order ZXY; turned to OpenCV axes.",
         lens_from="the vertical angle of view", warnings=(order, *lens_warnings),
     )  # fmt: skip
+    return replace(reading, first=numbers[0])
 
 
 def _aspect_warning(assumed: Assumed) -> list[str]:
@@ -87,13 +90,13 @@ def _check_rising(table: Table, file_name: str) -> None:
         )
 
 
-def _write(trajectory: Trajectory, path: Path) -> tuple[Path, ...]:
+def _write(trajectory: Trajectory, path: Path, first: int = 1) -> tuple[Path, ...]:
     focal = centred_square(trajectory, path.name)
     c2w = to_opengl(trajectory.camera.world_from_cam, up="y")
     angles = euler_from_rotation(c2w[:, :3, :3], _ORDER)
     vfov = 2.0 * torch.atan2(torch.full_like(focal, 0.5 * trajectory.camera.hw[0]), focal)
     rows = torch.cat((c2w[:, :3, 3], torch.rad2deg(angles), torch.rad2deg(vfov)[:, None]), dim=-1).tolist()
-    frames = [number + 1 for number in trajectory.frame_numbers]
+    frames = [number + first for number in trajectory.frame_numbers]
     lines = [f"{frame}\t" + "\t".join(map(repr, row)) for frame, row in zip(frames, rows, strict=True)]
     write_text(path, "\n".join(lines) + "\n")
     return (path,)
@@ -130,5 +133,6 @@ FORMAT = CameraFormat(
     recognise=_recognise,
     read=_read,
     write=_write,
+    write_numbered=_write,
     leaves_out=("size", "rate", "unit"),
 )

@@ -1,9 +1,9 @@
 """USD's text .usda: a UsdGeomCamera with time samples, its frame given by apertures; in and out.
 
-Written with y up, metersPerUnit 1, frames 1 to F as time codes, an aperture of 36 mm: focal length and apertures are
-tenths of a unit in USD, so that 36 mm is 0.36 here, as in files of Blender. Pixels that are not square are the ratio
-of the apertures (which Blender's importer does not take), a principal point off the middle is their offsets. The size,
-the unit and the name stand in customLayerData.
+Written with y up, metersPerUnit 1, the frames' numbers, from 1 on, as time codes, an aperture of 36 mm: focal length
+and apertures are tenths of a unit in USD, so that 36 mm is 0.36 here, as in files of Blender. Pixels that are not
+square are the ratio of the apertures (which Blender's importer does not take), a principal point off the middle is
+their offsets. The size, the unit and the name stand in customLayerData.
 References, payloads, sublayers and variants are not followed.
 Source: openusd.org, UsdGeomCamera and GfCamera (positive aperture offsets move the window right and up).
 """
@@ -57,7 +57,7 @@ def _recognise(content: Content) -> bool:
 def _read(path: Path, assumed: Assumed) -> Reading:
     layer = parse_usda(read_usda_text(path), path.name, _WANTED)
     chain, camera_warnings = _camera(layer, assumed.track, path.name)
-    times, fps, time_notes, time_warnings = _times(layer.metadata, chain, path.name)
+    times, fps, first, time_notes, time_warnings = _times(layer.metadata, chain, path.name)
     up = _up(layer.metadata, path.name)
     ours = mapping(_ours(layer.metadata), f"{path.name} customLayerData.raxel")
     length, unit, unit_note, unit_warnings = _lengths(layer.metadata, ours, path.name, assumed)
@@ -74,7 +74,8 @@ def _read(path: Path, assumed: Assumed) -> Reading:
         unit_note,
         *mended,
     )
-    return Reading(trajectory, FORMAT.name, notes, (*camera_warnings, *time_warnings, *unit_warnings, *K_warnings))
+    warnings = (*camera_warnings, *time_warnings, *unit_warnings, *K_warnings)
+    return Reading(trajectory, FORMAT.name, notes, warnings, first=first)
 
 
 def _camera(layer: Layer, track: str, file_name: str) -> tuple[list[Prim], tuple[str, ...]]:
@@ -108,8 +109,9 @@ def _chains(prim: Prim, around: list[Prim]) -> Iterator[list[Prim]]:
 
 def _times(
     metadata: dict[str, Any], chain: list[Prim], file_name: str
-) -> tuple[Tensor, float, tuple[str, ...], tuple[str, ...]]:
-    """The time codes [F] of the frames, frames a second, and what there is to say of them."""
+) -> tuple[Tensor, float, int | None, tuple[str, ...], tuple[str, ...]]:
+    """The time codes [F] of the frames, frames a second, the first code where codes are whole frames, and what there is
+    to say of them."""
     rate = _positive(metadata, "timeCodesPerSecond", file_name)
     frame_rate = _positive(metadata, "framesPerSecond", file_name)
     codes = rate or frame_rate or _RATE
@@ -131,7 +133,8 @@ def _times(
     )
     outside = named and len(samples) > 1 and (samples[0] != first or samples[-1] != last)
     warning = f"time samples go from {samples[0]:g} to {samples[-1]:g}; outside them the camera stands still"
-    return times, fps, notes, (warning,) if outside else ()
+    number_of_first = int(first) if fps == codes and first == int(first) and (named or len(samples) > 1) else None
+    return times, fps, number_of_first, notes, (warning,) if outside else ()
 
 
 def _whole_frames(samples: list[float]) -> tuple[float, float]:
@@ -225,7 +228,7 @@ def _K(
     return K_of_lens(fx, fy, cx, cy), (height, width), note, (warning,) if oblong else ()
 
 
-def _write(trajectory: Trajectory, path: Path) -> tuple[Path, ...]:
+def _write(trajectory: Trajectory, path: Path, first: int = 1) -> tuple[Path, ...]:
     fx, fy, cx, cy = without_skew(trajectory, path.name).unbind(-1)
     height, width = trajectory.camera.hw
     vertical = _APERTURE * (height / width) * (fx / fy)
@@ -236,7 +239,7 @@ def _write(trajectory: Trajectory, path: Path) -> tuple[Path, ...]:
         "verticalAperture": vertical,
         "verticalApertureOffset": vertical * (cy / height - 0.5),
     }
-    codes = [number + 1 for number in trajectory.frame_numbers]
+    codes = [number + first for number in trajectory.frame_numbers]
     lens = "".join(_property(f"float {key}", _texts(column), codes) for key, column in values.items())
     c2w = to_opengl(trajectory.camera.world_from_cam, up="y")
     matrices = [_tuple([_tuple(map(repr, row)) for row in matrix]) for matrix in c2w.mT.tolist()]
@@ -244,11 +247,11 @@ def _write(trajectory: Trajectory, path: Path) -> tuple[Path, ...]:
     fixed = "        float2 clippingRange = (0.01, 1000000)\n"
     order = '        uniform token[] xformOpOrder = ["xformOp:transform"]\n'
     body = f'    def Camera "camera"\n    {{\n{fixed}{lens}{motion}{order}    }}\n'
-    write_text(path, f'{_head(trajectory)}def Xform "raxel"\n{{\n{body}}}\n')
+    write_text(path, f'{_head(trajectory, codes)}def Xform "raxel"\n{{\n{body}}}\n')
     return (path,)
 
 
-def _head(trajectory: Trajectory) -> str:
+def _head(trajectory: Trajectory, codes: list[int]) -> str:
     height, width = trajectory.camera.hw
     return f"""#usda 1.0
 (
@@ -261,10 +264,10 @@ def _head(trajectory: Trajectory) -> str:
         }}
     }}
     defaultPrim = "raxel"
-    endTimeCode = {trajectory.frame_numbers[-1] + 1}
+    endTimeCode = {codes[-1]}
     framesPerSecond = {trajectory.fps!r}
     metersPerUnit = 1
-    startTimeCode = 1
+    startTimeCode = {codes[0]}
     timeCodesPerSecond = {trajectory.fps!r}
     upAxis = "Y"
 )
@@ -298,5 +301,6 @@ FORMAT = CameraFormat(
     recognise=_recognise,
     read=_read,
     write=_write,
+    write_numbered=_write,
     leaves_out=("bridged gaps",),
 )

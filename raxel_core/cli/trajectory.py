@@ -153,17 +153,19 @@ def run_convert(options: argparse.Namespace) -> None:
     if options.output.exists() and options.input.exists() and options.output.samefile(options.input):
         raise ValueError(f"{options.output} is the input, so the result cannot be written there")
     reading = _read(options.input, options)
-    lost = _lost(reading.trajectory, options)
-    files = _write(reading.trajectory, options.output, options.target_format, points=options.points)
+    lost = _lost(reading, options)
+    files = _write(
+        reading.trajectory, options.output, options.target_format, points=options.points, first=reading.first
+    )
     told = f"{reading.text}\nWarning: {lost}" if lost else reading.text
     show({**_told(reading), "left_out": lost, "files": files}, told, as_json=options.json)
 
 
-def _lost(trajectory: Trajectory, options: argparse.Namespace) -> str:
+def _lost(reading: Reading, options: argparse.Namespace) -> str:
     """One sentence on what the file to be written has no place for, "" where it holds all."""
     from ..camera_io import lost_in
 
-    return lost_in(trajectory, options.output, format=options.target_format)
+    return lost_in(reading.trajectory, options.output, format=options.target_format, first=reading.first)
 
 
 def run_show(options: argparse.Namespace) -> None:
@@ -287,13 +289,20 @@ def _read(path: Path, options: argparse.Namespace) -> Reading:
     return read_cameras(path, format=options.source_format, assumed=assumed)
 
 
-def _write(trajectory: Trajectory, path: Path, target_format: str | None, *, points: Path | None = None) -> list[str]:
-    """Write the path, with the points in a file where one is named; the files written."""
+def _write(
+    trajectory: Trajectory,
+    path: Path,
+    target_format: str | None,
+    *,
+    points: Path | None = None,
+    first: int | None = None,
+) -> list[str]:
+    """Write the path, with the points in a file where one is named, its first frame as number `first`; the files."""
     from ..camera_io import write_cameras
     from ..camera_io.scene_points import read_points
 
     found = None if points is None else read_points(points, trajectory)
-    files = [str(file) for file in write_cameras(trajectory, path, format=target_format, points=found)]
+    files = [str(file) for file in write_cameras(trajectory, path, format=target_format, points=found, first=first)]
     say(f"wrote {', '.join(files)}")
     return files
 

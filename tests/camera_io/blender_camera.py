@@ -89,10 +89,16 @@ def main(path):
         "version": bpy.app.version_string,
         "frames": [camera_at(frame) for frame in job["frames"]],
         "fps": scene.render.fps / scene.render.fps_base,
+        "range": [scene.frame_start, scene.frame_end],
         "size": [scene.render.resolution_x, scene.render.resolution_y],
         "names": [thing.name for thing in scene.objects],
         "backgrounds": [
-            [picture.image.source, picture.image_user.frame_duration]
+            [
+                picture.image.source,
+                picture.image_user.frame_start,
+                picture.image_user.frame_duration,
+                picture.image_user.frame_offset,
+            ]
             for data in bpy.data.cameras
             for picture in data.background_images
         ],

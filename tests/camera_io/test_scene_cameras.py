@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 import torch
 
-from raxel_core.camera_io import format_of, read_cameras, write_cameras
+from raxel_core.camera_io import format_of, lost_in, read_cameras, write_cameras
 from raxel_core.camera_io.axes import euler_from_rotation, rotation_from_euler, to_opengl
 from raxel_core.camera_io.frame_names import in_order
 from raxel_core.camera_io.quaternions import continuous
@@ -656,13 +656,18 @@ def test_our_script_in_blender(tmp_path):
 
 def test_the_background_of_our_script_in_blender(tmp_path):
     cv2 = pytest.importorskip("cv2")
-    write_cameras(wandering(3), tmp_path / "a.py")
-    assert cv2.imwrite(str(tmp_path / "frame_0001.png"), np.zeros((8, 8, 3), np.uint8))
+    trajectory = wandering(3)
+    write_cameras(trajectory, tmp_path / "a.py", first=1001)
+    for number in (1003, 1004, 1005):
+        assert cv2.imwrite(str(tmp_path / f"v02.{number}.png"), np.zeros((8, 8, 3), np.uint8))
     text = (tmp_path / "a.py").read_text()
     assert text.count('BACKGROUND = ""') == 1
-    text = text.replace('BACKGROUND = ""', f"BACKGROUND = {str(tmp_path / 'frame_0001.png')!r}")
-    found = in_blender(tmp_path, save(tmp_path / "a.py", text), "script", [1])
-    assert found["backgrounds"] == [["SEQUENCE", 3]]
+    text = text.replace('BACKGROUND = ""', f"BACKGROUND = {str(tmp_path / 'v02.1003.png')!r}")
+    found = in_blender(tmp_path, save(tmp_path / "a.py", text), "script", [1001, 1002, 1003])
+    same_in_blender(found, trajectory)
+    assert found["range"] == [1001, 1003]
+    # Blender shows the picture of number frame - start + 1 + offset.
+    assert found["backgrounds"] == [["SEQUENCE", 1001, 3, 1002]]
 
 
 @pytest.mark.parametrize(
@@ -680,6 +685,36 @@ def test_blender_imports_our_files(tmp_path, name, how, first):
     write_cameras(trajectory, tmp_path / name)
     found = in_blender(tmp_path, tmp_path / name, how, range(first, first + len(trajectory)))
     same_in_blender(found, trajectory, tolerance=2e-6)
+
+
+def test_footage_numbers_of_a_file_go_into_the_next(tmp_path):
+    """What was solved from shot.1001 on lies over it: .chan, .usda and .py take the number, and give it back."""
+    trajectory = wandering(3, off=False, fps=24.0)
+    names = [f"shot.{number}.exr" for number in (1001, 1002, 1004)]
+    motions = to_opengl(trajectory.camera.world_from_cam, up="z").tolist()
+    frames = [{"file_path": name, "transform_matrix": motion} for name, motion in zip(names, motions, strict=True)]
+    path = save(tmp_path / "transforms.json", json.dumps({"fl_x": 700, "w": 832, "h": 480, "frames": frames}))
+    reading = read_cameras(path)
+    assert reading.first == 1001 and reading.trajectory.numbers == (0, 1, 3)
+    assert read_cameras(path, assumed=Assumed(gaps="fill")).first == 1001
+    codes = {"a.chan": r"(?m)^(\d+)\t", "a.usda": r"(?m)^ +(\d+): \(\("}
+    for name in ("a.chan", "a.usda", "a.py"):
+        write_cameras(reading.trajectory, tmp_path / name, first=reading.first)
+        text = (tmp_path / name).read_text()
+        assert name == "a.py" or re.findall(codes[name], text) == ["1001", "1002", "1004"]
+        assert name != "a.usda" or "startTimeCode = 1001\n" in text and "endTimeCode = 1004\n" in text
+        assert read_cameras(tmp_path / name).first == 1001
+        assert lost_in(reading.trajectory, tmp_path / name, first=1001).count("1001") == 0
+        write_cameras(reading.trajectory, tmp_path / name)
+        assert read_cameras(tmp_path / name).first == 1
+    assert "(from 1001 on)" in lost_in(reading.trajectory, tmp_path / "a.json", first=1001)
+    # Numbers that begin at 0 count pictures; a date is no frame's number; a .chan may begin before the first frame.
+    dates = save(tmp_path / "dates.json", path.read_text().replace("shot.100", "2024050"))
+    assert read_cameras(dates).first is None
+    write_cameras(trajectory, tmp_path / "transforms.json")
+    assert read_cameras(tmp_path / "transforms.json").first is None
+    write_cameras(trajectory, tmp_path / "b.chan", first=-2)
+    assert read_cameras(tmp_path / "b.chan").first == -2
 
 
 def test_our_jsx_runs_and_sets_every_key(tmp_path):

@@ -255,6 +255,17 @@ def test_convert_says_what_the_target_can_not_hold(path_file: Path, tmp_path: Pa
     assert json.loads(capsys.readouterr().out)["left_out"] == ""
 
 
+def test_convert_keeps_the_frames_numbers(tmp_path: Path, capsys) -> None:
+    shot = tmp_path / "shot.chan"
+    shot.write_text("".join(f"{1001 + frame} {frame} 0 0 0 0 0 40\n" for frame in range(3)))
+    assert main(["trajectory", "convert", str(shot), str(tmp_path / "b.usda"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["left_out"] == ""
+    assert re.findall(r"TimeCode = ([0-9]+)", (tmp_path / "b.usda").read_text()) == ["1003", "1001"]
+    assert main(["trajectory", "convert", str(shot), str(tmp_path / "b.json"), "--json"]) == 0
+    lost = "camera_path has no place for the frames' numbers in the footage (from 1001 on)"
+    assert json.loads(capsys.readouterr().out)["left_out"] == lost
+
+
 def test_undistort_writes_the_pictures_as_the_pinhole_inside_sees_them(tmp_path: Path, capsys) -> None:
     """A straight edge, bent by k1 = -0.2, is straight again: x = 0.25 in the lens's plane for all y."""
     import cv2
