@@ -23,7 +23,7 @@ from .frame_names import in_order, numbers_in, without_split
 from .gaps import with_gaps
 from .parsing import check_frames
 from .reading import Assumed, CameraFormatError, Reading
-from .timestamps import Clock, by_time, clock_of
+from .timestamps import RATES, Clock, by_time, clock_of
 from .tracks import frames_of_track
 
 # The share of the image's diagonal by which a distortion may move a corner before a pinhole says something else.
@@ -198,6 +198,8 @@ def _clock(frames: Frames, assumed: Assumed) -> Clock:
         numbers = from_names or ()
     if times is not None:
         clock = clock_of(times, unit, frames.fps or assumed.rate)
+        if frames.times is None and not RATES[0] <= clock.fps <= RATES[1]:
+            return _photographs(clock, frames.fps or assumed.rate)
         if clock.seconds is not None or clock.numbers is not None:
             return clock
         warnings = clock.warnings
@@ -208,6 +210,13 @@ def _clock(frames: Frames, assumed: Assumed) -> Clock:
     found = torch.tensor(list(numbers)) if rising else None
     note = clock.note if times is not None else f"Time: {fps:g} frames a second, {given}."
     return Clock(fps, found, None, note, warnings)
+
+
+def _photographs(clock: Clock, fps: float) -> Clock:
+    """Neighbouring frames at `fps`, of pictures whose names' times make no film's rate."""
+    note = f"Time: {fps:g} frames a second, assumed; the times in the pictures' names make no film."
+    told = f"the times in the pictures' names would give {clock.fps:.2g} frames a second: {fps:g} were assumed (--fps)"
+    return Clock(fps, None, clock.seconds, note, (told,))
 
 
 def _pinholes(

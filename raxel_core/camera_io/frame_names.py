@@ -13,6 +13,10 @@ from torch import Tensor
 _LAST_NUMBER = re.compile(
     r"((?<![A-Za-z0-9.])[0-9]{1,25}\.[0-9]{1,12}|[0-9]{9,25}\.[0-9]{1,12}|[0-9]{1,25})(?=[^0-9]*$)"
 )
+# A date and the time of day that phones name pictures by: PXL_20240501_123456789.jpg, IMG_20240501_123456.jpg.
+_TAKEN = re.compile(r"(?<![0-9])((?:19|20)[0-9]{6})[_-]([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{3})?(?=[^0-9]*$)")
+# Pictures that were taken further apart, in seconds, are no film.
+_LONGEST_STEP = 1.0
 # Folders of data sets that are no cameras of their own.
 _SPLITS = {"train", "test", "val", "eval", "images"}
 # Larger numbers, and those with decimals, are times.
@@ -38,8 +42,12 @@ def in_order(names: Sequence[str]) -> tuple[list[int], tuple[str, ...]]:
 def numbers_in(names: Sequence[str]) -> tuple[list[int] | None, Tensor | None]:
     """The frame number in each name, or else the time [F] in it; None where a name has neither, or two have the same.
 
-    The number is the last one of the file's name without its ending.
+    The number is the last one of the file's name without its ending. A date and a time of day are a time in seconds,
+    unless they are those of photographs.
     """
+    taken = [match for name in names if (match := _TAKEN.search(_stem(name))) is not None]
+    if taken and len(taken) == len(names):
+        return None, _seconds(taken)
     found = [_LAST_NUMBER.search(_stem(name)) for name in names]
     texts = [match[1] for match in found if match is not None]
     if len(texts) < len(names) or len({float(text) for text in texts}) < len(names):
@@ -62,6 +70,16 @@ def _counted(texts: Sequence[str]) -> list[int] | None:
     ordered = sorted(numbers)
     step = min((after - before for before, after in zip(ordered, ordered[1:], strict=False)), default=0)
     return numbers if 0 < step * _FASTEST < 10**digits else None
+
+
+def _seconds(taken: Sequence[re.Match[str]]) -> Tensor | None:
+    """The seconds [F], from midnight, at which pictures were taken; None where they are no film's."""
+    rows = torch.tensor([[int(digits or 0) for digits in match.groups()] for match in taken], dtype=torch.float64)
+    rows[:, 0] -= rows[:, 0].min()
+    times = rows @ rows.new_tensor((86400.0, 3600.0, 60.0, 1.0, 1e-3))
+    steps = times.sort().values.diff()
+    film = bool((steps > 0.0).all()) and bool((steps <= _LONGEST_STEP).all())
+    return times if film else None
 
 
 def without_split(name: str) -> str:

@@ -18,7 +18,8 @@ def doubts(trajectory: Trajectory) -> tuple[str, ...]:
     camera, found = trajectory.camera, []
     if not SLOWEST <= trajectory.fps <= FASTEST:
         found.append(
-            f"{trajectory.fps:.6g} frames a second is not a rate that films have: the file's times may be misread"
+            f"{trajectory.fps:.6g} frames a second is not a rate that films have: the file's times may be misread, "
+            "--fps gives the right one"
         )
     farthest = float(camera.center.abs().amax())
     if farthest > FARTHEST:

@@ -11,8 +11,8 @@ from torch import Tensor
 _UNEVEN = 0.1
 # Rates are rounded to so many decimals where the times agree: 30 and not 29.99997.
 _DECIMALS = 3
-# Rates that cameras have; others are doubted aloud.
-_RATES = (1.0, 1000.0)
+# Rates that cameras have (`plausibility` doubts others).
+RATES = (1.0, 1000.0)
 # A unit that the format does not stand for has to give a rate as plain as this to be taken.
 _PLAIN_RATES = (5.0, 250.0)
 # Key frames may be this slow, in frames a second.
@@ -85,7 +85,7 @@ def clock_of(times: Tensor, unit: str, assumed: float) -> Clock:
         return Clock(assumed, times.round().long(), None, note, (doubt,))
     found = _unit_for(times, steps, unit)
     fps = _rate(times, steps, _UNITS[found])
-    warnings = _doubts(steps, fps, unit, found)
+    warnings = _doubts(steps, unit, found)
     seconds = (times - times[0]) / _UNITS[found]
     note = f"Time: {fps:.6g} frames a second, from the file's times in {found}."
     return Clock(fps, _numbers(seconds, fps), times / _UNITS[found], note, warnings)
@@ -116,7 +116,7 @@ def _unit_for(times: Tensor, steps: Tensor, unit: str) -> str:
     usual = float(steps.median())
     rate = _UNITS[unit] / usual
     whole = bool((times == times.round()).all())
-    if _RATES[0] <= rate <= _RATES[1] or (_SLOW < rate < _RATES[0] and not whole):
+    if RATES[0] <= rate <= RATES[1] or (_SLOW < rate < RATES[0] and not whole):
         return unit
     low, high = _PLAIN_RATES
     return next((name for name, size in _UNITS.items() if low <= size / usual <= high), unit)
@@ -177,13 +177,11 @@ def _numbers(seconds: Tensor, fps: float) -> Tensor | None:
     return numbers.long() if near and bool((numbers.diff() > 0).all()) else None
 
 
-def _doubts(steps: Tensor, fps: float, unit: str, found: str) -> tuple[str, ...]:
+def _doubts(steps: Tensor, unit: str, found: str) -> tuple[str, ...]:
     warnings = []
     if found != unit:
         read = _UNITS[unit] / float(steps.median())
         warnings.append(f"the times count in {found}: in {unit} they would give {read:.2g} frames a second")
-    if not _RATES[0] <= fps <= _RATES[1]:
-        warnings.append(f"{fps:.3g} frames a second is an unusual rate: if it is wrong, give the right one (--fps)")
     uneven = float((steps / steps.median() - 1.0).abs().max())
     if uneven > _UNEVEN:
         warnings.append(f"frames are not evenly spaced in time (up to {uneven:.0%} off the usual step)")

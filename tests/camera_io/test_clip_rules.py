@@ -94,9 +94,29 @@ def test_times_of_whole_milliseconds_give_the_rate_that_was_filmed(rate, size, s
 
 
 @pytest.mark.parametrize("rate", [0.2, 0.5, 4000.0])
-def test_rates_that_no_camera_has_are_doubted_aloud(rate):
-    clock = clock_of(0.123 + torch.arange(9, dtype=torch.float64) / rate, "seconds", 24.0)
-    assert clock.fps == pytest.approx(rate) and any("is an unusual rate" in warning for warning in clock.warnings)
+def test_rates_that_no_camera_has_are_doubted_aloud_and_once(tmp_path, rate):
+    rows = "".join(f"{0.123 + frame / rate!r} {frame} 0 0 0 0 0 1\n" for frame in range(9))
+    reading = read_cameras(save(tmp_path / "a.tum", rows))
+    assert reading.trajectory.fps == pytest.approx(rate)
+    assert len([warning for warning in reading.warnings if "frames a second" in warning]) == 1
+
+
+@pytest.mark.parametrize(
+    ("names", "fps", "said"),
+    [
+        (["PXL_20240501_123456789.jpg", "PXL_20240501_123458123.MP.jpg", "PXL_20240501_123640001.jpg"], 24.0, 0),
+        (["PXL_20240501_123456789.jpg", "PXL_20240501_123556789.jpg", "PXL_20240501_123656789.jpg"], 24.0, 0),
+        (["IMG_20240501_123456.jpg", "IMG_20240501_123459.jpg", "IMG_20240501_123502.jpg"], 24.0, 0),
+        (["20240501_235959900.jpg", "20240502_000000000.jpg", "20240502_000000100.jpg"], 10.0, 0),
+        (["1305031102.5.png", "1305031108.5.png", "1305031116.5.png"], 24.0, 1),
+    ],
+)
+def test_times_in_the_names_of_photographs_make_no_film(tmp_path, names, fps, said):
+    frames = [{"file_path": name, "transform_matrix": EYE} for name in names]
+    reading = read_cameras(save(tmp_path / "transforms.json", json.dumps({"fl_x": 500, "frames": frames})))
+    assert reading.trajectory.fps == fps and reading.trajectory.numbers is None and reading.first is None
+    told = [warning for warning in reading.warnings if "frames a second" in warning]
+    assert len(told) == said and all("24 were assumed" in warning for warning in told)
 
 
 def test_a_time_beyond_all_frames_is_no_frames_number():
