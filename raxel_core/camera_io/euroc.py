@@ -1,5 +1,6 @@
 """EuRoC and TUM-VI ground truth .csv: `time px py pz qw qx qy qz` and maybe velocity and biases; nanoseconds, w first.
 
+VINS-Mono and VINS-Fusion write the same, with the velocity (vio.csv) or without (vio_loop.csv), and no heading.
 The pose is that of the body (the IMU) in the world, not of a camera: the way from one to the other stands in the data
 set's sensor.yaml and is not applied here. Source: The EuRoC MAV datasets, state_groundtruth_estimate0/data.csv;
 https://cvg.cit.tum.de/data/datasets/visual-inertial-dataset, mocap0/data.csv. Not held: intrinsics, the picture's size.
@@ -7,6 +8,7 @@ https://cvg.cit.tum.de/data/datasets/visual-inertial-dataset, mocap0/data.csv. N
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import torch
@@ -21,16 +23,19 @@ from .parsing import parse_table, read_text
 from .quaternions import motions_of_quaternions, order_warning
 from .reading import Assumed, Reading
 
-_COLUMNS = (8, 17)
+_COLUMNS = (8, 11, 17)
 _HEADING = "#timestamp [ns],p_RS_R_x [m],p_RS_R_y [m],p_RS_R_z [m],q_RS_w [],q_RS_x [],q_RS_y [],q_RS_z []"
+# The beginning of a row of VINS: nanoseconds since 1970, then a comma.
+_STAMP = re.compile(r"[0-9]{18,19}(?:\.[0-9]*)?[ \t]*,")
 
 
 def _recognise(content: Content) -> bool:
-    """17 columns, or 8 under EuRoC's own heading."""
+    """17 columns, or 8 under EuRoC's own heading, or VINS's rows."""
     heading = content.beginning.partition("\n")[0].lower()
     own = 0 <= heading.find("p_rs_r_x") < heading.find("q_rs_w") < heading.find("q_rs_x")
     matrix = content.columns == 17 and content.first_rows[0][-4:] == (0.0, 0.0, 0.0, 1.0)
-    return (content.columns == 17 and not matrix) or (content.columns == 8 and own)
+    vins = content.columns in (8, 11) and _STAMP.match(content.beginning) is not None
+    return (content.columns == 17 and not matrix) or (content.columns == 8 and own) or vins
 
 
 def _read(path: Path, assumed: Assumed) -> Reading:
@@ -45,7 +50,12 @@ def _read(path: Path, assumed: Assumed) -> Reading:
     body = (
         "the poses are those of the body (IMU): a camera is turned and moved relative to it, as sensor.yaml says (T_BS)"
     )
-    doubts = (body, *order_warning(rows[:, 4:8], order))
+    unnamed = (
+        "no heading names the columns: nanoseconds before commas are taken for EuRoC's and VINS's, the quaternion as "
+        "w x y z; the option quaternions sets the order"
+    )
+    guessed = not table.heading and assumed.quaternions == "auto" and rows.shape[1] != 17
+    doubts = (body, *((unnamed,) if guessed else ()), *order_warning(rows[:, 4:8], order))
     return reading_of(frames, FORMAT.name, path.name, assumed, convention=told, warnings=doubts)
 
 

@@ -337,6 +337,24 @@ def test_euroc_has_w_first_and_nanoseconds(tmp_path):
     assert any("body" in line for line in reading.warnings)
 
 
+@pytest.mark.parametrize("ending", ["", ",", ",0.1,0.2,0.3,"])
+def test_rows_of_vins_have_w_first_and_it_is_said(tmp_path, ending):
+    """pose_graph.cpp writes time, place, w x y z and a comma, visualization.cpp the velocity too; no heading."""
+    half = 0.5**0.5
+    rows = (f"1403636579763555584,1,2,3,1,0,0,0{ending}\n", f"1403636579813555456,4,5,6,{half},0,{half},0{ending}\n")
+    path = save(tmp_path / "vio.csv", "".join(rows))
+    reading = read_cameras(path)
+    assert (reading.format, reading.trajectory.fps) == ("euroc", 20)
+    close(reading.trajectory.camera.world_from_cam[1], [[0, 0, 1, 4], [0, 1, 0, 5], [-1, 0, 0, 6], [0, 0, 0, 1]])
+    assert any("no heading names the columns" in line for line in reading.warnings)
+    told = read_cameras(path, assumed=Assumed(quaternions="xyzw"))
+    close(told.trajectory.camera.rotation[0], [[1, 0, 0], [0, -1, 0], [0, 0, -1]])
+    assert not any("no heading" in line for line in told.warnings)
+    # As ORB-SLAM3 writes nanoseconds: blanks, and w last.
+    blanks = "".join(rows).replace(",0.1,0.2,0.3", "").replace(",", " ")
+    assert read_cameras(save(tmp_path / "f.txt", blanks)).format == "tum"
+
+
 def test_worldplay_is_read_by_its_authors_loader(tmp_path):
     """generate.py: extrinsic is camera-to-world; fx is divided by twice the principal point."""
     (path,) = write_cameras(drive(), tmp_path / "a.worldplay.json")
