@@ -303,6 +303,21 @@ def test_reality_capture_by_nerfstudios_formula(tmp_path):
     close(camera.focal[0], (500.0, 500.0))
 
 
+@pytest.mark.parametrize(("mark", "point"), [(";", "."), (";", ","), ("\t", ",")])
+def test_reality_captures_table_as_spreadsheets_save_it(tmp_path, mark, point):
+    head = "#name,x,y,alt,heading,pitch,roll,f,px,py,k1,k2,k3,k4,t1,t2\n"
+    rows = "a.jpg,1.5,2,3,30,80,5,28.125,0.25,0,0,0,0,0,0,0\nb.jpg,1.75,2,3,30.5,80,5,28.125,0.25,0,0,0,0,0,0,0\n"
+    expected = read_cameras(save(tmp_path / "a.csv", head + rows))
+    text = head.replace(",", mark) + rows.replace(",", mark).replace(".jpg", "*").replace(".", point).replace(
+        "*", ".jpg"
+    )
+    found = read_cameras(save(tmp_path / "b.csv", text))
+    assert found.format == "reality_capture" and found.names == expected.names and found.notes == expected.notes
+    assert torch.equal(found.trajectory.camera.world_from_cam, expected.trajectory.camera.world_from_cam)
+    assert torch.equal(found.trajectory.camera.K, expected.trajectory.camera.K)
+    assert float(found.trajectory.camera.center[0, 0]) == pytest.approx(1.5)
+
+
 def test_record3d_and_polycam_have_arkits_axes(tmp_path):
     """Camera-to-world, y up, looking along -z: a quarter turn about y takes the view to -x."""
     half = 0.5**0.5
