@@ -14,9 +14,10 @@ from .reading import CameraFormatError
 
 # What stands between tokens, matched on its own so that nothing within a comment is ever tried as a token. Repeats of
 # groups are bounded, here and below: each costs the regular expression's engine some 200 bytes.
-_SPACE = re.compile(r"[\s;]*(?:#[^\n]*[\s;]*){0,1000}")
+_SPACE = re.compile(r"[\s;]*(?:(?:(?:#|//)[^\n]*|/\*(?s:.*?)\*/)[\s;]*){0,1000}")
+_COMMENTS = ("#", "//", "/*")
 # What may be passed over within brackets, flat tuples whole.
-_PLAIN = re.compile(r"""[^()\[\]{}"'@<#]*(?:\([^()\[\]{}"'@<#]*\)[^()\[\]{}"'@<#]*){0,1000}""")
+_PLAIN = re.compile(r"""[^()\[\]{}"'@<#/]*(?:\([^()\[\]{}"'@<#/]*\)[^()\[\]{}"'@<#/]*){0,1000}""")
 # Every alternative is linear in the text it passes.
 _TOKEN = re.compile(
     r"""(?P<string>\"\"\"[^"\\]*(?:(?:\\.|"(?!""))[^"\\]*){0,9999}\"\"\"|'''[^'\\]*(?:(?:\\.|'(?!''))[^'\\]*){0,9999}'''
@@ -251,9 +252,9 @@ class _Parser:
 
     def advance(self) -> None:
         """The next token."""
-        self.place = self._end(_SPACE, self.next_place)
-        while self.text.startswith("#", self.place):
-            self.place = self._end(_SPACE, self.place)
+        before, self.place = -1, self._end(_SPACE, self.next_place)
+        while before < self.place and self.text.startswith(_COMMENTS, self.place):
+            before, self.place = self.place, self._end(_SPACE, self.place)
         match = _TOKEN.match(self.text, self.place)
         if match is None or match.lastgroup is None:
             shown = repr(self.text[self.place : self.place + 40])

@@ -17,8 +17,8 @@ from .reading import CameraFormatError
 _CHUNK = 2**20
 # Arrays longer than this are no camera's.
 _MOST_ARRAY = 4096
-_SPECIAL = re.compile(rb"\"\"\"|'''|@@@|[\[\]\"'@#]")
-_ENDS = {b"#": re.compile(rb"\n")} | {
+_SPECIAL = re.compile(rb"\"\"\"|'''|@@@|//|/\*|[\[\]\"'@#]")
+_ENDS = {b"#": re.compile(rb"\n"), b"//": re.compile(rb"\n"), b"/*": re.compile(rb"\*/")} | {
     mark: re.compile(rb"\\.|" + re.escape(mark), re.DOTALL) for mark in (b'"', b"'", b'"""', b"'''", b"@", b"@@@")
 }
 _BINARY = b"PXR-USDC"

@@ -268,6 +268,33 @@ def Camera "b" {
     assert "2 cameras" in said and "no metersPerUnit" in said and ("stands still" in said) == (codes[0] == 1)
 
 
+def test_usd_comments_are_passed_over(tmp_path):
+    """Of all three kinds that usd-core takes, with brackets and quotes in them, among what is read and what is not."""
+    long = ", ".join(["0", "/* ] */ 1"] * 2000)
+    text = f"""#usda 1.0
+/* a "quote and a {{ bracket
+of two lines */
+(
+    startTimeCode = 1 // one
+    /* end */ endTimeCode = 2
+)
+// a line {{ "
+def Camera "cam" /* here */ ( /* ) */ kind = "x" )
+{{
+    float focalLength = /* mid ( */ 50 # mm
+    custom string[] notes = [ "http://a", /* " ] */ "/*" ]
+    int[] many = [ {long} ]
+    double3 xformOp:translate.timeSamples = {{ 1: (0, 0, 0), /* }} **/ 2: (4, 0, 0), }}
+    uniform token[] xformOpOrder = ["xformOp:translate"]
+}}
+"""
+    camera = read_cameras(save(tmp_path / "a.usda", text)).trajectory.camera
+    close(camera.center, [[0, 0, 0], [4, 0, 0]])
+    close(camera.focal[:, 0], [50 / 20.955 * 832] * 2)
+    with pytest.raises(CameraFormatError, match="line 17: expected USD text, found '/\\* no end"):
+        read_cameras(save(tmp_path / "b.usda", text + "/* no end " * 3))
+
+
 def test_usd_matrices_are_rotations_between_their_samples_too(tmp_path):
     """USD takes a matrix's numbers one by one: half way between 0 and 40 degrees they are those of 20 degrees, with
     shorter axes. A path of ours with a gap is such a file."""
