@@ -236,7 +236,8 @@ def listed(names: Iterable[str]) -> str:
 def check_frames(count: int, where: str) -> int:
     """`count`, which is from 1 to MOST_FRAMES."""
     if not 1 <= count <= MOST_FRAMES:
-        raise CameraFormatError(f"{where}: expected from 1 to {MOST_FRAMES} frames, found {count}")
+        found = "more" if count > MOST_FRAMES else count  # who counts while reading stops at the first too many
+        raise CameraFormatError(f"{where}: expected from 1 to {MOST_FRAMES} frames, found {found}")
     return count
 
 
