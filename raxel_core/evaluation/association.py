@@ -15,15 +15,16 @@ _NEAR = 0.5
 def associated(estimate: Reading, truth: Reading) -> tuple[Camera, Camera, str]:
     """The cameras of both paths that belong together, and in words how they were matched.
 
-    Times of both files decide, then the frames' numbers where the paths differ in length or have gaps; otherwise the
-    frames are taken one by one. Raises ValueError when fewer than two cameras of each match.
+    Times of both files decide, then the frames' numbers where the paths differ in length or in their gaps; otherwise
+    the frames are taken one by one, wherever their numbers begin (at 0 here, at 1 in a .chan). Raises ValueError when
+    fewer than two cameras of each match.
     """
     ours, theirs = estimate.trajectory, truth.trajectory
     numbers = [list(reading.numbers or reading.trajectory.frame_numbers) for reading in (estimate, truth)]
     gapped = ours.numbers is not None or theirs.numbers is not None
     if estimate.times is not None and truth.times is not None:
         pairs, how = _by_time(estimate.times, truth.times, theirs.fps), "time"
-    elif len(ours) == len(theirs) and (not gapped or numbers[0] == numbers[1]):
+    elif len(ours) == len(theirs) and (not gapped or _from_first(numbers[0]) == _from_first(numbers[1])):
         return ours.camera, theirs.camera, ""
     else:
         pairs, how = _by_number(*numbers), "the frames' numbers"
@@ -47,6 +48,10 @@ def _by_time(times: Tensor, true_times: Tensor, fps: float) -> Tensor:
     first = torch.ones(len(kept), dtype=torch.bool)
     first[1:] = nearest[kept].diff() != 0
     return torch.stack((kept, nearest[kept]), dim=-1)[first]
+
+
+def _from_first(numbers: list[int]) -> list[int]:
+    return [number - numbers[0] for number in numbers]
 
 
 def _by_number(numbers: list[int], true_numbers: list[int]) -> Tensor:

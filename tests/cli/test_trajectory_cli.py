@@ -242,6 +242,14 @@ def test_compare_matches_numbers_where_frames_are_missing(tmp_path: Path, capsys
     body = json.loads(capsys.readouterr().out)
     assert body["frames"] == 4 and "matched by the frames' numbers" in body["matched"]
     assert body["translation_errors"] == pytest.approx([0] * 4, abs=1e-6)
+    # Two paths with the same gaps are one by one the same, though a .chan counts from 1.
+    assert main(["trajectory", "convert", str(tmp_path / "e.json"), str(tmp_path / "e.chan")]) == 0
+    capsys.readouterr()
+    options = ["--width", str(gapped["width"]), "--height", str(gapped["height"]), "--unit", gapped["unit"], "--json"]
+    compared = ["trajectory", "compare", str(tmp_path / "e.json"), str(tmp_path / "e.chan"), *options]
+    assert main(compared) == 0
+    body = json.loads(capsys.readouterr().out)
+    assert body["frames"] == 4 and body["translation_errors"] == pytest.approx([0] * 4, abs=1e-6)
 
 
 def test_convert_says_what_the_target_can_not_hold(path_file: Path, tmp_path: Path, capsys) -> None:
