@@ -45,7 +45,7 @@ def add_solving(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     group.add_argument(
         "--matching",
         choices=("auto", "sequential", "exhaustive"),
-        default="auto",
+        default=_OF_SOLVING["matching"],
         help="which frames are compared with which (auto)",
     )
     group.add_argument(
@@ -72,7 +72,10 @@ def add_solving(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         "--interpolate", action="store_true", help="interpolate a camera for frames that cannot be solved"
     )
     group.add_argument(
-        "--most-pixels", type=int, default=1600, help="largest width or height at which frames are searched (1600)"
+        "--most-pixels",
+        type=int,
+        default=_OF_SOLVING["most_pixels"],
+        help="largest width or height at which frames are searched (1600)",
     )
     return group
 
