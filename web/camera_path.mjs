@@ -198,7 +198,7 @@ export function validatePath(value) {
   const planned = ["frame_count", "plan", "shots"].some((name) => Object.hasOwn(value, name));
   const plans = Object.hasOwn(value, "shots") ? "shots" : "plan";
   checkKeys(noun, value, [...PATH_KEYS, ...(planned ? ["frame_count", plans] : ["frames"])],
-    planned ? [] : ["estimate", "frame_numbers"]);
+    planned ? [] : ["estimate", "frame_numbers", "first_frame"]);
   if (value.format !== FORMAT || value.version !== VERSION) {
     throw new Error(
       `expected format "${FORMAT}" version ${VERSION}, got ${shown(value.format)} version ${shown(value.version)}`,

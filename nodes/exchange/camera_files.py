@@ -11,11 +11,12 @@ from ...raxel_core.camera_io import (
     WRITTEN,
     format_named,
     lost_in,
+    lost_of,
     read_cameras,
     write_cameras,
     write_estimate,
 )
-from ...raxel_core.camera_io.reading import DIRECTIONS, GAPS, QUATERNIONS, Assumed, sensor_named
+from ...raxel_core.camera_io.reading import DIRECTIONS, GAPS, MOST_FIRST, QUATERNIONS, Assumed, sensor_named
 from ...raxel_core.geometry.estimate import Estimate
 from ...raxel_core.geometry.trajectory import Trajectory
 from ..catalogue import schema
@@ -169,6 +170,15 @@ class RaxelSaveCamera(io.ComfyNode):
                     default=WRITTEN[0].name,
                     tooltip=f"{_WRITTEN_TITLES}.",
                 ),
+                io.Int.Input(
+                    "first_frame",
+                    default=1,
+                    min=-MOST_FIRST,
+                    max=MOST_FIRST,
+                    optional=True,
+                    tooltip="The number of the path's first frame, such as 1001 for a plate that begins there, in "
+                    "camera_path, .chan, USD and Blender scripts. 1: as an estimate's pictures are numbered, if known.",
+                ),
             ],
             outputs=[
                 io.String.Output(display_name="path", tooltip="The file, or the folder for formats that are folders."),
@@ -177,12 +187,15 @@ class RaxelSaveCamera(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, trajectory: Trajectory | Estimate, filename_prefix: str, format: str) -> io.NodeOutput:
+    def execute(
+        cls, trajectory: Trajectory | Estimate, filename_prefix: str, format: str, first_frame: int = 1
+    ) -> io.NodeOutput:
         path, _ = next_output_path(filename_prefix, format_named(format).suffix)
+        first = None if first_frame == 1 else first_frame
         if isinstance(trajectory, Estimate):
-            lost = lost_in(trajectory.trajectory, path, format=format)
-            write_estimate(trajectory, path, format=format)
+            lost = lost_of(trajectory, path, format=format, first=first)
+            write_estimate(trajectory, path, format=format, first=first)
         else:
-            lost = lost_in(trajectory, path, format=format)
-            write_cameras(trajectory, path, format=format)
+            lost = lost_in(trajectory, path, format=format, first=first)
+            write_cameras(trajectory, path, format=format, first=first)
         return io.NodeOutput(str(path), ui=preview("\n".join(filter(None, (str(path), lost)))))

@@ -52,6 +52,7 @@ from . import (
 from .content import Content
 from .foreign import way_out
 from .format import CameraFormat, left_out
+from .gaps import placed
 from .parsing import MOST_JSON_BYTES, listed, read_text, reading_from
 from .plausibility import doubts
 from .reading import Assumed, CameraFormatError, Reading
@@ -174,15 +175,19 @@ def read_estimate(path: str | Path) -> Estimate:
     return told or estimate_of(reading.trajectory, Path(path).name)
 
 
-def write_estimate(estimate: Estimate, path: str | Path, *, format: str | None = None) -> tuple[Path, ...]:
+def write_estimate(
+    estimate: Estimate, path: str | Path, *, format: str | None = None, first: int | None = None
+) -> tuple[Path, ...]:
     """Write the path of `estimate` as `write_cameras` does, with what the format can hold of the rest.
 
-    camera_path holds all but the points, COLMAP's models hold the points.
+    camera_path holds all but the points, COLMAP's models hold the points and the pictures' names. In other formats the
+    frames are numbered as the pictures are, or from `first` on, and pictures without a camera are gaps (`placed`).
     """
     path = Path(path)
     chosen = format_for(path, format)
     if chosen.write_estimate is None:
-        return write_cameras(estimate.trajectory, path, format=chosen.name)
+        trajectory, own, _ = placed(estimate)
+        return write_cameras(trajectory, path, format=chosen.name, first=own if first is None else first)
     return chosen.write_estimate(estimate, path)
 
 
@@ -194,6 +199,15 @@ def lost_in(trajectory: Trajectory, path: str | Path, *, format: str | None = No
     if first not in (None, 0, 1) and chosen.write_numbered is None:
         found = (*found, f"the frames' numbers in the footage (from {first} on)")
     return f"{chosen.name} has no place for {', '.join(found)}" if found else ""
+
+
+def lost_of(estimate: Estimate, path: str | Path, *, format: str | None = None, first: int | None = None) -> str:
+    """As `lost_in`, of what `write_estimate` leaves out of the estimate's path."""
+    chosen = format_for(Path(path), format)
+    if chosen.write_estimate is not None:
+        return lost_in(estimate.trajectory, path, format=chosen.name)
+    trajectory, own, _ = placed(estimate)
+    return lost_in(trajectory, path, format=chosen.name, first=own if first is None else first)
 
 
 def format_of(path: Path) -> CameraFormat:

@@ -25,7 +25,7 @@ from .format import CameraFormat, trajectory_of
 from .parsing import check_frames, mapping, number, numbers, sequence, whole
 from .pinhole import centred_square
 from .reading import Assumed, CameraFormatError, Reading
-from .script_data import embedded_json, fps_and_unit, read_embedded
+from .script_data import NUMBERS_KEY, embedded_json, fps_and_unit, in_their_frames, read_embedded
 
 _ORDER = "zyx"
 # As many pixels a unit as Blender's exporter takes.
@@ -36,16 +36,17 @@ _FRAME_KEYS = ("position", "orientation", "zoom")
 _OPENING, _CLOSING = "var CAMERA = ", "\n};\n"
 _BEFORE = "// A camera from Raxel for After Effects: File > Scripts > Run Script File.\n(function () {\n"
 _AFTER = """
-var count = CAMERA.frames.length, times = [], positions = [], orientations = [], zooms = [];
+var count = CAMERA.frames.length, length = (CAMERA.frame_numbers[count - 1] + 1) / CAMERA.fps;
+var times = [], positions = [], orientations = [], zooms = [];
 for (var i = 0; i < count; i += 1) {
-    times.push(i / CAMERA.fps);
+    times.push(CAMERA.frame_numbers[i] / CAMERA.fps);
     positions.push(CAMERA.frames[i].position);
     orientations.push(CAMERA.frames[i].orientation);
     zooms.push(CAMERA.frames[i].zoom);
 }
 app.beginUndoGroup("Raxel camera");
 var name = CAMERA.name || "Raxel";
-var comp = app.project.items.addComp(name, CAMERA.width, CAMERA.height, 1, count / CAMERA.fps, CAMERA.fps);
+var comp = app.project.items.addComp(name, CAMERA.width, CAMERA.height, 1, length, CAMERA.fps);
 var camera = comp.layers.addCamera(name, [CAMERA.width / 2, CAMERA.height / 2]);
 camera.autoOrient = AutoOrientType.NO_AUTO_ORIENT;
 var transform = camera.property("ADBE Transform Group");
@@ -89,7 +90,8 @@ def _read(path: Path, assumed: Assumed) -> Reading:
         f"Time: {fps:g} frames a second, from the file.",
         *mended,
     )
-    return Reading(trajectory, FORMAT.name, notes)
+    trajectory, warnings = in_their_frames(trajectory, values, assumed, path.name)
+    return Reading(trajectory, FORMAT.name, notes, tuple(warnings))
 
 
 def _row(frame: Any, where: str) -> list[float]:
@@ -113,6 +115,7 @@ def _write(trajectory: Trajectory, path: Path) -> tuple[Path, ...]:
         "width": width,
         "height": height,
         "pixels_per_unit": _PIXELS_PER_UNIT,
+        NUMBERS_KEY: list(trajectory.frame_numbers),
         "frames": _frames(trajectory, zoom),
     }
     write_text(path, _BEFORE + _OPENING + embedded_json(values)[:-2] + _CLOSING + _AFTER)
@@ -136,5 +139,4 @@ FORMAT = CameraFormat(
     recognise=_recognise,
     read=_read,
     write=_write,
-    leaves_out=("gaps",),
 )

@@ -24,11 +24,10 @@ from .format import CameraFormat, trajectory_of
 from .parsing import check_frames, mapping, number, numbers, sequence, whole
 from .pinhole import without_skew
 from .quaternions import continuous
-from .reading import Assumed, CameraFormatError, Reading
-from .script_data import embedded_json, fps_and_unit, read_embedded
+from .reading import MOST_FIRST, Assumed, CameraFormatError, Reading
+from .script_data import NUMBERS_KEY, embedded_json, fps_and_unit, in_their_frames, read_embedded
 
 _SENSOR = 36.0
-_MOST_FRAME = 1_048_574
 _TAG = "raxel.blender_camera.1"
 _KEYS = ("name", "unit", "fps", "width", "height", "pixel_aspect", "frames")
 _FRAME_KEYS = ("location", "quaternion", "lens", "shift")
@@ -54,7 +53,7 @@ def set_scene(scene):
     scene.render.resolution_percentage = 100
     scene.render.pixel_aspect_x, scene.render.pixel_aspect_y = CAMERA["pixel_aspect"]
     scene.frame_start = CAMERA["first_frame"]
-    scene.frame_end = scene.frame_start + len(CAMERA["frames"]) - 1
+    scene.frame_end = scene.frame_start + CAMERA["frame_numbers"][-1]
 
 
 def new_camera(scene):
@@ -68,7 +67,8 @@ def new_camera(scene):
 
 
 def set_keys(camera):
-    for number, frame in enumerate(CAMERA["frames"], start=CAMERA["first_frame"]):
+    for place, frame in zip(CAMERA["frame_numbers"], CAMERA["frames"]):
+        number = CAMERA["first_frame"] + place
         camera.location, camera.rotation_quaternion = frame["location"], frame["quaternion"]
         camera.data.lens = frame["lens"]
         camera.data.shift_x, camera.data.shift_y = frame["shift"]
@@ -93,7 +93,7 @@ def show_background(camera):
     image = bpy.data.images.load(BACKGROUND)
     background = camera.data.background_images.new()
     background.image, user = image, background.image_user
-    user.frame_start, user.frame_duration = CAMERA["first_frame"], len(CAMERA["frames"])
+    user.frame_start, user.frame_duration = CAMERA["first_frame"], CAMERA["frame_numbers"][-1] + 1
     if image.source != "MOVIE":
         image.source = "SEQUENCE"
         digits = re.findall("[0-9]+", os.path.splitext(os.path.basename(BACKGROUND))[0])
@@ -134,8 +134,9 @@ def _read(path: Path, assumed: Assumed) -> Reading:
         f"Lengths: {unit}, from the file.",
         *mended,
     )
-    first = whole(values.get("first_frame", 1), f"{path.name} first_frame", least=-_MOST_FRAME, most=_MOST_FRAME)
-    return Reading(trajectory, FORMAT.name, notes, first=first)
+    first = whole(values.get("first_frame", 1), f"{path.name} first_frame", least=-MOST_FIRST, most=MOST_FIRST)
+    trajectory, warnings = in_their_frames(trajectory, values, assumed, path.name)
+    return Reading(trajectory, FORMAT.name, notes, tuple(warnings), first=first)
 
 
 def _cameras(values: dict[str, Any], hw: tuple[int, int], file_name: str) -> tuple[Tensor, Tensor]:
@@ -194,6 +195,7 @@ def _write(trajectory: Trajectory, path: Path, first: int = 1) -> tuple[Path, ..
         "pixel_aspect": aspect,
         "sensor_width": _SENSOR,
         "first_frame": first,
+        NUMBERS_KEY: list(trajectory.frame_numbers),
         "frames": frames,
     }
     write_text(path, _BEFORE + _OPENING + embedded_json(values)[:-2] + _CLOSING + _AFTER)
@@ -209,5 +211,4 @@ FORMAT = CameraFormat(
     read=_read,
     write=_write,
     write_numbered=_write,
-    leaves_out=("gaps",),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -13,13 +14,14 @@ import torch
 from ..atomic_file import write_text
 from ..geometry.estimate import Estimate
 from ..geometry.trajectory import Trajectory
+from ..paths.camera_path import FIRST_KEY, path_from_json, path_to_json
 from ..paths.camera_path import FORMAT as FORMAT_NAME
-from ..paths.camera_path import path_from_json, path_to_json
 from ..paths.estimate_path import estimate_from_json, estimate_to_json
 from .content import Content
 from .format import CameraFormat, exact_cameras
-from .parsing import MOST_JSON_BYTES, read_text
-from .reading import Assumed, CameraFormatError, Reading
+from .gaps import placed
+from .parsing import MOST_JSON_BYTES, read_text, whole
+from .reading import MOST_FIRST, Assumed, CameraFormatError, Reading
 
 # A sentence that quotes the file is cut here.
 _SENTENCE = 300
@@ -35,10 +37,13 @@ def _read(path: Path, assumed: Assumed) -> Reading:
         trajectory = path_from_json(text, dtype=torch.float64)
         # A plan whose keys all but coincide may overflow.
         exact, mended = exact_cameras(trajectory.camera.validate())
-        verdict = _verdict(text)
+        estimate = estimate_from_json(text, dtype=torch.float64)
     except ValueError as error:
         raise CameraFormatError(f"{path.name}: {str(error)[:_SENTENCE]}") from error
     trajectory = replace(trajectory, camera=exact) if mended else trajectory
+    first, warnings = _first(text, path.name), list[str]()
+    if estimate is not None:
+        trajectory, first, warnings = placed(replace(estimate, trajectory=trajectory), assumed.gaps, path.name)
     planned = (f"Its plan of moves and keys was sampled at {len(trajectory)} frames.",) if '"plan"' in text else ()
     untouched = "" if mended else "; nothing was changed or assumed"
     notes = (
@@ -46,17 +51,22 @@ def _read(path: Path, assumed: Assumed) -> Reading:
         *mended,
         f"Lengths: {trajectory.unit}, from the file.",
         *planned,
-        *verdict,
+        *(() if estimate is None else (_verdict(estimate),)),
     )
-    return Reading(trajectory, FORMAT.name, notes)
+    return Reading(trajectory, FORMAT.name, notes, tuple(warnings), first=first)
 
 
-def _verdict(text: str) -> tuple[str, ...]:
+def _verdict(estimate: Estimate) -> str:
     """What the estimator that found the path said of it."""
-    estimate = estimate_from_json(text)
-    if estimate is None:
-        return ()
-    return (f"Estimated by {estimate.estimator} from {estimate.footage.name or 'footage'}: {estimate.verdict}",)
+    return f"Estimated by {estimate.estimator} from {estimate.footage.name or 'footage'}: {estimate.verdict}"
+
+
+def _first(text: str, file_name: str) -> int | None:
+    """The number of the path's first frame; None where the file does not say."""
+    value = json.loads(text).get(FIRST_KEY)
+    if value is None:
+        return None
+    return whole(value, f"{file_name} {FIRST_KEY}", least=-MOST_FIRST, most=MOST_FIRST)
 
 
 def _write(to_json: Callable[[Any], str], value: Trajectory | Estimate, path: Path) -> tuple[Path, ...]:
@@ -68,6 +78,10 @@ def _write(to_json: Callable[[Any], str], value: Trajectory | Estimate, path: Pa
     return (path,)
 
 
+def _write_numbered(trajectory: Trajectory, path: Path, first: int) -> tuple[Path, ...]:
+    return _write(lambda value: json.dumps(json.loads(path_to_json(value)) | {FIRST_KEY: first}), trajectory, path)
+
+
 FORMAT = CameraFormat(
     name="camera_path",
     title="Raxel camera path v1 .json",
@@ -76,5 +90,6 @@ FORMAT = CameraFormat(
     recognise=_recognise,
     read=_read,
     write=partial(_write, path_to_json),
+    write_numbered=_write_numbered,
     write_estimate=partial(_write, estimate_to_json),
 )

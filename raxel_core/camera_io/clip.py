@@ -22,7 +22,7 @@ from .format import assumed_K, assumed_unit, trajectory_of
 from .frame_names import in_order, numbers_in, without_split
 from .gaps import with_gaps
 from .parsing import check_frames
-from .reading import Assumed, CameraFormatError, Reading
+from .reading import MOST_FIRST, Assumed, CameraFormatError, Reading
 from .timestamps import RATES, Clock, by_time, clock_of
 from .tracks import frames_of_track
 
@@ -31,7 +31,6 @@ _MOST_DISTORTION = 0.05
 _SHOWN_WARNINGS = 3
 _UNIT_LENGTH = 1e-3
 # Larger numbers are dates and no frames of footage; Blender counts no further.
-_MOST_FIRST = 1_048_574
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +136,7 @@ def reading_of(
         times=None if filled else clock.seconds,
         lenses=tuple(frames.lenses),
         names=tuple(frames.names),
-        first=numbers[0] if numbers is not None and 0 < numbers[0] <= _MOST_FIRST else None,
+        first=numbers[0] if numbers is not None and 0 < numbers[0] <= MOST_FIRST else None,
     )
 
 

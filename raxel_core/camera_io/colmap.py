@@ -103,9 +103,11 @@ def _records(trajectory: Trajectory, file_name: str) -> tuple[list[ColmapCamera]
 def _estimate_records(
     estimate: Estimate, file_name: str
 ) -> tuple[list[ColmapCamera], list[ColmapImage], list[ColmapPoint]]:
-    """The records of the path, its images named by their frames in the footage, and its points."""
+    """The records of the path, its images named as the pictures are, or else by their frames, and its points."""
     cameras, images = _records(estimate.trajectory, file_name)
-    named = [replace(image, name=frame_name(n)) for image, n in zip(images, estimate.footage.frames, strict=True)]
+    taken, pictures = estimate.footage.frames, estimate.footage.pictures
+    names = [(pictures[number] if pictures else "") or frame_name(number) for number in taken]
+    named = [replace(image, name=name) for image, name in zip(images, names, strict=True)]
     if estimate.points is None:
         return cameras, named, []
     return cameras, *observed(estimate.points, named)

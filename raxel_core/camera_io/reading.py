@@ -13,6 +13,8 @@ from ..strict_json import printable
 
 _LONGEST_NAME = 80
 
+MOST_FIRST = 1_048_574
+"""The largest number of a frame: Blender's."""
 GAPS = ("keep", "fill", "close")
 DIRECTIONS = ("auto", "c2w", "w2c")
 QUATERNIONS = ("auto", "xyzw", "wxyz")

@@ -6,9 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ..geometry.trajectory import UNITS
-from .parsing import MOST_JSON_BYTES, mapping, number, parse_json, read_text
-from .reading import CameraFormatError
+from ..geometry.trajectory import UNITS, Trajectory
+from .gaps import with_gaps
+from .parsing import MOST_JSON_BYTES, mapping, number, parse_json, read_text, sequence, whole
+from .reading import Assumed, CameraFormatError
+
+NUMBERS_KEY = "frame_numbers"
+"""Which frames the cameras are, from 0 and rising; all of them where a script of an earlier version has no such key."""
 
 
 def embedded_json(values: dict[str, Any]) -> str:
@@ -52,3 +56,16 @@ def fps_and_unit(values: dict[str, Any], file_name: str) -> tuple[float, str]:
     if unit not in UNITS:
         raise CameraFormatError(f"{file_name} unit: expected one of {', '.join(UNITS)}, found {repr(unit)[:40]}")
     return fps, unit
+
+
+def in_their_frames(
+    trajectory: Trajectory, values: dict[str, Any], assumed: Assumed, file_name: str
+) -> tuple[Trajectory, list[str]]:
+    """`trajectory` with the gaps that a file of ours leaves between its frames, and warnings (`with_gaps`)."""
+    where = f"{file_name} {NUMBERS_KEY}"
+    given = sequence(values.get(NUMBERS_KEY, list(range(len(trajectory)))), where)
+    numbers = [whole(number, where) for number in given]
+    rising = all(after > before for before, after in zip(numbers, numbers[1:], strict=False))
+    if len(numbers) != len(trajectory) or not rising:
+        raise CameraFormatError(f"{where}: expected {len(trajectory)} numbers that rise, found {repr(given)[:40]}")
+    return with_gaps(trajectory, numbers, assumed.gaps, file_name)

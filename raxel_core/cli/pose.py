@@ -101,7 +101,7 @@ def run(options: argparse.Namespace) -> None:
 
 def _run_video(options: argparse.Namespace) -> None:
     """Estimate the camera of every frame, write the path in the pixels of the video as it is."""
-    from ..camera_io import write_estimate
+    from ..camera_io import lost_of, write_estimate
 
     out = options.out or shared.result_beside(options.video, RESULT_SUFFIX)
     solve.check_outputs(options, out)
@@ -111,6 +111,8 @@ def _run_video(options: argparse.Namespace) -> None:
     if options.plot:
         write_plot(options.plot, {"estimate": estimate.trajectory})
     say(f"wrote {', '.join(files)}")
+    if lost := lost_of(estimate, out):
+        say(f"Warning: {lost}")
     solve.show_estimate(estimate, files, as_json=options.json)
 
 

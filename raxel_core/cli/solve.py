@@ -89,7 +89,7 @@ def check_arguments(options: argparse.Namespace) -> None:
 
 def run_solve(options: argparse.Namespace) -> None:
     """Solve, write the path in the format that the name of --out asks for, print what was found."""
-    from ..camera_io import write_estimate
+    from ..camera_io import lost_of, write_estimate
     from .console import write_plot
 
     out = options.out or shared.result_beside(options.video, ".cameras.json")
@@ -101,6 +101,8 @@ def run_solve(options: argparse.Namespace) -> None:
     if options.undistort:
         _write_undistorted(options, solved)
     say(f"wrote {', '.join(files)}")
+    if lost := lost_of(solved.estimate, out):
+        say(f"Warning: {lost}")
     show_estimate(solved.estimate, files, as_json=options.json)
 
 
@@ -120,7 +122,7 @@ def solve_video(options: argparse.Namespace) -> Solved:
     load_pycolmap()
     reel = shared.open_footage(options)
     stream = reel.stream(shared.selection_of(options, reel))
-    clip = Clip(reel.name, options.start, stream.rate, stream.fps, stream.count or None)
+    clip = Clip(reel.name, options.start, stream.rate, stream.fps, stream.count or None, reel.pictures)
     taken: list[int] = []
     settings = _settings(options, reel, taken)
     pictures = _pictures(stream, options.masks, reel, taken)

@@ -56,6 +56,9 @@ def _add_convert(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("output", type=Path, metavar="OUT", help="file or folder to write")
     _add_input(parser)
     _add_output(parser)
+    parser.add_argument(
+        "--first-frame", type=int, metavar="N", help="the number of the first frame, as 1001 (as in the file, or 1)"
+    )
     points = "a point map or depth maps (.npz, .npy) to write as the points of a COLMAP model"
     parser.add_argument("--points", type=Path, metavar="FILE", help=points)
     parser.set_defaults(run=run_convert)
@@ -150,9 +153,16 @@ def run_make(options: argparse.Namespace) -> None:
 
 def run_convert(options: argparse.Namespace) -> None:
     """Read, write, print how the input was read."""
+    from dataclasses import replace
+
+    from ..camera_io.reading import MOST_FIRST
+    from ..strict_json import check_whole
+
     if options.output.exists() and options.input.exists() and options.output.samefile(options.input):
         raise ValueError(f"{options.output} is the input, so the result cannot be written there")
     reading = _read(options.input, options)
+    if options.first_frame is not None:
+        reading = replace(reading, first=check_whole("--first-frame", options.first_frame, -MOST_FIRST, MOST_FIRST))
     lost = _lost(reading, options)
     files = _write(
         reading.trajectory, options.output, options.target_format, points=options.points, first=reading.first

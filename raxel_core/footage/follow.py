@@ -140,7 +140,7 @@ def _estimate(
     estimate = Estimate(
         Trajectory(camera, fps=fps, unit=recipe.unit, name=Path(reel.name).stem),
         ESTIMATOR,
-        Footage(reel.name, plan.start, reel.rate, chained.numbers),
+        Footage(reel.name, plan.start, reel.rate, chained.numbers, reel.pictures),
         "moving",
         "",
         covariance=chained.covariance * max(1.0, chained.disagreement or 1.0),

@@ -43,6 +43,14 @@ class Reel:
     series: Series | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def pictures(self) -> tuple[str, ...]:
+        """The file names of a series by their place in time, "" where none is; () of a video file."""
+        if self.series is None:
+            return ()
+        names = dict(zip(self.series.positions, (file.name for file in self.series.files), strict=True))
+        return tuple(names.get(position, "") for position in range(self.count))
+
     def stream(self, selection: Selection | None = None) -> FrameStream:
         """The selected frames one at a time, as `video_io.stream_video`; a number is a picture's place in time."""
         if self.series is None:

@@ -23,15 +23,19 @@ class Footage:
     """Which pictures the cameras of a path belong to.
 
     `name` of the file or folder; `start` in seconds of what was read; `rate`, frames a second of the footage itself;
-    `frames`, the number in the footage, from 0, of each camera's picture, rising.
+    `frames`, the number in the footage, from 0, of each camera's picture, rising. `pictures` are the file names of a
+    series of pictures by those numbers, "" where one is missing; empty for a video.
     """
 
     name: str
     start: float
     rate: float
     frames: tuple[int, ...]
+    pictures: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.pictures and self.frames and self.frames[-1] >= len(self.pictures):
+            raise ValueError(f"footage of {len(self.pictures)} pictures has no frame number {self.frames[-1]}")
         if list(self.frames) != sorted(set(self.frames)) or (self.frames and self.frames[0] < 0):
             raise ValueError("frame numbers of footage rise from 0 on, each once")
         if not (math.isfinite(self.rate) and self.rate > 0.0 and math.isfinite(self.start) and self.start >= 0.0):

@@ -25,6 +25,8 @@ _KEYS = ("format", "version", "fps", "unit", "name", "width", "height")
 _BAKED_KEYS = ("frames",)
 # Which frames of the clip the cameras belong to, in a baked path with gaps.
 _NUMBERS_KEY = "frame_numbers"
+FIRST_KEY = "first_frame"
+"""The number of a baked path's first frame in the footage, where that is known; it is passed over here."""
 _PLANNED_KEYS = ("frame_count", "plan", "shots")
 ESTIMATE_KEY = "estimate"
 """What `estimate_path` adds to a baked path that was found in footage; it is passed over here."""
@@ -65,7 +67,7 @@ def path_from_json(text: str, *, dtype: torch.dtype = torch.float32) -> Trajecto
     values = parse_object("the camera path", text)
     planned = any(key in values for key in _PLANNED_KEYS)
     own = ("frame_count", "shots" if "shots" in values else "plan") if planned else _BAKED_KEYS
-    check_keys("the camera path", values, (*_KEYS, *own), () if planned else (ESTIMATE_KEY, _NUMBERS_KEY))
+    check_keys("the camera path", values, (*_KEYS, *own), () if planned else (ESTIMATE_KEY, _NUMBERS_KEY, FIRST_KEY))
     _check_version(values)
     for name in ("unit", "name"):
         if not isinstance(values[name], str):

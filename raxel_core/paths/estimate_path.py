@@ -15,7 +15,7 @@ from ..strict_json import check_choice, check_keys, check_list, check_object, ch
 from .camera_path import ESTIMATE_KEY, path_from_json, path_to_json
 
 _KEYS = ("estimator", "source", "start", "rate", "source_frames", "motion", "verdict")
-_OPTIONAL_KEYS = ("covariance", "residual_px", "interpolated", "missing", "notes")
+_OPTIONAL_KEYS = ("covariance", "residual_px", "interpolated", "missing", "notes", "source_pictures")
 _PARAMETERS = 7
 _TRIANGLE = _PARAMETERS * (_PARAMETERS + 1) // 2
 _MOST_FRAMES = 10_000_000
@@ -41,6 +41,8 @@ def estimate_to_json(estimate: Estimate) -> str:
         "interpolated": list(estimate.interpolated),
         "missing": list(estimate.missing),
     }
+    if footage.pictures:
+        body["source_pictures"] = list(footage.pictures)
     if estimate.covariance is not None:
         rows, columns = torch.triu_indices(_PARAMETERS, _PARAMETERS)
         body["covariance"] = estimate.covariance.double()[:, rows, columns].tolist()
@@ -68,10 +70,12 @@ def _from_values(trajectory: Trajectory, given: Any) -> Estimate:
         if not isinstance(values[key], str):
             raise ValueError(f"{noun} has text as its {key}")
     start, rate = finite_numbers(f"{noun}'s start and rate", [values["start"], values["rate"]], 2)
+    pictures = tuple(map(str, check_list(f"{noun}'s source_pictures", values.get("source_pictures", []), _MOST_FRAMES)))
+    taken = _whole_numbers(f"{noun}'s source_frames", values["source_frames"])
     return Estimate(
         trajectory,
         values["estimator"],
-        Footage(values["source"], start, rate, _whole_numbers(f"{noun}'s source_frames", values["source_frames"])),
+        Footage(values["source"], start, rate, taken, pictures),
         check_choice(f"{noun}'s motion", values["motion"], MOTIONS),
         values["verdict"],
         covariance=_covariance(noun, values["covariance"], frames) if "covariance" in values else None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -50,13 +50,15 @@ class Solved(NamedTuple):
 
 class Clip(NamedTuple):
     """What the frames are called and how they follow each other: `name` of the footage, `start` in seconds of what was
-    read, `rate` of the footage and `fps` of the frames that were read, and how many there are, where that is known."""
+    read, `rate` of the footage and `fps` of the frames that were read, how many there are, where that is known, and the
+    names of a series' `pictures` (`Footage`)."""
 
     name: str = ""
     start: float = 0.0
     rate: float = 24.0
     fps: float = 24.0
     frames: int | None = None
+    pictures: tuple[str, ...] = ()
 
 
 class _Stage:
@@ -230,7 +232,7 @@ def _moving(matched: _Matched, clip: Clip, mapped: Mapped, settings: SolveSettin
         covariance=covariance,
         residual_px=_in_given_pixels(matched, mapped.residual_px),
         points=points.resized(factor.double()),
-        notes=tuple(_other_model(matched, other) for other in mapped.others),
+        notes=tuple(_other_model(matched, other, clip.pictures) for other in mapped.others),
     )
     ratio = None
     if settings.depth_at is not None:
@@ -259,7 +261,7 @@ def _estimate(
     numbers = matched.numbers if frames is None else tuple(matched.numbers[frame] for frame in frames)
     camera = Camera(motions, lens.resized(matched.hw).K(zoom), matched.hw)
     missing = tuple(number for number in matched.numbers if number not in set(numbers))
-    footage = Footage(clip.name, clip.start, clip.rate, numbers)
+    footage = Footage(clip.name, clip.start, clip.rate, numbers, clip.pictures)
     trajectory = Trajectory(camera, fps=clip.fps, unit=unit, name=Path(clip.name).stem)
     return Estimate(trajectory, ESTIMATOR, footage, motion, "", missing=missing)
 
@@ -272,31 +274,31 @@ def _in_given_pixels(matched: _Matched, residual: Tensor) -> Tensor:
     return residual * (matched.hw[1] / matched.table.hw[1])
 
 
-def _other_model(matched: _Matched, frames: tuple[int, ...]) -> str:
-    numbers = [matched.numbers[frame] for frame in frames]
-    return (
-        f"Frames {_ranges(numbers)} form a model of their own that nothing connects with this one; they were left out."
-    )
+def _other_model(matched: _Matched, frames: tuple[int, ...], pictures: Sequence[str]) -> str:
+    told = _ranges([matched.numbers[frame] for frame in frames], pictures)
+    return f"Frames {told} form a model of their own that nothing connects with this one; they were left out."
 
 
 def _missing_note(estimate: Estimate) -> tuple[str, ...]:
-    told = []
+    told, pictures = [], estimate.footage.pictures
     if estimate.interpolated:
         numbers = [estimate.footage.frames[index] for index in estimate.interpolated]
         told.append(
-            f"Frames {_ranges(numbers)} could not be solved; their cameras were interpolated between their neighbours."
+            f"Frames {_ranges(numbers, pictures)} could not be solved; their cameras were interpolated between their "
+            "neighbours."
         )
     if estimate.missing:
-        told.append(f"Frames {_ranges(estimate.missing)} could not be solved and have no camera.")
+        told.append(f"Frames {_ranges(estimate.missing, pictures)} could not be solved and have no camera.")
     return tuple(told)
 
 
-def _ranges(numbers: Iterable[int]) -> str:
-    """Whole numbers as "0 to 3, 7"."""
+def _ranges(numbers: Iterable[int], pictures: Sequence[str]) -> str:
+    """Whole numbers as "0 to 3, 7", those of a series' `pictures` by their names."""
     runs: list[list[int]] = []
     for number in sorted(numbers):
         if runs and number == runs[-1][1] + 1:
             runs[-1][1] = number
         else:
             runs.append([number, number])
-    return ", ".join(f"{first}" if first == last else f"{first} to {last}" for first, last in runs)
+    told = [[pictures[number] if pictures else f"{number}" for number in run] for run in runs]
+    return ", ".join(first if first == last else f"{first} to {last}" for first, last in told)

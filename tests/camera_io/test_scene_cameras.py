@@ -669,10 +669,11 @@ def same_in_blender(found, trajectory, *, tolerance=1e-6):
 
 
 def test_our_script_in_blender(tmp_path):
-    """Matrices, K with shift and pixel aspect, rate, size and name; straight lines between keys; a picture behind."""
-    trajectory = wandering(name="Ä shot's \"name\"\n''') + \\")
+    """Matrices, K with shift and pixel aspect, rate, size and name; straight lines between keys, over gaps too; a
+    picture behind."""
+    trajectory = replace(wandering(name="Ä shot's \"name\"\n''') + \\"), numbers=(0, 1, *range(3, 10)))
     write_cameras(trajectory, tmp_path / "a.py")
-    found = in_blender(tmp_path, tmp_path / "a.py", "script", [*range(1, 10), 1.5])
+    found = in_blender(tmp_path, tmp_path / "a.py", "script", [1, 2, *range(4, 11), 1.5])
     half = found["frames"].pop()
     same_in_blender(found, trajectory)
     assert abs(found["fps"] - 23.976) < 1e-5 and found["size"] == [832, 480] and found["names"] == [trajectory.name]
@@ -725,16 +726,17 @@ def test_footage_numbers_of_a_file_go_into_the_next(tmp_path):
     assert reading.first == 1001 and reading.trajectory.numbers == (0, 1, 3)
     assert read_cameras(path, assumed=Assumed(gaps="fill")).first == 1001
     codes = {"a.chan": r"(?m)^(\d+)\t", "a.usda": r"(?m)^ +(\d+): \(\("}
-    for name in ("a.chan", "a.usda", "a.py"):
+    for name in ("a.chan", "a.usda", "a.py", "a.json"):
         write_cameras(reading.trajectory, tmp_path / name, first=reading.first)
         text = (tmp_path / name).read_text()
-        assert name == "a.py" or re.findall(codes[name], text) == ["1001", "1002", "1004"]
+        assert name in ("a.py", "a.json") or re.findall(codes[name], text) == ["1001", "1002", "1004"]
         assert name != "a.usda" or "startTimeCode = 1001\n" in text and "endTimeCode = 1004\n" in text
         assert read_cameras(tmp_path / name).first == 1001
+        assert read_cameras(tmp_path / name).trajectory.numbers == (None if name == "a.usda" else (0, 1, 3))
         assert lost_in(reading.trajectory, tmp_path / name, first=1001).count("1001") == 0
         write_cameras(reading.trajectory, tmp_path / name)
-        assert read_cameras(tmp_path / name).first == 1
-    assert "(from 1001 on)" in lost_in(reading.trajectory, tmp_path / "a.json", first=1001)
+        assert read_cameras(tmp_path / name).first == (None if name == "a.json" else 1)
+    assert "(from 1001 on)" in lost_in(reading.trajectory, tmp_path / "a.tum", first=1001)
     # Numbers that begin at 0 count pictures; a date is no frame's number; a .chan may begin before the first frame.
     dates = save(tmp_path / "dates.json", path.read_text().replace("shot.100", "2024050"))
     assert read_cameras(dates).first is None
@@ -749,8 +751,9 @@ def test_our_jsx_runs_and_sets_every_key(tmp_path):
     node = shutil.which("node")
     if node is None:
         pytest.skip("no node on PATH")
-    trajectory = wandering(3, off=False, name="Ä 'shot' \"\\\n};")
+    trajectory = replace(wandering(3, off=False, name="Ä 'shot' \"\\\n};"), numbers=(0, 1, 3))
     write_cameras(trajectory, tmp_path / "a.jsx")
+    assert read_cameras(tmp_path / "a.jsx").trajectory.numbers == (0, 1, 3)
     stage = """
 const seen = {};
 const property = (name) => ({ property, setValuesAtTimes: (times, values) => { seen[name] = [times, values]; } });
@@ -766,10 +769,10 @@ console.log(JSON.stringify({ ...seen, orient: layer.autoOrient }));
     done = subprocess.run([node, str(runner), str(tmp_path / "a.jsx")], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout)
-    assert seen["comp"] == [trajectory.name, 832, 480, 1, 3 / 23.976, 23.976]
+    assert seen["comp"] == [trajectory.name, 832, 480, 1, 4 / 23.976, 23.976]
     assert seen["camera"] == [trajectory.name, [416, 240]] and seen["orient"] == "none"
     times, zooms = seen["ADBE Camera Zoom"]
-    close(times, [0.0, 1 / 23.976, 2 / 23.976])
+    close(times, [0.0, 1 / 23.976, 3 / 23.976])
     close(zooms, trajectory.camera.focal[:, 0])
     close(seen["ADBE Position"][1], trajectory.camera.center * 100 + torch.tensor((416.0, 240.0, 0.0)))
     angles = torch.deg2rad(torch.tensor(seen["ADBE Orientation"][1], dtype=torch.float64))

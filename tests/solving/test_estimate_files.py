@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
-from raxel_core.camera_io import read_cameras, write_cameras, write_estimate
+from raxel_core.camera_io import Assumed, lost_of, read_cameras, write_cameras, write_estimate
 from raxel_core.geometry import se3
 from raxel_core.geometry.camera import Camera, K_from_fov
 from raxel_core.geometry.estimate import Estimate, Footage
@@ -114,6 +115,56 @@ def test_colmap_itself_reads_cameras_points_and_tracks(tmp_path, format):
     model.update_point_3d_errors()
     assert model.compute_mean_reprojection_error() < 1e-6
     assert len(read_cameras(tmp_path / "model").trajectory) == 3
+
+
+def of_series(first, *, step=1, fps=25.0):
+    """The estimate of pictures plate.1003.exr ... of which number 5 is missing."""
+    names = tuple("" if place == 5 else f"plate.{first + step * place:04d}.exr" for place in range(12))
+    given = estimate()
+    return replace(
+        given, footage=Footage("plate", 0.0, 25.0, FRAMES, names), trajectory=replace(given.trajectory, fps=fps)
+    )
+
+
+@pytest.mark.parametrize("name", ["a.chan", "a.usda", "a.py", "a.json"])
+@pytest.mark.parametrize(("first", "told"), [(1001, 1004), (0, 3)])
+def test_a_solved_plate_keeps_the_numbers_of_its_pictures(tmp_path, name, first, told):
+    """The camera of plate.1004.exr is at frame 1004, and pictures without a camera stay gaps."""
+    write_estimate(of_series(first), tmp_path / name)
+    reading = read_cameras(tmp_path / name)
+    assert reading.first == told
+    if name == "a.usda":  # which has a camera for every time between its samples
+        assert reading.trajectory.numbers is None and len(reading.trajectory) == 7
+        return
+    assert reading.trajectory.numbers == (0, 1, 6)
+    write_cameras(reading.trajectory, tmp_path / "again.chan", first=reading.first)
+    rows = [int(line.split()[0]) for line in (tmp_path / "again.chan").read_text().splitlines()]
+    assert rows == [told, told + 1, told + 6]
+    assert read_cameras(tmp_path / name, assumed=Assumed(gaps="fill")).trajectory.numbers is None
+
+
+def test_cameras_that_do_not_follow_the_pictures_by_one_count_for_themselves(tmp_path):
+    """Every second picture of the plate, names in steps of two, and a video that was solved from its fourth frame on."""
+    half = replace(of_series(1001), footage=Footage("plate", 0.0, 50.0, (2, 4, 8), of_series(1001).footage.pictures))
+    for given, first, numbers in (
+        (half, 1, (0, 1, 3)),
+        (of_series(1001, step=2), 1, (0, 1, 6)),
+        (replace(estimate(), trajectory=replace(estimate().trajectory, fps=25.0)), 4, (0, 1, 6)),
+        (replace(of_series(1001, fps=10.0)), 1, None),
+    ):
+        write_estimate(given, tmp_path / "a.chan")
+        reading = read_cameras(tmp_path / "a.chan")
+        assert (reading.first, reading.trajectory.numbers) == (first, numbers)
+    write_estimate(of_series(1001), tmp_path / "a.chan", first=7)
+    assert read_cameras(tmp_path / "a.chan").first == 7
+    assert "(from 1004 on)" in lost_of(of_series(1001), tmp_path / "a.tum")
+    assert "the 4 gaps in time" in lost_of(of_series(1001), tmp_path / "a.json", format="camera_rows")
+    assert not lost_of(of_series(1001), tmp_path / "a.py") and not lost_of(half, tmp_path / "a.json")
+
+
+def test_a_model_of_a_series_names_its_pictures(tmp_path):
+    write_estimate(of_series(1001), tmp_path / "model", format="colmap")
+    assert read_cameras(tmp_path / "model").names == ("plate.1004.exr", "plate.1005.exr", "plate.1010.exr")
 
 
 def test_other_formats_take_the_path_alone(tmp_path):
