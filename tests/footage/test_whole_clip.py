@@ -89,7 +89,8 @@ def _off(estimate: Estimate) -> tuple[float, float]:
 
 def test_every_frame_has_its_camera_and_lies_over_the_footage(reel: Reel) -> None:
     estimate = follow_clip(reel, plan_for(reel, RECIPE), RECIPE, Reader())
-    assert estimate.footage == Footage(reel.name, 0.0, 24.0, tuple(range(COUNT)))
+    names = tuple(f"f_{number:03d}.png" for number in range(COUNT))
+    assert estimate.footage == Footage(reel.name, 0.0, 24.0, tuple(range(COUNT)), names)
     assert estimate.trajectory.fps == 24.0
     turn, away = _off(estimate)
     assert turn < 2e-3 and away < 6e-3  # what the screw between every third frame leaves of the curve
