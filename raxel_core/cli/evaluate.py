@@ -54,10 +54,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--weights", type=Path, help="ray_*: a Ray Diffusion checkpoint (the embedded one)")
     parser.add_argument(
-        "--kind", choices=("room", "world", "symmetric"), default="room", help="ray_*: kind of the scenes; symmetric "
+        "--kind", choices=("room", "world", "symmetric"), help="ray_*: kind of the scenes; symmetric "
         "rooms look the same from four sides (room)",
     )  # fmt: skip
-    parser.add_argument("--samples", type=int, default=4, help="ray_diffusion: answers a scene (4)")
+    parser.add_argument("--samples", type=int, help="ray_diffusion: answers a scene (4)")
     parser.add_argument("--published", action="store_true", help="ray_*: the published code's arithmetic")
     parser.add_argument(
         "--opencv", action="store_true", help="also measure a classical baseline: SIFT and the essential matrix"
@@ -87,8 +87,11 @@ def run(options: argparse.Namespace) -> None:
     given = [name for name in ("protocol", "stride", "fps") if getattr(options, name) is not None]
     if given and options.data is None:
         raise ValueError(f"--{given[0]} is an argument of --data")
-    for name, methods in (("frames", (SOLVER,)), ("weights", RAY_METHODS)):
-        if getattr(options, name) is not None and options.method not in methods:
+    if options.kind is not None and options.data is not None:
+        raise ValueError("--kind is of rendered scenes, and --data brings others: leave one out")
+    of_rays = [(name, RAY_METHODS) for name in ("weights", "kind", "published")]
+    for name, methods in (("frames", (SOLVER,)), ("samples", RAY_METHODS[:1]), *of_rays):
+        if getattr(options, name) not in (None, False) and options.method not in methods:
             raise ValueError(f"--{name} is not an argument of --method {options.method}")
     if options.method == SOLVER:
         run_clips(options)
@@ -218,14 +221,15 @@ def _run_photographs(options: argparse.Namespace) -> None:
     settings = {"ray_regression": SamplerSettings("regression", seed=options.seed)}
     if options.method == "ray_diffusion":
         steps = max(options.ray_steps)
-        settings["ray_diffusion"] = SamplerSettings(steps=steps, samples=options.samples, seed=options.seed)
+        settings["ray_diffusion"] = SamplerSettings(steps=steps, samples=options.samples or 4, seed=options.seed)
     if options.published:
         settings = {name: method.as_published(loaded.network.config.timesteps) for name, method in settings.items()}
     config, bar, count = loaded.network.config, progress_bar("scenes"), options.scenes
     facts = {"weights": loaded.name, "seed": options.seed, "published": options.published}
     if options.data is None:
-        scenes = rendered_scenes(config, scenes=count, first=options.first, kind=options.kind)
-        facts |= {"kind": options.kind, "first_scene": options.first}
+        kind = options.kind or "room"
+        scenes = rendered_scenes(config, scenes=count, first=options.first, kind=kind)
+        facts |= {"kind": kind, "first_scene": options.first}
     else:
         listing = list_scenes(options.data)
         count = min(count, len(listing))

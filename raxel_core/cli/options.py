@@ -189,7 +189,7 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fps", type=float, help="frames per second to read (the model's); for an image sequence, its own rate (24)"
     )
-    parser.add_argument("--start", type=float, default=0.0, help="seconds to skip (0)")
+    parser.add_argument("--start", "--start-at", type=float, default=0.0, help="seconds to skip (0)")
 
 
 def add_images(parser: argparse.ArgumentParser) -> None:

@@ -87,6 +87,16 @@ def check_arguments(options: argparse.Namespace) -> None:
             raise ValueError(f"--{name.replace('_', '-')} is not an argument of --method {options.method}")
 
 
+def check_cameras_alone(options: argparse.Namespace) -> None:
+    """ValueError for an argument that says how cameras are found, where they are given."""
+    lens = {"fov_degrees": None, "focal_mm": None, "K": None}
+    for name, default in {**_OF_SOLVING, **_OF_THE_MODEL, **lens}.items():
+        if getattr(options, name, default) != default:
+            raise ValueError(
+                f"--{name.replace('_', '-')} is of finding the cameras, which --cameras gives: leave one out"
+            )
+
+
 def run_solve(options: argparse.Namespace) -> None:
     """Solve, write the path in the format that the name of --out asks for, print what was found."""
     from ..camera_io import lost_of, write_estimate

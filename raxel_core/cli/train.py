@@ -40,7 +40,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help="a raxel model, RayPE on Wan, or cameras of photographs (raxel)",
     )
     parser.add_argument("--cache", type=Path, help="folder of rendered clips (FOLDER/clips)")
-    parser.add_argument("--start", type=Path, help="raxel: a checkpoint to begin a new run from, or to adapt")
+    parser.add_argument(
+        "--start", "--start-from", type=Path, help="raxel: a checkpoint to begin a new run from, or to adapt"
+    )
     parser.add_argument("--backbone", type=Path, help="raype: a Wan TI2V model's folder in diffusers' layout")
     parser.add_argument(
         "--null-prompt", type=Path, help="raype: safetensors file with the embedding of an empty prompt (zeros)"

@@ -76,6 +76,8 @@ def run(options: argparse.Namespace) -> int:
     from ..evaluation.verification import verify
 
     solve.check_arguments(options)
+    if options.cameras:
+        solve.check_cameras_alone(options)
     if options.out:
         shared.check_output_folder(options.out)
     bounds = bounds_of(options)
