@@ -41,9 +41,10 @@ def _read(path: Path, assumed: Assumed) -> Reading:
     except ValueError as error:
         raise CameraFormatError(f"{path.name}: {str(error)[:_SENTENCE]}") from error
     trajectory = replace(trajectory, camera=exact) if mended else trajectory
-    first, warnings = _first(text, path.name), list[str]()
+    first, warnings, numbers = _first(text, path.name), list[str](), None
     if estimate is not None:
         trajectory, first, warnings = placed(replace(estimate, trajectory=trajectory), assumed.gaps, path.name)
+        numbers = estimate.footage.frames if len(trajectory) == len(estimate.footage.frames) else None
     planned = (f"Its plan of moves and keys was sampled at {len(trajectory)} frames.",) if '"plan"' in text else ()
     untouched = "" if mended else "; nothing was changed or assumed"
     notes = (
@@ -53,7 +54,7 @@ def _read(path: Path, assumed: Assumed) -> Reading:
         *planned,
         *(() if estimate is None else (_verdict(estimate),)),
     )
-    return Reading(trajectory, FORMAT.name, notes, tuple(warnings), first=first)
+    return Reading(trajectory, FORMAT.name, notes, tuple(warnings), numbers, first=first)
 
 
 def _verdict(estimate: Estimate) -> str:

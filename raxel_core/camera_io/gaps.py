@@ -49,7 +49,7 @@ def with_gaps(
 def placed(estimate: Estimate, choice: str = "keep", file_name: str = "") -> tuple[Trajectory, int | None, list[str]]:
     """The path of `estimate` with the gaps that pictures without a camera leave (`with_gaps`), the number of its first
     frame, as the names of a series' pictures count (1001) or a video from 1 on, and warnings. The number is None where
-    it is 1 in a video, where names do not count by one, and where not every frame of the footage was taken."""
+    names do not count by one, and where not every frame of the footage was taken."""
     path, footage = estimate.trajectory, estimate.footage
     stride = footage.rate / path.fps
     step = round(stride)
@@ -67,7 +67,7 @@ def placed(estimate: Estimate, choice: str = "keep", file_name: str = "") -> tup
 def _first_number(footage: Footage) -> int | None:
     """The number of the first camera's picture (`placed`)."""
     if not footage.pictures:
-        return footage.frames[0] + 1 if footage.frames[0] else None
+        return footage.frames[0] + 1
     there = [place for place, name in enumerate(footage.pictures) if name]
     numbers = numbers_in([footage.pictures[place] for place in there])[0] if there else None
     if numbers is None or any(number - place != numbers[0] for place, number in zip(there, numbers, strict=True)):

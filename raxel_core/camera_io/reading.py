@@ -85,9 +85,10 @@ class Reading:
 
     `notes` say what was done (convention, units, where K came from, flips and inverses applied), one sentence each;
     `warnings` where another reading is plausible, or something was left out. `numbers` [F] are those that the file
-    gives its frames, `times` [F] their seconds; None where it gives none. `lenses` and `names` are those of the frames'
-    pictures as they stand in the file, empty where it has none. `first` is the number of the path's first frame in the
-    footage (1001); None where the file does not say, or only counts from the path's beginning.
+    gives its frames (in an estimate of ours, from 0 in the footage), `times` [F] their seconds; None where it gives
+    none. `lenses` and `names` are those of the frames' pictures as they stand in the file, empty where it has none.
+    `first` is the number of the path's first frame in the footage (1001); None where the file does not say, or only
+    counts from the path's beginning.
     """
 
     trajectory: Trajectory

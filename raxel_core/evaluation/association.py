@@ -15,12 +15,13 @@ _NEAR = 0.5
 def associated(estimate: Reading, truth: Reading) -> tuple[Camera, Camera, str]:
     """The cameras of both paths that belong together, and in words how they were matched.
 
-    Times of both files decide, then the frames' numbers where the paths differ in length or in their gaps; otherwise
-    the frames are taken one by one, wherever their numbers begin (at 0 here, at 1 in a .chan). Raises ValueError when
-    fewer than two cameras of each match.
+    Times of both files decide, then the frames' numbers where the paths differ in length or in their gaps, those in the
+    footage where both files know them (`Reading.first`); otherwise the frames are taken one by one, wherever their
+    numbers begin (at 0 here, at 1 in a .chan). Raises ValueError when fewer than two cameras of each match.
     """
     ours, theirs = estimate.trajectory, truth.trajectory
-    numbers = [list(reading.numbers or reading.trajectory.frame_numbers) for reading in (estimate, truth)]
+    placed = estimate.first is not None and truth.first is not None
+    numbers = [_placed(reading) if placed else _counted(reading) for reading in (estimate, truth)]
     gapped = ours.numbers is not None or theirs.numbers is not None
     if estimate.times is not None and truth.times is not None:
         pairs, how = _by_time(estimate.times, truth.times, theirs.fps), "time"
@@ -48,6 +49,18 @@ def _by_time(times: Tensor, true_times: Tensor, fps: float) -> Tensor:
     first = torch.ones(len(kept), dtype=torch.bool)
     first[1:] = nearest[kept].diff() != 0
     return torch.stack((kept, nearest[kept]), dim=-1)[first]
+
+
+def _placed(reading: Reading) -> list[int]:
+    """The frames' numbers in the footage."""
+    assert reading.first is not None
+    return [number + reading.first for number in reading.trajectory.frame_numbers]
+
+
+def _counted(reading: Reading) -> list[int]:
+    """The frames' numbers as the file has them, those that begin at 1 from 0 on."""
+    path = reading.trajectory
+    return list(path.frame_numbers if reading.first == 1 else reading.numbers or path.frame_numbers)
 
 
 def _from_first(numbers: list[int]) -> list[int]:

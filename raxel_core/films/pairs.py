@@ -33,11 +33,14 @@ def open_pair(video: Path, name: str) -> Scene:
     except (ValueError, OSError) as error:
         raise SceneError(name, NO_PICTURES, str(error)) from error
     try:
-        path = read_cameras(file, assumed=Assumed(hw=hw, gaps="keep")).trajectory
+        reading = read_cameras(file, assumed=Assumed(hw=hw, gaps="keep"))
     except (CameraFormatError, OSError) as error:
         raise SceneError(name, POSES, str(error)) from error
-    known = [index for index, number in enumerate(path.frame_numbers) if number < len(times)]
-    frames = tuple(path.frame_numbers[index] for index in known)
+    path = reading.trajectory
+    # Cameras that were estimated know their pictures; those of other files begin with the video.
+    numbers = (reading.numbers if reading.format == "camera_path" else None) or path.frame_numbers
+    known = [index for index, number in enumerate(numbers) if number < len(times)]
+    frames = tuple(numbers[index] for index in known)
     notes: tuple[Defect, ...] = ()
     if len(known) < len(path) or len(known) < len(times):
         notes = (Defect(PART, f"{len(times)} frames and {len(path)} cameras: {len(known)} have both"),)

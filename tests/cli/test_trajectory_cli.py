@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from math import cos, pi, sin
 from pathlib import Path
 
 import pytest
 import torch
 
+from raxel_core.camera_io import read_cameras, write_cameras, write_estimate
 from raxel_core.camera_io.reading import DIRECTIONS, GAPS, QUATERNIONS
 from raxel_core.cli import main
 from raxel_core.cli import trajectory as command
+from raxel_core.geometry.estimate import Footage, estimate_of
 from raxel_core.geometry.trajectory import UNITS, Trajectory
 from raxel_core.paths.camera_path import path_from_json, path_to_json
 from raxel_core.paths.easing import EASINGS
@@ -250,6 +253,22 @@ def test_compare_matches_numbers_where_frames_are_missing(tmp_path: Path, capsys
     assert main(compared) == 0
     body = json.loads(capsys.readouterr().out)
     assert body["frames"] == 4 and body["translation_errors"] == pytest.approx([0] * 4, abs=1e-6)
+    # So is the whole path beside it; and what was solved without its first frame, of a video or of a plate, lies over it.
+    for others in (kept, (1, 2, 3)):
+        for names, first in (((), 1), (tuple(f"p.{1001 + place}.exr" for place in range(5)), 1001)):
+            footage = Footage("p", 0.0, 24.0, others, names)
+            cameras = read_cameras(truth).trajectory
+            path = replace(cameras, camera=cameras.camera[list(others)], fps=24.0)
+            write_estimate(replace(estimate_of(path, "test"), footage=footage), tmp_path / "s.json")
+            write_cameras(replace(cameras, fps=24.0), tmp_path / "whole.chan", first=first)
+            against = [tmp_path / "whole.chan", *([truth] if not names else [])]
+            for whole in against:
+                compared = ["trajectory", "compare", str(whole), str(tmp_path / "s.json"), *options]
+                assert main(compared) == 0
+                body = json.loads(capsys.readouterr().out)
+                assert body["frames"] == len(others) and body["translation_errors"] == pytest.approx([0] * len(others))
+    compared = ["trajectory", "compare", str(truth), str(tmp_path / "e.chan"), *options]
+    assert main(compared) == 0 and json.loads(capsys.readouterr().out)["frames"] == 4
 
 
 def test_convert_says_what_the_target_can_not_hold(path_file: Path, tmp_path: Path, capsys) -> None:
@@ -270,8 +289,14 @@ def test_convert_keeps_the_frames_numbers(tmp_path: Path, capsys) -> None:
     assert json.loads(capsys.readouterr().out)["left_out"] == ""
     assert re.findall(r"TimeCode = ([0-9]+)", (tmp_path / "b.usda").read_text()) == ["1003", "1001"]
     assert main(["trajectory", "convert", str(shot), str(tmp_path / "b.json"), "--json"]) == 0
-    lost = "camera_path has no place for the frames' numbers in the footage (from 1001 on)"
-    assert json.loads(capsys.readouterr().out)["left_out"] == lost
+    assert json.loads(capsys.readouterr().out)["left_out"] == ""
+    assert main(["trajectory", "convert", str(tmp_path / "b.json"), str(tmp_path / "c.tum"), "--json"]) == 0
+    assert "the frames' numbers in the footage (from 1001 on)" in json.loads(capsys.readouterr().out)["left_out"]
+    chan = ["trajectory", "convert", str(tmp_path / "b.json"), str(tmp_path / "c.chan")]
+    assert main(chan) == 0 and (tmp_path / "c.chan").read_text().startswith("1001\t")
+    assert main([*chan, "--first-frame", "-4"]) == 0 and (tmp_path / "c.chan").read_text().startswith("-4\t")
+    assert main([*chan, "--first-frame", "2000000"]) == 2
+    assert "--first-frame" in capsys.readouterr().err
 
 
 def test_undistort_writes_the_pictures_as_the_pinhole_inside_sees_them(tmp_path: Path, capsys) -> None:

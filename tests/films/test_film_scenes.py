@@ -6,6 +6,7 @@ import io
 import json
 import shutil
 import tarfile
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -201,7 +202,8 @@ def test_each_known_defect_is_told_by_its_scene_and_the_rest_is_a_list(made, tmp
 
 
 def test_videos_with_cameras_beside_them_and_colmap_models(made, tmp_path):
-    from raxel_core.camera_io import write_cameras
+    from raxel_core.camera_io import write_cameras, write_estimate
+    from raxel_core.geometry.estimate import Footage, estimate_of
     from raxel_core.geometry.trajectory import Trajectory
 
     _, (pictures, camera), _ = made
@@ -221,6 +223,13 @@ def test_videos_with_cameras_beside_them_and_colmap_models(made, tmp_path):
         float(psnr(video, as_video(pictures[[4, 18]])).max())
         < float(psnr(video, as_video(pictures[[3, 17]])).min()) - 3
     )
+    # What was solved of every third frame from the sixth on belongs to those frames.
+    there = tuple(range(6, 24, 3))
+    solved = estimate_of(Trajectory(camera[list(there)], fps=RATE / 3), "test")
+    write_estimate(replace(solved, footage=Footage("b.mp4", 0.0, RATE, there)), tmp_path / "pairs" / "b.json")
+    scene = list_scenes(tmp_path / "pairs").open("b.mp4")
+    assert torch.allclose(scene.position, torch.tensor(there).double() / RATE)
+    assert float(psnr(scene.pictures.read([1], (48, 80))[0], as_video(pictures[[9]])).min()) > 30
     folder = tmp_path / "colmap" / "house"
     shutil.copytree(made[0] / "re10k" / "train" / "0a1b2c", folder / "images")
     for number, path in enumerate(sorted((folder / "images").iterdir(), key=lambda file: int(file.stem))):
