@@ -251,10 +251,10 @@ def _errors(found: _Path, reached: _Path) -> tuple[Tensor, Tensor]:
 
 
 def _direction(found: _Path, reached: _Path) -> float | None:
-    """The median angle between where the cameras went and where they should have gone; None without a way."""
+    """The median angle between where the cameras went and where they should have gone; None where either stayed."""
     away = torch.linalg.vector_norm(reached.center, dim=-1)
     far = (away > _NEAR * away.max()) & (away > _LEAST_TRAVEL)
-    if not bool(far.any()):
+    if not bool(far.any()) or found.travel <= _LEAST_TRAVEL:
         return None
     a, b = found.center[far], reached.center[far]
     angle = torch.atan2(torch.linalg.cross(a, b, dim=-1).norm(dim=-1), (a * b).sum(-1))

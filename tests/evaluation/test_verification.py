@@ -97,7 +97,9 @@ def test_a_still_video_is_still_and_a_still_path_takes_one(move):
     standing = replace(
         path, camera=replace(path.camera, world_from_cam=path.camera.world_from_cam[:1].expand(FRAMES, 4, 4))
     )
-    assert verify(solved(standing, noise=0.0), path).word == "still"
+    found = verify(solved(standing, noise=0.0), path)
+    assert found.word == "still" and not found.passed
+    assert next(f for f in found.findings if f.name == "direction").value is None  # it went nowhere
     assert verify(solved(standing, noise=0.0), standing).passed
     # As another estimator has it, whose places are noise and which says nothing of how large its noise is.
     random = torch.Generator().manual_seed(1)
