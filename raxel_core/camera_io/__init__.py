@@ -55,7 +55,7 @@ from .format import CameraFormat, left_out
 from .gaps import placed
 from .parsing import MOST_JSON_BYTES, listed, read_text, reading_from
 from .plausibility import doubts
-from .reading import Assumed, CameraFormatError, Reading
+from .reading import MOST_FIRST, Assumed, CameraFormatError, Reading
 
 # In the order in which a file is held against them: what is told for sure stands before bare tables of numbers.
 FORMATS: tuple[CameraFormat, ...] = (
@@ -151,6 +151,7 @@ def write_cameras(
     except ValueError as error:
         raise CameraFormatError(f"{path.name} is not written: {error}") from error
     precise = replace(trajectory, camera=camera)
+    _check_first(first, path)
     if points is None and first is not None and chosen.write_numbered is not None:
         return chosen.write_numbered(precise, path, first)
     if points is None:
@@ -161,10 +162,17 @@ def write_cameras(
     return chosen.write_points(precise, points, path)
 
 
-def read_estimate(path: str | Path) -> Estimate:
-    """The cameras in `path` as an estimate: with all that a camera path v1 says of it, else without error bars.
+def _check_first(first: int | None, path: Path) -> None:
+    """CameraFormatError where frames would have numbers that no program counts to."""
+    if first is not None and abs(first) > MOST_FIRST:
+        raise CameraFormatError(f"{path.name} is not written: frame numbers lie within {MOST_FIRST}, got {first}")
 
-    Errors as those of `read_cameras`.
+
+def read_estimate(path: str | Path, *, frames: int = 0) -> Estimate:
+    """The estimate in a camera path v1 of ours; of other cameras one without error bars.
+
+    `frames` is how many the footage has, 0 where that is not known: cameras of a file that numbers them from 1 on lie
+    where their numbers say if there are so many, else from the first frame on. Errors as those of `read_cameras`.
     """
     reading = read_cameras(path)
     told = (
@@ -172,7 +180,15 @@ def read_estimate(path: str | Path) -> Estimate:
         if reading.format == "camera_path"
         else None
     )
-    return told or estimate_of(reading.trajectory, Path(path).name)
+    return told or estimate_of(reading.trajectory, Path(path).name, begins=begins_at(reading, frames))
+
+
+def begins_at(reading: Reading, frames: int) -> int:
+    """The frame, from 0, of footage of so many `frames` at which a path begins whose file numbers frames from 1 on; 0
+    where the file has other numbers, such as those of a plate from 1001 on."""
+    numbered = reading.first is not None and format_named(reading.format).write_numbered is not None
+    begins = (reading.first or 1) - 1 if numbered else 0
+    return begins if 0 < begins <= frames - reading.trajectory.frame_numbers[-1] - 1 else 0
 
 
 def write_estimate(
@@ -188,26 +204,41 @@ def write_estimate(
     if chosen.write_estimate is None:
         trajectory, own, _ = placed(estimate)
         return write_cameras(trajectory, path, format=chosen.name, first=own if first is None else first)
-    return chosen.write_estimate(estimate, path)
+    _check_first(first, path)
+    return chosen.write_estimate(estimate, path, first)
 
 
 def lost_in(trajectory: Trajectory, path: str | Path, *, format: str | None = None, first: int | None = None) -> str:
     """One sentence on what of `trajectory`, whose first frame is number `first`, the file `path` has no place for; ""
     where it holds all."""
     chosen = format_for(Path(path), format)
-    found = left_out(trajectory, chosen)
-    if first not in (None, 0, 1) and chosen.write_numbered is None:
-        found = (*found, f"the frames' numbers in the footage (from {first} on)")
-    return f"{chosen.name} has no place for {', '.join(found)}" if found else ""
+    return _no_place(chosen, _lost(trajectory, chosen, first))
 
 
 def lost_of(estimate: Estimate, path: str | Path, *, format: str | None = None, first: int | None = None) -> str:
     """As `lost_in`, of what `write_estimate` leaves out of the estimate's path."""
     chosen = format_for(Path(path), format)
     if chosen.write_estimate is not None:
-        return lost_in(estimate.trajectory, path, format=chosen.name)
+        found = _lost(estimate.trajectory, chosen, first)
+        if chosen in (colmap.TEXT, colmap.BINARY) and estimate.footage.pictures and not colmap.picture_names(estimate):
+            found = (*found, "the pictures' names (they have spaces, or are not one each)")
+        return _no_place(chosen, found)
     trajectory, own, _ = placed(estimate)
-    return lost_in(trajectory, path, format=chosen.name, first=own if first is None else first)
+    found = _lost(trajectory, chosen, own if first is None else first)
+    if own is None and first is None:
+        rates = f"{estimate.trajectory.fps:g} cameras a second of {estimate.footage.rate:g}"
+        found = (*found, f"which frames of the footage they are ({rates}): they count for themselves")
+    return _no_place(chosen, found)
+
+
+def _lost(trajectory: Trajectory, chosen: CameraFormat, first: int | None) -> tuple[str, ...]:
+    numbered = first in (None, 0, 1) or chosen.write_numbered is not None
+    told = () if numbered else (f"the frames' numbers in the footage (from {first} on)",)
+    return (*left_out(trajectory, chosen), *told)
+
+
+def _no_place(chosen: CameraFormat, found: tuple[str, ...]) -> str:
+    return f"{chosen.name} has no place for {', '.join(found)}" if found else ""
 
 
 def format_of(path: Path) -> CameraFormat:

@@ -135,7 +135,7 @@ def _read(path: Path, assumed: Assumed) -> Reading:
         *mended,
     )
     first = whole(values.get("first_frame", 1), f"{path.name} first_frame", least=-MOST_FIRST, most=MOST_FIRST)
-    trajectory, warnings = in_their_frames(trajectory, values, assumed, path.name)
+    trajectory, warnings = in_their_frames(trajectory, values, assumed, path.name, first=first)
     return Reading(trajectory, FORMAT.name, notes, tuple(warnings), first=first)
 
 

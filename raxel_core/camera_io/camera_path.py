@@ -17,10 +17,11 @@ from ..geometry.trajectory import Trajectory
 from ..paths.camera_path import FIRST_KEY, path_from_json, path_to_json
 from ..paths.camera_path import FORMAT as FORMAT_NAME
 from ..paths.estimate_path import estimate_from_json, estimate_to_json
+from ..strict_json import check_whole, parse_object
 from .content import Content
 from .format import CameraFormat, exact_cameras
 from .gaps import placed
-from .parsing import MOST_JSON_BYTES, read_text, whole
+from .parsing import MOST_JSON_BYTES, read_text
 from .reading import MOST_FIRST, Assumed, CameraFormatError, Reading
 
 # A sentence that quotes the file is cut here.
@@ -38,12 +39,14 @@ def _read(path: Path, assumed: Assumed) -> Reading:
         # A plan whose keys all but coincide may overflow.
         exact, mended = exact_cameras(trajectory.camera.validate())
         estimate = estimate_from_json(text, dtype=torch.float64)
+        first = _first(text)
     except ValueError as error:
         raise CameraFormatError(f"{path.name}: {str(error)[:_SENTENCE]}") from error
     trajectory = replace(trajectory, camera=exact) if mended else trajectory
-    first, warnings, numbers = _first(text, path.name), list[str](), None
+    warnings, numbers = list[str](), None
     if estimate is not None:
-        trajectory, first, warnings = placed(replace(estimate, trajectory=trajectory), assumed.gaps, path.name)
+        trajectory, own, warnings = placed(replace(estimate, trajectory=trajectory), assumed.gaps, path.name)
+        first = own if first is None else first
         numbers = estimate.footage.frames if len(trajectory) == len(estimate.footage.frames) else None
     planned = (f"Its plan of moves and keys was sampled at {len(trajectory)} frames.",) if '"plan"' in text else ()
     untouched = "" if mended else "; nothing was changed or assumed"
@@ -62,25 +65,21 @@ def _verdict(estimate: Estimate) -> str:
     return f"Estimated by {estimate.estimator} from {estimate.footage.name or 'footage'}: {estimate.verdict}"
 
 
-def _first(text: str, file_name: str) -> int | None:
-    """The number of the path's first frame; None where the file does not say."""
-    value = json.loads(text).get(FIRST_KEY)
-    if value is None:
-        return None
-    return whole(value, f"{file_name} {FIRST_KEY}", least=-MOST_FIRST, most=MOST_FIRST)
+def _first(text: str) -> int | None:
+    """The number of the path's first frame; None where the file does not say. ValueError."""
+    value = parse_object("the camera path", text).get(FIRST_KEY)
+    return None if value is None else check_whole(f"the camera path's {FIRST_KEY}", value, -MOST_FIRST, MOST_FIRST)
 
 
-def _write(to_json: Callable[[Any], str], value: Trajectory | Estimate, path: Path) -> tuple[Path, ...]:
+def _write(
+    to_json: Callable[[Any], str], value: Trajectory | Estimate, path: Path, first: int | None = None
+) -> tuple[Path, ...]:
     try:
         text = to_json(value)
     except ValueError as error:
         raise CameraFormatError(f"{path.name}: {error}") from error
-    write_text(path, text)
+    write_text(path, text if first is None else json.dumps(json.loads(text) | {FIRST_KEY: first}))
     return (path,)
-
-
-def _write_numbered(trajectory: Trajectory, path: Path, first: int) -> tuple[Path, ...]:
-    return _write(lambda value: json.dumps(json.loads(path_to_json(value)) | {FIRST_KEY: first}), trajectory, path)
 
 
 FORMAT = CameraFormat(
@@ -91,6 +90,6 @@ FORMAT = CameraFormat(
     recognise=_recognise,
     read=_read,
     write=partial(_write, path_to_json),
-    write_numbered=_write_numbered,
+    write_numbered=partial(_write, path_to_json),
     write_estimate=partial(_write, estimate_to_json),
 )

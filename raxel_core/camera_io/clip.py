@@ -30,7 +30,6 @@ from .tracks import frames_of_track
 _MOST_DISTORTION = 0.05
 _SHOWN_WARNINGS = 3
 _UNIT_LENGTH = 1e-3
-# Larger numbers are dates and no frames of footage; Blender counts no further.
 
 
 @dataclass(frozen=True, eq=False)

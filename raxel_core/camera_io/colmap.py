@@ -103,14 +103,22 @@ def _records(trajectory: Trajectory, file_name: str) -> tuple[list[ColmapCamera]
 def _estimate_records(
     estimate: Estimate, file_name: str
 ) -> tuple[list[ColmapCamera], list[ColmapImage], list[ColmapPoint]]:
-    """The records of the path, its images named as the pictures are, or else by their frames, and its points."""
+    """The records of the path, its images named as the pictures are, or by their frames, and its points."""
     cameras, images = _records(estimate.trajectory, file_name)
-    taken, pictures = estimate.footage.frames, estimate.footage.pictures
-    names = [(pictures[number] if pictures else "") or frame_name(number) for number in taken]
+    names = picture_names(estimate) or [frame_name(number) for number in estimate.footage.frames]
     named = [replace(image, name=name) for image, name in zip(images, names, strict=True)]
     if estimate.points is None:
         return cameras, named, []
     return cameras, *observed(estimate.points, named)
+
+
+def picture_names(estimate: Estimate) -> list[str] | None:
+    """The names of the pictures; None where not all have one of their own that COLMAP's text can hold."""
+    if not estimate.footage.pictures:
+        return None
+    names = [estimate.footage.pictures[number] for number in estimate.footage.frames]
+    plain = all(name.isprintable() and name.split() == [name] for name in names)
+    return names if plain and len(set(names)) == len(names) else None
 
 
 def _folder(path: Path, names: tuple[str, ...]) -> Path | None:
@@ -171,7 +179,7 @@ def _colmap(
         recognise=lambda content: _folder(content.path, files) is not None,
         read=read,
         write=lambda trajectory, path: write_model(path, *_records(trajectory, path.name), []),
-        write_estimate=lambda estimate, path: write_model(path, *_estimate_records(estimate, path.name)),
+        write_estimate=lambda estimate, path, _: write_model(path, *_estimate_records(estimate, path.name)),
         write_points=write_points,
         leaves_out=("rate", "unit"),
     )

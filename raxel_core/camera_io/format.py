@@ -53,7 +53,7 @@ class CameraFormat:
     recognise: Callable[[Content], bool]
     read: Callable[[Path, Assumed], Reading]
     write: Callable[[Trajectory, Path], tuple[Path, ...]] | None = None
-    write_estimate: Callable[[Estimate, Path], tuple[Path, ...]] | None = None
+    write_estimate: Callable[[Estimate, Path, int | None], tuple[Path, ...]] | None = None
     write_points: Callable[[Trajectory, SparsePoints, Path], tuple[Path, ...]] | None = None
     write_numbered: Callable[[Trajectory, Path, int], tuple[Path, ...]] | None = None
     leaves_out: tuple[str, ...] = ()

@@ -11,12 +11,12 @@ from ..geometry.estimate import Estimate, Footage
 from ..geometry.trajectory import Trajectory
 from .frame_names import numbers_in
 from .parsing import MOST_FRAMES
-from .reading import CameraFormatError
+from .reading import MOST_FIRST, CameraFormatError
 
 _SHOWN_GAPS = 6
 # Numbers that leave out more than this share of the frames are those of photographs, not of a clip.
 _PHOTOGRAPHS = 0.9
-# A path's frames lie a whole number of the footage's apart, but for the rounding of both rates.
+# Rates that differ by less are one.
 _ROUNDED = 1e-3
 
 
@@ -36,31 +36,54 @@ def with_gaps(
     named = f"{missing} of {count} frames have no camera ({_gaps(numbers, max(stride, 1))})"
     if missing > _PHOTOGRAPHS * count and choice == "keep":
         return trajectory, [*said, f"{named}: too few for a clip, the others were taken as neighbouring frames"]
+    gapped, told = _chosen(replace(trajectory, numbers=places), named, choice, file_name)
+    return gapped, [*said, told]
+
+
+def in_places(
+    trajectory: Trajectory, places: Sequence[int], choice: str, file_name: str, *, first: int = 0
+) -> tuple[Trajectory, list[str]]:
+    """As `with_gaps`, of `places` in the clip that are known for sure, from 0 on; the first is number `first`."""
+    if list(places) == list(range(len(places))):
+        return trajectory, []
+    missing = places[-1] + 1 - len(places)
+    shown = _gaps([place + first for place in places], 1)
+    named = f"{missing} of {places[-1] + 1} frames have no camera ({shown})"
+    gapped, told = _chosen(replace(trajectory, numbers=tuple(places)), named, choice, file_name)
+    return gapped, [told]
+
+
+def _chosen(gapped: Trajectory, named: str, choice: str, file_name: str) -> tuple[Trajectory, str]:
+    """A path with gaps as `choice` of reading.GAPS wants it, and what there is to say."""
     if choice == "close":
-        return trajectory, [*said, f"{named}: the others were taken as neighbouring frames"]
-    gapped = replace(trajectory, numbers=places)
+        return gapped.closed(), f"{named}: the others were taken as neighbouring frames"
     if choice == "keep":
-        return gapped, [*said, f"{named}: kept as gaps in time; gaps can be filled by interpolation, or closed"]
+        return gapped, f"{named}: kept as gaps in time; gaps can be filled by interpolation, or closed"
+    count = gapped.frame_numbers[-1] + 1
     if count > MOST_FRAMES:
         raise CameraFormatError(f"{file_name}: expected at most {MOST_FRAMES} frames, filling the gaps makes {count}")
-    return gapped.filled(), [*said, f"{named}: their cameras were interpolated"]
+    return gapped.filled(), f"{named}: their cameras were interpolated"
 
 
 def placed(estimate: Estimate, choice: str = "keep", file_name: str = "") -> tuple[Trajectory, int | None, list[str]]:
-    """The path of `estimate` with the gaps that pictures without a camera leave (`with_gaps`), the number of its first
-    frame, as the names of a series' pictures count (1001) or a video from 1 on, and warnings. The number is None where
-    names do not count by one, and where not every frame of the footage was taken."""
+    """The path of `estimate` with the gaps that pictures without a camera leave, as `choice` of reading.GAPS wants
+    them, the number of its first frame, as the names of a series count (1001) or a video from 1 on, and warnings.
+
+    The number is None where names do not count by one, or beyond MOST_FIRST, and where not every frame was taken.
+    """
     path, footage = estimate.trajectory, estimate.footage
-    stride = footage.rate / path.fps
-    step = round(stride)
-    steps = [after - before for before, after in zip(footage.frames, footage.frames[1:], strict=False)]
-    if abs(stride - step) > _ROUNDED * stride or any(each % step for each in steps):
-        return path, None, []  # taken by time: frames have no even distance
-    first = None if step > 1 else _first_number(footage)
-    if path.numbers is not None or all(each == step for each in steps):
+    every = abs(footage.rate - path.fps) <= _ROUNDED * path.fps
+    first = _first_number(footage) if every else None
+    if path.numbers is not None:
         return path, first, []
-    shown = [(number - footage.frames[0]) // step + (first or 0) for number in footage.frames]
-    gapped, warnings = with_gaps(path, shown, choice, file_name)
+    share = min(
+        path.fps / footage.rate, 1e9
+    )  # of the footage's frames; those that were taken by time lie beside their moment
+    places = [round((number - footage.frames[0]) * share) for number in footage.frames]
+    if any(after <= before for before, after in zip(places, places[1:], strict=False)):
+        return path, None, ["the frames do not lie as far apart as the path's rate says: they were taken as neighbours"]
+    shown = first if first is not None and footage.pictures else 0
+    gapped, warnings = in_places(path, places, choice, file_name, first=shown)
     return gapped, first, warnings
 
 
@@ -72,7 +95,8 @@ def _first_number(footage: Footage) -> int | None:
     numbers = numbers_in([footage.pictures[place] for place in there])[0] if there else None
     if numbers is None or any(number - place != numbers[0] for place, number in zip(there, numbers, strict=True)):
         return None
-    return numbers[0] + footage.frames[0]
+    first = numbers[0] + footage.frames[0]
+    return first if first <= MOST_FIRST else None
 
 
 def _gaps(numbers: Sequence[int], stride: int) -> str:

@@ -14,7 +14,7 @@ from ..strict_json import printable
 _LONGEST_NAME = 80
 
 MOST_FIRST = 1_048_574
-"""The largest number of a frame: Blender's."""
+"""The largest number of a frame: Blender counts no further, and larger ones are dates."""
 GAPS = ("keep", "fill", "close")
 DIRECTIONS = ("auto", "c2w", "w2c")
 QUATERNIONS = ("auto", "xyzw", "wxyz")

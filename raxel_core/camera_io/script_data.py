@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..geometry.trajectory import UNITS, Trajectory
-from .gaps import with_gaps
+from .gaps import in_places
 from .parsing import MOST_JSON_BYTES, mapping, number, parse_json, read_text, sequence, whole
 from .reading import Assumed, CameraFormatError
 
@@ -59,13 +59,14 @@ def fps_and_unit(values: dict[str, Any], file_name: str) -> tuple[float, str]:
 
 
 def in_their_frames(
-    trajectory: Trajectory, values: dict[str, Any], assumed: Assumed, file_name: str
+    trajectory: Trajectory, values: dict[str, Any], assumed: Assumed, file_name: str, *, first: int = 0
 ) -> tuple[Trajectory, list[str]]:
-    """`trajectory` with the gaps that a file of ours leaves between its frames, and warnings (`with_gaps`)."""
+    """`trajectory` with the gaps that a file of ours leaves between its frames, and warnings (`in_places`)."""
     where = f"{file_name} {NUMBERS_KEY}"
     given = sequence(values.get(NUMBERS_KEY, list(range(len(trajectory)))), where)
-    numbers = [whole(number, where) for number in given]
-    rising = all(after > before for before, after in zip(numbers, numbers[1:], strict=False))
-    if len(numbers) != len(trajectory) or not rising:
-        raise CameraFormatError(f"{where}: expected {len(trajectory)} numbers that rise, found {repr(given)[:40]}")
-    return with_gaps(trajectory, numbers, assumed.gaps, file_name)
+    places = [whole(number, where) for number in given]
+    rising = all(after > before for before, after in zip(places, places[1:], strict=False))
+    if len(places) != len(trajectory) or places[0] != 0 or not rising:
+        expected = f"{len(trajectory)} whole numbers from 0 that rise"
+        raise CameraFormatError(f"{where}: expected {expected}, found {repr(given)[:40]}")
+    return in_places(trajectory, places, assumed.gaps, file_name, first=first)

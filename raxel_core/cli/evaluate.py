@@ -91,7 +91,8 @@ def run(options: argparse.Namespace) -> None:
         raise ValueError("--kind is of rendered scenes, and --data brings others: leave one out")
     of_rays = [(name, RAY_METHODS) for name in ("weights", "kind", "published")]
     for name, methods in (("frames", (SOLVER,)), ("samples", RAY_METHODS[:1]), *of_rays):
-        if getattr(options, name) not in (None, False) and options.method not in methods:
+        value = getattr(options, name)
+        if value is not None and value is not False and options.method not in methods:
             raise ValueError(f"--{name} is not an argument of --method {options.method}")
     if options.method == SOLVER:
         run_clips(options)
@@ -221,7 +222,9 @@ def _run_photographs(options: argparse.Namespace) -> None:
     settings = {"ray_regression": SamplerSettings("regression", seed=options.seed)}
     if options.method == "ray_diffusion":
         steps = max(options.ray_steps)
-        settings["ray_diffusion"] = SamplerSettings(steps=steps, samples=options.samples or 4, seed=options.seed)
+        settings["ray_diffusion"] = SamplerSettings(
+            steps=steps, samples=4 if options.samples is None else options.samples, seed=options.seed
+        )
     if options.published:
         settings = {name: method.as_published(loaded.network.config.timesteps) for name, method in settings.items()}
     config, bar, count = loaded.network.config, progress_bar("scenes"), options.scenes

@@ -10,6 +10,8 @@ from ..geometry.camera import Camera
 
 # Times match when they differ by less than this share of a frame of the truth.
 _NEAR = 0.5
+# Formats of programs whose first frame is number 1.
+_ONE_BASED = ("nuke_chan", "usda", "blender_py", "camera_path")
 
 
 def associated(estimate: Reading, truth: Reading) -> tuple[Camera, Camera, str]:
@@ -20,8 +22,7 @@ def associated(estimate: Reading, truth: Reading) -> tuple[Camera, Camera, str]:
     numbers begin (at 0 here, at 1 in a .chan). Raises ValueError when fewer than two cameras of each match.
     """
     ours, theirs = estimate.trajectory, truth.trajectory
-    placed = estimate.first is not None and truth.first is not None
-    numbers = [_placed(reading) if placed else _counted(reading) for reading in (estimate, truth)]
+    numbers = _numbered(estimate, truth)
     gapped = ours.numbers is not None or theirs.numbers is not None
     if estimate.times is not None and truth.times is not None:
         pairs, how = _by_time(estimate.times, truth.times, theirs.fps), "time"
@@ -32,7 +33,7 @@ def associated(estimate: Reading, truth: Reading) -> tuple[Camera, Camera, str]:
     if len(pairs) < 2:
         raise ValueError(
             f"the estimate has {len(ours)} frames, the truth {len(theirs)}, of which {len(pairs)} match by {how}: "
-            "two at least are needed"
+            "two at least are needed (trajectory convert --first-frame says where a path begins)"
         )
     if len(pairs) == len(ours) == len(theirs):
         return ours.camera, theirs.camera, ""
@@ -51,16 +52,36 @@ def _by_time(times: Tensor, true_times: Tensor, fps: float) -> Tensor:
     return torch.stack((kept, nearest[kept]), dim=-1)[first]
 
 
-def _placed(reading: Reading) -> list[int]:
-    """The frames' numbers in the footage."""
-    assert reading.first is not None
-    return [number + reading.first for number in reading.trajectory.frame_numbers]
+def _numbered(*readings: Reading) -> list[list[int]]:
+    """The numbers of both files' frames, from one beginning: of the clip, or those in the footage where they begin late
+    (1001) in both files, or in one that is not an estimate of ours, which also knows the clip's beginning."""
+    late = [_begins_late(reading) for reading in readings]
+    if not all(late) and not any(each and not _estimated(r) for each, r in zip(late, readings, strict=True)):
+        return [_of_the_clip(reading) for reading in readings]
+    one = int(any(reading.format in _ONE_BASED for reading in readings))
+    return [
+        _of_the_clip(reading, one)
+        if reading.first is None
+        else [number + reading.first for number in reading.trajectory.frame_numbers]
+        for reading in readings
+    ]
 
 
-def _counted(reading: Reading) -> list[int]:
-    """The frames' numbers as the file has them, those that begin at 1 from 0 on."""
-    path = reading.trajectory
-    return list(path.frame_numbers if reading.first == 1 else reading.numbers or path.frame_numbers)
+def _estimated(reading: Reading) -> bool:
+    """Whether the file is an estimate of ours, whose `numbers` are those of the clip from 0 on."""
+    return reading.format == "camera_path" and reading.numbers is not None
+
+
+def _begins_late(reading: Reading) -> bool:
+    """Whether the clip's first frame has another number than 0 or 1; in other files the path's, which may be later."""
+    skipped = reading.numbers[0] if reading.numbers and _estimated(reading) else 0
+    return reading.first is not None and reading.first - skipped not in (0, 1)
+
+
+def _of_the_clip(reading: Reading, begins: int = 0) -> list[int]:
+    """The frames' numbers from the clip's beginning on, as number `begins`, or from the path's."""
+    numbers = reading.numbers if reading.numbers and _estimated(reading) else reading.trajectory.frame_numbers
+    return [begins + number for number in numbers]
 
 
 def _from_first(numbers: list[int]) -> list[int]:

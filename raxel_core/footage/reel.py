@@ -27,6 +27,7 @@ from .series import Series, find_series, names_series
 
 SERIES_RATE = 24.0
 """Frames a second of a series of pictures of which nobody says it."""
+_MOST_PLACES = 1000  # of a series for each of its pictures
 _BYTES_PER_PIXEL = 3 * 4 * 2  # float32, held twice while the frames are joined into one tensor
 
 
@@ -45,8 +46,9 @@ class Reel:
 
     @property
     def pictures(self) -> tuple[str, ...]:
-        """The file names of a series by their place in time, "" where none is; () of a video file."""
-        if self.series is None:
+        """The file names of a series by their place in time, "" where none is; () of a video file, and where nearly all
+        are missing, as where a date stands for a number."""
+        if self.series is None or self.count > _MOST_PLACES * len(self.series.files):
             return ()
         names = dict(zip(self.series.positions, (file.name for file in self.series.files), strict=True))
         return tuple(names.get(position, "") for position in range(self.count))

@@ -104,8 +104,8 @@ class Estimate:
         return replace(self, trajectory=self.trajectory.scaled(factor, unit=unit), covariance=covariance, points=points)
 
 
-def estimate_of(trajectory: Trajectory, estimator: str) -> Estimate:
-    """Cameras that another program found, one for each frame of its footage from the first on, as an estimate."""
+def estimate_of(trajectory: Trajectory, estimator: str, *, begins: int = 0) -> Estimate:
+    """Cameras that another program found in the frames of its footage from number `begins` on, as an estimate."""
     center = trajectory.camera.center - trajectory.camera.center[:1]
     rotation = trajectory.camera.rotation
     if float(torch.linalg.vector_norm(center, dim=-1).max()) > _STANDSTILL:
@@ -113,7 +113,7 @@ def estimate_of(trajectory: Trajectory, estimator: str) -> Estimate:
     else:
         motion = "rotation" if float(se3.geodesic(rotation, rotation[:1]).max()) > _STANDSTILL else "still"
     verdict = f"Cameras from {estimator}, which gives no error bars."
-    pictures = Footage("", 0.0, trajectory.fps, tuple(range(len(trajectory))))
+    pictures = Footage("", 0.0, trajectory.fps, tuple(begins + number for number in trajectory.frame_numbers))
     return Estimate(trajectory, estimator, pictures, motion, verdict)
 
 

@@ -70,7 +70,9 @@ def _from_values(trajectory: Trajectory, given: Any) -> Estimate:
         if not isinstance(values[key], str):
             raise ValueError(f"{noun} has text as its {key}")
     start, rate = finite_numbers(f"{noun}'s start and rate", [values["start"], values["rate"]], 2)
-    pictures = tuple(map(str, check_list(f"{noun}'s source_pictures", values.get("source_pictures", []), _MOST_FRAMES)))
+    pictures = tuple(check_list(f"{noun}'s source_pictures", values.get("source_pictures", []), _MOST_FRAMES))
+    if not all(isinstance(name, str) for name in pictures):
+        raise ValueError(f"{noun} has file names as its source_pictures")
     taken = _whole_numbers(f"{noun}'s source_frames", values["source_frames"])
     return Estimate(
         trajectory,

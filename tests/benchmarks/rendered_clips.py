@@ -115,7 +115,7 @@ def clip(
 
 
 def all_clips(hw: tuple[int, int] = HW) -> tuple[RenderedClip, ...]:
-    """The 24 clips of the table: 18 that move, three tripod pans, three stills."""
+    """The 26 clips of the table: 20 that move, three tripod pans, three stills."""
     degrees = math.pi / 180
 
     def path(center: tuple[float, float, float], turn: tuple[float, float, float]) -> Callable:

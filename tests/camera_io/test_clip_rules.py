@@ -186,7 +186,7 @@ def test_gaps_are_written_and_read_where_the_format_holds_them(tmp_path, name):
     write_cameras(trajectory, path, format=name)
     reading = read_cameras(path, format=name)
     assert reading.trajectory.numbers == numbers
-    named = "(4 to 5, 8 to 9)" if name == "nuke_chan" else "(3 to 4, 7 to 8)"  # .chan counts from 1
+    named = "(4 to 5, 8 to 9)" if name in ("nuke_chan", "blender_py") else "(3 to 4, 7 to 8)"  # which count from 1
     assert name == "camera_path" or any(f"4 of 12 frames have no camera {named}" in line for line in reading.warnings)
     filled = read_cameras(path, format=name, assumed=Assumed(gaps="fill")).trajectory
     assert (len(filled) == 12 and filled.numbers is None) or name == "camera_path"

@@ -253,22 +253,37 @@ def test_compare_matches_numbers_where_frames_are_missing(tmp_path: Path, capsys
     assert main(compared) == 0
     body = json.loads(capsys.readouterr().out)
     assert body["frames"] == 4 and body["translation_errors"] == pytest.approx([0] * 4, abs=1e-6)
-    # So is the whole path beside it; and what was solved without its first frame, of a video or of a plate, lies over it.
-    for others in (kept, (1, 2, 3)):
-        for names, first in (((), 1), (tuple(f"p.{1001 + place}.exr" for place in range(5)), 1001)):
-            footage = Footage("p", 0.0, 24.0, others, names)
-            cameras = read_cameras(truth).trajectory
-            path = replace(cameras, camera=cameras.camera[list(others)], fps=24.0)
-            write_estimate(replace(estimate_of(path, "test"), footage=footage), tmp_path / "s.json")
-            write_cameras(replace(cameras, fps=24.0), tmp_path / "whole.chan", first=first)
-            against = [tmp_path / "whole.chan", *([truth] if not names else [])]
-            for whole in against:
-                compared = ["trajectory", "compare", str(whole), str(tmp_path / "s.json"), *options]
-                assert main(compared) == 0
-                body = json.loads(capsys.readouterr().out)
-                assert body["frames"] == len(others) and body["translation_errors"] == pytest.approx([0] * len(others))
-    compared = ["trajectory", "compare", str(truth), str(tmp_path / "e.chan"), *options]
-    assert main(compared) == 0 and json.loads(capsys.readouterr().out)["frames"] == 4
+
+
+def plate(first: int) -> tuple[str, ...]:
+    return tuple(f"p.{first + place:04d}.exr" for place in range(6))
+
+
+@pytest.mark.parametrize("frames", [(0, 1, 3, 4), (1, 2, 3)])
+@pytest.mark.parametrize(
+    ("names", "of_truth"),
+    [((), 1), ((), 0), (plate(1001), 1001), (plate(1001), 1), (plate(0), 1), (plate(0), 0), (plate(1), 1)],
+)
+def test_compare_lays_a_partly_solved_clip_over_the_whole(tmp_path: Path, capsys, frames, names, of_truth) -> None:
+    """Of a video or a plate, without some frames or without the first; the truth counts from its beginning or as the
+    plate does. A video's frames count from 1 in a .chan, from 0 in paths that do not say."""
+    cameras = replace(
+        read_cameras(dolly_file(tmp_path / "t.json", [0.0, 1.0, 2.0, 4.0, 6.0, 9.0])).trajectory, fps=24.0
+    )
+    size = [str(side) for side in cameras.camera.hw]
+    options = ["--height", size[0], "--width", size[1], "--unit", cameras.unit, "--json"]
+    path = replace(cameras, camera=cameras.camera[list(frames)])
+    solved = replace(estimate_of(path, "test"), footage=Footage("p", 0.0, 24.0, frames, names))
+    write_estimate(solved, tmp_path / "s.json")
+    write_estimate(solved, tmp_path / "s.chan")
+    write_cameras(cameras, tmp_path / "t.chan", first=of_truth)
+    pairs = [("t.chan", "s.json"), ("t.json", "s.json")]
+    pairs += [("t.json", "s.chan")] * (not names) + [("t.chan", "s.chan")] * (of_truth == 1001)
+    for whole, part in pairs:
+        assert main(["trajectory", "compare", str(tmp_path / whole), str(tmp_path / part), *options]) == 0
+        body = json.loads(capsys.readouterr().out)
+        assert body["frames"] == len(frames), (whole, part)
+        assert body["translation_errors"] == pytest.approx([0] * len(frames), abs=1e-6), (whole, part)
 
 
 def test_convert_says_what_the_target_can_not_hold(path_file: Path, tmp_path: Path, capsys) -> None:

@@ -230,6 +230,15 @@ def test_videos_with_cameras_beside_them_and_colmap_models(made, tmp_path):
     scene = list_scenes(tmp_path / "pairs").open("b.mp4")
     assert torch.allclose(scene.position, torch.tensor(there).double() / RATE)
     assert float(psnr(scene.pictures.read([1], (48, 80))[0], as_video(pictures[[9]])).min()) > 30
+    # So does what counts the video's frames from 1.
+    (tmp_path / "pairs" / "b.json").unlink()
+    some = Trajectory(camera[5:20], fps=RATE)
+    write_estimate(replace(estimate_of(some, "test"), footage=Footage("b", 0.0, RATE, tuple(range(5, 20)))),
+                   tmp_path / "pairs" / "b.chan")  # fmt: skip
+    scene = list_scenes(tmp_path / "pairs").open("b.mp4")
+    assert torch.allclose(scene.position, torch.arange(5.0, 20.0).double() / RATE)
+    write_cameras(some, tmp_path / "pairs" / "b.chan", first=1001)
+    assert float(list_scenes(tmp_path / "pairs").open("b.mp4").position[0]) == 0.0
     folder = tmp_path / "colmap" / "house"
     shutil.copytree(made[0] / "re10k" / "train" / "0a1b2c", folder / "images")
     for number, path in enumerate(sorted((folder / "images").iterdir(), key=lambda file: int(file.stem))):

@@ -86,6 +86,17 @@ def test_every_format_is_written_below_the_output_folder_and_read_from_there(com
     assert len(read_cameras(text(saved), format=name).trajectory) == 5
 
 
+@pytest.mark.parametrize(("given", "first"), [({}, 1), ({"first_frame": 1001}, 1001), ({"first_frame": 0}, 0)])
+def test_a_path_is_saved_from_the_first_frame_that_is_asked_for(comfy, given, first):
+    put(comfy, "plate.txt", KITTI.format(x=3))
+    prompt = {"path": load("plate.txt", fov_degrees=60.0)["load"]}
+    prompt["save"] = node(
+        "RaxelSaveCamera", trajectory=["path", 0], filename_prefix="plate", format="nuke_chan", **given
+    )
+    (saved,) = comfy.probe(prompt, ["save", 0])
+    assert read_cameras(text(saved)).first == first
+
+
 def test_a_saved_path_is_numbered_on_and_found_by_its_annotation(comfy):
     put(comfy, "still.txt", KITTI.format(x=3))
     prompt = {"path": load("still.txt", fov_degrees=60.0)["load"]}

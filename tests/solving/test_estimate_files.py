@@ -9,7 +9,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from raxel_core.camera_io import Assumed, lost_of, read_cameras, write_cameras, write_estimate
+from raxel_core.camera_io import (
+    Assumed,
+    CameraFormatError,
+    lost_of,
+    placed,
+    read_cameras,
+    write_cameras,
+    write_estimate,
+)
 from raxel_core.geometry import se3
 from raxel_core.geometry.camera import Camera, K_from_fov
 from raxel_core.geometry.estimate import Estimate, Footage
@@ -79,6 +87,9 @@ def test_a_plain_reader_takes_the_path_and_a_plain_path_is_no_estimate():
         ({"covariance": [[0.0] * 27] * 3}, "a list of 28 numbers, got 27"),
         ({"residual_px": ["a", 1, 2]}, "no finite number"),
         ({"verdict": 3}, "text as its verdict"),
+        ({"source_pictures": [None] * 10}, "file names as its source_pictures"),
+        ({"source_pictures": ["a.png"] * 9}, "footage of 9 pictures has no frame number 9"),
+        ({"source_pictures": "a.png"}, "source_pictures"),
         ({"confidence": 1.0}, "unknown confidence"),
     ],
 )
@@ -160,6 +171,63 @@ def test_cameras_that_do_not_follow_the_pictures_by_one_count_for_themselves(tmp
     assert "(from 1004 on)" in lost_of(of_series(1001), tmp_path / "a.tum")
     assert "the 4 gaps in time" in lost_of(of_series(1001), tmp_path / "a.json", format="camera_rows")
     assert not lost_of(of_series(1001), tmp_path / "a.py") and not lost_of(half, tmp_path / "a.json")
+
+
+@pytest.mark.parametrize("frames", [(0, 2, 4), (3, 4, 100), (0, 9, 10)])
+@pytest.mark.parametrize("name", ["a.chan", "a.py", "a.json"])
+def test_places_that_are_known_are_kept_however_many_are_between(tmp_path, frames, name):
+    """Neither every second frame nor a few far apart are taken for neighbours: their footage says what they are."""
+    pictures = tuple(f"plate.{1001 + place}.exr" for place in range(101))
+    given = replace(of_series(1001), footage=Footage("plate", 0.0, 25.0, frames, pictures))
+    write_estimate(given, tmp_path / name)
+    reading = read_cameras(tmp_path / name)
+    assert reading.first == 1001 + frames[0]
+    if name != "a.chan":  # which is read as any program's
+        assert reading.trajectory.frame_numbers == tuple(number - frames[0] for number in frames)
+    write_cameras(placed(given)[0], tmp_path / "b.chan", first=reading.first)
+    rows = [int(line.split()[0]) for line in (tmp_path / "b.chan").read_text().splitlines()]
+    assert rows == [1001 + number for number in frames]
+
+
+def test_frames_taken_by_time_keep_their_gaps(tmp_path):
+    """Ten a second of 25: frames 0, 2 or 3, 5 ...; where the fifth to the seventh have no camera there is a gap."""
+    given = replace(estimate(), footage=Footage("a.mp4", 0.0, 25.0, (0, 2, 18)))
+    given = replace(given, trajectory=replace(given.trajectory, fps=10.0))
+    path, first, warnings = placed(given)
+    assert path.numbers == (0, 1, 7) and first is None and "5 of 8 frames have no camera" in warnings[0]
+    assert "10 cameras a second of 25" in lost_of(given, tmp_path / "a.chan")
+
+
+def test_a_first_frame_that_is_given_goes_before_the_pictures(tmp_path):
+    for name in ("a.json", "a.chan", "a.py"):
+        write_estimate(of_series(1001), tmp_path / name, first=5001)
+        assert read_cameras(tmp_path / name).first == 5001
+    assert "(from 5001 on)" in lost_of(of_series(1001), tmp_path / "model", format="colmap", first=5001)
+    with pytest.raises(CameraFormatError, match="frame numbers lie within 1048574, got 2000000"):
+        write_estimate(of_series(1001), tmp_path / "a.json", first=2_000_000)
+    write_estimate(of_series(2_000_000), tmp_path / "b.chan")
+    assert read_cameras(tmp_path / "b.chan").first == 1  # a date, and no frame's number
+    values = json.loads((tmp_path / "a.json").read_text())
+    for wrong in (10**400, "x", 1.5, True):
+        (tmp_path / "c.json").write_text(json.dumps({**values, "first_frame": wrong}))
+        with pytest.raises(CameraFormatError, match="c.json: the camera path's first_frame"):
+            read_cameras(tmp_path / "c.json")
+
+
+def test_names_that_a_model_can_not_hold_are_those_of_the_frames(tmp_path):
+    for names in (("my shot 0.png", "my shot 1.png"), ("a\n0.png", "a\n1.png"), ("f\udcff_0.png", "f\udcff_1.png"),
+                  ("a.png", "a.png"), ("a.png", "")):  # fmt: skip
+        two = replace(of_series(1001), footage=Footage("p", 0.0, 25.0, (0, 1, 2), (*names, "c.png")))
+        for format in ("colmap", "colmap_binary"):
+            write_estimate(two, tmp_path / format, format=format)
+            assert read_cameras(tmp_path / format).names == tuple(f"frame_{number:05d}.png" for number in range(3))
+        assert "the pictures' names" in lost_of(two, tmp_path / "m", format="colmap")
+    assert "names" not in lost_of(of_series(1001), tmp_path / "m", format="colmap")
+
+
+def test_footage_has_a_picture_for_each_frame():
+    with pytest.raises(ValueError, match="footage of 3 pictures has no frame number 4"):
+        Footage("p", 0.0, 24.0, (0, 4), ("a.png", "b.png", "c.png"))
 
 
 def test_a_model_of_a_series_names_its_pictures(tmp_path):
