@@ -44,11 +44,13 @@ BARS = {
 @dataclass(frozen=True, eq=False)
 class SceneBatch:
     """Clips [B, 3, F, H, W] in [-1, 1] with their true cameras [B, F], frame 0 the identity, in the model's unit, and
-    their true `depth` [B, F, H, W] along the view axis, where it is known."""
+    their true `depth` [B, F, H, W] along the view axis, where it is known; `large` are the same clips in more pixels,
+    for what needs them."""
 
     video: Tensor
     camera: Camera
     depth: Tensor | None = None
+    large: Tensor | None = None
 
 
 class SceneModel(Protocol):
@@ -283,8 +285,11 @@ def _measure(
         found[steps] = still_where_unread(read, identity)
         yield _pose_name(steps), _pose_row(found[steps], truth) | _told(read)
     if settings.opencv:
-        read = stack([essential_cameras(clip, truth[index]) for index, clip in enumerate(video)])
-        yield "OpenCV, true focal and distance", _pose_row(still_where_unread(read, identity), truth) | _told(read)
+        for pictures in (video, batch.large):
+            if pictures is not None:
+                read = _textbook(pictures, truth)
+                name = f"OpenCV at {pictures.shape[-1]} px, true focal and distance"
+                yield name, _pose_row(still_where_unread(read, identity), truth) | _told(read)
     places = None if batch.depth is None else correspondence(batch.depth, truth)
 
     def row(made: Tensor) -> Row:
@@ -311,6 +316,13 @@ def _measure(
     yield "loop", _pose_row(second, first) | against_truth | row_of_set("loop", made)
     yield "VAE alone, video", row_of_set("VAE alone", model.reconstruct_video(video))
     yield "VAE alone, cameras", _pose_row(model.reconstruct_camera(truth), truth)
+
+
+def _textbook(video: Tensor, truth: Camera) -> Camera:
+    """OpenCV's cameras [B, F] of clips of any size, in the pixels of the true ones."""
+    true = truth.resized((video.shape[3], video.shape[4]))
+    found = stack([essential_cameras(clip, true[index]) for index, clip in enumerate(video)])
+    return replace(truth, world_from_cam=found.world_from_cam)
 
 
 def _pose_row(estimate: Camera, truth: Camera) -> Row:

@@ -27,10 +27,10 @@ def batch_count(scenes: int, batch: int) -> int:
 
 
 def scene_batches(
-    model: RaxelModel, first: int, count: int, *, batch: int, split: str = "test", kind: str = "room"
+    model: RaxelModel, first: int, count: int, *, batch: int, split: str = "test", kind: str = "room", larger: int = 1
 ) -> Iterator[SceneBatch]:
     """Clips of a split and of the scenes called `kind`, from number `first` on, as the model's recipe has them, in
-    `batch_count` batches.
+    `batch_count` batches; above 1 they are also drawn `larger` times as wide and high.
 
     Cameras are relative to frame 0, in the recipe's unit. Raises ValueError when the split has no such scenes.
     """
@@ -44,7 +44,15 @@ def scene_batches(
         reference = torch.zeros(len(seeds), dtype=torch.long)
         camera = canonical_cameras(scenes.camera, scenes.near_depth, reference, recipe.unit)
         length = canonical_lengths(scenes.camera, scenes.near_depth, reference, recipe.unit)
-        yield SceneBatch(scenes.video, camera, scenes.depth / length[:, None, None, None])
+        large = (
+            None if larger == 1 else _large(seeds, kind, recipe.frames, (larger * recipe.hw[0], larger * recipe.hw[1]))
+        )
+        yield SceneBatch(scenes.video, camera, scenes.depth / length[:, None, None, None], large)
+
+
+def _large(seeds: Sequence[int], kind: str, frames: int, hw: tuple[int, int]) -> Tensor:
+    """The videos of scenes at `hw`, one after the other: the rays of all at once would not fit."""
+    return torch.cat([SCENE_SETS[kind]([seed], frames=frames, hw=hw).video for seed in seeds])
 
 
 @dataclass(frozen=True, eq=False)

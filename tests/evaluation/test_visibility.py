@@ -7,10 +7,13 @@ import math
 import pytest
 import torch
 
+from raxel_core.evaluation.benchmark_scenes import SceneSettings, evaluate_scenes
 from raxel_core.evaluation.opencv_pose import essential_cameras
+from raxel_core.evaluation.scene_model import PipelineScenes, scene_batches
 from raxel_core.evaluation.visibility import correspondence, masked_psnr, seams, warped_first_frame
 from raxel_core.geometry import se3
 from raxel_core.geometry.camera import Camera
+from raxel_core.raxel_model import load_model
 from raxel_core.training.synthetic import SPLITS, render_scenes
 
 F64 = torch.float64
@@ -96,3 +99,19 @@ def test_the_textbook_says_where_nothing_matches():
     pytest.importorskip("cv2")
     camera = moving_right(1.0)[0]
     assert essential_cameras(torch.zeros(3, 2, 64, 64), camera).world_from_cam[1].isnan().all()
+
+
+def test_the_textbook_is_measured_in_few_pixels_and_in_many():
+    """The larger pictures are of the same scenes, and tell more: their row comes beside the other one."""
+    pytest.importorskip("cv2")
+    model = load_model("raxel-tiny")
+    batch = next(scene_batches(model, 3, 2, batch=2, larger=4))
+    assert batch.large.shape == (2, 3, 9, 256, 256)
+    small = torch.nn.functional.avg_pool3d(batch.large, (1, 4, 4))
+    assert float((small - batch.video).abs().mean()) < 0.05 < float((small - batch.video.roll(1, 0)).abs().mean())
+    scenes = PipelineScenes(model, (0,), steps=1, shift=None, solver="euler", method="robust", on_step=lambda: None)
+    settings = SceneSettings((1,), 1, opencv=True)
+    rows = evaluate_scenes(scenes, [batch], settings).rows
+    few, many = (rows[f"OpenCV at {side} px, true focal and distance"] for side in (64, 256))
+    assert many["read"].sum() > few["read"].sum()
+    assert float(many["focal_error"].max()) < 1e-6
