@@ -33,7 +33,7 @@ MOTIONS = {"under 0.5 px": (0.0, 0.5), "0.5 to 2 px": (0.5, 2.0), "2 to 8 px": (
 CLIPS_FOR_BARS = 64
 COMPONENTS = ("pitch", "yaw", "roll", "tx", "ty", "tz")
 BARS = {
-    "pose rotation / identity": ("at most", 0.48),
+    "pose rotation / identity": ("at most", 0.46),
     "pose gain / standard error": ("at least", 3.0),
     "true - shuffled cameras [dB]": ("at least", 2.8),
     "true cameras - copied source [dB]": ("at least", 2.7),
