@@ -76,9 +76,7 @@ def placed(estimate: Estimate, choice: str = "keep", file_name: str = "") -> tup
     first = _first_number(footage) if every else None
     if path.numbers is not None:
         return path, first, []
-    share = min(
-        path.fps / footage.rate, 1e9
-    )  # of the footage's frames; those that were taken by time lie beside their moment
+    share = min(path.fps / footage.rate, 1e9)  # one of so many frames; those taken by time lie beside their moment
     places = [round((number - footage.frames[0]) * share) for number in footage.frames]
     if any(after <= before for before, after in zip(places, places[1:], strict=False)):
         return path, None, ["the frames do not lie as far apart as the path's rate says: they were taken as neighbours"]

@@ -58,7 +58,7 @@ def _numbered(*readings: Reading) -> list[list[int]]:
     late = [_begins_late(reading) for reading in readings]
     if not all(late) and not any(each and not _estimated(r) for each, r in zip(late, readings, strict=True)):
         return [_of_the_clip(reading) for reading in readings]
-    one = int(any(reading.format in _ONE_BASED for reading in readings))
+    one = int(any(reading.first is not None and reading.format in _ONE_BASED for reading in readings))
     return [
         _of_the_clip(reading, one)
         if reading.first is None

@@ -259,7 +259,7 @@ def plate(first: int) -> tuple[str, ...]:
     return tuple(f"p.{first + place:04d}.exr" for place in range(6))
 
 
-@pytest.mark.parametrize("frames", [(0, 1, 3, 4), (1, 2, 3)])
+@pytest.mark.parametrize("frames", [(0, 1, 3, 4), (1, 2, 3), (2, 4, 5)])
 @pytest.mark.parametrize(
     ("names", "of_truth"),
     [((), 1), ((), 0), (plate(1001), 1001), (plate(1001), 1), (plate(0), 1), (plate(0), 0), (plate(1), 1)],
@@ -278,6 +278,8 @@ def test_compare_lays_a_partly_solved_clip_over_the_whole(tmp_path: Path, capsys
     write_estimate(solved, tmp_path / "s.chan")
     write_cameras(cameras, tmp_path / "t.chan", first=of_truth)
     pairs = [("t.chan", "s.json"), ("t.json", "s.json")]
+    write_estimate(solved, tmp_path / "model", format="colmap")  # frame_00001.png ... of a video, from 0 on
+    pairs += [("t.json", "model")] * (not names and frames[0] != 1)  # where frame_00001.png may be the first, too
     pairs += [("t.json", "s.chan")] * (not names) + [("t.chan", "s.chan")] * (of_truth == 1001)
     for whole, part in pairs:
         assert main(["trajectory", "compare", str(tmp_path / whole), str(tmp_path / part), *options]) == 0
