@@ -60,7 +60,6 @@ const AMOUNT_KEYS = ["amount_degrees", "amount", "factor"];
 const CHANNELS = ["position", "rotation", "lens"];
 
 const MOST_PIXELS = 1_000_000;
-const MOST_FRAME_NUMBER = 1_048_574;
 const MOST_FRAMES = 100_000;
 const MOST_MOVES = 64;
 const MOST_KEYS = 1024;
@@ -214,10 +213,8 @@ export function validatePath(value) {
     width: checkWhole(`${noun}'s width`, value.width, 1, MOST_PIXELS),
     height: checkWhole(`${noun}'s height`, value.height, 1, MOST_PIXELS),
   };
-  if (!planned) {
-    checkFootage(noun, value);
-    return { ...path, frames: checkFrames(value.frames) };
-  }
+  checkWhole(`${noun}'s first_frame`, value.first_frame ?? 1, -1048574, 1048574);
+  if (!planned) return { ...path, frames: checkFrames(value.frames) };
   const frameCount = checkWhole(`${noun}'s frame_count`, value.frame_count, 1, MOST_FRAMES);
   const own = plans === "shots" ? { shots: checkShots(value.shots) } : { plan: validatePlan(value.plan) };
   return { ...path, frame_count: frameCount, ...own };
@@ -456,14 +453,6 @@ function checkNumber(noun, value, low, high) {
 
 function checkPositive(noun, value) {
   return expect(typeof value === "number" && value > 0 && value < LARGEST_NUMBER, noun, "a positive number", value);
-}
-
-/** Throws unless what a baked path says of its footage is what Python takes too; it is passed over here. */
-function checkFootage(noun, { first_frame: first = null, frame_numbers: numbers = null }) {
-  if (first !== null) checkWhole(`${noun}'s first_frame`, first, -MOST_FRAME_NUMBER, MOST_FRAME_NUMBER);
-  if (numbers === null) return;
-  expect(Array.isArray(numbers), `${noun}'s frame_numbers`, "a list", numbers);
-  numbers.forEach((number) => checkWhole("a frame number", number, 0, 10 * MOST_FRAMES));
 }
 
 function checkWhole(noun, value, low, high) {

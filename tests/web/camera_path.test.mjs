@@ -105,7 +105,6 @@ test("a baked path comes back as it is", () => {
   for (const first of ["x", 1.5, true, 2e6]) {
     assert.throws(() => camera.validatePath({ ...rest, frames, first_frame: first }), /first_frame is a whole number/);
   }
-  assert.throws(() => camera.validatePath({ ...rest, frames, frame_numbers: "x" }), /frame_numbers is a list/);
   assert.deepEqual(camera.validatePath({ ...rest, frames, first_frame: 1001 }).frames.length, frames.length);
   const mirror = { ...frames[0], world_from_cam: [-1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1] };
   assert.throws(() => camera.validatePath({ ...rest, frames: [mirror] }), /frame 0 has a rotation that mirrors/);
