@@ -44,9 +44,8 @@ def scene_batches(
         reference = torch.zeros(len(seeds), dtype=torch.long)
         camera = canonical_cameras(scenes.camera, scenes.near_depth, reference, recipe.unit)
         length = canonical_lengths(scenes.camera, scenes.near_depth, reference, recipe.unit)
-        large = (
-            None if larger == 1 else _large(seeds, kind, recipe.frames, (larger * recipe.hw[0], larger * recipe.hw[1]))
-        )
+        height, width = recipe.hw
+        large = _large(seeds, kind, recipe.frames, (larger * height, larger * width)) if larger > 1 else None
         yield SceneBatch(scenes.video, camera, scenes.depth / length[:, None, None, None], large)
 
 

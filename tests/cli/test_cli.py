@@ -515,7 +515,7 @@ def _options(parser, command=()):
 
 
 def test_torchrun_passes_every_option_on_by_one_of_its_names():
-    """Before Python 3.13 it stops at --start, which may mean two options of its own; --start-from is none of them."""
+    """Some Pythons (3.11) stop at --start, which may mean two options of torchrun's own; --start-from is none of them."""
 
     def passes(command, name):
         try:
