@@ -114,7 +114,7 @@ def make_example(
 
 def draw_task(config: TrainConfig, generator: torch.Generator) -> str:
     """One of TASKS, by the run's shares."""
-    return TASKS[int(torch.multinomial(torch.tensor(config.task_shares), 1, generator=generator))]
+    return TASKS[int(torch.multinomial(torch.tensor(config.task_shares, dtype=torch.float), 1, generator=generator))]
 
 
 def draw_said(config: TrainConfig, generator: torch.Generator) -> bool:

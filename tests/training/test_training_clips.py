@@ -21,6 +21,7 @@ from raxel_core.training.ahead import rendering_ahead
 from raxel_core.training.clock import Clock
 from raxel_core.training.config import TrainConfig
 from raxel_core.training.data import ClipPool, DeviceClips, render_clips
+from raxel_core.training.loss import draw_task
 from raxel_core.training.raxel_objective import WEIGHTS_FILE, RaxelObjective
 from raxel_core.training.ray_codes import raxels_of
 from raxel_core.training.run_state import STATE_FILE
@@ -282,9 +283,8 @@ def test_the_training_benchmark_costs_every_part(vae):
 def test_the_new_fields_survive_json_and_are_checked():
     assert TrainConfig.from_json(CONFIG.to_json()) == CONFIG
     assert json.loads(CONFIG.to_json())["scenes"] == {"pan": 0.5, "room": 0.5}
-    assert (
-        TrainConfig.from_json('{"name": "x", "steps": 1, "frames": 5, "task_shares": [1, 0, 0]}').task_shares[0] == 1.0
-    )
+    whole = TrainConfig.from_json('{"name": "x", "steps": 1, "frames": 5, "task_shares": [0, 1, 0]}')
+    assert draw_task(whole, torch.Generator()) == "camera"
     for field, message in (
         ({"scenes": {"cave": 1.0}}, "no scenes called cave: a run has pan, easy, room, world"),
         ({"scenes": {"pan": 0.5}}, "sum to 1"),
