@@ -7,6 +7,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -19,6 +20,7 @@ from ..video_io import (
     Selection,
     check_frame_rate,
     decoded_bytes_budget,
+    frame_times,
     read_image,
     read_video,
     stream_video,
@@ -28,6 +30,7 @@ from .series import Series, find_series, names_series
 SERIES_RATE = 24.0
 """Frames a second of a series of pictures of which nobody says it."""
 _MOST_PLACES = 1000  # of a series for each of its pictures
+_EVEN = 1.5  # gaps between frames that differ by less from the usual one are those of one rate
 _BYTES_PER_PIXEL = 3 * 4 * 2  # float32, held twice while the frames are joined into one tensor
 
 
@@ -108,7 +111,8 @@ def open_reel(path: str | Path, *, fps: float | None = None) -> Reel:
         stream = stream_video(path)
         _, picture = next(stream.pictures)
         height, width = picture().shape[:2]
-        return Reel(path, path.name, stream.rate, (height, width), stream.count)
+        notes = _uneven_note(frame_times(path), stream.rate)
+        return Reel(path, path.name, stream.rate, (height, width), stream.count, notes=notes)
     series = find_series(path)
     _, first = next(stream_video(series.files[0], Selection(frames=1)).frames)
     notes = [f"{len(series.files)} pictures, {series.files[0].name} to {series.files[-1].name}", *series.notes]
@@ -119,6 +123,18 @@ def open_reel(path: str | Path, *, fps: float | None = None) -> Reel:
     rate = SERIES_RATE if fps is None else check_frame_rate(fps)
     hw = (first.shape[0], first.shape[1])
     return Reel(path, series.name, rate, hw, series.positions[-1] + 1, series, tuple(notes))
+
+
+def _uneven_note(times: list[float], rate: float) -> tuple[str, ...]:
+    """What is said of a file whose frames do not come at one rate, as those of phones: () of any other."""
+    gaps = sorted(b - a for a, b in pairwise(times))
+    if not gaps or gaps[-1] <= _EVEN * gaps[len(gaps) // 2] and gaps[0] * _EVEN >= gaps[len(gaps) // 2]:
+        return ()
+    return (
+        f"the rate of the file varies ({len(times)} frames, {1e3 * gaps[0]:.0f} to {1e3 * gaps[-1]:.0f} ms apart): its "
+        f"cameras are put near their times at {rate:.4g} frames a second, so numbers may be left out; a constant rate "
+        "(ffmpeg -fps_mode cfr) gives the numbers that an editor counts",
+    )
 
 
 def _chosen(positions: tuple[int, ...], rate: float, selection: Selection) -> list[int]:

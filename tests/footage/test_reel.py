@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 import torch
 
@@ -104,3 +107,22 @@ def test_a_file_is_itself_whatever_its_name(tmp_path: Path) -> None:
     write_video(path, torch.zeros(3, 2, 32, 32), fps=8.0)
     assert not names_series(path)
     assert open_reel(path).hw == (32, 32)
+
+
+@pytest.mark.parametrize(
+    ("times", "said"),
+    [((0, 40, 80, 120, 160), None), ((0, 33, 67, 100, 133), None), ((0, 40, 80, 200, 320), "5 frames, 40 to 120 ms")],
+)
+def test_a_file_whose_rate_varies_says_so(tmp_path: Path, times: tuple[int, ...], said: str | None) -> None:
+    path = tmp_path / "phone.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt, stream.time_base = 32, 32, "yuv420p", Fraction(1, 1000)
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for time in times:
+            frame = av.VideoFrame.from_ndarray(np.full((32, 32, 3), time % 255, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = time, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    notes = open_reel(path).notes
+    assert len(notes) == (said is not None) and (said or "") in "".join(notes)
