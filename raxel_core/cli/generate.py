@@ -25,11 +25,13 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     path = parser.add_mutually_exclusive_group(required=True)
     path.add_argument("--trajectory", type=Path, help="a camera path file (JSON)")
     shared.add_move(path)
-    parser.add_argument("--frames", type=int, help="frames to generate, 4n+1 (the path's; the model's for a move)")
+    parser.add_argument(
+        "--frames", type=int, help="frames to generate, 4n+1, over the whole path (the path's; the model's for a move)"
+    )
     parser.add_argument("--degrees", type=float, help="how far a turning move turns")
     parser.add_argument("--distance", type=float, help="how far a driving move drives, in the model's unit")
     parser.add_argument("--factor", type=float, help="what a zoom multiplies the focal length by")
-    parser.add_argument("--fov-degrees", type=float, default=60.0, help="horizontal angle of view of a move (60)")
+    parser.add_argument("--fov-degrees", type=float, help="horizontal angle of view of a move (60)")
     parser.add_argument("--guidance", type=float, default=1.0, help="how strongly the pictures guide; 1 is off (1)")
     shared.add_prompt(parser)
     shared.add_sampling(parser)
@@ -46,7 +48,7 @@ def run(options: argparse.Namespace) -> None:
     options.images = shared.pictures_of(options.images)
     shared.check_output(options.out, ".mp4", inputs=options.images)
     shared.check_images(options)
-    given = shared.read_trajectory(options.trajectory) if options.trajectory else None
+    given = _given_path(options) if options.trajectory else None
     model = shared.load(options)
     sources, framing = shared.read_sources(options, model)
     trajectory = _trajectory(options, model, framing, given)
@@ -65,12 +67,26 @@ def _trajectory(
     """The `given` path or the move of the options, for pictures fitted to the model as `framing` says."""
     from dataclasses import replace
 
-    if given is None:
-        return _move(options, model)
-    if (options.degrees, options.distance, options.factor) != (None, None, None):
-        raise ValueError("--degrees, --distance and --factor belong to --move, not to --trajectory")
-    trajectory = replace(given, camera=framing.to_fitted(given.camera))
-    return trajectory if options.frames is None else trajectory.resampled(options.frames)
+    return _move(options, model) if given is None else replace(given, camera=framing.to_fitted(given.camera))
+
+
+def _given_path(options: argparse.Namespace) -> Trajectory:
+    """The path in the options' file, in as many frames as they say: it lasts as long, so its rate follows."""
+    from dataclasses import replace
+
+    for name in ("degrees", "distance", "factor", "fov_degrees"):
+        if getattr(options, name) is not None:
+            raise ValueError(f"--{name.replace('_', '-')} belongs to --move, not to --trajectory")
+    path = shared.read_trajectory(options.trajectory)
+    frames = len(path) if options.frames is None else options.frames
+    if frames == len(path):
+        return path
+    sampled = path.resampled(frames)
+    if min(frames, len(path)) > 1:
+        sampled = replace(sampled, fps=path.fps * (frames - 1) / (len(path) - 1))
+        rates = f"{len(path)} cameras at {path.fps:g} a second are taken as {frames} at {sampled.fps:.4g}"
+        say(f"{rates}, which last as long")
+    return sampled
 
 
 def _move(options: argparse.Namespace, model: RaxelModel) -> Trajectory:
@@ -92,7 +108,7 @@ def _move(options: argparse.Namespace, model: RaxelModel) -> Trajectory:
         options.move,
         model.recipe.frames if options.frames is None else options.frames,
         hw=model.recipe.hw,
-        fov_degrees=options.fov_degrees,
+        fov_degrees=60.0 if options.fov_degrees is None else options.fov_degrees,
         amount=amount,
         fps=model.recipe.fps,
         unit=model.recipe.unit,

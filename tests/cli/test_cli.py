@@ -111,6 +111,17 @@ def test_generate_follows_a_path_file(model, video_file: Path, image_file: Path,
     assert float(torch.einsum("c,cfhw->fhw", luma, made - truth).abs().mean()) < 0.03
 
 
+def test_a_path_in_fewer_frames_lasts_as_long(model, image_file: Path, tmp_path: Path, capsys) -> None:
+    path, out = tmp_path / "long.json", tmp_path / "made.mp4"
+    write_text(path, path_to_json(make_move("pan", 21, hw=FILE_HW, fps=24.0)))
+    arguments = ["generate", str(image_file), "--trajectory", str(path), "--steps", "1", "--out", str(out), "--json"]
+    assert main([*arguments, "--frames", "5"]) == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out)["fps"] == pytest.approx(24.0 * 4 / 20)  # every fifth camera, five times as long
+    assert "21 cameras at 24 a second are taken as 5 at 4.8, which last as long" in told.err
+    assert read_video(out).fps == pytest.approx(4.8)
+
+
 def test_a_size_is_told_width_first(model, image_file: Path, tmp_path: Path, capsys) -> None:
     out = tmp_path / "made.mp4"
     assert main(["generate", str(image_file), "--move", "pan", "--steps", "2", "--out", str(out)]) == 0
@@ -285,6 +296,8 @@ def test_train_vae_fits_a_code(tmp_path: Path, capsys) -> None:
         (["generate", "{image}", "--trajectory", "{path}", "--frames", "0"], "at least one frame, got 0"),
         (["generate", "{image}", "--trajectory", "{path}"], "frame rate of a video is 0.001 to 10000 a second"),
         (["generate", "{image}", "--trajectory", "{folder}"], "folder.json: Is a directory"),
+        (["generate", "{image}", "--trajectory", "{path}", "--fov-degrees", "20"], "--fov-degrees belongs to --move"),
+        (["generate", "{image}", "--trajectory", "{path}", "--factor", "2"], "--factor belongs to --move, not to"),
         (["generate", "{image}", "--move", "static", "--distance", "1"], "static takes no amount"),
         (["generate", "{image}", "--move", "zoom", "--degrees", "1"], "zoom takes --factor"),
         (["generate", "{image}", "--move", "pan", "--guidance", "nan"], "source guidance must be a finite number"),
