@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..sampling import Progress
     from ..video_io import Clip, Selection
 
+MODEL = "raxel-tiny"
 LARGEST_PATH_BYTES = 64 << 20  # some 100,000 frames
 METHODS = ("robust", "procrustes")
 DTYPES = ("float32", "bfloat16", "float16")
@@ -66,7 +67,7 @@ def add_move(parser: argparse._ActionsContainer) -> None:
 
 def add_model(parser: argparse.ArgumentParser) -> None:
     """The model, where it runs, the seed and the form of the answer."""
-    parser.add_argument("--model", default="raxel-tiny", help="an embedded model or a checkpoint file (raxel-tiny)")
+    parser.add_argument("--model", default=MODEL, help=f"an embedded model or a checkpoint file ({MODEL})")
     parser.add_argument("--lora", type=Path, help="a LoRA file of that model, added to its weights")
     parser.add_argument("--vae", help="file or folder of the VAE, for models whose VAE is not embedded")
     parser.add_argument("--device", help="where the model runs: cpu, cuda, cuda:1, mps (cuda where there is one)")
@@ -146,6 +147,7 @@ def reading_of(options: argparse.Namespace, *, fps: float) -> Reading:
 def add_recovery(parser: argparse.ArgumentParser, *, steps_flag: str, methods: Sequence[str] = METHODS) -> None:
     """How cameras are read, by one of `methods`."""
     parser.add_argument(steps_flag, type=int, default=2, dest="ray_steps", help="denoising steps of the rays (2)")
+    parser.set_defaults(ray_steps_flag=steps_flag)
     add_antithetic(parser)
     add_method(parser, methods)
     parser.add_argument(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,12 @@ _OF_SOLVING = {
     "distortion": None, "matching": "auto", "masks": None, "depth": None, "scale": None, "metres": None,
     "between": None, "interpolate": False, "most_pixels": 1600, "undistort": None,
 }  # fmt: skip
-_OF_THE_MODEL = {"against": None, "spread": None, "antithetic": None}
+_OF_THE_MODEL = {
+    "against": None, "spread": None, "antithetic": None, "ray_steps": 2, "focal": "shared", "model": shared.MODEL,
+    "lora": None, "vae": None, "device": None, "vram": None, "dtype": None, "seed": 0,
+}  # fmt: skip
+# What says nothing where the cameras are given; --fps says the rate of a series even then.
+_OF_READING = {"fov_degrees": None, "focal_mm": None, "K": None, "method": METHOD, "frames": None, "start": 0.0}
 
 
 def add_solving(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
@@ -82,19 +87,25 @@ def add_solving(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
 
 def check_arguments(options: argparse.Namespace) -> None:
     """ValueError for an argument that the options' method does not read."""
-    for name, default in (_OF_THE_MODEL if options.method == METHOD else _OF_SOLVING).items():
-        if getattr(options, name, default) != default:
-            raise ValueError(f"--{name.replace('_', '-')} is not an argument of --method {options.method}")
+    for name in _given(options, _OF_THE_MODEL if options.method == METHOD else _OF_SOLVING):
+        raise ValueError(f"{name} is not an argument of --method {options.method}")
 
 
 def check_cameras_alone(options: argparse.Namespace) -> None:
     """ValueError for an argument that says how cameras are found, where they are given."""
-    lens = {"fov_degrees": None, "focal_mm": None, "K": None}
-    for name, default in {**_OF_SOLVING, **_OF_THE_MODEL, **lens}.items():
+    from ..footage.series import names_series
+
+    of_a_video = {} if names_series(options.video) else {"fps": None}
+    for name in _given(options, {**_OF_SOLVING, **_OF_THE_MODEL, **_OF_READING, **of_a_video}):
+        raise ValueError(f"{name} is of finding the cameras, which --cameras gives: leave one out")
+
+
+def _given(options: argparse.Namespace, defaults: Mapping[str, object]) -> Iterator[str]:
+    """The flags of those arguments that are not as they are by default."""
+    for name, default in defaults.items():
         if getattr(options, name, default) != default:
-            raise ValueError(
-                f"--{name.replace('_', '-')} is of finding the cameras, which --cameras gives: leave one out"
-            )
+            own = getattr(options, "ray_steps_flag", None) if name == "ray_steps" else None
+            yield own or f"--{name.replace('_', '-')}"
 
 
 def run_solve(options: argparse.Namespace) -> None:

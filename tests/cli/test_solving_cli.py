@@ -67,6 +67,13 @@ def test_bounds_come_from_the_options(files, capsys):
     assert "bounds are above 0" in capsys.readouterr().err
 
 
+def test_beside_given_cameras_a_series_alone_has_a_rate(files, capsys):
+    asked = str(files / "asked.json")
+    assert main(["verify", str(files / "f_%04d.png"), "--path", asked, "--cameras", asked, "--fps", "24"]) == 0
+    assert main(["verify", str(files / "clip.mp4"), "--path", asked, "--cameras", asked, "--fps", "24"]) == 2
+    assert "--fps is of finding the cameras" in capsys.readouterr().err
+
+
 def test_without_pycolmap_there_is_one_sentence_with_the_pip_line(files, capsys, monkeypatch):
     importing = builtins.__import__
 
