@@ -48,6 +48,7 @@ def run(options: argparse.Namespace) -> None:
     options.images = shared.pictures_of(options.images)
     shared.check_output(options.out, ".mp4", inputs=options.images)
     shared.check_images(options)
+    shared.check_prompt(options)
     given = _given_path(options) if options.trajectory else None
     model = shared.load(options)
     sources, framing = shared.read_sources(options, model)

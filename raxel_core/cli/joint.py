@@ -41,6 +41,7 @@ def run(options: argparse.Namespace) -> None:
     path = shared.check_output(options.out, ".mp4", inputs=options.images).with_suffix(".json")
     shared.check_output(path, ".json")
     shared.check_images(options)
+    shared.check_prompt(options)
     model = shared.load(options)
     sources, _ = shared.read_sources(options, model)
     try:

@@ -123,6 +123,13 @@ def add_prompt(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--text-guidance", type=float, default=1.0, help="how strongly the prompt guides; 1 is off (1)")
 
 
+def check_prompt(options: argparse.Namespace) -> None:
+    """ValueError, before a model loads, for what is said of a prompt where there is none."""
+    for name, default in (("text_guidance", 1.0), ("text_encoder", None), ("texts", None)):
+        if options.prompt is None and getattr(options, name) != default:
+            raise ValueError(f"--{name.replace('_', '-')} is of a prompt: give it with --prompt")
+
+
 def _prompt(options: argparse.Namespace) -> torch.Tensor | None:
     """The embedding of the prompt that the options name, None where there is none."""
     if getattr(options, "prompt", None) is None:
