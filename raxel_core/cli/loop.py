@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from . import options as shared
 from .console import progress_bar, say, show
+from .verify import FAILED
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,8 +35,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=run)
 
 
-def run(options: argparse.Namespace) -> None:
-    """Read the clip, close the loop, write what it made and the report."""
+def run(options: argparse.Namespace) -> int:
+    """Read the clip, close the loop, write what it made and the report; 1 where a bound is not kept."""
     import math
 
     from ..atomic_file import write_text
@@ -84,6 +85,7 @@ def run(options: argparse.Namespace) -> None:
     write_text(options.out / "report.json", to_json(body))
     say(f"wrote {options.out}")
     show(body, f"{report.table()}\n\n{verdict}", as_json=options.json)
+    return 0 if report.passed else FAILED
 
 
 def _write_generated(folder: Path, video: Tensor, fps: float) -> None:

@@ -189,6 +189,14 @@ def test_loop_reports_and_holds_to_bounds(model, video_file: Path, tmp_path: Pat
     assert json.loads((out / "report.json").read_text()) == body
 
 
+def test_a_loop_that_fails_ends_with_code_1(model, video_file: Path, tmp_path: Path, capsys) -> None:
+    out = tmp_path / "loop"
+    arguments = ["loop", str(video_file), "--steps", "2", "--out", str(out), "--min-psnr", "50"]
+    assert main(arguments) == 1
+    assert capsys.readouterr().out.startswith("Failed: ")
+    assert json.loads((out / "report.json").read_text())["passed"] is False
+
+
 def test_demo_writes_everything(model, tmp_path: Path, capsys) -> None:
     out = tmp_path / "demo"
     assert main(["demo", "--steps", "2", "--out", str(out), "--json"]) == 0
