@@ -374,7 +374,8 @@ def read_clip(options: argparse.Namespace, model: RaxelModel, reel: Reel) -> Cli
         return clip
     usable = (found - 1) // 4 * 4 + 1
     if options.frames is not None or usable < 5:
-        raise ValueError(f"{options.video} has {found} frames at {fps:g} a second, {max(wanted, 5)} are needed")
+        needed = 5 if options.frames is None else wanted
+        raise ValueError(f"{options.video} has {found} frames at {fps:g} a second, {needed} are needed")
     say(f"the first {usable} of them are used: a clip has 4n+1 frames")
     return replace(clip, video=clip.video[:, :usable])
 

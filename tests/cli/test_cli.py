@@ -13,6 +13,7 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -195,6 +196,14 @@ def test_a_loop_that_fails_ends_with_code_1(model, video_file: Path, tmp_path: P
     assert main(arguments) == 1
     assert capsys.readouterr().out.startswith("Failed: ")
     assert json.loads((out / "report.json").read_text())["passed"] is False
+
+
+@pytest.mark.parametrize(("given", "needed"), [([], 5), (["--frames", "9"], 9)])
+def test_a_clip_too_short_for_the_loop_is_told_what_is_enough(model, tmp_path, monkeypatch, capsys, given, needed):
+    monkeypatch.setattr(options, "load", lambda _: replace(model, recipe=replace(model.recipe, frames=9)))
+    write_video(tmp_path / "short.mp4", torch.zeros(3, 3, *FILE_HW), fps=8.0)
+    assert main(["loop", str(tmp_path / "short.mp4"), *given, "--out", str(tmp_path / "loop")]) == 2
+    assert f"short.mp4 has 3 frames at 8 a second, {needed} are needed" in _sentence(capsys)
 
 
 def test_demo_writes_everything(model, tmp_path: Path, capsys) -> None:
