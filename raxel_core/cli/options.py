@@ -348,10 +348,17 @@ def check_images(options: argparse.Namespace) -> None:
     """Look before a model loads whether the options' pictures can be read and each has a frame."""
     if options.at is not None and len(options.at) != len(options.images):
         raise ValueError(f"{len(options.images)} pictures need {len(options.images)} frame numbers after --at")
-    from ..video_io import video_hw
+    check_pictures(options.images)
 
-    for path in options.images:
-        video_hw(path)
+
+def check_pictures(paths: Sequence[Path]) -> None:
+    """Read each picture's file; of one that holds several frames, say that the first is the picture."""
+    from ..video_io import Selection, stream_video
+    from .console import say
+
+    for path in paths:
+        if len(list(stream_video(path, Selection(frames=2)).frames)) > 1:
+            say(f"{path} is a video: its first frame is taken as the picture")
 
 
 def read_clip(options: argparse.Namespace, model: RaxelModel, reel: Reel) -> Clip:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .console import progress_bar, say, show
-from .options import check_output
+from .options import check_output, check_pictures
 from .pose import write_plot
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def run(options: argparse.Namespace) -> None:
     format_for(options.out)
     if options.plot:
         check_output(options.plot, ".png", inputs=options.images)
+    check_pictures(options.images)
     pictures = photographs(_pictures(options.images), boxes=_boxes(options.box), masks=_masks(options.mask))
     loaded = load_ray_diffusion(options.weights or embedded_network())
     K = None if options.fov_degrees is None else lens_of_fov(radians(options.fov_degrees), pictures.hw).K()

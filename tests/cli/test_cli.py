@@ -177,6 +177,16 @@ def test_joint_of_a_series_of_pictures_writes_video_and_path(model, tmp_path: Pa
     assert model.transformer.questions[-1]["video_time"].tolist() == [0.0, 1.0, 0.0, 1.375]
 
 
+@pytest.mark.parametrize("command", [["generate", "--move", "pan"], ["joint"]])
+def test_of_a_video_in_a_pictures_place_it_is_told_that_the_first_frame_is_taken(
+    model, video_file: Path, image_file: Path, tmp_path: Path, capsys, command: list[str]
+) -> None:
+    given = ["--steps", "2", "--at", "0", "4", "--out", str(tmp_path / "made.mp4")]
+    assert main([*command, str(image_file), str(video_file), *given]) == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if "first frame" in line]
+    assert told == [f"raxel: {video_file} is a video: its first frame is taken as the picture"]
+
+
 def test_loop_reports_and_holds_to_bounds(model, video_file: Path, tmp_path: Path, capsys) -> None:
     out = tmp_path / "loop"
     arguments = ["loop", str(video_file), "--steps", "2", "--out", str(out), "--max-rotation-degrees", "0.1", "--json"]
