@@ -28,7 +28,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--mask", type=Path, action="append", help="the subject's mask, once per photograph")
     parser.add_argument("--regression", action="store_true", help="one pass instead of the diffusion")
-    parser.add_argument("--steps", type=int, default=71, help="network passes of the diffusion (71, all)")
+    parser.add_argument("--steps", type=int, help="network passes of the diffusion (71, all)")
     parser.add_argument(
         "--samples", type=int, default=4, help="answers to draw; their spread adds to the error bars (4)"
     )
@@ -53,6 +53,8 @@ def run(options: argparse.Namespace) -> None:
     from ..solving.lens import lens_of_fov
     from ..solving.points import triangulated_points
 
+    if options.regression and options.steps is not None:
+        raise ValueError("--steps is of the diffusion, and --regression takes one pass: leave one out")
     format_for(options.out)
     if options.plot:
         check_output(options.plot, ".png", inputs=options.images)
@@ -76,10 +78,10 @@ def run(options: argparse.Namespace) -> None:
 
 def _settings(options: argparse.Namespace, timesteps: int) -> SamplerSettings:
     """The sampler's settings of the options."""
-    from ..ray_diffusion.sampler import SamplerSettings
+    from ..ray_diffusion.sampler import ALL_STEPS, SamplerSettings
 
-    method = "regression" if options.regression else "diffusion"
-    settings = SamplerSettings(method, options.steps, options.samples, options.seed)
+    method, steps = "regression" if options.regression else "diffusion", options.steps
+    settings = SamplerSettings(method, ALL_STEPS if steps is None else steps, options.samples, options.seed)
     return settings.as_published(timesteps) if options.published else settings
 
 

@@ -248,7 +248,7 @@ def _move(options: argparse.Namespace) -> Trajectory:
     """The one move that the options name."""
     from ..paths.plan import CameraPlan, PlannedMove
 
-    move = PlannedMove(options.move, **_given(options, *_AMOUNTS, "seed", "easing"))
+    move = PlannedMove.from_values({"move": options.move, **_given(options, *_AMOUNTS, "seed", "easing")})
     plan = CameraPlan(moves=(move,), **_given(options, "fov_degrees", "depth"))
     clip = {**_CLIP, **_given(options, *_CLIP)}
     hw = (clip["height"], clip["width"])

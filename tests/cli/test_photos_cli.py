@@ -55,6 +55,8 @@ def test_a_known_lens_and_the_published_arithmetic(folder, capsys):
 
 
 def test_bad_input_is_one_sentence_and_exit_code_2(folder, capsys):
+    assert photos(folder, "--regression", "--steps", "3") == 2
+    assert "--steps is of the diffusion" in capsys.readouterr().err
     write_image(folder / "2.png", torch.zeros(3, 32, 64))
     assert photos(folder) == 2
     assert "different sizes (64x32, 64x48)" in capsys.readouterr().err

@@ -153,6 +153,7 @@ def test_the_names_offered_are_the_names_there_are() -> None:
     ("arguments", "sentence"),
     [
         (["make", "--move", "dolly", "--amount-degrees", "3", "--out", "{out}"], "amount_degrees is no field of dolly"),
+        (["make", "--move", "orbit", "--seed", "4", "--out", "{out}"], "seed is no field of orbit"),
         (["make", "--move", "pan", "--frames", "0", "--out", "{out}"], "at least one frame, got 0|whole number from 1"),
         (["make", "--move", "pan", "--amount-degrees", "nan", "--out", "{out}"], "amount_degrees is a .*nan"),
         (["make", "--move", "pan", "--fps", "0", "--out", "{out}"], "fps is a positive number, got 0"),
