@@ -117,6 +117,9 @@ def _run_scenes(options: argparse.Namespace) -> None:
 
     if min(options.scenes, options.batch) < 2:
         raise ValueError(f"at least 2 scenes are needed, 2 at a time, got {options.scenes} and {options.batch}")
+    loop, told = options.loop_steps, " ".join(map(str, options.ray_steps))
+    if loop not in options.ray_steps:
+        raise ValueError(f"the loop takes {loop} ray steps and --ray-steps are {told}: give --loop-steps one of them")
     if options.out:
         shared.check_output(options.out, ".json")
     settings = SceneSettings(

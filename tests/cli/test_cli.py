@@ -379,6 +379,10 @@ def test_train_vae_fits_a_code(tmp_path: Path, capsys) -> None:
         (["joint", "{image}", "--steps", "2", "--ray-steps", "3"], "cannot take more steps"),
         (["loop", "{video}", "--sources", "8"], "not all frames of a clip of 5"),
         (["evaluate", "--scenes", "1"], "at least 2 scenes"),
+        (
+            ["evaluate", "--scenes", "2", "--ray-steps", "1"],
+            "takes 2 ray steps and --ray-steps are 1: give --loop-steps",
+        ),
         (["evaluate", "--sources", "5"], "some of the frames 0 to 4 and not all of them, got .5"),
         (["evaluate", "--sources", "0", "1", "2", "3", "4"], "some of the frames 0 to 4 and not all of them"),
         (["demo", "--scene", "-1"], "the test split has scenes 0 to"),
