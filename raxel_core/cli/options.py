@@ -181,9 +181,9 @@ def add_method(parser: argparse.ArgumentParser, methods: Sequence[str] = METHODS
 
 
 def add_clip(parser: argparse.ArgumentParser) -> None:
-    """The video, and which part of it is read."""
+    """The video, and which one clip of it is read, of a length that the model takes."""
     add_video(parser)
-    add_selection(parser)
+    _add_selection(parser, frames="4n + 1 (the model's)", fps="(the model's)")
 
 
 def add_video(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
@@ -193,10 +193,19 @@ def add_video(parser: argparse.ArgumentParser, *, optional: bool = False) -> Non
 
 
 def add_selection(parser: argparse.ArgumentParser) -> None:
-    """Which part of a video is read."""
-    parser.add_argument("--frames", type=int, help="frames to read, 4n + 1 (the model's)")
+    """Which part of a video cameras are found for, by the model or by solving."""
+    _add_selection(
+        parser,
+        frames="which alone have a camera then; for the model 4n + 1 where they are fewer than its clip (all)",
+        fps="(the model's, or more where the clip is short; with colmap the video's)",
+    )
+
+
+def _add_selection(parser: argparse.ArgumentParser, *, frames: str, fps: str) -> None:
+    """Which part of a video is read; `frames` and `fps` say how many that are, and at which rate unless it is said."""
+    parser.add_argument("--frames", type=int, help=f"frames to read, {frames}")
     parser.add_argument(
-        "--fps", type=float, help="frames per second to read (the model's); for an image sequence, its own rate (24)"
+        "--fps", type=float, help=f"frames per second to read {fps}; for an image sequence, its own rate (24)"
     )
     parser.add_argument("--start", "--start-at", type=float, default=0.0, help="seconds to skip (0)")
 

@@ -541,6 +541,21 @@ def test_every_command_explains_itself(capsys) -> None:
         assert end.value.code == 0
 
 
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("pose", ("for the model 4n + 1 where they are fewer than its clip (all)", "with colmap the video's)")),
+        ("verify", ("for the model 4n + 1 where they are fewer than its clip (all)", "with colmap the video's)")),
+        ("loop", ("frames to read, 4n + 1 (the model's)", "frames per second to read (the model's)")),
+    ],
+)
+def test_help_says_which_frames_are_read_by_default(capsys, command: str, told: tuple[str, ...]) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert all(words in text for words in told)
+
+
 def test_progress_is_a_bar_on_a_terminal_and_a_line_now_and_then_in_a_log(monkeypatch, capsys) -> None:
     from raxel_core.cli import console
     from raxel_core.cli.console import progress_bar
