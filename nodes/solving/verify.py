@@ -94,7 +94,7 @@ class RaxelVerifyCamera(io.ComfyNode):
                     max=10.0,
                     step=0.01,
                     optional=True,
-                    tooltip="Largest relative error of the focal length allowed.",
+                    tooltip="Largest relative error of the focal length allowed, beyond two of its own error bars.",
                 ),
             ],
             hidden=[io.Hidden.unique_id],

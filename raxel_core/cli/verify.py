@@ -59,7 +59,12 @@ def add_bounds(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--max-position", type=float, default=0.1, help="distance, as a share of the path's length (0.1)"
     )
-    group.add_argument("--max-focal", type=float, default=0.1, help="relative error of the focal length (0.1)")
+    group.add_argument(
+        "--max-focal",
+        type=float,
+        default=0.1,
+        help="relative error of the focal length, beyond two of its own standard deviations (0.1)",
+    )
     group.add_argument(
         "--speed",
         type=float,

@@ -64,7 +64,8 @@ class VerifyBounds:
 @dataclass(frozen=True)
 class Finding:
     """One figure: its `value` (None where the video does not tell it), the bounds, and whether it keeps to them (None
-    where it is not told or was not asked for). `unit` is what it is shown in."""
+    where it is not told or was not asked for). `unit` is what it is shown in; `slack` is how much of `high` is left
+    for the value's own error bar."""
 
     name: str
     value: float | None
@@ -72,6 +73,7 @@ class Finding:
     high: float | None
     unit: str
     passed: bool | None
+    slack: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -275,7 +277,7 @@ def _findings(
         _finding("direction", _direction(found, reached), None, bounds.direction, "degrees"),
         _finding("position", position, None, bounds.position, "of the path"),
         _finding("speed", speed, low, high, "of the asked speed"),
-        _finding("focal", focal, None, bound, "relative"),
+        replace(_finding("focal", focal, None, bound, "relative"), slack=0.0 if bound is None else slack),
     )
 
 
@@ -385,4 +387,5 @@ def _bounds(finding: Finding) -> str:
     low, high = (None if edge is None else _shown(edge, finding.unit) for edge in (finding.low, finding.high))
     if low and high:
         return f"{low.split()[0]} to {high}"
-    return f"at most {high}" if high else f"at least {low}" if low else "-"
+    slack = f", {finding.slack:.3f} of it for the error bar" if finding.slack else ""
+    return f"at most {high}{slack}" if high else f"at least {low}" if low else "-"

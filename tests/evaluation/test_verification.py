@@ -127,6 +127,17 @@ def test_a_lens_that_the_video_does_not_tell_fails_nothing():
     assert found.passed and "Not told by this video: focal" in found.sentence
 
 
+def test_what_a_focal_length_is_allowed_for_its_own_error_bar_is_said():
+    covariance = torch.zeros(FRAMES, 7, 7, dtype=torch.float64)
+    covariance[:, 6, 6] = 0.03**2
+    found = verify(replace(solved(asked("orbit")), covariance=covariance), asked("orbit"))
+    row = next(line for line in found.table().splitlines() if line.startswith("focal"))
+    assert "at most 0.160 relative, 0.060 of it for the error bar" in row
+    assert {f["name"]: f["slack"] for f in json.loads(found.to_json())["findings"] if f["slack"]} == {
+        "focal": pytest.approx(0.06)
+    }
+
+
 def test_another_path_is_off_the_path():
     assert verify(solved(asked("crane")), asked("orbit")).word == "off_path"
     assert verify(solved(asked("pan")), asked("truck")).word == "off_path"
