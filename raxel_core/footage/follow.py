@@ -83,15 +83,17 @@ def follow_clip(
     return _judged(reel, plan, recipe, estimate, found, [window.moved_px for window, _ in seen], other)
 
 
-def judged_reading(read: CameraEstimate, recipe: Recipe, *, fps: float | None = None) -> Estimate:
-    """One clip's reading as an estimate with a verdict; `fps` of its frames, where that is known. Nothing is compared
-    with the pictures, and its error bars are those of the rays alone."""
+def judged_reading(
+    read: CameraEstimate, recipe: Recipe, *, fps: float | None = None, generated: bool = False
+) -> Estimate:
+    """One clip's reading as an estimate with a verdict; `fps` of its frames, where that is known, and whether it was
+    `generated` with its cameras. Nothing is compared with the pictures, and its error bars are those of the rays."""
     trajectory = read.trajectory
-    outside = outside_training(recipe, fps, trajectory.camera.hw, [trajectory.camera])
+    outside = outside_training(recipe, fps, trajectory.camera.hw, [trajectory.camera], generated=generated)
     footage = Footage("", 0.0, trajectory.fps, tuple(range(len(trajectory))))
     covariance = read.recovered.covariance.to("cpu", torch.float64)
     estimate = Estimate(trajectory, ESTIMATOR, footage, "moving", "", covariance=covariance)
-    return replace(estimate, verdict=moving_sentence(estimate, outside))
+    return replace(estimate, verdict=moving_sentence(estimate, outside, generated=generated))
 
 
 def _read_window(

@@ -31,15 +31,15 @@ def trained_range(recipe: Recipe) -> TrainedRange:
 
 
 def outside_training(
-    recipe: Recipe, fps: float | None, hw: tuple[int, int], clips: Sequence[Camera]
+    recipe: Recipe, fps: float | None, hw: tuple[int, int], clips: Sequence[Camera], *, generated: bool = False
 ) -> tuple[str, ...]:
     """In what a clip lies outside of what the checkpoint was trained on, in a few words each.
 
     `fps` of the frames that were seen, where it is known, `hw` of their pictures, and `clips`, the cameras [F] found
-    for each clip of them that was seen at once.
+    for each clip of them that was seen at once. Of one that was `generated` nothing is said of footage.
     """
     trained, (height, width) = trained_range(recipe), recipe.hw
-    told = [_SCENES_ALONE] if recipe.vae == _EMBEDDED_VAE else []
+    told = [_SCENES_ALONE] if recipe.vae == _EMBEDDED_VAE and not generated else []
     if recipe.doubts(recipe.frames, hw):
         told.append(f"pictures of {hw[1]}x{hw[0]}, not {width}x{height}")
     frames = {len(clip) for clip in clips} - {recipe.frames}

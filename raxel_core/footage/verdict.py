@@ -23,12 +23,14 @@ def still_sentence(pixels: float, imagined: Estimate) -> str:
     )
 
 
-def moving_sentence(estimate: Estimate, outside: Sequence[str]) -> str:
-    """Of what the model found, with its error bars, against a camera that stood still, and what speaks against it."""
+def moving_sentence(estimate: Estimate, outside: Sequence[str], *, generated: bool = False) -> str:
+    """Of what the model found, with its error bars, against a camera that stood still, and what speaks against it;
+    a clip that was `generated` with its cameras is no footage to be solved."""
     turn, away = farthest(estimate)
+    advice = ": solve it" if outside and not generated else ""
     return (
         f"The model sees the camera turn by {_shown(math.degrees(turn))} degrees and go {_length(estimate, away)} from "
-        f"where it began, {_error_bars(estimate)}: {_against_still(estimate, turn, away)}{_doubt(outside)}."
+        f"where it began, {_error_bars(estimate)}: {_against_still(estimate, turn, away)}{_doubt(outside)}{advice}."
     )
 
 
@@ -67,8 +69,8 @@ def _doubt(outside: Sequence[str]) -> str:
     if not outside:
         return ""
     return (
-        f". The footage is outside what this checkpoint was trained on ({'; '.join(outside)}), where error bars "
-        "promise nothing: solve it"
+        f". The clip is outside what this checkpoint was trained on ({'; '.join(outside)}), where error bars promise "
+        "nothing"
     )
 
 

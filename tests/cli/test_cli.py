@@ -177,6 +177,15 @@ def test_joint_of_a_series_of_pictures_writes_video_and_path(model, tmp_path: Pa
     assert model.transformer.questions[-1]["video_time"].tolist() == [0.0, 1.0, 0.0, 1.375]
 
 
+def test_what_joint_makes_is_no_footage(model, image_file: Path, tmp_path: Path, monkeypatch, capsys) -> None:
+    embedded = replace(model, recipe=replace(model.recipe, vae="raxel-tiny-vae"))
+    monkeypatch.setattr(options, "load", lambda _: embedded)
+    assert main(["joint", str(image_file), "--steps", "2", "--out", str(tmp_path / "made.mp4"), "--json"]) == 0
+    verdict = json.loads(capsys.readouterr().out)["verdict"]
+    assert verdict.startswith("The model sees the camera turn by")
+    assert "footage" not in verdict and "solve it" not in verdict
+
+
 @pytest.mark.parametrize("command", [["generate", "--move", "pan"], ["joint"]])
 def test_of_a_video_in_a_pictures_place_it_is_told_that_the_first_frame_is_taken(
     model, video_file: Path, image_file: Path, tmp_path: Path, capsys, command: list[str]

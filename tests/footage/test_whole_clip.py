@@ -242,6 +242,8 @@ def test_a_turn_that_is_told_does_not_make_a_drive_that_is_not(turn: float, away
     path = Trajectory(Camera(motions, K_from_fov(1.0, HW).double(), HW), unit="near_depth")
     found = Estimate(path, "joint", Footage("a.mp4", 0.0, 24.0, (0, 1)), "moving", "", covariance=covariance)
     assert moving_sentence(found, ()).endswith(f"(one sigma, at least): {words}.")
+    assert moving_sentence(found, ("wide",)).endswith("trained on (wide), where error bars promise nothing: solve it.")
+    assert moving_sentence(found, ("wide",), generated=True).endswith("(wide), where error bars promise nothing.")
 
 
 def test_a_window_of_another_unit_joins_by_its_common_frames() -> None:
