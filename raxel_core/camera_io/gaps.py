@@ -41,14 +41,22 @@ def with_gaps(
 
 
 def in_places(
-    trajectory: Trajectory, places: Sequence[int], choice: str, file_name: str, *, first: int = 0
+    trajectory: Trajectory,
+    places: Sequence[int],
+    choice: str,
+    file_name: str,
+    *,
+    first: int | None = None,
+    skipped: int = 0,
 ) -> tuple[Trajectory, list[str]]:
-    """As `with_gaps`, of `places` in the clip that are known for sure, from 0 on; the first is number `first`."""
+    """As `with_gaps`, of `places` in the clip that are known for sure, from 0 on. The first is number `first` of the
+    file or of its pictures; where they number nothing, warnings count the footage from 0, `skipped` frames before."""
     if list(places) == list(range(len(places))):
         return trajectory, []
     missing = places[-1] + 1 - len(places)
-    shown = _gaps([place + first for place in places], 1)
-    named = f"{missing} of {places[-1] + 1} frames have no camera ({shown})"
+    start, counted = (skipped, ", counted from 0") if first is None else (first, "")
+    shown = _gaps([place + start for place in places], 1)
+    named = f"{missing} of {places[-1] + 1} frames have no camera ({shown}{counted})"
     gapped, told = _chosen(replace(trajectory, numbers=tuple(places)), named, choice, file_name)
     return gapped, [told]
 
@@ -80,8 +88,8 @@ def placed(estimate: Estimate, choice: str = "keep", file_name: str = "") -> tup
     places = [round((number - footage.frames[0]) * share) for number in footage.frames]
     if any(after <= before for before, after in zip(places, places[1:], strict=False)):
         return path, None, ["the frames do not lie as far apart as the path's rate says: they were taken as neighbours"]
-    shown = first if first is not None and footage.pictures else 0
-    gapped, warnings = in_places(path, places, choice, file_name, first=shown)
+    shown, skipped = first if footage.pictures else None, footage.frames[0] if every else 0
+    gapped, warnings = in_places(path, places, choice, file_name, first=shown, skipped=skipped)
     return gapped, first, warnings
 
 

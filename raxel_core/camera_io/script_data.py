@@ -59,7 +59,7 @@ def fps_and_unit(values: dict[str, Any], file_name: str) -> tuple[float, str]:
 
 
 def in_their_frames(
-    trajectory: Trajectory, values: dict[str, Any], assumed: Assumed, file_name: str, *, first: int = 0
+    trajectory: Trajectory, values: dict[str, Any], assumed: Assumed, file_name: str, *, first: int | None = None
 ) -> tuple[Trajectory, list[str]]:
     """`trajectory` with the gaps that a file of ours leaves between its frames, and warnings (`in_places`)."""
     where = f"{file_name} {NUMBERS_KEY}"

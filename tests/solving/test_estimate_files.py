@@ -198,6 +198,16 @@ def test_frames_taken_by_time_keep_their_gaps(tmp_path):
     assert "10 cameras a second of 25" in lost_of(given, tmp_path / "a.chan")
 
 
+def test_gaps_in_a_video_are_said_to_be_counted_from_0(tmp_path):
+    """As its estimate counts them, with what is before the first camera; its .chan counts from 1."""
+    of_video = replace(of_series(1001), footage=Footage("a.mp4", 0.0, 25.0, FRAMES))
+    write_estimate(of_video, tmp_path / "a.json")
+    write_estimate(of_series(1001), tmp_path / "b.json")
+    told = [" ".join(read_cameras(tmp_path / name).warnings) for name in ("a.json", "b.json")]
+    assert "4 of 7 frames have no camera (5 to 8, counted from 0)" in told[0]
+    assert "4 of 7 frames have no camera (1006 to 1009)" in told[1]
+
+
 def test_a_first_frame_that_is_given_goes_before_the_pictures(tmp_path):
     for name in ("a.json", "a.chan", "a.py"):
         write_estimate(of_series(1001), tmp_path / name, first=5001)
