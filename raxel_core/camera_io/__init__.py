@@ -168,27 +168,60 @@ def _check_first(first: int | None, path: Path) -> None:
         raise CameraFormatError(f"{path.name} is not written: frame numbers lie within {MOST_FIRST}, got {first}")
 
 
-def read_estimate(path: str | Path, *, frames: int = 0) -> Estimate:
+def read_estimate(path: str | Path, *, frames: int = 0, numbers: range | None = None) -> Estimate:
     """The estimate in a camera path v1 of ours; of other cameras one without error bars.
 
-    `frames` is how many the footage has, 0 where that is not known: cameras of a file that numbers them from 1 on lie
-    where their numbers say if there are so many, else from the first frame on. Errors as those of `read_cameras`.
+    `frames` is how many the footage has, 0 where that is not known, and `numbers` are those it gives them (1001 on):
+    cameras lie where `frames_in` says; those of frames that it does not have are left out, which is noted. Errors as
+    those of `read_cameras`, ValueError where none is left.
     """
-    reading = read_cameras(path)
-    told = (
-        estimate_from_json(read_text(Path(path), most=MOST_JSON_BYTES), dtype=torch.float64)
-        if reading.format == "camera_path"
-        else None
-    )
-    return told or estimate_of(reading.trajectory, Path(path).name, begins=begins_at(reading, frames))
+    return estimate_in(read_cameras(path), Path(path), frames=frames, numbers=numbers)
 
 
-def begins_at(reading: Reading, frames: int) -> int:
-    """The frame, from 0, of footage of so many `frames` at which a path begins whose file numbers frames from 1 on; 0
-    where the file has other numbers, such as those of a plate from 1001 on."""
-    numbered = reading.first is not None and format_named(reading.format).write_numbered is not None
-    begins = (reading.first or 1) - 1 if numbered else 0
-    return begins if 0 < begins <= frames - reading.trajectory.frame_numbers[-1] - 1 else 0
+def estimate_in(reading: Reading, path: Path, *, frames: int = 0, numbers: range | None = None) -> Estimate:
+    """As `read_estimate`, of the `reading` of the file `path`."""
+    if reading.format == "camera_path":
+        told = estimate_from_json(read_text(path, most=MOST_JSON_BYTES), dtype=torch.float64)
+        if told is not None:
+            return told
+    trajectory, places = reading.trajectory, frames_in(reading, frames, numbers)
+    kept = [index for index, place in enumerate(places) if place >= 0]
+    if len(kept) == len(places):
+        return estimate_of(trajectory, path.name, frames=places)
+    assert numbers is not None
+    footage = f"of frames {numbers[0]} to {numbers[-1]}, which the footage has"
+    if not kept:
+        raise ValueError(f"{path.name}: none of its cameras, from {_numbers_of(reading)[0]} on, is {footage}")
+    trajectory = replace(trajectory, camera=trajectory.camera[kept], numbers=None)
+    note = f"{len(places) - len(kept)} of its {len(places)} cameras are not {footage}: they were left out"
+    return estimate_of(trajectory, path.name, frames=[places[index] for index in kept], notes=[note])
+
+
+def frames_in(reading: Reading, frames: int, numbers: range | None = None) -> tuple[int, ...]:
+    """The frame, from 0, of footage of so many `frames` (0 where that is not known) that each camera of a file is of.
+
+    An estimate of ours says so. The numbers of other files are those that the footage gives its frames, as pictures'
+    names do (1001 on); of a camera that is of none of them, -1. Numbers from 0 or 1 on count from the path's beginning.
+    Footage without numbers counts from 1 on, in formats that number frames; where that is too few for a file's numbers,
+    such as those of a plate from 1001 on, they count from the path's beginning too.
+    """
+    if reading.estimated and reading.numbers is not None:
+        return reading.numbers
+    told = _numbers_of(reading)
+    named = numbers is None and format_named(reading.format).write_numbered is None
+    if not told or named or (numbers is None and told[-1] - told[0] >= frames):
+        return reading.trajectory.frame_numbers
+    if numbers is None or told[0] in (0, 1):
+        begins = 1 if numbers is None and told[0] > 0 and told[-1] <= frames else told[0]
+        return tuple(number - begins for number in told)
+    return tuple(numbers.index(number) if number in numbers else -1 for number in told)
+
+
+def _numbers_of(reading: Reading) -> tuple[int, ...]:
+    """The numbers that a file gives its frames; none where it gives none."""
+    if reading.numbers is not None or reading.first is None:
+        return reading.numbers or ()
+    return tuple(reading.first + number for number in reading.trajectory.frame_numbers)
 
 
 def write_estimate(

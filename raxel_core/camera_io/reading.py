@@ -106,6 +106,11 @@ class Reading:
         object.__setattr__(self, "trajectory", replace(self.trajectory, name=name))
 
     @property
+    def estimated(self) -> bool:
+        """Whether `numbers` are those of an estimate of ours, from 0 in its footage."""
+        return self.format == "camera_path" and self.numbers is not None
+
+    @property
     def text(self) -> str:
         """The report, one sentence a line; the first after the format says what the camera does."""
         lines = [f"Read as {self.format}.", motion_in_words(self.trajectory), *self.notes]

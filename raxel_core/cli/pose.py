@@ -127,7 +127,11 @@ def follow_video(
     from ..footage.windows import plan_for
     from ..runtime.processes import is_first_process
 
-    other = read_estimate(options.against, frames=reel.count) if getattr(options, "against", None) else None
+    other = None
+    if getattr(options, "against", None):
+        other = read_estimate(options.against, frames=reel.count, numbers=reel.numbers)
+        for note in other.notes:
+            say(f"{options.against}: {note}")
     lens = solve.lens_of(options, reel.hw)
     model = load()
     selection = shared.selection_of(options, reel)

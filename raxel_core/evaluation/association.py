@@ -56,7 +56,7 @@ def _numbered(*readings: Reading) -> list[list[int]]:
     """The numbers of both files' frames, from one beginning: of the clip, or those in the footage where they begin late
     (1001) in both files, or in one that is not an estimate of ours, which also knows the clip's beginning."""
     late = [_begins_late(reading) for reading in readings]
-    if not all(late) and not any(each and not _estimated(r) for each, r in zip(late, readings, strict=True)):
+    if not all(late) and not any(each and not r.estimated for each, r in zip(late, readings, strict=True)):
         return [_of_the_clip(reading) for reading in readings]
     one = int(any(reading.first is not None and reading.format in _ONE_BASED for reading in readings))
     return [
@@ -67,20 +67,15 @@ def _numbered(*readings: Reading) -> list[list[int]]:
     ]
 
 
-def _estimated(reading: Reading) -> bool:
-    """Whether the file is an estimate of ours, whose `numbers` are those of the clip from 0 on."""
-    return reading.format == "camera_path" and reading.numbers is not None
-
-
 def _begins_late(reading: Reading) -> bool:
     """Whether the clip's first frame has another number than 0 or 1; in other files the path's, which may be later."""
-    skipped = reading.numbers[0] if reading.numbers and _estimated(reading) else 0
+    skipped = reading.numbers[0] if reading.numbers and reading.estimated else 0
     return reading.first is not None and reading.first - skipped not in (0, 1)
 
 
 def _of_the_clip(reading: Reading, begins: int = 0) -> list[int]:
     """The frames' numbers from the clip's beginning on, as number `begins`, or from the path's."""
-    numbers = reading.numbers if reading.numbers and _estimated(reading) else reading.trajectory.frame_numbers
+    numbers = reading.numbers if reading.numbers and reading.estimated else reading.trajectory.frame_numbers
     return [begins + number for number in numbers]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from ..camera_io import begins_at, read_cameras
+from ..camera_io import frames_in, read_cameras
 from ..camera_io.reading import Assumed, CameraFormatError
 from ..video_io import frame_times, video_hw
 from .defects import NO_CAMERAS, NO_PICTURES, PART, POSES, Defect, SceneError
@@ -37,9 +37,7 @@ def open_pair(video: Path, name: str) -> Scene:
     except (CameraFormatError, OSError) as error:
         raise SceneError(name, POSES, str(error)) from error
     path = reading.trajectory
-    # Cameras that were estimated know their pictures.
-    begins = begins_at(reading, len(times))
-    numbers = (reading.numbers if reading.format == "camera_path" else None) or [begins + n for n in path.frame_numbers]
+    numbers = frames_in(reading, len(times))
     known = [index for index, number in enumerate(numbers) if number < len(times)]
     frames = tuple(numbers[index] for index in known)
     notes: tuple[Defect, ...] = ()

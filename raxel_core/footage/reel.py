@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..camera_io.frame_names import numbers_in
 from ..framing import Framing, fit_video
 from ..video_io import (
     Clip,
@@ -55,6 +56,19 @@ class Reel:
             return ()
         names = dict(zip(self.series.positions, (file.name for file in self.series.files), strict=True))
         return tuple(names.get(position, "") for position in range(self.count))
+
+    @property
+    def numbers(self) -> range | None:
+        """The numbers that the names of a series give its places in time; None of a video file and where they give
+        none."""
+        if self.series is None:
+            return None
+        numbers, places = numbers_in([file.name for file in self.series.files])[0], self.series.positions
+        if numbers is None:
+            return None
+        step = (numbers[-1] - numbers[0]) // max(places[-1], 1) or 1
+        found = range(numbers[0], numbers[0] + step * self.count, step) if step > 0 else range(0)
+        return found if all(number in found for number in numbers) and len(found) == self.count else None
 
     def stream(self, selection: Selection | None = None) -> FrameStream:
         """The selected frames one at a time, as `video_io.stream_video`; a number is a picture's place in time."""

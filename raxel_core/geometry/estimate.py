@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -104,8 +105,11 @@ class Estimate:
         return replace(self, trajectory=self.trajectory.scaled(factor, unit=unit), covariance=covariance, points=points)
 
 
-def estimate_of(trajectory: Trajectory, estimator: str, *, begins: int = 0) -> Estimate:
-    """Cameras that another program found in the frames of its footage from number `begins` on, as an estimate."""
+def estimate_of(
+    trajectory: Trajectory, estimator: str, *, frames: Sequence[int] | None = None, notes: Sequence[str] = ()
+) -> Estimate:
+    """Cameras that another program found in these `frames` of its footage, from 0, as an estimate; None for those of
+    the path."""
     center = trajectory.camera.center - trajectory.camera.center[:1]
     rotation = trajectory.camera.rotation
     if float(torch.linalg.vector_norm(center, dim=-1).max()) > _STANDSTILL:
@@ -113,8 +117,8 @@ def estimate_of(trajectory: Trajectory, estimator: str, *, begins: int = 0) -> E
     else:
         motion = "rotation" if float(se3.geodesic(rotation, rotation[:1]).max()) > _STANDSTILL else "still"
     verdict = f"Cameras from {estimator}, which gives no error bars."
-    pictures = Footage("", 0.0, trajectory.fps, tuple(begins + number for number in trajectory.frame_numbers))
-    return Estimate(trajectory, estimator, pictures, motion, verdict)
+    pictures = Footage("", 0.0, trajectory.fps, tuple(trajectory.frame_numbers if frames is None else frames))
+    return Estimate(trajectory, estimator, pictures, motion, verdict, notes=tuple(notes))
 
 
 def as_estimate(cameras: Trajectory | Estimate, estimator: str = "another estimator") -> Estimate:

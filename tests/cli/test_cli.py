@@ -442,6 +442,21 @@ def test_a_series_of_pictures_is_a_video(model, video_file: Path, tmp_path: Path
     torch.testing.assert_close(of_series.camera.center, of_video.camera.center)
 
 
+def test_cameras_to_compare_with_lie_over_their_pictures(model, video_file: Path, tmp_path: Path, capsys) -> None:
+    """Those of the pictures 1004 to 1008 are compared with them, and not with 1001 to 1005; others are counted."""
+    for number, frame in enumerate(read_video(video_file).video.unbind(1)):
+        write_image(tmp_path / f"f_{1001 + number}.png", frame)
+    pose = ["pose", str(tmp_path / "f_%04d.png"), "--fps", "8", "--frames", "9", "--out", str(tmp_path / "whole.chan")]
+    assert main(pose) == 0
+    rows = (tmp_path / "whole.chan").read_text().splitlines()[3:8]
+    (tmp_path / "some.chan").write_text("\n".join([*rows, "1010" + rows[-1][4:]]))
+    capsys.readouterr()
+    assert main([*pose[:-1], str(tmp_path / "again.chan"), "--against", str(tmp_path / "some.chan")]) == 0
+    told = capsys.readouterr()
+    assert "Against some.chan (5 frames) it is 0 degrees off" in re.sub(r"\b[0-9.]+e-[0-9]+", "0", told.out)
+    assert "1 of its 6 cameras are not of frames 1001 to 1009" in told.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

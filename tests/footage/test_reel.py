@@ -78,6 +78,21 @@ def test_numbers_in_steps_are_neighbours(tmp_path: Path) -> None:
     assert any("1 pictures are missing, 15" in note for note in reel.notes)
 
 
+@pytest.mark.parametrize(
+    ("names", "numbers"),
+    [
+        (("p.1001", "p.1002", "p.1004"), range(1001, 1005)),
+        (("p.1001", "p.1003", "p.1007"), range(1001, 1009, 2)),
+        (("p.0007",), range(7, 8)),
+        (("a", "b"), None),
+    ],
+)
+def test_places_in_time_have_the_numbers_of_the_pictures(tmp_path: Path, names, numbers) -> None:
+    for name in names:
+        write_image(tmp_path / f"{name}.png", torch.zeros(3, 4, 4))
+    assert open_reel(tmp_path, fps=8.0).numbers == numbers
+
+
 def test_what_names_no_series_is_one_sentence(tmp_path: Path) -> None:
     folder = _series(tmp_path / "seq", [1, 2])
     with pytest.raises(ValueError, match=r"g_%d.png names no pictures that are there; there is f_1.png"):

@@ -15,6 +15,7 @@ from raxel_core.camera_io import (
     lost_of,
     placed,
     read_cameras,
+    read_estimate,
     write_cameras,
     write_estimate,
 )
@@ -171,6 +172,32 @@ def test_cameras_that_do_not_follow_the_pictures_by_one_count_for_themselves(tmp
     assert "(from 1004 on)" in lost_of(of_series(1001), tmp_path / "a.tum")
     assert "the 4 gaps in time" in lost_of(of_series(1001), tmp_path / "a.json", format="camera_rows")
     assert not lost_of(of_series(1001), tmp_path / "a.py") and not lost_of(half, tmp_path / "a.json")
+
+
+@pytest.mark.parametrize(
+    ("begins", "numbers", "frames"),
+    [
+        (1010, range(1001, 1034), (9, 10, 15)),  # of pictures 1001 on
+        (999, range(1001, 1034), (4,)),  # two are of none of them
+        (1001, range(1001, 1067, 2), (0, 3)),  # one lies between pictures in steps of two
+        (1, range(1001, 1034), (0, 1, 6)),  # counts for itself
+        (10, None, (9, 10, 15)),  # of a video, from 1 on
+        (1001, None, (0, 1, 6)),  # which has no such frames
+    ],
+)
+def test_cameras_lie_in_the_frames_that_their_numbers_say(tmp_path, begins, numbers, frames):
+    write_cameras(placed(of_series(1001))[0], tmp_path / "a.chan", first=begins)
+    found = read_estimate(tmp_path / "a.chan", frames=33, numbers=numbers)
+    assert found.footage.frames == frames and len(found.trajectory) == len(frames)
+    told = f"{3 - len(frames)} of its 3 cameras are not of frames 1001 to "
+    assert len(found.notes) == (len(frames) < 3) and all(note.startswith(told) for note in found.notes)
+    torch.testing.assert_close(found.trajectory.camera.center[-1], of_series(1001).trajectory.camera.center[2])
+
+
+def test_cameras_of_no_frame_of_the_footage_are_refused(tmp_path):
+    write_cameras(placed(of_series(1001))[0], tmp_path / "a.chan", first=2010)
+    with pytest.raises(ValueError, match="none of its cameras, from 2010 on, is of frames 1001 to 1033"):
+        read_estimate(tmp_path / "a.chan", frames=33, numbers=range(1001, 1034))
 
 
 @pytest.mark.parametrize("frames", [(0, 2, 4), (3, 4, 100), (0, 9, 10)])
