@@ -184,17 +184,26 @@ def estimate_in(reading: Reading, path: Path, *, frames: int = 0, numbers: range
         told = estimate_from_json(read_text(path, most=MOST_JSON_BYTES), dtype=torch.float64)
         if told is not None:
             return told
+    trajectory, places, notes = laid_over(reading, path, frames=frames, numbers=numbers)
+    return estimate_of(trajectory, path.name, frames=places, notes=notes)
+
+
+def laid_over(
+    reading: Reading, path: Path, *, frames: int, numbers: range | None
+) -> tuple[Trajectory, tuple[int, ...], tuple[str, ...]]:
+    """The cameras of the file `path` that are of frames of the footage, those frames (`frames_in`), and a note where
+    others were left out; ValueError where all are."""
     trajectory, places = reading.trajectory, frames_in(reading, frames, numbers)
     kept = [index for index, place in enumerate(places) if place >= 0]
     if len(kept) == len(places):
-        return estimate_of(trajectory, path.name, frames=places)
+        return trajectory, places, ()
     assert numbers is not None
     footage = f"of frames {numbers[0]} to {numbers[-1]}, which the footage has"
     if not kept:
-        raise ValueError(f"{path.name}: none of its cameras, from {_numbers_of(reading)[0]} on, is {footage}")
+        raise ValueError(f"{path.name}: none of its cameras, from {reading.stated[0]} on, is {footage}")
     trajectory = replace(trajectory, camera=trajectory.camera[kept], numbers=None)
     note = f"{len(places) - len(kept)} of its {len(places)} cameras are not {footage}: they were left out"
-    return estimate_of(trajectory, path.name, frames=[places[index] for index in kept], notes=[note])
+    return trajectory, tuple(places[index] for index in kept), (note,)
 
 
 def frames_in(reading: Reading, frames: int, numbers: range | None = None) -> tuple[int, ...]:
@@ -207,9 +216,8 @@ def frames_in(reading: Reading, frames: int, numbers: range | None = None) -> tu
     """
     if reading.estimated and reading.numbers is not None:
         return reading.numbers
-    told = _numbers_of(reading)
-    named = numbers is None and format_named(reading.format).write_numbered is None
-    if not told or named or (numbers is None and told[-1] - told[0] >= frames):
+    told = reading.stated
+    if not tells_frames(reading, numbers) or (numbers is None and told[-1] - told[0] >= frames):
         return reading.trajectory.frame_numbers
     if numbers is None or told[0] in (0, 1):
         begins = 1 if numbers is None and told[0] > 0 and told[-1] <= frames else told[0]
@@ -217,11 +225,11 @@ def frames_in(reading: Reading, frames: int, numbers: range | None = None) -> tu
     return tuple(numbers.index(number) if number in numbers else -1 for number in told)
 
 
-def _numbers_of(reading: Reading) -> tuple[int, ...]:
-    """The numbers that a file gives its frames; none where it gives none."""
-    if reading.numbers is not None or reading.first is None:
-        return reading.numbers or ()
-    return tuple(reading.first + number for number in reading.trajectory.frame_numbers)
+def tells_frames(reading: Reading, numbers: range | None = None) -> bool:
+    """Whether a file says which frames of footage its cameras are of: names of pictures say it where the footage has
+    `numbers`."""
+    named = numbers is None and format_named(reading.format).write_numbered is None
+    return reading.estimated or (bool(reading.stated) and not named)
 
 
 def write_estimate(

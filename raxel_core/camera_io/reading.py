@@ -111,6 +111,13 @@ class Reading:
         return self.format == "camera_path" and self.numbers is not None
 
     @property
+    def stated(self) -> tuple[int, ...]:
+        """The numbers that the file gives its frames in their footage; none where it gives none."""
+        if self.numbers is not None or self.first is None:
+            return self.numbers or ()
+        return tuple(self.first + number for number in self.trajectory.frame_numbers)
+
+    @property
     def text(self) -> str:
         """The report, one sentence a line; the first after the format says what the camera does."""
         lines = [f"Read as {self.format}.", motion_in_words(self.trajectory), *self.notes]

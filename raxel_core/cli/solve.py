@@ -115,7 +115,7 @@ def run_solve(options: argparse.Namespace) -> None:
 
     out = options.out or shared.result_beside(options.video, ".cameras.json")
     check_outputs(options, out)
-    solved = solve_video(options)
+    solved = solve_video(options, shared.open_footage(options))
     files = [str(path) for path in write_estimate(solved.estimate, out)]
     if options.plot:
         write_plot(options.plot, {"solve": solved.estimate.trajectory})
@@ -135,13 +135,12 @@ def show_estimate(estimate: Estimate, files: list[str], *, as_json: bool) -> Non
     show(body, "\n".join((estimate.verdict, *estimate.notes)), as_json=as_json)
 
 
-def solve_video(options: argparse.Namespace) -> Solved:
-    """The cameras of the options' video."""
+def solve_video(options: argparse.Namespace, reel: Reel) -> Solved:
+    """The cameras of the options' video, which is opened as `reel`."""
     from ..solving.colmap import load_pycolmap
     from ..solving.solve import Clip, solve_cameras
 
     load_pycolmap()
-    reel = shared.open_footage(options)
     stream = reel.stream(shared.selection_of(options, reel))
     clip = Clip(reel.name, options.start, stream.rate, stream.fps, stream.count or None, reel.pictures)
     taken: list[int] = []

@@ -137,16 +137,28 @@ class _Path:
         return _Path(flip @ self.rotation @ flip, self.center @ flip)
 
 
-def verify(estimate: Estimate, asked: Trajectory, bounds: VerifyBounds | None = None) -> Verification:
+def verify(
+    estimate: Estimate,
+    asked: Trajectory,
+    bounds: VerifyBounds | None = None,
+    *,
+    count: int | None = None,
+    frames: Sequence[int] | None = None,
+) -> Verification:
     """`estimate`, the cameras of a video, against the path that it was `asked` to follow.
 
-    Frame n of the video is held against camera n of the path; where there are more or fewer frames than cameras, both
-    are taken to last as long. ValueError when fewer than two frames have a camera.
+    `frames` are those of the video, from 0, that the path's cameras are of. None where the path is of the whole video:
+    frame n is held against camera n, and where there are more or fewer frames than cameras, both are taken to last as
+    long. `count` is how many frames the video has, None where those from the estimate's first to its last are the
+    whole. ValueError when fewer than two frames have a camera on the path.
     """
     bounds = bounds or VerifyBounds()
     if len(estimate.trajectory) < 2:
         raise ValueError(f"a path is verified by at least 2 cameras, got {len(estimate.trajectory)}")
-    positions, notes = _positions(estimate, len(asked))
+    if frames is None:
+        positions, notes = _stretched(estimate, len(asked), count)
+    else:
+        estimate, positions, notes = _placed(estimate, frames)
     found, wanted = _path(estimate.trajectory), _path(asked.sampled(positions))
     # The speed along the path is told by where on it the video is, which takes a path that bends; else by lengths.
     speed, fit = _speed(found, asked, positions)
@@ -173,15 +185,36 @@ def verify(estimate: Estimate, asked: Trajectory, bounds: VerifyBounds | None = 
     )
 
 
-def _positions(estimate: Estimate, cameras: int) -> tuple[Tensor, tuple[str, ...]]:
-    """Where on the path, in cameras, each camera of the video belongs, and a note where both were stretched."""
+def _stretched(estimate: Estimate, cameras: int, count: int | None) -> tuple[Tensor, tuple[str, ...]]:
+    """Where on a path of the whole video, in cameras, each camera of the video belongs, and a note where both were
+    stretched."""
     numbers = sorted((*estimate.footage.frames, *estimate.missing))
-    span = max(numbers[-1] - numbers[0], 1)
-    own = torch.tensor([number - numbers[0] for number in estimate.footage.frames], dtype=torch.float64)
-    if span + 1 == cameras:
+    begins = numbers[0] if count is None else 0
+    last = max(numbers[-1] - begins, (count or 0) - 1, 1)
+    own = torch.tensor([number - begins for number in estimate.footage.frames], dtype=torch.float64)
+    if last + 1 == cameras:
         return own, ()
-    note = f"The video has {span + 1} frames and the path {cameras} cameras; both were taken to last as long."
-    return own * ((cameras - 1) / span), (note,)
+    note = f"The video has {last + 1} frames and the path {cameras} cameras; both were taken to last as long."
+    return own * ((cameras - 1) / last), (note,)
+
+
+def _placed(estimate: Estimate, frames: Sequence[int]) -> tuple[Estimate, Tensor, tuple[str, ...]]:
+    """The cameras of the video that lie on a path through these `frames`, where on it, in cameras, and a note where
+    others do not."""
+    kept = [index for index, number in enumerate(estimate.footage.frames) if frames[0] <= number <= frames[-1]]
+    own = torch.tensor([estimate.footage.frames[index] for index in kept], dtype=torch.float64)
+    on_path = torch.tensor(frames, dtype=torch.float64)
+    after = torch.searchsorted(on_path, own).clamp(1, max(len(frames) - 1, 1))
+    after, before = after.clamp(max=len(frames) - 1), after - 1
+    share = (own - on_path[before]) / (on_path[after] - on_path[before]).clamp(min=1.0)
+    beside = len(estimate.footage.frames) - len(kept)
+    if len(kept) < 2:
+        raise ValueError(
+            f"a path is verified by at least 2 cameras, got {len(kept)} on its frames {frames[0]} to {frames[-1]} of "
+            f"the video and {beside} beside them"
+        )
+    told = f"{beside} cameras of the video are of frames before the path begins or after it ends: they were left out."
+    return estimate if not beside else estimate.of(kept), before + share, (told,) if beside else ()
 
 
 def _path(trajectory: Trajectory) -> _Path:

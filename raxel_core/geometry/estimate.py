@@ -94,6 +94,19 @@ class Estimate:
         """The relative standard deviation of the focal length, the largest of all frames; 0 when it was given."""
         return None if self.covariance is None else float(self.covariance[:, 6, 6].clamp(min=0.0).max().sqrt())
 
+    def of(self, kept: Sequence[int]) -> Estimate:
+        """The estimate of the cameras at the rising indices `kept` alone, without the scene's points."""
+        index, own = list(kept), self.trajectory
+        return replace(
+            self,
+            trajectory=replace(own, camera=own.camera[index], numbers=None),
+            footage=replace(self.footage, frames=tuple(self.footage.frames[i] for i in index)),
+            covariance=None if self.covariance is None else self.covariance[index],
+            residual_px=None if self.residual_px is None else self.residual_px[index],
+            interpolated=tuple(place for place, i in enumerate(index) if i in self.interpolated),
+            points=None,
+        )
+
     def scaled(self, factor: float, *, unit: str) -> Estimate:
         """The same estimate with all lengths times `factor`, which are then in `unit`."""
         covariance, points = self.covariance, self.points

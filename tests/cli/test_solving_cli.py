@@ -10,13 +10,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from raxel_core.camera_io import write_cameras
+from raxel_core.camera_io import read_cameras, write_cameras, write_estimate
 from raxel_core.cli import main
-from raxel_core.geometry.estimate import Estimate, Footage
+from raxel_core.geometry.estimate import Estimate, Footage, estimate_of
 from raxel_core.paths.plan import make_move
 from raxel_core.solving.lens import lens_of_fov
 from raxel_core.solving.solve import Solved
-from raxel_core.video_io import write_video
+from raxel_core.video_io import write_image, write_video
 
 FRAMES, HW = 5, (48, 80)
 
@@ -51,6 +51,82 @@ def test_verify_writes_its_report_pictures_and_video(files):
         "overlay.mp4",
     }
     assert json.loads((out / "report.json").read_text())["passed"] is True
+
+
+@pytest.mark.parametrize(
+    ("first", "cameras", "rows"),
+    [
+        (1001, "some.chan", slice(2, 5)),  # both files number the video's frames from 1001 on
+        (1, "some.chan", slice(2, 5)),
+        (1, "some.json", slice(2, 5)),
+        (1001, "whole.chan", slice(1, 4)),  # and a path may be of a part
+        (1, "whole.json", slice(1, 4)),
+    ],
+)
+def test_verify_matches_the_numbers_of_frames(files, capsys, first, cameras, rows):
+    """A part of the video, or of the path, is not stretched over the whole of the other."""
+    asked = read_cameras(files / "asked.json").trajectory
+    for name, kept in (("some", rows), ("whole", slice(None))):
+        write_cameras(asked[kept], files / f"{name}.chan", first=first + (kept.start or 0))
+        footage = Footage("clip.mp4", 0.0, 24.0, tuple(range(FRAMES))[kept])
+        write_estimate(replace(estimate_of(asked[kept], "test"), footage=footage), files / f"{name}.json")
+    path = "whole.chan" if cameras.startswith("some") else "some.chan"
+    given = [str(files / name) for name in ("clip.mp4", path, cameras)]
+    assert main(["verify", given[0], "--path", given[1], "--cameras", given[2], "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert len(found["rotation_errors"]) == 3 and max(found["rotation_errors"]) < 1e-6
+    assert not any("last as long" in note for note in found["notes"])
+    assert any("were left out" in note for note in found["notes"]) == (path == "some.chan")
+
+
+def test_cameras_of_other_footage_are_a_path_over_the_whole_video(files, capsys):
+    """The path was found in every third frame of another video: here frame n follows camera n."""
+    asked = read_cameras(files / "asked.json").trajectory
+    other = Footage("other.mp4", 0.0, 24.0, (0, 3, 6, 9, 12))
+    write_estimate(replace(estimate_of(replace(asked, fps=8.0), "test"), footage=other), files / "other.json")
+    given = [str(files / name) for name in ("clip.mp4", "other.json", "asked.json")]
+    assert main(["verify", given[0], "--path", given[1], "--cameras", given[2], "--json"]) == 0
+    assert max(json.loads(capsys.readouterr().out)["rotation_errors"]) < 1e-6
+
+
+def test_cameras_lie_over_their_pictures(files, tmp_path, capsys):
+    """The cameras of the pictures 1003 to 1005 are drawn into them."""
+    asked = read_cameras(files / "asked.json").trajectory
+    write_cameras(asked, files / "asked.chan", first=1001)
+    write_cameras(asked[2:], files / "some.chan", first=1003)
+    for number in range(FRAMES):
+        write_image(tmp_path / f"f_{1001 + number}.png", torch.full((3, *HW), number / 10))
+    given = [str(files / name) for name in ("f_%04d.png", "asked.chan", "some.chan")]
+    out = ["--out", str(files / "out"), "--json"]
+    assert main(["verify", given[0], "--path", given[1], "--cameras", given[2], *out]) == 0
+    assert max(json.loads(capsys.readouterr().out)["rotation_errors"]) < 1e-6
+    written = read_cameras(files / "out" / "cameras.json")
+    assert written.numbers == (2, 3, 4)
+
+
+def test_a_path_without_a_size_is_of_the_videos_and_how_it_was_read_is_told(tmp_path, capsys):
+    hw = (80, 48)
+    write_video(tmp_path / "tall.mp4", torch.rand(3, FRAMES, *hw) * 2 - 1, fps=24.0)
+    pan = make_move("pan", FRAMES, hw=hw, amount=math.radians(20.0))
+    write_cameras(pan, tmp_path / "pan.json")
+    write_cameras(pan, tmp_path / "pan.chan")
+    given = [str(tmp_path / name) for name in ("tall.mp4", "pan.chan", "pan.json")]
+    assert main(["verify", given[0], "--path", given[1], "--cameras", given[2], "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {each["name"]: each["value"] for each in found["findings"]}["focal"] < 1e-6
+    assert any(note.startswith("pan.chan: K: from the vertical angle of view") for note in found["notes"])
+    assert any(note.startswith("pan.chan: Warning: the angle of view was taken for the") for note in found["notes"])
+
+
+def test_a_path_with_gaps_is_told_what_fills_them(files, capsys):
+    asked = read_cameras(files / "asked.json").trajectory
+    write_cameras(replace(asked[:4], numbers=(0, 1, 3, 4)), files / "gaps.chan", first=1)
+    video, path = str(files / "clip.mp4"), str(files / "gaps.chan")
+    assert main(["verify", video, "--path", path, "--cameras", path]) == 2
+    told = capsys.readouterr().err
+    assert "has cameras for 4 of its 5 frames: `trajectory convert --gaps fill" in told and told.count("\n") == 1
+    assert main(["trajectory", "convert", "--gaps", "fill", path, str(files / "filled.json")]) == 0
+    assert main(["verify", video, "--path", str(files / "filled.json"), "--cameras", path]) == 0
 
 
 def test_bounds_come_from_the_options(files, capsys):

@@ -157,6 +157,28 @@ def test_frames_without_a_camera_and_other_rates_are_held_against_their_own_mome
     assert found.passed and found.notes[0].startswith("The video has 81 frames and the path 41 cameras")
 
 
+def part_of(path, frames):
+    """What is found of some frames of a video that follows `path`."""
+    whole = solved(path)
+    some = replace(whole.trajectory, camera=whole.trajectory.camera[list(frames)])
+    return Estimate(some, "test", Footage("v.mp4", 0.0, 16.0, tuple(frames)), "moving", "")
+
+
+def test_a_part_of_the_video_is_held_against_its_own_part_of_the_path():
+    path = asked("orbit")
+    found = verify(part_of(path, range(20, FRAMES)), path, count=FRAMES)
+    assert found.passed and not found.notes
+    # The path has half as many cameras as the video has frames, of which the second half was read.
+    found = verify(part_of(path.resampled(81), range(40, 81)), path, count=81)
+    assert found.passed and found.notes[0].startswith("The video has 81 frames and the path 41 cameras")
+    # The path is of every third frame from the tenth on, and the video goes beyond it on both sides.
+    found = verify(part_of(path, range(5, 37)), path[10:32:3], frames=tuple(range(10, 32, 3)))
+    assert found.passed and len(found.rotation_errors) == 22 == len(found.estimate.trajectory)
+    assert found.estimate.footage.frames == tuple(range(10, 32)) and "10 cameras of the video are" in found.notes[0]
+    with pytest.raises(ValueError, match="got 1 on its frames 30 to 36 of the video and 4 beside them"):
+        verify(part_of(path, range(26, 31)), path[30:37], frames=tuple(range(30, 37)))
+
+
 def test_bounds_are_the_users():
     rough = solved(asked("orbit"), noise=1.5)
     assert verify(rough, asked("orbit"), VerifyBounds(rotation=math.radians(10), direction=1.0)).passed
