@@ -203,11 +203,13 @@ def run_compare(options: argparse.Namespace) -> None:
     truth, estimate = (_read(path, options) for path in (options.truth, options.estimate))
     units = [reading.trajectory.unit for reading in (truth, estimate)]
     if units[0] != units[1]:
-        say(f"the truth counts in {units[0]}, the estimate in {units[1]}: only normalised lengths compare")
+        say(f"the truth counts in {units[0]}, the estimate in {units[1]}: lengths compare after a scale alone")
     camera, true_camera, matched = associated(estimate, truth)
     if matched:
         say(matched)
     report = pose_report(camera, true_camera, unit=units[0], reduction=options.reduction, step=options.step)
+    if units[0] != units[1]:
+        report = report.without_lengths()
     told = {"matched": matched, "pairs": pairs_counted(report.frames)}
     body = {"reduction": options.reduction, "step": options.step, **told, **asdict(report)}
     show(body, report.table(), as_json=options.json)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -26,6 +26,11 @@ LOOP_VERSION = 1
 _ANGLES = ("rotation_error", "rpe_rotation", "fov_error")
 _SHARES = ("rra_30", "mrra_30", "rta_30", "auc_30", "focal_error")
 _LENGTHS = ("translation_error", "ate", "ate_se3", "ate_sim3", "rpe_translation")
+# What takes the lengths of both paths as they are: none of it means anything where they count in different units.
+_UNSCALED = (
+    "translation_error", "cammc", "ate", "translation_error_by_truth", "cammc_by_truth", "ate_by_truth", "ate_se3",
+    "rpe_translation",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,11 @@ class PoseReport:
     figures: Mapping[str, float]
     rotation_errors: tuple[float, ...]
     translation_errors: tuple[float, ...]
+
+    def without_lengths(self) -> PoseReport:
+        """What of it holds where the two paths count in different units: angles, and lengths after a scale."""
+        figures = {name: value for name, value in self.figures.items() if name not in _UNSCALED}
+        return replace(self, figures=figures, translation_errors=())
 
     def table(self) -> str:
         """Text table of the figures: angles in degrees, shares in percent; of how many pairs, where not of all."""

@@ -214,7 +214,14 @@ def test_compare_says_what_does_not_compare(tmp_path: Path, capsys) -> None:
     truth = dolly_file(tmp_path / "t.json", [0, 1, 2])
     other = dolly_file(tmp_path / "o.json", [0, 1, 2], unit="near_depth")
     assert main(["trajectory", "compare", str(truth), str(other)]) == 0
-    assert "the truth counts in metre, the estimate in near_depth" in capsys.readouterr().err
+    told = capsys.readouterr()
+    assert "the truth counts in metre, the estimate in near_depth" in told.err
+    assert [line.split()[0] for line in told.out.splitlines() if "metre" in line] == ["ate_sim3"]
+    assert main(["trajectory", "compare", str(truth), str(other), "--json"]) == 0
+    body = json.loads(capsys.readouterr().out)
+    raw = {"translation_error", "cammc", "ate", "ate_se3", "rpe_translation", "ate_by_truth", "cammc_by_truth"}
+    assert not raw & set(body["figures"]) and not body["translation_errors"]
+    assert {"rotation_error", "ate_normalized", "ate_sim3", "rpe_rotation"} <= set(body["figures"])
     short = dolly_file(tmp_path / "s.json", [0, 1])
     assert main(["trajectory", "compare", str(truth), str(short)]) == 0
     assert capsys.readouterr().err.endswith("2 of 2 and 3 frames were matched by the frames' numbers\n")
