@@ -118,6 +118,11 @@ class Reading:
         return tuple(self.first + number for number in self.trajectory.frame_numbers)
 
     @property
+    def states_rate(self) -> bool:
+        """Whether the trajectory's rate is the file's, and none that was assumed."""
+        return not any(note.startswith("Time:") and "assumed" in note for note in self.notes)
+
+    @property
     def text(self) -> str:
         """The report, one sentence a line; the first after the format says what the camera does."""
         lines = [f"Read as {self.format}.", motion_in_words(self.trajectory), *self.notes]

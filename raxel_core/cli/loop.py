@@ -14,6 +14,10 @@ from .verify import FAILED
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ..footage.reel import Reel
+    from ..geometry.estimate import Footage
+    from ..video_io import Clip
+
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Add the command's arguments."""
@@ -38,12 +42,13 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 def run(options: argparse.Namespace) -> int:
     """Read the clip, close the loop, write what it made and the report; 1 where a bound is not kept."""
     import math
+    from dataclasses import replace
 
     from ..atomic_file import write_text
     from ..camera_io import read_cameras
     from ..evaluation.report import Bounds, loop_report, to_json
     from ..footage.follow import judged_reading
-    from ..paths.camera_path import path_to_json
+    from ..paths.estimate_path import estimate_to_json
     from ..pipeline import UnreadCamerasError, self_consistency
     from .console import write_plot
     from .pose import in_original_pixels
@@ -77,8 +82,11 @@ def run(options: argparse.Namespace) -> int:
     }
     report = loop_report((paths["first"], paths["second"]), (clip.video, result.video), bounds=bounds, truth=truth)
     _write_generated(options.out, result.video, clip.fps)
-    for name, trajectory in paths.items():
-        write_text(options.out / f"{name}.json", path_to_json(trajectory))
+    footage = _footage(options, reel, clip)
+    for name, read in (("first", result.first), ("second", result.second)):
+        judged = replace(judged_reading(read, model.recipe, fps=clip.fps), trajectory=paths[name])
+        known = judged if footage is None else replace(judged, footage=footage)
+        write_text(options.out / f"{name}.json", estimate_to_json(known))
     write_plot(options.out / "paths.png", paths)
     verdict = judged_reading(result.first, model.recipe, fps=clip.fps).verdict
     body = {**json.loads(report.to_json()), "verdict": verdict}
@@ -86,6 +94,18 @@ def run(options: argparse.Namespace) -> int:
     say(f"wrote {options.out}")
     show(body, f"{report.table()}\n\n{verdict}", as_json=options.json)
     return 0 if report.passed else FAILED
+
+
+def _footage(options: argparse.Namespace, reel: Reel, clip: Clip) -> Footage | None:
+    """Which frames of the footage the clip's are; None where it has one of them twice."""
+    from dataclasses import replace
+
+    from ..geometry.estimate import Footage
+
+    count = clip.video.shape[1]
+    selection = replace(shared.selection_of(options, reel), frames=count, fps=clip.fps)
+    taken = tuple(number for number, _ in reel.stream(selection).pictures)
+    return Footage(reel.name, options.start, reel.rate, taken, reel.pictures) if len(taken) == count else None
 
 
 def _write_generated(folder: Path, video: Tensor, fps: float) -> None:

@@ -7,9 +7,14 @@ from torch import Tensor
 
 from ..camera_io.reading import Reading
 from ..geometry.camera import Camera
+from ..geometry.trajectory import Trajectory
 
 # Times match when they differ by less than this share of a frame of the truth.
 _NEAR = 0.5
+# And moments of frames at two rates by less than this share of the faster one's.
+_SAME = 0.25
+# Rates that differ by less are one.
+_ROUNDED = 1e-3
 # Formats of programs whose first frame is number 1.
 _ONE_BASED = ("nuke_chan", "usda", "blender_py", "camera_path")
 
@@ -18,16 +23,20 @@ def associated(estimate: Reading, truth: Reading) -> tuple[Camera, Camera, str]:
     """The cameras of both paths that belong together, and in words how they were matched.
 
     Times of both files decide, then the frames' numbers where the paths differ in length or in their gaps, those in the
-    footage where both files know them (`Reading.first`); otherwise the frames are taken one by one, wherever their
-    numbers begin (at 0 here, at 1 in a .chan). Raises ValueError when fewer than two cameras of each match.
+    footage where both files know them (`Reading.first`), or the moments that the numbers are at the files' rates where
+    these differ; otherwise the frames are taken one by one, wherever their numbers begin (at 0 here, at 1 in a .chan).
+    Raises ValueError when fewer than two cameras of each match.
     """
     ours, theirs = estimate.trajectory, truth.trajectory
     numbers = _numbered(estimate, truth)
     gapped = ours.numbers is not None or theirs.numbers is not None
     if estimate.times is not None and truth.times is not None:
-        pairs, how = _by_time(estimate.times, truth.times, theirs.fps), "time"
+        pairs, how = _by_time(estimate.times, truth.times, _NEAR / theirs.fps), "time"
     elif len(ours) == len(theirs) and (not gapped or _from_first(numbers[0]) == _from_first(numbers[1])):
         return ours.camera, theirs.camera, ""
+    elif _rates_differ(estimate, truth):
+        pairs = _by_time(_moments(ours), _moments(theirs), _SAME / max(ours.fps, theirs.fps))
+        how = f"their time at {ours.fps:g} and {theirs.fps:g} frames a second"
     else:
         pairs, how = _by_number(*numbers), "the frames' numbers"
     if len(pairs) < 2:
@@ -41,12 +50,25 @@ def associated(estimate: Reading, truth: Reading) -> tuple[Camera, Camera, str]:
     return ours.camera[pairs[:, 0]], theirs.camera[pairs[:, 1]], told
 
 
-def _by_time(times: Tensor, true_times: Tensor, fps: float) -> Tensor:
-    """Pairs [M, 2] of indices whose times (seconds, rising) lie within half a frame; each true one at most once."""
+def _rates_differ(*readings: Reading) -> bool:
+    """Whether both files state a rate, and not the same; frames of an estimate of ours are those of its footage."""
+    rates = [reading.trajectory.fps for reading in readings]
+    stated = all(reading.states_rate and not reading.estimated for reading in readings)
+    return stated and abs(rates[0] - rates[1]) > _ROUNDED * rates[1]
+
+
+def _moments(path: Trajectory) -> Tensor:
+    """The seconds [F] of a path's frames from its first on."""
+    return torch.tensor(path.frame_numbers, dtype=torch.float64) / path.fps
+
+
+def _by_time(times: Tensor, true_times: Tensor, near: float) -> Tensor:
+    """Pairs [M, 2] of indices whose times (seconds, rising) lie no further apart than `near`; each true one at most
+    once."""
     after = torch.searchsorted(true_times, times).clamp(1, max(len(true_times) - 1, 1))
     nearer = (true_times[after] - times).abs() < (true_times[after - 1] - times).abs()
     nearest = torch.where(nearer, after, after - 1)
-    kept = ((true_times[nearest] - times).abs() <= _NEAR / fps).nonzero().flatten()
+    kept = ((true_times[nearest] - times).abs() <= near).nonzero().flatten()
     first = torch.ones(len(kept), dtype=torch.bool)
     first[1:] = nearest[kept].diff() != 0
     return torch.stack((kept, nearest[kept]), dim=-1)[first]

@@ -23,6 +23,7 @@ from torch.distributed.run import parse_args
 from raxel_core import pipeline
 from raxel_core.__main__ import main as raxel
 from raxel_core.atomic_file import write_text
+from raxel_core.camera_io import read_cameras, read_estimate
 from raxel_core.cli import build_parser, main, options
 from raxel_core.evaluation.image_metrics import psnr
 from raxel_core.framing import framing_for
@@ -223,6 +224,20 @@ def test_a_clip_too_short_for_the_loop_is_told_what_is_enough(model, tmp_path, m
     write_video(tmp_path / "short.mp4", torch.zeros(3, 3, *FILE_HW), fps=8.0)
     assert main(["loop", str(tmp_path / "short.mp4"), *given, "--out", str(tmp_path / "loop")]) == 2
     assert f"short.mp4 has 3 frames at 8 a second, {needed} are needed" in _sentence(capsys)
+
+
+def test_loop_keeps_which_frames_its_cameras_are_of(model, video_file: Path, tmp_path: Path) -> None:
+    """Every second picture from 1003 on."""
+    for number, frame in enumerate(read_video(video_file).video.unbind(1)):
+        for place in (2 * number, 2 * number + 1):
+            write_image(tmp_path / f"f_{1001 + place}.png", frame)
+    series = [str(tmp_path / "f_%04d.png"), "--fps", "16", "--frames", "5", "--start", "0.125"]
+    assert main(["loop", *series, "--out", str(tmp_path / "loop")]) == 0
+    for name in ("first", "second"):
+        reading = read_cameras(tmp_path / "loop" / f"{name}.json")
+        assert reading.numbers == (2, 4, 6, 8, 10) and reading.trajectory.fps == 8.0
+        estimate = read_estimate(tmp_path / "loop" / f"{name}.json")
+        assert estimate.footage.pictures[2] == "f_1003.png" and estimate.footage.rate == 16.0 and estimate.verdict
 
 
 def test_demo_writes_everything(model, tmp_path: Path, capsys) -> None:

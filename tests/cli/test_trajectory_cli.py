@@ -263,6 +263,26 @@ def test_compare_matches_numbers_where_frames_are_missing(tmp_path: Path, capsys
     assert body["frames"] == 4 and body["translation_errors"] == pytest.approx([0] * 4, abs=1e-6)
 
 
+def test_compare_matches_other_rates_by_time(tmp_path: Path, capsys) -> None:
+    """9 cameras at 8 a second are frames 0, 3, ... 24 of 25 at 24; at 7 a second the first alone is of the same time."""
+    cameras = read(dolly_file(tmp_path / "t.json", [float(depth) for depth in range(25)]))
+    write_cameras(replace(cameras, fps=24.0), tmp_path / "t.json")
+    write_cameras(replace(cameras[::3], fps=8.0), tmp_path / "e.json")
+    for truth, estimate, counts in (("t", "e", "9 and 25"), ("e", "t", "25 and 9")):
+        files = [str(tmp_path / f"{name}.json") for name in (truth, estimate)]
+        assert main(["trajectory", "compare", *files, "--json"]) == 0
+        body = json.loads(capsys.readouterr().out)
+        assert body["frames"] == 9 and f"9 of {counts} frames were matched by their time at" in body["matched"]
+        assert body["translation_errors"] == pytest.approx([0] * 9, abs=1e-6)
+    write_cameras(replace(cameras[:7], fps=0.3), tmp_path / "o.json")
+    assert main(["trajectory", "compare", str(tmp_path / "t.json"), str(tmp_path / "o.json")]) == 2
+    assert "of which 1 match by their time at 0.3 and 24 frames a second" in capsys.readouterr().err
+    # A file that states no rate goes by its numbers.
+    write_cameras(cameras[:9], tmp_path / "n.chan")
+    assert main(["trajectory", "compare", str(tmp_path / "e.json"), str(tmp_path / "n.chan"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["frames"] == 9
+
+
 def plate(first: int) -> tuple[str, ...]:
     return tuple(f"p.{first + place:04d}.exr" for place in range(6))
 
