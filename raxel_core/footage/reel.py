@@ -125,8 +125,8 @@ def open_reel(path: str | Path, *, fps: float | None = None) -> Reel:
         stream = stream_video(path)
         _, picture = next(stream.pictures)
         height, width = picture().shape[:2]
-        notes = _uneven_note(frame_times(path), stream.rate)
-        return Reel(path, path.name, stream.rate, (height, width), stream.count, notes=notes)
+        said = _uneven_note(frame_times(path), stream.rate)
+        return Reel(path, path.name, stream.rate, (height, width), stream.count, notes=said)
     series = find_series(path)
     _, first = next(stream_video(series.files[0], Selection(frames=1)).frames)
     notes = [f"{len(series.files)} pictures, {series.files[0].name} to {series.files[-1].name}", *series.notes]

@@ -145,6 +145,8 @@ def test_bounds_come_from_the_options(files, capsys):
 
 def test_beside_given_cameras_a_series_alone_has_a_rate(files, capsys):
     asked = str(files / "asked.json")
+    for number in range(1, FRAMES + 1):
+        write_image(files / f"f_{number:04d}.png", torch.zeros(3, *HW))
     assert main(["verify", str(files / "f_%04d.png"), "--path", asked, "--cameras", asked, "--fps", "24"]) == 0
     assert main(["verify", str(files / "clip.mp4"), "--path", asked, "--cameras", asked, "--fps", "24"]) == 2
     assert "--fps is of finding the cameras" in capsys.readouterr().err
