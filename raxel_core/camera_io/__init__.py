@@ -52,7 +52,7 @@ from . import (
 from .content import Content
 from .foreign import way_out
 from .format import CameraFormat, left_out
-from .gaps import placed
+from .gaps import numbered, placed
 from .parsing import MOST_JSON_BYTES, listed, read_text, reading_from
 from .plausibility import doubts
 from .reading import MOST_FIRST, Assumed, CameraFormatError, Reading
@@ -243,7 +243,7 @@ def write_estimate(
     path = Path(path)
     chosen = format_for(path, format)
     if chosen.write_estimate is None:
-        trajectory, own, _ = placed(estimate)
+        trajectory, own = _in_frames(estimate, chosen)
         return write_cameras(trajectory, path, format=chosen.name, first=own if first is None else first)
     _check_first(first, path)
     return chosen.write_estimate(estimate, path, first)
@@ -264,12 +264,19 @@ def lost_of(estimate: Estimate, path: str | Path, *, format: str | None = None, 
         if chosen in (colmap.TEXT, colmap.BINARY) and estimate.footage.pictures and not colmap.picture_names(estimate):
             found = (*found, "the pictures' names (they have spaces, or are not one each)")
         return _no_place(chosen, found)
-    trajectory, own, _ = placed(estimate)
+    trajectory, own = _in_frames(estimate, chosen)
     found = _lost(trajectory, chosen, own if first is None else first)
     if own is None and first is None:
         rates = f"{estimate.trajectory.fps:g} cameras a second of {estimate.footage.rate:g}"
         found = (*found, f"which frames of the footage they are ({rates}): they count for themselves")
     return _no_place(chosen, found)
+
+
+def _in_frames(estimate: Estimate, chosen: CameraFormat) -> tuple[Trajectory, int | None]:
+    """The path as a file of the format holds it, and the number of its first frame: in the frames of the footage where
+    the format numbers frames, else at the path's own rate."""
+    told = numbered(estimate) if chosen.write_numbered is not None and estimate.trajectory.numbers is None else None
+    return told or placed(estimate)[:2]
 
 
 def _lost(trajectory: Trajectory, chosen: CameraFormat, first: int | None) -> tuple[str, ...]:

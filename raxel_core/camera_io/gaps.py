@@ -93,6 +93,18 @@ def placed(estimate: Estimate, choice: str = "keep", file_name: str = "") -> tup
     return gapped, first, warnings
 
 
+def numbered(estimate: Estimate) -> tuple[Trajectory, int] | None:
+    """The path of `estimate` at the rate and in the frames of its footage, every third one say, and the number of the
+    first (`placed`); None where the pictures' names give none."""
+    first = _first_number(estimate.footage)
+    if first is None:
+        return None
+    frames = estimate.footage.frames
+    places = tuple(number - frames[0] for number in frames)
+    numbers = None if places == tuple(range(len(places))) else places
+    return replace(estimate.trajectory, fps=estimate.footage.rate, numbers=numbers), first
+
+
 def _first_number(footage: Footage) -> int | None:
     """The number of the first camera's picture (`placed`)."""
     if not footage.pictures:

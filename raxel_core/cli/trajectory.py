@@ -11,6 +11,7 @@ from .console import say, show
 
 if TYPE_CHECKING:
     from ..camera_io import Reading
+    from ..geometry.estimate import Estimate
     from ..geometry.trajectory import Trajectory
 
 GAPS = ("keep", "fill", "close")
@@ -163,10 +164,14 @@ def run_convert(options: argparse.Namespace) -> None:
     reading = _read(options.input, options)
     if options.first_frame is not None:
         reading = replace(reading, first=check_whole("--first-frame", options.first_frame, -MOST_FIRST, MOST_FIRST))
-    lost = _lost(reading, options)
-    files = _write(
-        reading.trajectory, options.output, options.target_format, points=options.points, first=reading.first
-    )
+    estimate = None if options.points or options.fps is not None else _estimate(options.input, reading)
+    if estimate is None:
+        lost = _lost(reading, options)
+        files = _write(
+            reading.trajectory, options.output, options.target_format, points=options.points, first=reading.first
+        )
+    else:
+        lost, files = _write_estimate(estimate, reading.first, options)
     told = f"{reading.text}\nWarning: {lost}" if lost else reading.text
     show({**_told(reading), "left_out": lost, "files": files}, told, as_json=options.json)
 
@@ -176,6 +181,23 @@ def _lost(reading: Reading, options: argparse.Namespace) -> str:
     from ..camera_io import lost_in
 
     return lost_in(reading.trajectory, options.output, format=options.target_format, first=reading.first)
+
+
+def _estimate(path: Path, reading: Reading) -> Estimate | None:
+    """The estimate of ours in the file of the `reading`, which knows its frames; None where it is none."""
+    from ..camera_io import estimate_in
+
+    return estimate_in(reading, path) if reading.estimated else None
+
+
+def _write_estimate(estimate: Estimate, first: int | None, options: argparse.Namespace) -> tuple[str, list[str]]:
+    """Write it as `pose` does, its first frame as number `first`: what was left out, in a sentence, and the files."""
+    from ..camera_io import lost_of, write_estimate
+
+    out, target = options.output, options.target_format
+    files = [str(file) for file in write_estimate(estimate, out, format=target, first=first)]
+    say(f"wrote {', '.join(files)}")
+    return lost_of(estimate, out, format=target, first=first), files
 
 
 def run_show(options: argparse.Namespace) -> None:

@@ -81,12 +81,13 @@ def _numbered(*readings: Reading) -> list[list[int]]:
     if not all(late) and not any(each and not r.estimated for each, r in zip(late, readings, strict=True)):
         return [_of_the_clip(reading) for reading in readings]
     one = int(any(reading.first is not None and reading.format in _ONE_BASED for reading in readings))
-    return [
-        _of_the_clip(reading, one)
-        if reading.first is None
-        else [number + reading.first for number in reading.trajectory.frame_numbers]
-        for reading in readings
-    ]
+    return [_of_the_clip(reading, one) if reading.first is None else _in_the_footage(reading) for reading in readings]
+
+
+def _in_the_footage(reading: Reading) -> list[int]:
+    """The frames' numbers as the file gives them, with those that it steps over."""
+    assert reading.first is not None
+    return [reading.first + number for number in _from_first(_of_the_clip(reading))]
 
 
 def _begins_late(reading: Reading) -> bool:
@@ -97,7 +98,9 @@ def _begins_late(reading: Reading) -> bool:
 
 def _of_the_clip(reading: Reading, begins: int = 0) -> list[int]:
     """The frames' numbers from the clip's beginning on, as number `begins`, or from the path's."""
-    numbers = reading.numbers if reading.numbers and reading.estimated else reading.trajectory.frame_numbers
+    numbers = reading.trajectory.frame_numbers
+    if reading.numbers and reading.format in _ONE_BASED:  # every third frame, which is read as neighbours
+        numbers = reading.numbers if reading.estimated else tuple(_from_first(list(reading.numbers)))
     return [begins + number for number in numbers]
 
 

@@ -164,8 +164,6 @@ def _notes(reel: Reel, plan: Plan, chained: Chained, windows: Sequence[Window]) 
     if min(kept) < 0.9:
         side = "height" if kept[0] < kept[1] else "width"
         notes.append(f"It sees the middle {min(kept):.0%} of the picture's {side}.")
-    if chained.numbers[0] and plan.most is not None:  # a path of every frame has the footage's own numbers
-        notes.append(f"Frame 1 of the path in other programs is frame {chained.numbers[0] + 1} of the footage.")
     notes += [f"{note[0].upper()}{note[1:]}." for note in reel.notes]
     cuts = [number for window in windows for number in window.cuts]
     if cuts:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from raxel_core.camera_io import read_cameras, write_cameras, write_estimate
+from raxel_core.camera_io import lost_of, read_cameras, write_cameras, write_estimate
 from raxel_core.camera_io.reading import DIRECTIONS, GAPS, QUATERNIONS
 from raxel_core.cli import main
 from raxel_core.cli import trajectory as command
@@ -281,6 +281,33 @@ def test_compare_matches_other_rates_by_time(tmp_path: Path, capsys) -> None:
     write_cameras(cameras[:9], tmp_path / "n.chan")
     assert main(["trajectory", "compare", str(tmp_path / "e.json"), str(tmp_path / "n.chan"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["frames"] == 9
+
+
+@pytest.mark.parametrize(
+    ("names", "numbers"), [((), [1, 4, 7]), (tuple(f"p.{1001 + n}.exr" for n in range(7)), [1001, 1004, 1007])]
+)
+def test_convert_writes_an_estimate_as_pose_does(tmp_path: Path, capsys, names, numbers) -> None:
+    """Of every third frame: a .chan holds their numbers, others say that they do not, and compare goes by them."""
+    cameras = read(dolly_file(tmp_path / "t.json", [float(depth) for depth in range(7)]))
+    write_cameras(replace(cameras, fps=24.0), tmp_path / "t.json")
+    write_cameras(replace(cameras, fps=24.0), tmp_path / "t.chan", first=numbers[0])
+    third = replace(
+        estimate_of(replace(cameras[::3], fps=8.0), "test"), footage=Footage("p", 0.0, 24.0, (0, 3, 6), names)
+    )
+    write_estimate(third, tmp_path / "e.json")
+    write_estimate(third, tmp_path / "e.chan")
+    for name in ("c.chan", "c.json", "c.tum"):
+        assert main(["trajectory", "convert", str(tmp_path / "e.json"), str(tmp_path / name), "--json"]) == 0
+        lost = json.loads(capsys.readouterr().out)["left_out"]
+        assert lost == lost_of(third, tmp_path / name) and ("which frames of the footage" in lost) == (name == "c.tum")
+    assert (tmp_path / "c.chan").read_text() == (tmp_path / "e.chan").read_text()
+    assert [int(line.split()[0]) for line in (tmp_path / "c.chan").read_text().splitlines()] == numbers
+    assert read_cameras(tmp_path / "c.json").numbers == (0, 3, 6)
+    options = [*("--width", "64", "--height", "48", "--unit", "metre", "--json")]
+    for truth, estimate in (("t.json", "c.json"), ("t.chan", "c.chan")):
+        assert main(["trajectory", "compare", str(tmp_path / truth), str(tmp_path / estimate), *options]) == 0
+        body = json.loads(capsys.readouterr().out)
+        assert body["frames"] == 3 and body["translation_errors"] == pytest.approx([0] * 3, abs=1e-6), (truth, estimate)
 
 
 def plate(first: int) -> tuple[str, ...]:

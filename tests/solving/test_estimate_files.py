@@ -155,14 +155,14 @@ def test_a_solved_plate_keeps_the_numbers_of_its_pictures(tmp_path, name, first,
     assert read_cameras(tmp_path / name, assumed=Assumed(gaps="fill")).trajectory.numbers is None
 
 
-def test_cameras_that_do_not_follow_the_pictures_by_one_count_for_themselves(tmp_path):
+def test_cameras_keep_the_numbers_of_their_pictures_unless_names_go_in_steps(tmp_path):
     """Every second picture of the plate, names in steps of two, and a video that was solved from its fourth frame on."""
     half = replace(of_series(1001), footage=Footage("plate", 0.0, 50.0, (2, 4, 8), of_series(1001).footage.pictures))
     for given, first, numbers in (
-        (half, 1, (0, 1, 3)),
+        (half, 1003, (0, 1, 3)),
         (of_series(1001, step=2), 1, (0, 1, 6)),
         (replace(estimate(), trajectory=replace(estimate().trajectory, fps=25.0)), 4, (0, 1, 6)),
-        (replace(of_series(1001, fps=10.0)), 1, None),
+        (replace(of_series(1001, fps=10.0)), 1004, (0, 1, 6)),
     ):
         write_estimate(given, tmp_path / "a.chan")
         reading = read_cameras(tmp_path / "a.chan")
@@ -222,7 +222,10 @@ def test_frames_taken_by_time_keep_their_gaps(tmp_path):
     given = replace(given, trajectory=replace(given.trajectory, fps=10.0))
     path, first, warnings = placed(given)
     assert path.numbers == (0, 1, 7) and first is None and "5 of 8 frames have no camera" in warnings[0]
-    assert "10 cameras a second of 25" in lost_of(given, tmp_path / "a.chan")
+    assert "10 cameras a second of 25" in lost_of(given, tmp_path / "a.tum")
+    assert "frames of the footage" not in lost_of(given, tmp_path / "a.chan")
+    write_estimate(given, tmp_path / "a.chan")
+    assert read_cameras(tmp_path / "a.chan").numbers == (1, 3, 19)
 
 
 def test_gaps_in_a_video_are_said_to_be_counted_from_0(tmp_path):
