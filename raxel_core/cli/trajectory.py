@@ -164,7 +164,8 @@ def run_convert(options: argparse.Namespace) -> None:
     reading = _read(options.input, options)
     if options.first_frame is not None:
         reading = replace(reading, first=check_whole("--first-frame", options.first_frame, -MOST_FIRST, MOST_FIRST))
-    estimate = None if options.points or options.fps is not None else _estimate(options.input, reading)
+    as_found = options.points is None and options.fps is None and options.gaps in (None, "keep")
+    estimate = _estimate(options.input, reading) if as_found else None
     if estimate is None:
         lost = _lost(reading, options)
         files = _write(
@@ -172,8 +173,8 @@ def run_convert(options: argparse.Namespace) -> None:
         )
     else:
         lost, files = _write_estimate(estimate, reading.first, options)
-    told = f"{reading.text}\nWarning: {lost}" if lost else reading.text
-    show({**_told(reading), "left_out": lost, "files": files}, told, as_json=options.json)
+    text = f"{reading.text}\nWarning: {lost}" if lost else reading.text
+    show({**_told(reading), "left_out": lost, "files": files}, text, as_json=options.json)
 
 
 def _lost(reading: Reading, options: argparse.Namespace) -> str:

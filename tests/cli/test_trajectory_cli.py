@@ -310,6 +310,17 @@ def test_convert_writes_an_estimate_as_pose_does(tmp_path: Path, capsys, names, 
         assert body["frames"] == 3 and body["translation_errors"] == pytest.approx([0] * 3, abs=1e-6), (truth, estimate)
 
 
+@pytest.mark.parametrize(
+    ("choice", "numbers"), [("keep", [1, 2, 5, 6]), ("fill", [1, 2, 3, 4, 5, 6]), ("close", [1, 2, 3, 4])]
+)
+def test_convert_treats_the_gaps_of_an_estimate_as_asked(tmp_path: Path, choice: str, numbers: list[int]) -> None:
+    cameras = read(dolly_file(tmp_path / "t.json", [0.0, 1.0, 2.0, 3.0]))
+    found = estimate_of(replace(cameras, fps=24.0), "test")
+    write_estimate(replace(found, footage=Footage("p.mp4", 0.0, 24.0, (0, 1, 4, 5))), tmp_path / "e.json")
+    assert main(["trajectory", "convert", str(tmp_path / "e.json"), str(tmp_path / "c.chan"), "--gaps", choice]) == 0
+    assert [int(line.split()[0]) for line in (tmp_path / "c.chan").read_text().splitlines()] == numbers
+
+
 def plate(first: int) -> tuple[str, ...]:
     return tuple(f"p.{first + place:04d}.exr" for place in range(6))
 
