@@ -109,12 +109,13 @@ class RaxelTransformer(nn.Module):
         Raises ValueError when shapes do not fit. A batch that fits computes in the weights' dtype, or autocast's.
         """
         self._check_inputs(video, rays, video_sigma, ray_sigma, text)
+        timed = video_time is not None or ray_time is not None
         video_time = _frame_times(video_time, video, "video_time")
         ray_time = _frame_times(ray_time, rays, "ray_time")
         dtype = self._compute_dtype(video)
         if self.config.ray_representation == "plucker":
             run = self._run_single
-            if not bool((video_time[:, : rays.shape[2]] == ray_time).all()):
+            if timed and not bool((video_time[:, : rays.shape[2]] == ray_time).all()):
                 raise ValueError("a Plücker model has one stream, but video_time and ray_time differ")
         else:
             run = self._run_two

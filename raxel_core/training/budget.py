@@ -115,7 +115,8 @@ def network_cost(config: TrainConfig, *, stride: int, dtype: torch.dtype) -> Net
     each = [second - first for first, second in zip(one, two, strict=True)]
     whole = [first + (config.model.layers - 1) * more for first, more in zip(one, each, strict=True)]
     patch = config.model.patch[1] * config.model.patch[2]
-    tokens = sum(shape[2] * shape[3] * shape[4] // patch for shape in shapes)
+    streams = shapes[:1] if config.model.ray_representation == "plucker" else shapes  # maps join the video's tokens
+    tokens = sum(shape[2] * shape[3] * shape[4] // patch for shape in streams)
     return NetworkCost(whole[0], each[0], tokens * config.model.dim * dtype.itemsize, whole[1], whole[2])
 
 
@@ -129,13 +130,8 @@ def _shapes(config: TrainConfig, stride: int) -> tuple[Shape, Shape]:
     frames, channels = latent_frames(config.frames), config.model.in_channels
     height, width = (side // stride for side in config.hw)
     if config.model.ray_representation == "plucker":
-        return (1, channels, frames + SOURCES, height, width), (
-            1,
-            config.model.ray_channels,
-            frames + SOURCES,
-            height,
-            width,
-        )
+        maps = (1, config.model.ray_channels, frames, height, width)
+        return (1, channels, frames + SOURCES, height, width), maps
     rows, columns = (side // stride for side in raxel_hw(config.hw, config.raxel_downscale))
     return (1, channels, frames + SOURCES, height, width), (1, channels, frames, rows, columns)
 

@@ -11,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from raxel_core.cli import main
 from raxel_core.model.config import RaxelConfig
 from raxel_core.model.transformer import RaxelTransformer
+from raxel_core.training.ablation_runs import arm_config, arms
 from raxel_core.training.budget import SavedBytes, budget_of, network_cost
 from raxel_core.training.config import TrainConfig
 
@@ -29,14 +30,16 @@ def computed(model, attention):
     network = RaxelTransformer(model, attention=attention)
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, 0, 0.02)
-    inputs = (torch.randn(1, 16, 4, 16, 16), torch.randn(1, 16, 3, 8, 8))  # a given frame beside three of the clip
+    maps = model.ray_representation == "plucker"  # as fine as the video
+    rays = torch.randn(1, model.ray_channels, 3, 16, 16) if maps else torch.randn(1, 16, 3, 8, 8)
+    inputs = (torch.randn(1, 16, 4, 16, 16), rays)  # a given frame beside three of the clip
     levels = (torch.rand(1, 4), torch.rand(1, 3))
     with FlopCounterMode(display=False) as counter, SavedBytes(network) as saved:
         network(*inputs, *levels)
     return saved.total, counter.get_total_flops()
 
 
-@pytest.mark.parametrize("change", [{}, {"attention": "joint", "layers": 7}])
+@pytest.mark.parametrize("change", [{}, {"attention": "joint", "layers": 7}, {"ray_representation": "plucker"}])
 def test_the_traced_cost_of_a_network_is_the_measured_one(change):
     model = replace(MODEL, **change)
     cost = network_cost(replace(CONFIG, model=model), stride=8, dtype=torch.float32)
@@ -44,6 +47,11 @@ def test_the_traced_cost_of_a_network_is_the_measured_one(change):
     assert cost.saved == pytest.approx(saved, rel=0.01)
     assert cost.forward == pytest.approx(computed(model, explicit)[1], rel=0.01)
     assert 1.9 * cost.forward < cost.backward < 2.5 * cost.forward
+
+
+@pytest.mark.parametrize("arm", arms())
+def test_every_arm_that_ships_is_told_what_it_needs(arm):
+    assert budget_of(arm_config(arm), stride=8).total > 0
 
 
 def test_checkpointing_keeps_the_inputs_of_blocks_and_one_block():
