@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -61,11 +62,16 @@ def _adamw(
     return AdamW8bit(groups, lr=1.0, betas=betas, eps=1e-8, weight_decay=decay)
 
 
+def by_factor(names: Iterable[str], config: RunConfig) -> list[str]:
+    """Names of parameters in the order in which an optimiser has them: by factor, each group in their own order."""
+    return sorted(names, key=lambda name: _factor(name, config))
+
+
 def _groups(named: list[Named], config: RunConfig) -> Iterator[dict[str, Any]]:
     """The parameters of each factor."""
-    factors = {name: _factor(name, config) for name, _ in named}
-    for factor in sorted(set(factors.values())):
-        yield {"params": [p for name, p in named if factors[name] == factor], "factor": factor}
+    parameters = dict(named)
+    for factor, names in groupby(by_factor(parameters, config), key=lambda name: _factor(name, config)):
+        yield {"params": [parameters[name] for name in names], "factor": factor}
 
 
 def _factor(name: str, config: RunConfig) -> float:

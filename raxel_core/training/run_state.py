@@ -28,8 +28,9 @@ from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 from ..strict_json import check_keys, check_whole, parse_object, shown
 from ..weights.checkpoint import file_header
 from ..weights.tensor_file import write_tensors
-from .config import RunConfig
+from .config import Run, RunConfig
 from .engine import Engine, dealt
+from .optimizers import by_factor
 
 STATE_FILE = "state.safetensors"
 SHARDS_FOLDER = "state-{step:07d}"
@@ -49,16 +50,19 @@ FREE_FIELDS = (
 
 
 class StateTensors(NamedTuple):
-    """Tensors by name, and the optimisers whose moments belong to them."""
+    """Tensors by name, the optimisers whose moments resume with them, and the names of the parameters they train."""
 
     tensors: dict[str, Tensor]
     optimizers: Sequence[torch.optim.Optimizer]
+    names: Mapping[Tensor, str]
 
     def moments(self) -> dict[str, Tensor]:
-        """The optimisers' moments, `optimizer.NUMBER.PARAMETER.NAME`."""
+        """The optimisers' moments, `optimizer.NUMBER.PARAMETER.NAME`: of a parameter by name, since the order in which
+        an optimiser has them follows the rates."""
         return {
-            f"optimizer.{i}.{key}.{name}": torch.as_tensor(value)
+            f"optimizer.{i}.{self.names[parameters[key]]}.{name}": torch.as_tensor(value)
             for i, optimizer in enumerate(self.optimizers)
+            for parameters in [_parameters(optimizer)]
             for key, moments in optimizer.state_dict()["state"].items()
             for name, value in _flat(moments)
         }
@@ -66,24 +70,46 @@ class StateTensors(NamedTuple):
     def give(self, moments: Mapping[str, Tensor]) -> None:
         """Have the optimisers go on with these moments."""
         for i, optimizer in enumerate(self.optimizers):
+            keys = {self.names[parameter]: key for key, parameter in enumerate(_parameters(optimizer))}
             state: dict[int, dict[str, Any]] = {}
-            for name, value in moments.items():
-                _, number, key, moment = name.split(".", 3)
-                if int(number) == i:
-                    held = state.setdefault(int(key), {})
+            for stored, value in moments.items():
+                number, name, moment = _of_moment(stored)
+                if number == i:
+                    held = state.setdefault(keys[name], {})
                     group, _, moment = moment.rpartition(_INSIDE)
                     held = held.setdefault(group, {}) if group else held
                     held[moment] = int(value) if value.dtype == torch.int64 else value
             optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
-    def like(self, name: str, shape: torch.Size, dtype: torch.dtype) -> Tensor:
+    def named(self, stored: str, before: RunConfig) -> str:
+        """The name of a moment that a state stores: those of before numbered the parameters as the rates of their run,
+        `before`, had them in order."""
+        number, name, moment = _of_moment(stored)
+        if not name.isdecimal():
+            return stored
+        own = {self.names[parameter] for parameter in _parameters(self.optimizers[number])}
+        order = by_factor([known for known in self.names.values() if known in own], before)
+        return f"optimizer.{number}.{order[int(name)]}.{moment}"
+
+    def like(self, stored: str, shape: torch.Size, dtype: torch.dtype) -> Tensor:
         """An empty moment, dealt out as the parameter is that it belongs to where it has its shape."""
-        _, number, key, _ = name.split(".", 3)
-        parameters = [p for group in self.optimizers[int(number)].param_groups for p in group["params"]]
-        parameter = parameters[int(key)]
+        number, name, _ = _of_moment(stored)
+        parameter = next(p for p in _parameters(self.optimizers[number]) if self.names[p] == name)
         if parameter.shape == shape:
             return torch.empty_like(parameter, dtype=dtype)
         return torch.empty(shape, dtype=dtype)
+
+
+def _parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    """An optimiser's parameters as its `state_dict` numbers them."""
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def _of_moment(stored: str) -> tuple[int, str, str]:
+    """The number of the optimiser, the name of the parameter and the name of the moment."""
+    _, number, rest = stored.split(".", 2)
+    name, _, moment = rest.rpartition(".")
+    return int(number), name, moment
 
 
 def _flat(moments: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -143,11 +169,11 @@ class State:
         with _whole(path):
             return _told(path) if path.exists() else None
 
-    def load(self, state: StateTensors) -> None:
-        """Fill a run with its last state; ValueError."""
+    def load(self, state: StateTensors, before: RunConfig) -> None:
+        """Fill a run with its last state, whose configuration is `before`; ValueError."""
         path = self._last()
         with _whole(path):
-            (self._load_shards if path.is_dir() else self._load_file)(path, state)
+            (self._load_shards if path.is_dir() else self._load_file)(path, state, before)
 
     def _last(self) -> Path:
         """The last state that was written whole, there or not."""
@@ -161,25 +187,28 @@ class State:
         with _whole(path):
             return path if path.exists() and _told(path)[0] >= step else folder
 
-    def _load_file(self, path: Path, state: StateTensors) -> None:
+    def _load_file(self, path: Path, state: StateTensors, before: RunConfig) -> None:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        moments = {name: tensors.pop(name) for name in list(tensors) if name.startswith("optimizer.")}
+        stored = [name for name in tensors if name.startswith("optimizer.")]
+        found = {name: tensors.pop(name) for name in stored}
         _copy(tensors, state.tensors)
+        moments = {state.named(name, before): value for name, value in found.items()}
         templates = {name: state.like(name, value.shape, value.dtype) for name, value in moments.items()}
         state.give({name: dealt(value, templates[name]) for name, value in moments.items()})
 
-    def _load_shards(self, path: Path, state: StateTensors) -> None:
+    def _load_shards(self, path: Path, state: StateTensors, before: RunConfig) -> None:
         reader = HuggingFaceStorageReader(str(path))
         entries = reader.read_metadata().state_dict_metadata.items()
         held = {name: (e.size, e.properties.dtype) for name, e in entries if isinstance(e, TensorStorageMetadata)}
         own = {name: size for name, (size, _) in held.items() if not name.startswith("optimizer.")}
         _check_same(own, {name: tensor.shape for name, tensor in state.tensors.items()})
-        moments = {name: state.like(name, *entry) for name, entry in held.items() if name not in own}
+        names = {name: state.named(name, before) for name in held if name not in own}
+        moments = {name: state.like(today, *held[name]) for name, today in names.items()}
         with warnings.catch_warnings():  # one process may read it too, and is told so
             warnings.filterwarnings("ignore", message="torch.distributed is disabled")
             distributed_checkpoint.load(state.tensors | moments, storage_reader=reader)
-        state.give(moments)
+        state.give({today: moments[name] for name, today in names.items()})
 
 
 @contextmanager
@@ -228,15 +257,19 @@ def step_of_file(path: Path) -> int | None:
     return int(steps) if steps.isdecimal() and len(steps) < 16 else None
 
 
-def changed_fields(config: RunConfig, step: int, state: str, folder: Path) -> dict[str, str]:
-    """What has changed of `FREE_FIELDS` since `state`, the configuration (JSON) of a state of `step`: name and words.
+def config_before(kind: type[Run], state: str, folder: Path) -> Run:
+    """The configuration that a state in `folder` states as JSON; ValueError."""
+    try:
+        return kind.from_json(state)
+    except ValueError as error:
+        raise ValueError(f"the run in {folder} cannot be carried on: {error}") from error
+
+
+def changed_fields(config: RunConfig, step: int, before: RunConfig, folder: Path) -> dict[str, str]:
+    """What has changed of `FREE_FIELDS` since a state of `step` and of the configuration `before`: name and words.
 
     Raises ValueError that names what differs besides, and where the run is shorter than what it has done.
     """
-    try:
-        before = type(config).from_json(state)
-    except ValueError as error:
-        raise ValueError(f"the run in {folder} cannot be carried on: {error}") from error
     changed = dict(_differences(asdict(before), asdict(config)))
     other = [f"{name} {words}" for name, words in changed.items() if name not in FREE_FIELDS]
     if other:

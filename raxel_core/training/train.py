@@ -24,7 +24,7 @@ from .engine import Engine, exchanged
 from .objective import Objective
 from .optimizers import set_rate
 from .reading_ahead import batches_of
-from .run_state import State, StateTensors, changed_fields
+from .run_state import State, StateTensors, changed_fields, config_before
 
 LOG_FILE = "log.jsonl"
 SAMPLES_FILE = "samples-{step:07d}.png"
@@ -54,9 +54,9 @@ class Trainer:
         self.changed: dict[str, str] = {}
         self.state = State(folder, self.engine)
         if found := self.state.find():
-            self.step, config = found
-            self.changed = changed_fields(self.config, self.step, config, folder)
-            self.state.load(self._tensors())
+            self.step, before = found[0], config_before(type(self.config), found[1], folder)
+            self.changed = changed_fields(self.config, self.step, before, folder)
+            self.state.load(self._tensors(), before)
 
     def _check_share(self) -> None:
         batches, processes = self.config.batches, self.engine.processes
@@ -187,10 +187,11 @@ class Trainer:
         return due and not any(line.startswith(told) for line in lines)
 
     def _tensors(self) -> StateTensors:
-        """What resumes the run: the tensors themselves, and the optimisers."""
+        """What resumes the run: the tensors themselves, the optimisers, and the names of what these train."""
         trained = {f"model.{name}": p.detach() for name, p in self.engine.trained()}
         average = {f"average.{name}": p for name, p in self.average.items()} if self.config.ema else {}
-        return StateTensors(trained | average, self.engine.optimizers)
+        names = {p: name for name, p in self.engine.trained()}
+        return StateTensors(trained | average, self.engine.optimizers, names)
 
     def _report(self, parts: list[dict[str, float]], seconds: float, report: Callable[[dict[str, Any]], None]) -> None:
         """Log the means over the last steps and all processes, and what they cost this one."""

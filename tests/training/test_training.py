@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 from dataclasses import replace
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from raxel_core.geometry import se3
 from raxel_core.geometry.camera import Camera, K_from_fov
 from raxel_core.geometry.rays import Rays
 from raxel_core.model.config import RaxelConfig
+from raxel_core.model.transformer import RaxelTransformer
 from raxel_core.training.config import TASKS, TrainConfig
 from raxel_core.training.data import ClipPool
 from raxel_core.training.loss import camera_errors, draw_sigmas, make_example
@@ -60,6 +63,46 @@ def test_four_steps_are_two_steps_resumed_for_two_more_bit_for_bit(tmp_path, vae
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
     kept = {name.split(".")[1] for name in whole if name.startswith("optimizer.")}
     assert kept == ({"0", "1"} if optimizer == "muon" else {"0"})
+
+
+def moments_of(folder):
+    """A state's moments of each parameter: by optimiser, parameter and moment."""
+    state = load_file(folder / STATE_FILE)
+    return {name: value for name, value in state.items() if name.startswith("optimizer.")}
+
+
+def in_numbers(folder, factor):
+    """Rewrites a state as those of before were: parameters in place of names by their number, in the order of their
+    rates' `factor`."""
+    with safe_open(folder / STATE_FILE, framework="pt") as file:
+        metadata = file.metadata()
+    tensors = load_file(folder / STATE_FILE)
+    names = [name.removeprefix("model.") for name in RaxelTransformer(SMALL).state_dict()]
+    for number in ("0", "1"):
+        of_it = {name.split(".", 2)[2].rpartition(".")[0] for name in tensors if name.startswith(f"optimizer.{number}.")}
+        order = sorted((name for name in names if name in of_it), key=factor)
+        for key, name in enumerate(order):
+            for moment in ("momentum_buffer", "exp_avg", "exp_avg_sq", "step"):
+                if (held := tensors.pop(f"optimizer.{number}.{name}.{moment}", None)) is not None:
+                    tensors[f"optimizer.{number}.{key}.{moment}"] = held
+    save_file(tensors, folder / STATE_FILE, metadata)
+
+
+@pytest.mark.parametrize("numbered", [False, True])
+@pytest.mark.parametrize("later", [(("blocks.1.*", 2.0),), (), (("ray_*", 2.0),)])
+def test_moments_stay_with_their_parameters_when_rates_change(tmp_path, vae, later, numbered):
+    """The third step's gradients do not depend on its rates, and so neither do its moments; states of before too."""
+    config = replace(CONFIG, rate_factors=(("blocks.0.*", 2.0), ("*head*", 0.5)), steps=3)
+    run(tmp_path / "same", config, vae, until=2)
+    shutil.copytree(tmp_path / "same", tmp_path / "other")
+    if numbered:
+        factor = lambda name: 2.0 if name.startswith("blocks.0.") else 0.5 if "head" in name else 1.0  # noqa: E731
+        in_numbers(tmp_path / "other", factor)
+    run(tmp_path / "same", config, vae)
+    run(tmp_path / "other", replace(config, rate_factors=later), vae)
+    same, other = moments_of(tmp_path / "same"), moments_of(tmp_path / "other")
+    assert same.keys() == other.keys() and len(same) > 100
+    assert all(torch.equal(same[name], other[name]) for name in same)  # the same gradients came to the same moments
 
 
 def test_a_validation_that_a_kill_prevented_is_made_up(tmp_path, vae, monkeypatch):
