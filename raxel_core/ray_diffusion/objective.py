@@ -154,6 +154,11 @@ class RayDiffusionObjective:
     def pool(self) -> None:
         """None: scenes are rendered, or photographs read, as they are drawn."""
 
+    @property
+    def origins(self) -> Mapping[str, str]:
+        """None: what is trained is in the state."""
+        return {}
+
     def to(self, device: torch.device) -> None:
         """Move the network; batches are made on the CPU and moved whole."""
         self.device = device

@@ -18,7 +18,7 @@ from ..latents.statistics import LatentStatistics
 from ..latents.vae import VideoVAE
 from ..latents.wan_vae import WanVAE
 from ..sampling.schedule import shifted_sigmas
-from ..training.data import ClipPool, LatentClips
+from ..training.data import ClipPool, LatentClips, vae_mark
 from ..training.filmed import NO_FILMS, Films, all_sets
 from ..training.loss import NEAREST_DEPTH
 from ..training.optimizers import make_optimizers
@@ -93,6 +93,11 @@ class RayPEObjective:
         self.pool = ClipPool(config, vae, cache, sets=all_sets(config, films, unit))
         self.statistics = config.statistics or latent_statistics(vae, self.pool)
         self.validation = self.pool.validation()
+
+    @property
+    def origins(self) -> Mapping[str, str]:
+        """The VAE of the clips."""
+        return {"vae": vae_mark(self.pool.vae)}
 
     def to(self, device: torch.device) -> None:
         """Move the network and the prompt; batches are made on the CPU and moved whole."""

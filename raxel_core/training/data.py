@@ -12,12 +12,13 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..atomic_file import alone
 from ..geometry.camera import Camera
 from ..latents.vae import VideoVAE, encode_images
-from ..weights.tensor_file import write_tensors
+from ..latents.wan_vae import WanVAE
+from ..weights.tensor_file import fingerprint, write_tensors
 from .clock import Clock
 from .config import RunConfig
 from .rendered import OtherViews, RenderedClips
@@ -26,6 +27,7 @@ from .synthetic import SPLITS, SyntheticBatch
 
 RENDER_BATCH = 8
 DEVICE_RENDER_BATCH = 256
+UNMARKED = "29e907d94bd7a924"  # raxel-tiny-vae, which coded the caches that name no VAE
 ENCODED_PIXELS = 2**25  # that a VAE is given at once: one clip of 81 frames of 480x832
 
 
@@ -253,19 +255,34 @@ class ClipPool:
         return _load(self._ensure(name, seeds, scenes=scenes), self.config.hw)
 
     def _ensure(self, name: str, seeds: range, *, scenes: Mapping[str, float]) -> Path:
+        """The file of these clips, made where it is missing. ValueError where it is another VAE's."""
         config, path = self.config, self.folder / f"{name}.safetensors"
         content = f"{config.frames} frames {config.hw} seeds {seeds} scenes {dict(scenes)}"
         films = [getattr(self.sets[known], "content", "") for known in scenes]  # which scenes of data sets, and how
         content += "".join(films) + f" images {1 + config.stored_images} and {config.off_path_images} off the path"
         content += " with first frames" * config.codes_lead
-        if path.exists() and _content(path) == content:
+        if self._holds(path, content):
             return path
         with alone(path):  # the other processes of a run want it too
-            if not (path.exists() and _content(path) == content):
+            if not self._holds(path, content):
                 made = render_clips(config, self.vae, seeds, scenes=scenes, device=self.device, fast=self.fast,
                                     sets=self.sets)  # fmt: skip
-                _save(path, made, content)
+                _save(path, made, {"content": content, "vae": vae_mark(self.vae)})
         return path
+
+    def _holds(self, path: Path, content: str) -> bool:
+        """Whether a file is there and of this content; ValueError where that is coded by another VAE than the run's.
+        Files of before VAEs were told apart are those of the one that ships, or of Wan's own."""
+        said = _said(path) if path.exists() else {}
+        if said.get("content") != content:
+            return False
+        own = vae_mark(self.vae)
+        if said.get("vae", own if isinstance(self.vae, WanVAE) else UNMARKED) != own:
+            raise ValueError(
+                f"{path} holds clips that another VAE coded than the run's: give the run another --cache, "
+                "or remove the file to have its clips coded anew"
+            )
+        return True
 
     def _scenes(self, shard: int) -> tuple[str, range]:
         """The name of a shard's file and the seeds in it."""
@@ -317,28 +334,32 @@ def _order(count: int, key: tuple[int, ...]) -> Tensor:
     return torch.randperm(count, generator=torch.Generator().manual_seed(seed))
 
 
-def _content(path: Path) -> str | None:
+def vae_mark(vae: VideoVAE) -> str:
+    """What tells a VAE from others: the `fingerprint` of its weights."""
+    return fingerprint(vae.state_dict()) if isinstance(vae, nn.Module) else type(vae).__name__
+
+
+def _said(path: Path) -> dict[str, str]:
     """What a cached file says it holds."""
     with safe_open(path, framework="pt") as file:
-        return (file.metadata() or {}).get("content")
+        return file.metadata() or {}
 
 
 _TENSORS = ("video", "images", "image_frame", "near_depth", "image_near")
 
 
-def _save(path: Path, clips: LatentClips, content: str) -> None:
+def _save(path: Path, clips: LatentClips, said: Mapping[str, str]) -> None:
     clips = clips.half()
     tensors = {name: getattr(clips, name) for name in _TENSORS}
     tensors |= {} if clips.lead is None else {"lead": clips.lead}
     for name, camera in (("", clips.camera), ("image_", clips.image_camera)):
         tensors |= {f"{name}world_from_cam": camera.world_from_cam, f"{name}K": camera.K}
-    write_tensors(path, tensors, {"content": content, "captions": json.dumps(clips.captions)})
+    write_tensors(path, tensors, {**said, "captions": json.dumps(clips.captions)})
 
 
 def _load(path: Path, hw: tuple[int, int]) -> LatentClips:
     part = load_file(path)
-    with safe_open(path, framework="pt") as file:
-        captions = tuple(json.loads((file.metadata() or {}).get("captions", "[]")))
+    captions = tuple(json.loads(_said(path).get("captions", "[]")))
     camera, of_images = (Camera(part[f"{name}world_from_cam"], part[f"{name}K"], hw) for name in ("", "image_"))
     return LatentClips(
         part["video"], part["images"], part["image_frame"], camera, part["near_depth"], of_images, part["image_near"],

@@ -31,6 +31,11 @@ class Objective(Protocol):
         """The network as the run begins; parameters that do not require gradients stay as they are."""
         ...
 
+    @property
+    def origins(self) -> Mapping[str, str]:
+        """Marks of the files that a run depends on and does not hold itself, by the argument that gives them."""
+        ...
+
     def to(self, device: torch.device) -> None:
         """Move the network and what else a step computes with."""
         ...

@@ -21,7 +21,7 @@ from ..weights.checkpoint import load_checkpoint, save_checkpoint
 from ..weights.lora import add_adapters, save_lora
 from .captions import Texts
 from .config import TrainConfig
-from .data import ENCODED_PIXELS, ClipPool, DeviceClips, LatentClips
+from .data import ENCODED_PIXELS, ClipPool, DeviceClips, LatentClips, vae_mark
 from .filmed import NO_FILMS, Films, all_sets
 from .loss import Example, canonical_cameras, draw_said, draw_task, flow_loss, make_example
 from .optimizers import make_optimizers
@@ -95,6 +95,11 @@ class RaxelObjective:
     @property
     def _begun_recipe(self) -> Recipe | None:
         return None if self._begun is None else Recipe.from_json(self._begun[METADATA_KEY])
+
+    @cached_property
+    def origins(self) -> Mapping[str, str]:
+        """The VAE of the clips."""
+        return {"vae": vae_mark(self.vae)}
 
     @cached_property
     def validation(self) -> LatentClips:

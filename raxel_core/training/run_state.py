@@ -25,7 +25,7 @@ from torch.distributed.checkpoint import HuggingFaceStorageReader, HuggingFaceSt
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 
-from ..strict_json import check_keys, check_whole, parse_object, shown
+from ..strict_json import check_keys, check_object, check_whole, parse_object, shown
 from ..weights.checkpoint import file_header
 from ..weights.tensor_file import write_tensors
 from .config import Run, RunConfig
@@ -123,17 +123,18 @@ def _flat(moments: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 class State:
-    """The state of a run in `folder`, as its processes hold it."""
+    """The state of a run in `folder`, as its processes hold it. `origins` are marks of the files that the run depends
+    on beside it, by the argument that gives them."""
 
-    def __init__(self, folder: Path, engine: Engine) -> None:
-        self.folder, self.engine = folder, engine
+    def __init__(self, folder: Path, engine: Engine, origins: Mapping[str, str]) -> None:
+        self.folder, self.engine, self.origins = folder, engine, origins
 
     def save(self, state: StateTensors, step: int, config: str) -> None:
         """Write the state of a step, atomically, and remove those before it; all processes at once. OSError."""
         if self.engine.sharded:
             self._save_shards(state, step, config)
         elif self.engine.is_main:
-            metadata = {"step": str(step), "config": config}
+            metadata = {"step": str(step), "config": config, "origins": json.dumps(dict(self.origins))}
             write_tensors(self.folder / STATE_FILE, state.tensors | state.moments(), metadata)
             self._remove_but(None)
 
@@ -149,7 +150,8 @@ class State:
         except CheckpointException as error:
             raise OSError(f"cannot write {place}: {next(iter(error.failures.values()))[0]}") from error
         if self.engine.is_main:
-            (unfinished / RUN_FILE).write_text(json.dumps({"step": step, "config": config}), encoding="utf-8")
+            told = {"step": step, "config": config, "origins": dict(self.origins)}
+            (unfinished / RUN_FILE).write_text(json.dumps(told), encoding="utf-8")
             shutil.rmtree(place, ignore_errors=True)
             os.replace(unfinished, place)
             self._remove_but(place)
@@ -164,10 +166,20 @@ class State:
             (self.folder / STATE_FILE).unlink(missing_ok=True)
 
     def find(self) -> tuple[int, str] | None:
-        """The step and the configuration of the last state; None where there is none. ValueError."""
+        """The step and the configuration of the last state; None where there is none. ValueError, also where the run
+        had other files than now; a state of before they were marked has those of now."""
         path = self._last()
         with _whole(path):
-            return _told(path) if path.exists() else None
+            if not path.exists():
+                return None
+            step, config, origins = _told(path)
+        for name, mark in self.origins.items():
+            if origins.get(name, mark) != mark:
+                raise ValueError(
+                    f"the run in {self.folder} has another --{name} than it began with: give it that one, "
+                    "or another folder for a new run"
+                )
+        return step, config
 
     def load(self, state: StateTensors, before: RunConfig) -> None:
         """Fill a run with its last state, whose configuration is `before`; ValueError."""
@@ -220,18 +232,19 @@ def _whole(path: Path) -> Iterator[None]:
         raise ValueError(f"{path} is not the complete state of a run, so the run cannot go on from it") from error
 
 
-def _told(path: Path) -> tuple[int, str]:
-    """The step and the configuration that a state states."""
+def _told(path: Path) -> tuple[int, str, dict[str, Any]]:
+    """The step, the configuration and the origins that a state states."""
     if path.is_dir():
         values = parse_object("the state's run.json", (path / RUN_FILE).read_text(encoding="utf-8"))
-        check_keys("the state's run.json", values, ("step", "config"))
-        return check_whole("the state's step", values["step"], 0, 10**9), str(values["config"])
+        check_keys("the state's run.json", values, ("step", "config"), ("origins",))
+        origins = check_object("the state's origins", values.get("origins", {}))
+        return check_whole("the state's step", values["step"], 0, 10**9), str(values["config"]), origins
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata() or {}
     step = metadata["step"]
     if not step.isdecimal():
         raise KeyError("step")
-    return int(step), metadata["config"]
+    return int(step), metadata["config"], parse_object("the state's origins", metadata.get("origins", "{}"))
 
 
 @torch.no_grad()

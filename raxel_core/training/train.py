@@ -52,7 +52,7 @@ class Trainer:
         }
         self.step, self.clock = 0, Clock()
         self.changed: dict[str, str] = {}
-        self.state = State(folder, self.engine)
+        self.state = State(folder, self.engine, objective.origins)
         if found := self.state.find():
             self.step, before = found[0], config_before(type(self.config), found[1], folder)
             self.changed = changed_fields(self.config, self.step, before, folder)

@@ -6,6 +6,7 @@ the header's length in 8 bytes, the header as JSON, the tensors' bytes side by s
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -19,6 +20,16 @@ from ..atomic_file import replacing
 from .tensor_map import DTYPES
 
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
+_MARKED = 4096  # numbers of each tensor that a fingerprint is of: no training leaves them all
+
+
+def fingerprint(tensors: Mapping[str, Tensor]) -> str:
+    """A short mark that tells the weights of one network from those of another, of whatever dtype and device."""
+    mark = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        mark.update(f"{name} {list(tensor.shape)}".encode())
+        mark.update(tensor.detach().reshape(-1)[:_MARKED].float().cpu().numpy().tobytes())
+    return mark.hexdigest()[:16]
 
 
 def write_tensors(

@@ -79,7 +79,9 @@ def in_numbers(folder, factor):
     tensors = load_file(folder / STATE_FILE)
     names = [name.removeprefix("model.") for name in RaxelTransformer(SMALL).state_dict()]
     for number in ("0", "1"):
-        of_it = {name.split(".", 2)[2].rpartition(".")[0] for name in tensors if name.startswith(f"optimizer.{number}.")}
+        of_it = {
+            name.split(".", 2)[2].rpartition(".")[0] for name in tensors if name.startswith(f"optimizer.{number}.")
+        }
         order = sorted((name for name in names if name in of_it), key=factor)
         for key, name in enumerate(order):
             for moment in ("momentum_buffer", "exp_avg", "exp_avg_sq", "step"):

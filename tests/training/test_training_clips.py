@@ -9,18 +9,20 @@ from dataclasses import replace
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from raxel_core.benchmarks.training import PARTS, run_training_benchmark
 from raxel_core.geometry import se3
 from raxel_core.latents.statistics import LatentStatistics
 from raxel_core.model.config import RaxelConfig
+from raxel_core.raxel_model import load_vae
 from raxel_core.recipe import METADATA_KEY
-from raxel_core.training import synthetic
+from raxel_core.training import data, synthetic
 from raxel_core.training.ahead import rendering_ahead
 from raxel_core.training.clock import Clock
 from raxel_core.training.config import TrainConfig
-from raxel_core.training.data import ClipPool, DeviceClips, render_clips
+from raxel_core.training.data import ClipPool, DeviceClips, render_clips, vae_mark
 from raxel_core.training.loss import draw_task
 from raxel_core.training.raxel_objective import WEIGHTS_FILE, RaxelObjective
 from raxel_core.training.ray_codes import raxels_of
@@ -350,3 +352,34 @@ def test_the_camera_loss_decodes_only_where_it_counts(tmp_path, vae):
     objective.device_vae = None  # would be asked to decode
     parts = objective.loss(objective.model, batch)
     assert parts.keys() == {"rays", "loss"} and torch.equal(parts["loss"], parts["rays"])
+
+
+def rewritten(path, **changed):
+    """A file with other metadata: those of `changed`, without what is None there."""
+    with safe_open(path, framework="pt") as file:
+        said = {name: value for name, value in {**file.metadata(), **changed}.items() if value is not None}
+    save_file(load_file(path), path, said)
+
+
+def test_clips_of_another_vae_are_refused_and_unmarked_ones_are_of_the_one_that_ships(tmp_path, vae, monkeypatch):
+    other = fit_patch_code(raxel_and_video_clips(CONFIG, range(40, 72)), channels=32)
+    clips = ClipPool(CONFIG, vae, tmp_path).shard(0)
+    with pytest.raises(ValueError, match=r"clips-00000.safetensors holds clips that another VAE coded .* --cache"):
+        ClipPool(CONFIG, other, tmp_path).shard(0)
+    rewritten(tmp_path / "clips-00000.safetensors", vae=None)
+    with pytest.raises(ValueError, match="another VAE coded"):
+        ClipPool(CONFIG, vae, tmp_path).shard(0)
+    monkeypatch.setattr(data, "UNMARKED", vae_mark(vae))
+    assert torch.equal(ClipPool(CONFIG, vae, tmp_path).shard(0).video, clips.video)
+    monkeypatch.undo()
+    assert vae_mark(load_vae("raxel-tiny-vae")) == data.UNMARKED
+
+
+def test_a_run_goes_on_with_the_vae_that_it_began_with(tmp_path, vae):
+    other = fit_patch_code(raxel_and_video_clips(CONFIG, range(40, 72)), channels=32)
+    Trainer(RaxelObjective(CONFIG, vae, cache=tmp_path / "cache"), tmp_path / "run").train(until=1)
+    objective = RaxelObjective(CONFIG, other, cache=tmp_path / "other")
+    with pytest.raises(ValueError, match="another --vae than it began with"):
+        Trainer(objective, tmp_path / "run")
+    rewritten(tmp_path / "run" / STATE_FILE, origins=None)  # as states of before are
+    assert Trainer(objective, tmp_path / "run").step == 1
