@@ -42,12 +42,25 @@ def check_shares(shares: Mapping[str, float], filmed: Sequence[str] = ()) -> Non
 
 
 def split_seeds(seeds: Sequence[int], shares: Mapping[str, float], *, batch: int) -> list[tuple[str, Sequence[int]]]:
-    """The seeds of each set, in order: whole batches of `batch` as near to the shares as these allow."""
+    """The seeds of each set, in order: whole batches of `batch` as near to the shares as these allow, or single seeds
+    where a set would have none. ValueError where it has none even so."""
+    for step in (batch, 1):
+        parts = _split(seeds, shares, step)
+        empty = [name for name, part in parts if shares[name] and not part]
+        if not empty:
+            return parts
+    raise ValueError(
+        f"the share of the scenes {printable(empty[0], 40)} is {shares[empty[0]]:g}, which is none of {len(seeds)} clips: "
+        "make shard_clips of the training configuration larger, or the share"
+    )
+
+
+def _split(seeds: Sequence[int], shares: Mapping[str, float], step: int) -> list[tuple[str, Sequence[int]]]:
     parts: list[tuple[str, Sequence[int]]] = []
     done, total = 0, 0.0
     for name, share in shares.items():
         total += share
-        end = len(seeds) if total > 1 - 1e-6 else round(total * len(seeds) / batch) * batch
+        end = len(seeds) if total > 1 - 1e-6 else round(total * len(seeds) / step) * step
         parts.append((name, seeds[done:end]))
         done = end
     return parts

@@ -76,6 +76,21 @@ def test_seeds_are_split_into_whole_batches_by_share():
     assert [seed for _, seeds in parts for seed in seeds] == list(range(100, 164))
 
 
+@pytest.mark.parametrize(
+    ("count", "shares", "counts"),
+    [(16, (0.4, 0.4, 0.2), (6, 7, 3)), (32, (0.9, 0.1), (29, 3)), (4, (0.25, 0.75), (1, 3)), (24, (0.4, 0.4, 0.2), (8, 8, 8)),
+     (16, (0.5, 0.5, 0.0), (8, 8, 0))],
+)  # fmt: skip
+def test_a_small_shard_has_clips_of_every_set_and_large_ones_stay_as_they_were(count, shares, counts):
+    parts = split_seeds(range(count), dict(zip("abc", shares, strict=False)), batch=8)
+    assert tuple(len(seeds) for _, seeds in parts) == counts
+    assert [seed for _, seeds in parts for seed in seeds] == list(range(count))
+    default = split_seeds(range(1024), dict(TrainConfig(name="d", steps=1, frames=5).scenes), batch=8)
+    assert [(name, len(seeds)) for name, seeds in default] == [("easy", 256), ("room", 768)]
+    with pytest.raises(ValueError, match="the scenes b is 0.01, which is none of 16 clips: make shard_clips"):
+        split_seeds(range(16), {"a": 0.99, "b": 0.01}, batch=8)
+
+
 def test_each_clip_is_used_as_often_as_asked_and_then_never_again(tmp_path, vae):
     """16 clips in shards of 8, batches of 8: a round is 2 steps, a pool of 3 uses 6 steps."""
     pool = ClipPool(replace(CONFIG, clip_uses=3), vae, tmp_path)
