@@ -24,9 +24,7 @@ class ShapedClips:
         self.config, self._pool_of = config, pool_of
         self.configs = [config, *(_shaped(config, name) for name, _ in config.shapes)]
         self._pools: dict[int, ClipPool] = {0: pool}
-        shares = [share for _, share in config.shapes]
-        counts = [round(CYCLE * share) for share in shares]
-        turns = [CYCLE - sum(counts), *counts]
+        turns = _turns(config)
         order = torch.cat([torch.full((count,), i) for i, count in enumerate(turns)])
         self._order = order[torch.randperm(CYCLE, generator=torch.Generator().manual_seed(config.seed))].tolist()
 
@@ -48,6 +46,22 @@ class ShapedClips:
     def config_of(self, number: int) -> TrainConfig:
         """The run as batch `number` has it: its frames, size and clips a batch."""
         return self.configs[self.place(number)[0]]
+
+
+def _turns(config: TrainConfig) -> list[int]:
+    """How many steps of a cycle each shape has, the run's own first. ValueError where a share comes to none."""
+    exact = {name: CYCLE * share for name, share in config.shapes}
+    counts = {name: round(steps) for name, steps in exact.items()}
+    surplus = max(sum(counts.values()) - CYCLE, 0)
+    for name in sorted(counts, key=lambda name: exact[name] - counts[name])[:surplus]:  # those rounded up most
+        counts[name] -= 1
+    for name, share in config.shapes:
+        if share and not counts[name]:
+            raise ValueError(
+                f"the share of shapes {name} is {share:g}, which is no step of the {CYCLE} in which shapes take turns: "
+                "give it more, or leave it out"
+            )
+    return [CYCLE - sum(counts.values()), *counts.values()]
 
 
 def _shaped(config: TrainConfig, name: str) -> TrainConfig:

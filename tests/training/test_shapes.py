@@ -61,3 +61,12 @@ def test_shapes_survive_json_and_are_checked(shapes, words):
     assert TrainConfig.from_json(CONFIG.to_json()) == CONFIG
     with pytest.raises(ValueError, match=words):
         TrainConfig.from_json(json.dumps(json.loads(CONFIG.to_json()) | {"shapes": shapes}))
+
+
+def test_shares_that_round_up_are_a_whole_cycle_and_one_without_a_step_is_refused():
+    shares = (("5x32x48", 0.4), ("9x32x32", 0.4), ("5x32x64", 0.2))
+    shaped = ShapedClips(replace(CONFIG, shapes=shares), None, lambda config: None)
+    turns = Counter(shaped.place(CONFIG.batches * step)[0] for step in range(CYCLE))
+    assert turns == {1: 25, 2: 26, 3: 13}
+    with pytest.raises(ValueError, match="share of shapes 9x32x32 is 0.005, which is no step of the 64"):
+        ShapedClips(replace(CONFIG, shapes=(("9x32x32", 0.005),)), None, lambda config: None)
