@@ -22,7 +22,7 @@ from ..weights.tensor_file import fingerprint, write_tensors
 from .clock import Clock
 from .config import RunConfig
 from .rendered import OtherViews, RenderedClips
-from .scene_sets import SCENE_SETS, Sets, split_seeds
+from .scene_sets import SCENE_SETS, Sets, check_seen, split_seeds
 from .synthetic import SPLITS, SyntheticBatch
 
 RENDER_BATCH = 8
@@ -285,10 +285,12 @@ class ClipPool:
         return True
 
     def _scenes(self, shard: int) -> tuple[str, range]:
-        """The name of a shard's file and the seeds in it."""
+        """The name of a shard's file and the seeds in it. ValueError where they are too few for the run's shares."""
         count = self.config.shard_clips
         first = SPLITS["train"].start + shard * count
-        return f"clips-{shard:05d}", range(first, first + count)
+        seeds = range(first, first + count)
+        check_seen(seeds, dict(self.config.scenes))
+        return f"clips-{shard:05d}", seeds
 
     def _remove_before(self, shard: int) -> None:
         """Remove the files of the pools before the one of `shard`."""

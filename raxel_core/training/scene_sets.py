@@ -43,16 +43,19 @@ def check_shares(shares: Mapping[str, float], filmed: Sequence[str] = ()) -> Non
 
 def split_seeds(seeds: Sequence[int], shares: Mapping[str, float], *, batch: int) -> list[tuple[str, Sequence[int]]]:
     """The seeds of each set, in order: whole batches of `batch` as near to the shares as these allow, or single seeds
-    where a set would have none. ValueError where it has none even so."""
-    for step in (batch, 1):
-        parts = _split(seeds, shares, step)
-        empty = [name for name, part in parts if shares[name] and not part]
-        if not empty:
-            return parts
-    raise ValueError(
-        f"the share of the scenes {printable(empty[0], 40)} is {shares[empty[0]]:g}, which is none of {len(seeds)} clips: "
-        "make shard_clips of the training configuration larger, or the share"
-    )
+    where a set would have none."""
+    parts = _split(seeds, shares, batch)
+    return _split(seeds, shares, 1) if any(shares[name] and not part for name, part in parts) else parts
+
+
+def check_seen(seeds: Sequence[int], shares: Mapping[str, float]) -> None:
+    """ValueError where a set of the shares has none of the clips of a shard, which are all that a run sees."""
+    for name, part in _split(seeds, shares, 1):
+        if shares[name] and not part:
+            raise ValueError(
+                f"the share of the scenes {printable(name, 40)} is {shares[name]:g}, none of the {len(seeds)} clips "
+                "of a shard: make shard_clips of the training configuration larger, or the share"
+            )
 
 
 def _split(seeds: Sequence[int], shares: Mapping[str, float], step: int) -> list[tuple[str, Sequence[int]]]:

@@ -87,8 +87,12 @@ def test_a_small_shard_has_clips_of_every_set_and_large_ones_stay_as_they_were(c
     assert [seed for _, seeds in parts for seed in seeds] == list(range(count))
     default = split_seeds(range(1024), dict(TrainConfig(name="d", steps=1, frames=5).scenes), batch=8)
     assert [(name, len(seeds)) for name, seeds in default] == [("easy", 256), ("room", 768)]
-    with pytest.raises(ValueError, match="the scenes b is 0.01, which is none of 16 clips: make shard_clips"):
-        split_seeds(range(16), {"a": 0.99, "b": 0.01}, batch=8)
+
+
+def test_a_set_that_a_run_would_never_see_is_refused(tmp_path, vae):
+    pool = ClipPool(replace(CONFIG, scenes=(("pan", 0.95), ("room", 0.05))), vae, tmp_path)
+    with pytest.raises(ValueError, match="the scenes room is 0.05, none of the 8 clips of a shard: make shard_clips"):
+        pool.shard(0)
 
 
 def test_each_clip_is_used_as_often_as_asked_and_then_never_again(tmp_path, vae):
