@@ -193,10 +193,10 @@ def _raxel(options: argparse.Namespace) -> tuple[Objective, str]:
     vae = load_vae(options.vae)
     cache = options.cache or options.folder / "clips"
     own = options.folder / WEIGHTS_FILE  # of a run that goes on: its latent statistics hold, whatever clips come now
-    start = options.start or (own if own.exists() and not config.lora_rank else None)
+    goes_on = options.start is None and own.exists() and not config.lora_rank
     objective = RaxelObjective(
-        config, vae, cache=cache, start=start, vae_name=name, draw_samples=_sample_grid(vae),
-        fast_scenes=options.compile in ("scenes", "both"), films=films,
+        config, vae, cache=cache, start=own if goes_on else options.start, vae_name=name,
+        draw_samples=_sample_grid(vae), fast_scenes=options.compile in ("scenes", "both"), films=films, goes_on=goes_on,
         texts=None if options.texts is None else Texts(options.texts),
     )  # fmt: skip
     if options.compile in ("network", "both"):

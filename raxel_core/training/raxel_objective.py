@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -17,6 +18,7 @@ from ..latents.vae import VideoVAE
 from ..latents.wan_vae import WanVAE
 from ..model.transformer import RaxelTransformer, initialize
 from ..recipe import METADATA_KEY, Recipe
+from ..strict_json import parse_object
 from ..weights.checkpoint import load_checkpoint, save_checkpoint
 from ..weights.lora import add_adapters, save_lora
 from .captions import Texts
@@ -36,6 +38,7 @@ LORA_FILE = "lora.safetensors"
 VIDEO_STD_FLOOR = 0.15  # of the largest channel's spread: small channels stay small, noise drowns them first
 RAY_STD_FLOOR = 0.05
 TRAINED_KEY = "steps"  # of a checkpoint's metadata: it comes from training, and not from a conversion alone
+BEGUN_KEY = "begun"  # of a run's checkpoint: what its start asks to be sampled with, which the run may ask otherwise
 MEASURED_PIXELS = 2**27  # raxel pixels that the statistics of rays are measured on
 
 Batch = tuple[Example, tuple[Tensor, Tensor]]
@@ -49,15 +52,16 @@ class RaxelObjective:
     def __init__(
         self, config: TrainConfig, vae: VideoVAE, *, cache: Path, start: Path | None = None,
         vae_name: str = "raxel-tiny-vae", draw_samples: DrawSamples | None = None, fast_scenes: bool = False,
-        films: Films = NO_FILMS, texts: Texts | None = None,
+        films: Films = NO_FILMS, texts: Texts | None = None, goes_on: bool = False,
     ) -> None:  # fmt: skip
         """`cache` holds rendered clips and may be shared by runs of the same clips; `start` is a checkpoint to begin
         from (its recipe's statistics are kept); `draw_samples` is called with the averaged network at each validation;
         `fast_scenes` has the tracer of the scenes compiled; `films` are the data sets of filmed scenes that the
-        configuration names; `texts` the embeddings of their captions.
+        configuration names; `texts` the embeddings of their captions. With `goes_on` the start is the checkpoint that
+        the run itself has left.
         """
         self.config, self.vae, self.draw_samples = config, vae, draw_samples
-        self.vae_name, self.start = vae_name, start
+        self.vae_name, self.start, self.goes_on = vae_name, start, goes_on
         self.device, self.device_vae = torch.device("cpu"), vae
         self._begun: dict[str, str] | None = None  # what the start says of itself
         self.model = self._adapted() if config.lora_rank else self._network()
@@ -81,11 +85,19 @@ class RaxelObjective:
             )
         else:
             made = _recipe(self.config, self.vae_name, self.unit, found.video_statistics, found.ray_statistics)
-        shift = self.config.sampling_shift or (1.0 if found is None else found.sampling_shift)
-        antithetic = self.config.antithetic_pose
-        if antithetic is None:
-            antithetic = found is not None and found.antithetic_pose
-        return replace(made, sampling_shift=shift, antithetic_pose=antithetic)
+        own = {name: getattr(self.config, name) for name in self._inherited}
+        wishes = {name: self._inherited[name] if wish is None else wish for name, wish in own.items()}
+        return replace(made, **wishes)
+
+    @cached_property
+    def _inherited(self) -> dict[str, Any]:
+        """How the checkpoint asks to be sampled where the configuration says nothing: as the run's start does."""
+        found = self._begun_recipe
+        if found is None:
+            return {"sampling_shift": 1.0, "antithetic_pose": False}
+        if self.goes_on and BEGUN_KEY in (self._begun or {}):
+            return parse_object("what the run began with", (self._begun or {})[BEGUN_KEY])
+        return {"sampling_shift": found.sampling_shift, "antithetic_pose": found.antithetic_pose}
 
     @property
     def unit(self) -> str:
@@ -229,7 +241,8 @@ class RaxelObjective:
             return
         tensors = {name: value.to(torch.bfloat16) for name, value in weights.items()}
         save_checkpoint(folder / WEIGHTS_FILE, tensors, self.config.model,
-                        metadata={METADATA_KEY: self.recipe.to_json(), TRAINED_KEY: str(step)})  # fmt: skip
+                        metadata={METADATA_KEY: self.recipe.to_json(), TRAINED_KEY: str(step),
+                                  BEGUN_KEY: json.dumps(self._inherited)})  # fmt: skip
 
 
 def _in_blocks(name: str) -> bool:

@@ -365,6 +365,24 @@ def test_an_antithetic_pair_is_the_configurations_wish_else_the_starts(tmp_path,
         assert RaxelObjective(config, vae, cache=clips, start=start).recipe.antithetic_pose is kept
 
 
+def test_what_a_run_asked_for_itself_is_taken_back_to_its_start(tmp_path, vae):
+    """Null on resuming: not what the run's own file says, but what it began with."""
+    clips, own, start = tmp_path / "clips", tmp_path / "run" / WEIGHTS_FILE, tmp_path / "start.safetensors"
+    config = replace(CONFIG, sampling_shift=3.0, antithetic_pose=True)
+    begun = RaxelObjective(replace(CONFIG, sampling_shift=0.25), vae, cache=clips)
+    facts = {METADATA_KEY: begun.recipe.to_json()}
+    save_checkpoint(start, begun.model.state_dict(), SMALL, metadata=facts)
+    for given, shift in ((None, 1.0), (start, 0.25)):
+        objective = RaxelObjective(config, vae, cache=clips, start=given)
+        own.parent.mkdir(exist_ok=True)
+        for _ in range(2):  # and when it went on once
+            objective.save(objective.model.state_dict(), own.parent, 1)
+            objective = RaxelObjective(config, vae, cache=clips, start=own, goes_on=True)
+        back = RaxelObjective(CONFIG, vae, cache=clips, start=own, goes_on=True).recipe
+        assert (back.sampling_shift, back.antithetic_pose) == (shift, False)
+        assert RaxelObjective(CONFIG, vae, cache=clips, start=own).recipe.sampling_shift == 3.0  # another run's start
+
+
 def test_the_camera_loss_decodes_only_where_it_counts(tmp_path, vae):
     objective = RaxelObjective(replace(CONFIG, bundle_weight=0.0, task_shares=(1.0, 0.0, 0.0)), vae, cache=tmp_path)
     batch = objective.draw(0)
