@@ -132,6 +132,11 @@ def run(options: argparse.Namespace) -> None:
         return _say_budget(options, processes=options.estimate, sharded=options.shard, rate=ASSUMED_RATE)
     objective, weights = _OBJECTIVES[options.method](options)
     trainer = Trainer(objective, options.folder, sharded=options.shard, workers=options.workers)
+    if not trainer.step and (options.folder / weights).exists():
+        raise ValueError(
+            f"{options.folder} holds {weights} but no state to go on from: name another folder for a new run "
+            "(a raxel model may --start from these weights)"
+        )
     if isinstance(trainer.config, TrainConfig) and trainer.engine.is_main:
         rate = matrix_rate(trainer.config, trainer.engine.device)
         _say_budget(options, processes=trainer.engine.processes, sharded=trainer.engine.sharded, rate=rate)

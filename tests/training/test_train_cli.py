@@ -1,0 +1,39 @@
+"""The command `train`: what it refuses, in a sentence, before it trains."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from raxel_core.cli import main
+from raxel_core.training.run_state import STATE_FILE
+
+BASE = {
+    "name": "t", "steps": 4, "frames": 5, "hw": [32, 32], "clips": 4, "shard_clips": 4, "batch": 4, "scenes": {"easy": 1},
+    "validation_scenes": "easy", "validation_clips": 2, "log_every": 1, "validate_every": 100, "save_every": 2,
+    "precision": "no", "model": {"dim": 48, "layers": 2, "heads": 2, "ffn_dim": 96, "in_channels": 64, "patch": [1, 1, 1],
+                                 "text_dim": None},
+}  # fmt: skip
+
+
+@pytest.fixture
+def train(tmp_path, capsys):
+    """Runs the command on a configuration changed so, in the folder `run`: what it says, refused or not."""
+
+    def run(*arguments, refused=True, **change):
+        (tmp_path / "run.json").write_text(json.dumps(BASE | change))
+        words = ["train", str(tmp_path / "run.json"), str(tmp_path / "run"), *map(str, arguments)]
+        status = main(words if "--estimate" in words else [*words, "--cache", str(tmp_path / "clips")])
+        told = capsys.readouterr().err
+        assert status == (2 if refused else 0), told
+        assert "Traceback" not in told
+        return told
+
+    return run
+
+
+def test_weights_without_a_state_are_no_run(train, tmp_path):
+    train("--until", 1, refused=False)
+    (tmp_path / "run" / STATE_FILE).unlink()
+    assert "holds raxel.safetensors but no state to go on from: name another folder" in train()
