@@ -21,6 +21,7 @@ from ..recipe import METADATA_KEY, Recipe
 from ..strict_json import parse_object
 from ..weights.checkpoint import load_checkpoint, save_checkpoint
 from ..weights.lora import add_adapters, save_lora
+from ..weights.tensor_file import fingerprint
 from .captions import Texts
 from .config import TrainConfig
 from .data import ENCODED_PIXELS, ClipPool, DeviceClips, LatentClips, vae_mark
@@ -64,6 +65,7 @@ class RaxelObjective:
         self.vae_name, self.start, self.goes_on = vae_name, start, goes_on
         self.device, self.device_vae = torch.device("cpu"), vae
         self._begun: dict[str, str] | None = None  # what the start says of itself
+        self.origins: Mapping[str, str] = {"vae": vae_mark(vae)}
         self.model = self._adapted() if config.lora_rank else self._network()
         if config.text_drop is None:
             rest_text(self.model)
@@ -109,11 +111,6 @@ class RaxelObjective:
         return None if self._begun is None else Recipe.from_json(self._begun[METADATA_KEY])
 
     @cached_property
-    def origins(self) -> Mapping[str, str]:
-        """The VAE of the clips."""
-        return {"vae": vae_mark(self.vae)}
-
-    @cached_property
     def validation(self) -> LatentClips:
         """The clips that the run is watched by."""
         return self.pool.validation()
@@ -150,8 +147,23 @@ class RaxelObjective:
         if loaded.config != config.model:
             raise ValueError(f"{self.start} is a network of another configuration than the run's: {loaded.config}")
         self._begun = loaded.metadata
+        self._check_base()
+        self.origins = {**self.origins, "start": fingerprint(loaded.model.state_dict())}
         add_adapters(loaded.model, config.lora_rank, generator=torch.Generator().manual_seed(config.seed))
         return loaded.model
+
+    def _check_base(self) -> None:
+        """ValueError where rays are coded otherwise than the network that is adapted has them: a LoRA says nothing of
+        that itself."""
+        base = self._begun_recipe
+        assert base is not None
+        for name in ("unit", "raxel_downscale"):
+            wish, held = getattr(self.config, name), getattr(base, name)
+            if wish not in (None, held):
+                raise ValueError(
+                    f"{name} of the training configuration is {wish} and that of {self.start}, which adapters are "
+                    f"trained for, is {held}: take the same"
+                )
 
     def to(self, device: torch.device) -> None:
         """Move the network and a copy of the VAE; on another device than the CPU the clips too are made there, and

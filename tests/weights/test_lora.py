@@ -20,7 +20,7 @@ from raxel_core.training.run_state import STATE_FILE
 from raxel_core.training.train import Trainer
 from raxel_core.training.vae import fit_patch_code, raxel_and_video_clips
 from raxel_core.video_io import write_video
-from raxel_core.weights import load_checkpoint
+from raxel_core.weights import load_checkpoint, save_checkpoint
 from raxel_core.weights.lora import AdaptedLinear, add_adapters, merge_lora, save_lora
 from tests.random_raxel import (
     ROOTS,
@@ -200,6 +200,27 @@ def test_train_and_load_from_the_command_line(base, tmp_path, capsys):
     assert {name for name, value in adapted.items() if not torch.equal(value, plain[name])} == {
         name.removesuffix("lora_A") + "weight" for name in load_trained(folder) if name.endswith("lora_A")
     }
+
+
+def test_adapters_go_on_beside_the_weights_they_began_with(base, tmp_path):
+    run(tmp_path / "run", base, until=1)
+    loaded = load_checkpoint(base[0])
+    weights = {name: value + 0.01 for name, value in loaded.model.state_dict().items()}
+    save_checkpoint(tmp_path / "other.safetensors", weights, loaded.config, metadata=loaded.metadata)
+    other = RaxelObjective(CONFIG, base[1], cache=base[0].parent / "cache", start=tmp_path / "other.safetensors")
+    with pytest.raises(ValueError, match="another --start than it began with"):
+        Trainer(other, tmp_path / "run")
+    assert run(tmp_path / "run", base).step == CONFIG.steps
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [({"unit": "metre"}, "unit of the training configuration is metre and that of .* is near_depth: take the same"),
+     ({"raxel_downscale": 1}, "raxel_downscale of the training configuration is 1 and that of .* is 2")],
+)  # fmt: skip
+def test_adapters_have_the_rays_of_their_base(base, tmp_path, change, told):
+    with pytest.raises(ValueError, match=told):
+        run(tmp_path / "run", base, replace(CONFIG, **change))
 
 
 def load_trained(folder):
