@@ -261,20 +261,21 @@ class ClipPool:
         films = [getattr(self.sets[known], "content", "") for known in scenes]  # which scenes of data sets, and how
         content += "".join(films) + f" images {1 + config.stored_images} and {config.off_path_images} off the path"
         content += " with first frames" * config.codes_lead
-        if self._holds(path, content):
+        measured = " ".join(getattr(self.sets[known], "measured", "") for known in scenes)
+        if self._holds(path, content, measured):
             return path
         with alone(path):  # the other processes of a run want it too
-            if not self._holds(path, content):
+            if not self._holds(path, content, measured):
                 made = render_clips(config, self.vae, seeds, scenes=scenes, device=self.device, fast=self.fast,
                                     sets=self.sets)  # fmt: skip
-                _save(path, made, {"content": content, "vae": vae_mark(self.vae)})
+                _save(path, made, {"content": content, "depths": measured, "vae": vae_mark(self.vae)})
         return path
 
-    def _holds(self, path: Path, content: str) -> bool:
-        """Whether a file is there and of this content; ValueError where that is coded by another VAE than the run's.
-        Files of before VAEs were told apart are those of the one that ships, or of Wan's own."""
+    def _holds(self, path: Path, content: str, measured: str) -> bool:
+        """Whether a file is there, of this content and these depths; ValueError where another VAE than the run's coded
+        it. Files of before are of the VAE that ships, or of Wan's own, and of the depths of now."""
         said = _said(path) if path.exists() else {}
-        if said.get("content") != content:
+        if said.get("content") != content or said.get("depths", measured) != measured:
             return False
         own = vae_mark(self.vae)
         if said.get("vae", own if isinstance(self.vae, WanVAE) else UNMARKED) != own:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -50,6 +52,12 @@ class FilmedScenes:
         """What a file of clips has to be of to be of this data set."""
         listed = hashlib.sha256("\n".join(self.listing.names).encode()).hexdigest()[:16]
         return f" {self.name} {listed} {self.settings} {self.fps} {self.unit} in pairs"
+
+    @cached_property
+    def measured(self) -> str:
+        """A mark of the depths that its lengths come from."""
+        known = sorted((name, asdict(depth)) for name, depth in self.depths.items())
+        return hashlib.sha256(json.dumps(known).encode()).hexdigest()[:16]
 
     def __call__(
         self, seeds: Sequence[int], *, frames: int, hw: tuple[int, int], device: torch.device | str = "cpu",

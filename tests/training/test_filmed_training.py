@@ -8,6 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from raxel_core.cli import main
 from raxel_core.films.defects import SceneError
@@ -151,6 +153,25 @@ def test_lengths_are_near_depths_or_metres_times_the_data_set_s_factor(data):
     raw = bare([0], frames=5, hw=(32, 32))
     assert torch.allclose(metres.camera.center, listed.metres_per_unit * raw.camera.center, atol=1e-5)
     assert "train/0001.txt" in names
+
+
+def test_cached_clips_have_the_depths_of_now(data, vae, tmp_path):
+    """Metres that are measured anew are those of the clips; a cache of before, which says nothing of them, is kept."""
+
+    def near(scale):
+        scenes = films(data, unit="metre")
+        depths = {name: replace(depth, metres_per_unit=scale) for name, depth in scenes.depths.items()}
+        sets = {**SCENE_SETS, "films": replace(scenes, depths=depths)}
+        return ClipPool(CONFIG, vae, tmp_path, sets=sets).stored("few", range(2), scenes={"films": 1.0}).near_depth
+
+    first = near(2.0)
+    assert torch.equal(near(2.0), first)
+    assert torch.allclose(near(5.0).float(), 2.5 * first.float(), rtol=1e-2)
+    path = tmp_path / "few.safetensors"
+    with safe_open(path, framework="pt") as file:
+        said = {name: value for name, value in file.metadata().items() if name != "depths"}
+    save_file(load_file(path), path, said)
+    assert torch.allclose(near(2.0).float(), 2.5 * first.float(), rtol=1e-2)
 
 
 def test_bad_data_stops_a_run_or_is_told_once_and_left_out(data, tmp_path):
@@ -312,8 +333,6 @@ def test_without_text_its_modules_rest_and_come_back_as_they_were(data, vae, tmp
 
 
 def test_two_processes_code_the_clips_of_a_run_and_training_finds_them(data, vae, tmp_path, monkeypatch, capsys):
-    from safetensors.torch import save_file
-
     save_file({name: t.contiguous() for name, t in vae.state_dict().items()}, tmp_path / "vae.safetensors")
     config = replace(CONFIG, clips=16, task_shares=(1.0, 0.0, 0.0))
     (tmp_path / "config.json").write_text(config.to_json())
