@@ -37,6 +37,8 @@ def run(options: argparse.Namespace) -> None:
         return
     if options.steps is not None and options.steps < 1:
         raise ValueError(f"a run has 1 step or more, got --steps {options.steps}")
+    if len(set(options.seeds)) < len(options.seeds):
+        raise ValueError("a seed given twice is one run, which tells no spread: give --seeds that differ")
     vae = load_vae(options.vae)
     results = list(run_arms(options.folder, vae, names=names, seeds=options.seeds, steps=options.steps, told=say))
     print(json.dumps(to_values(results), indent=2) if options.json else table(results))

@@ -21,6 +21,7 @@ from torch import Tensor
 from ..geometry.camera import Camera
 from ..geometry.pytorch3d import Pytorch3dCameras, camera_from_pytorch3d
 from ..strict_json import finite_numbers, shown
+from ..training.objective import batch_generator
 from ..training.sparse_views import SparseViews
 from ..video_io import read_image
 from .config import RayDiffusionConfig
@@ -104,7 +105,7 @@ class Co3dViews:
 
     def scenes(self, number: int, count: int, views: int) -> SparseViews:
         """`count` sequences with `views` frames each, drawn by the seed and the step's number."""
-        generator = torch.Generator().manual_seed(self.seed * 1_000_000_007 + number)
+        generator = batch_generator(self.seed, number)
         names = sorted(name for name, frames in self.listing.sequences.items() if len(frames) >= views)
         if not names:
             raise ValueError(f"no sequence of CO3D here has {views} photographs")

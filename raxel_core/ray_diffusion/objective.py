@@ -14,6 +14,7 @@ from torch import Tensor
 from ..geometry.camera import Camera
 from ..geometry.rays import Rays, plucker_from_rays
 from ..training.config import COUNT, POSITIVE, SHARE, Limits, RunConfig
+from ..training.objective import batch_generator
 from ..training.optimizers import make_optimizers
 from ..training.run_state import step_of_file
 from ..training.sparse_views import SparseViews, render_views
@@ -178,13 +179,13 @@ class RayDiffusionObjective:
 
     def read(self, number: int) -> SparseViews:
         """The photographs of batch `number`."""
-        count = self._count(self._generator(number))
+        count = self._count(batch_generator(self.config.seed, number))
         assert self.views is not None
         return self.views.scenes(number, max(1, self.config.batch // count), count)
 
     def draw(self, number: int, clips: SparseViews | None = None) -> RayExample:
         """Batch `number` of the run with its noise and its levels."""
-        generator = self._generator(number)
+        generator = batch_generator(self.config.seed, number)
         self._count(generator)
         batch = self.read(number) if clips is None else clips
         rays = scene_rays(batch.camera, self.config.model.grid)
@@ -198,9 +199,6 @@ class RayDiffusionObjective:
         if batch.depth is None:
             raise ValueError("matching is learned where depth is known, and these photographs have none: matching 0")
         return true_matches(batch.camera, batch.depth, parts_of(self.config.model.grid))
-
-    def _generator(self, number: int) -> torch.Generator:
-        return torch.Generator().manual_seed(self.config.seed * 1_000_000_007 + number)
 
     def _count(self, generator: torch.Generator) -> int:
         """How many photographs each scene of a batch has."""

@@ -21,6 +21,7 @@ from ..sampling.schedule import shifted_sigmas
 from ..training.data import ClipPool, LatentClips, vae_mark
 from ..training.filmed import NO_FILMS, Films, all_sets
 from ..training.loss import NEAREST_DEPTH
+from ..training.objective import batch_generator
 from ..training.optimizers import make_optimizers
 from ..training.raxel_objective import VIDEO_STD_FLOOR, floored
 from ..training.run_state import step_of_file
@@ -122,7 +123,7 @@ class RayPEObjective:
 
     def draw(self, number: int, clips: LatentClips | None = None) -> RayExample:
         """Batch `number` of the run, its noise and its augmentation."""
-        generator = torch.Generator().manual_seed(self.config.seed * 1_000_000_007 + number)
+        generator = batch_generator(self.config.seed, number)
         clips = self.read(number) if clips is None else clips
         noise = torch.randn(clips.video.shape, generator=generator)
         sigma = draw_levels(torch.rand(len(clips), generator=generator), self.config)

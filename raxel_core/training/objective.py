@@ -73,3 +73,8 @@ class Objective(Protocol):
     def save(self, weights: Mapping[str, Tensor], folder: Path, step: int) -> None:
         """Write the network with the parameters `weights` for use, atomically."""
         ...
+
+
+def batch_generator(seed: int, number: int) -> torch.Generator:
+    """What draws batch `number` of a run of this seed."""
+    return torch.Generator().manual_seed((seed * 1_000_000_007 + number) % 2**64)

@@ -27,6 +27,7 @@ from .config import TrainConfig
 from .data import ENCODED_PIXELS, ClipPool, DeviceClips, LatentClips, vae_mark
 from .filmed import NO_FILMS, Films, all_sets
 from .loss import Example, canonical_cameras, draw_said, draw_task, flow_loss, make_example
+from .objective import batch_generator
 from .optimizers import make_optimizers
 from .ray_codes import encode_cameras
 from .run_state import step_of_file
@@ -210,9 +211,11 @@ class RaxelObjective:
 
     def draw(self, number: int, clips: LatentClips | None = None) -> Batch:
         """Example `number` of the run, and the noise of both streams."""
-        generator = self._generator(number)
+        generator = batch_generator(self.config.seed, number)
         clips = (self.read(number) if clips is None else clips).to(self.device)
-        first = self._generator(number - number % self.config.batches)  # of its step: what it leaves without gradient
+        first = batch_generator(
+            self.config.seed, number - number % self.config.batches
+        )  # of its step: what it leaves without gradient
         task, said = draw_task(self.config, first), draw_said(self.config, first)
         config = self.shaped.config_of(number)
         example = make_example(
@@ -223,9 +226,6 @@ class RaxelObjective:
         video = torch.randn(example.video.shape, generator=generator, device=self.device)
         rays = torch.randn(example.rays.shape, generator=generator, device=self.device)
         return example.to(self.device), (video, rays)
-
-    def _generator(self, number: int) -> torch.Generator:
-        return torch.Generator().manual_seed(self.config.seed * 1_000_000_007 + number)
 
     def loss(self, model: Any, batch: Batch) -> dict[str, Tensor]:
         """The loss of an example (`flow_loss`)."""

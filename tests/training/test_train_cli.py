@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 
 from raxel_core.cli import main
+from raxel_core.training.objective import batch_generator
 from raxel_core.training.run_state import STATE_FILE
 
 BASE = {
@@ -37,3 +39,14 @@ def test_weights_without_a_state_are_no_run(train, tmp_path):
     train("--until", 1, refused=False)
     (tmp_path / "run" / STATE_FILE).unlink()
     assert "holds raxel.safetensors but no state to go on from: name another folder" in train()
+
+
+def test_any_seed_of_the_configuration_trains_and_a_small_one_as_before(train):
+    train("--until", 1, refused=False, seed=2**62)
+    expected = torch.Generator().manual_seed(7 * 1_000_000_007 + 3)
+    assert batch_generator(7, 3).initial_seed() == expected.initial_seed()
+
+
+def test_one_seed_given_twice_is_no_second_run(tmp_path, capsys):
+    assert main(["ablations", str(tmp_path), "--seeds", "0", "0"]) == 2
+    assert "a seed given twice is one run" in capsys.readouterr().err
