@@ -79,6 +79,11 @@ def _training(options: argparse.Namespace) -> list[dict[str, object]]:
         config = TrainConfig(name=EMBEDDED_MODEL, steps=10_000, frames=9)
     else:
         config = TrainConfig.from_json(options.config.read_text(encoding="utf-8"))
+    if config.data:
+        names = ", ".join(name for name, _ in config.data)
+        raise ValueError(
+            f"the benchmark renders the clips of its steps, and {options.config} names filmed ones: {names}"
+        )
     cost = run_training_benchmark(config, load_vae(f"{EMBEDDED_MODEL}-vae"), steps=options.repeats)
     if not options.json:
         print_training_benchmark(cost)

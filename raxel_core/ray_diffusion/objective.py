@@ -145,6 +145,9 @@ class RayDiffusionObjective:
     device: torch.device = field(default=torch.device("cpu"), init=False)
 
     def __post_init__(self) -> None:
+        clips, most = self.config.validation_clips, self.config.views[1]
+        if clips < most:
+            raise ValueError(f"validation_clips are photographs, and a scene of the run has up to {most}: got {clips}")
         with torch.random.fork_rng(devices=[]):  # what `initialize` leaves, the features, begins by the seed too
             torch.manual_seed(self.config.seed)
             self.model = RayDiffuser(self.config.model)

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from raxel_core.cli import main
+from raxel_core.ray_diffusion.objective import RayDiffusionObjective, RayDiffusionTrainConfig
 from raxel_core.training.objective import batch_generator
 from raxel_core.training.run_state import STATE_FILE
 
@@ -50,3 +51,16 @@ def test_any_seed_of_the_configuration_trains_and_a_small_one_as_before(train):
 def test_one_seed_given_twice_is_no_second_run(tmp_path, capsys):
     assert main(["ablations", str(tmp_path), "--seeds", "0", "0"]) == 2
     assert "a seed given twice is one run" in capsys.readouterr().err
+
+
+def test_the_benchmark_tells_that_it_renders_its_clips(tmp_path, capsys):
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps(BASE | {"scenes": {"films": 1}, "validation_scenes": "films", "data": {"films": {}}}))
+    assert main(["benchmark", "training", "--config", str(path), "--repeats", "1"]) == 2
+    assert "names filmed ones: films" in capsys.readouterr().err
+
+
+def test_a_validation_of_fewer_photographs_than_a_scene_has_is_refused_at_the_start(tmp_path):
+    config = RayDiffusionTrainConfig(name="t", steps=1, frames=1, validation_clips=3, views=(2, 4))
+    with pytest.raises(ValueError, match="validation_clips are photographs, and a scene of the run has up to 4: got 3"):
+        RayDiffusionObjective(config)
