@@ -145,10 +145,13 @@ def run(options: argparse.Namespace) -> None:
         text = to_json(line, indent=None) if options.json else "  ".join(_words(line))
         print(text, file=sys.stdout, flush=True)
 
+    begun = trainer.step
     ahead = rendering_ahead(objective.pool, first_step=trainer.step) if options.render_ahead else nullcontext()
     with ahead:
         trainer.train(until=options.until, seconds=60 * options.minutes, report=report)
-    if trainer.engine.is_main:
+    if trainer.engine.is_main and trainer.step == begun:
+        say(f"the run in {options.folder} had done its {begun} steps: {options.folder / weights} is theirs")
+    elif trainer.engine.is_main:
         say(f"wrote {options.folder / weights}")
 
 
@@ -156,6 +159,8 @@ def _check_method(options: argparse.Namespace) -> None:
     """ValueError for an argument of the other method, and for RayPE without a backbone."""
     if not options.minutes > 0:
         raise ValueError(f"a run takes more than 0 minutes, got --minutes {options.minutes}")
+    if options.until is not None and options.until < 1:
+        raise ValueError(f"a run stops after step 1 or later, got --until {options.until}")
     if options.workers < 0:
         raise ValueError(f"there are 0 workers or more, got --workers {options.workers}")
     films = ("data", "bad_data", "texts")

@@ -213,9 +213,8 @@ class RaxelObjective:
         """Example `number` of the run, and the noise of both streams."""
         generator = batch_generator(self.config.seed, number)
         clips = (self.read(number) if clips is None else clips).to(self.device)
-        first = batch_generator(
-            self.config.seed, number - number % self.config.batches
-        )  # of its step: what it leaves without gradient
+        of_step = number - number % self.config.batches  # what a step leaves without gradient, all its batches do
+        first = batch_generator(self.config.seed, of_step)
         task, said = draw_task(self.config, first), draw_said(self.config, first)
         config = self.shaped.config_of(number)
         example = make_example(

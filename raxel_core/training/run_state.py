@@ -37,6 +37,7 @@ SHARDS_FOLDER = "state-{step:07d}"
 RUN_FILE = "run.json"
 _SHARDS = re.compile(r"state-(\d{7,})")
 _UNFINISHED = ".tmp"
+_MODEL, _AVERAGE = "model.", "average."  # before the names of the trained parameters and of their averages
 _INSIDE = "/"  # between the name of a group of moments and that of one in it
 
 # What may differ between a run and its state: how long it goes on, what it tells on the way, and what it is shown, how
@@ -204,7 +205,7 @@ class State:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         stored = [name for name in tensors if name.startswith("optimizer.")]
         found = {name: tensors.pop(name) for name in stored}
-        _copy(tensors, state.tensors)
+        _copy(_with_average(tensors, state.tensors), state.tensors)
         moments = {state.named(name, before): value for name, value in found.items()}
         templates = {name: state.like(name, value.shape, value.dtype) for name, value in moments.items()}
         state.give({name: dealt(value, templates[name]) for name, value in moments.items()})
@@ -214,12 +215,16 @@ class State:
         entries = reader.read_metadata().state_dict_metadata.items()
         held = {name: (e.size, e.properties.dtype) for name, e in entries if isinstance(e, TensorStorageMetadata)}
         own = {name: size for name, (size, _) in held.items() if not name.startswith("optimizer.")}
-        _check_same(own, {name: tensor.shape for name, tensor in state.tensors.items()})
+        _check_same(_with_average(own, state.tensors), {name: tensor.shape for name, tensor in state.tensors.items()})
         names = {name: state.named(name, before) for name in held if name not in own}
         moments = {name: state.like(today, *held[name]) for name, today in names.items()}
         with warnings.catch_warnings():  # one process may read it too, and is told so
             warnings.filterwarnings("ignore", message="torch.distributed is disabled")
-            distributed_checkpoint.load(state.tensors | moments, storage_reader=reader)
+            told = {name: tensor for name, tensor in state.tensors.items() if name in own}
+            distributed_checkpoint.load(told | moments, storage_reader=reader)
+        for name, tensor in _with_average(told, state.tensors).items():
+            if name not in told:
+                state.tensors[name].copy_(tensor)
         state.give({today: moments[name] for name, today in names.items()})
 
 
@@ -253,6 +258,16 @@ def _copy(values: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> None:
     _check_same(*({name: tensor.shape for name, tensor in each.items()} for each in (values, target)))
     for name, tensor in target.items():
         tensor.copy_(dealt(values[name], tensor))
+
+
+def _with_average(held: Mapping[str, Any], now: Mapping[str, Tensor]) -> dict[str, Any]:
+    """What a state holds of each tensor, for a run that keeps an average or none now: one that was not kept begins as
+    the weights are."""
+    weights = {name: value for name, value in held.items() if not name.startswith(_AVERAGE)}
+    if not any(name.startswith(_AVERAGE) for name in now):
+        return weights
+    averages = {name: value for name, value in held.items() if name.startswith(_AVERAGE)}
+    return weights | (averages or {_AVERAGE + name.removeprefix(_MODEL): value for name, value in weights.items()})
 
 
 def _check_same(shapes: Mapping[str, torch.Size], expected: Mapping[str, torch.Size]) -> None:

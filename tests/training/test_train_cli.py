@@ -6,6 +6,7 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from raxel_core.cli import main
 from raxel_core.ray_diffusion.objective import RayDiffusionObjective, RayDiffusionTrainConfig
@@ -64,3 +65,23 @@ def test_a_validation_of_fewer_photographs_than_a_scene_has_is_refused_at_the_st
     config = RayDiffusionTrainConfig(name="t", steps=1, frames=1, validation_clips=3, views=(2, 4))
     with pytest.raises(ValueError, match="validation_clips are photographs, and a scene of the run has up to 4: got 3"):
         RayDiffusionObjective(config)
+
+
+def test_a_run_is_not_said_to_write_what_it_did_not(train):
+    for stop in (0, -3):
+        assert f"stops after step 1 or later, got --until {stop}" in train("--until", stop)
+    assert "wrote" in train("--until", 2, refused=False)
+    told = train("--until", 1, refused=False)
+    assert "wrote" not in told and "had done its 2 steps" in told
+
+
+def test_the_average_of_the_weights_is_left_and_taken_up(train, tmp_path):
+    """Where none was kept it begins as the weights are: with a decay of 0.25, three quarters of what the step changed."""
+    weights = lambda name: load_file(tmp_path / "run" / STATE_FILE)[f"{name}.blocks.0.ffn.0.weight"]  # noqa: E731
+    train("--until", 1, refused=False, ema=0.25)
+    train("--until", 2, refused=False, ema=0)
+    before = weights("model")
+    assert not any(name.startswith("average.") for name in load_file(tmp_path / "run" / STATE_FILE))
+    train("--until", 3, refused=False, ema=0.25)
+    expected = before.lerp(weights("model"), 0.75)
+    assert torch.allclose(weights("average"), expected, atol=1e-6) and not torch.equal(before, expected)
