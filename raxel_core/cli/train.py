@@ -129,6 +129,7 @@ def run(options: argparse.Namespace) -> None:
 
     _check_method(options)
     if options.estimate is not None:
+        _check_estimate(options)
         return _say_budget(options, processes=options.estimate, sharded=options.shard, rate=ASSUMED_RATE)
     objective, weights = _OBJECTIVES[options.method](options)
     trainer = Trainer(objective, options.folder, sharded=options.shard, workers=options.workers)
@@ -175,6 +176,27 @@ def _check_method(options: argparse.Namespace) -> None:
         raise ValueError("--method raype tunes a Wan model: give its folder in diffusers' layout with --backbone")
 
 
+def _check_estimate(options: argparse.Namespace) -> None:
+    """ValueError where a run on so many GPUs would not start, or is not estimated."""
+    from ..latents.clip_sizes import ClipSizes
+    from ..raxel_model import load_vae
+    from ..training.config import TrainConfig
+    from ..training.engine import check_sharding
+    from ..training.train import check_share
+
+    config, _ = read_config(options, TrainConfig)
+    if options.estimate < 1:
+        raise ValueError(f"a run has 1 process or more, got --estimate {options.estimate}")
+    if config.lora_rank:
+        raise ValueError("--estimate knows runs of whole weights, and lora_rank trains adapters of a checkpoint")
+    check_share(config.batches, options.estimate)
+    if options.shard:
+        check_sharding(config.precision, options.estimate)
+    vae, model = load_vae(options.vae), config.model
+    sizes = ClipSizes(vae.spatial_stride, vae.latent_channels, model.patch[1:], config.raxel_downscale)
+    sizes.check_hw(config.hw)
+
+
 def _say_budget(options: argparse.Namespace, *, processes: int, sharded: bool, rate: float) -> None:
     """Say what a run needs of each of so many processes, a step's time at `rate` operations a second."""
     from ..raxel_model import load_vae
@@ -184,8 +206,6 @@ def _say_budget(options: argparse.Namespace, *, processes: int, sharded: bool, r
     config = TrainConfig.from_json(options.config.read_text())
     if config.lora_rank:
         return  # adapters: the checkpoint's size tells more
-    if processes < 1:
-        raise ValueError(f"a run has 1 process or more, got {processes}")
     stride = load_vae(options.vae).spatial_stride
     for line in budget_of(config, stride=stride, processes=processes, sharded=sharded).lines(rate):
         say(line)

@@ -46,12 +46,8 @@ class Engine:
             mixed_precision=precision,
             cpu=several_processes() and not torch.accelerator.is_available(),  # gloo; else each would train alone
         )
-        if self.sharded and not torch.distributed.is_initialized():
-            raise ValueError(
-                "weights are sharded over processes, and there is one: start several with torchrun or accelerate launch"
-            )
-        if self.sharded and precision == "fp16":
-            raise ValueError("a sharded run computes in bf16 or float32, not in fp16")
+        if self.sharded:
+            check_sharding(precision, 2 if torch.distributed.is_initialized() else 1)
         self.precision = precision
         self.bare = nn.Module()
         self.loss: Any = None
@@ -139,6 +135,16 @@ class Engine:
             if self.is_main:
                 found[name] = full.cpu() if self.sharded else full
         return found
+
+
+def check_sharding(precision: str, processes: int) -> None:
+    """ValueError where weights cannot be sharded: for one process, and in fp16."""
+    if processes < 2:
+        raise ValueError(
+            "weights are sharded over processes, and there is one: start several with torchrun or accelerate launch"
+        )
+    if precision == "fp16":
+        raise ValueError("a sharded run computes in bf16 or float32, not in fp16")
 
 
 class _Loss(nn.Module):

@@ -42,7 +42,7 @@ class Trainer:
     def __init__(self, objective: Objective, folder: Path, *, sharded: bool = False, workers: int = 0) -> None:
         self.objective, self.config, self.folder, self.workers = objective, objective.config, folder, workers
         self.engine = Engine(self.config.precision, sharded=sharded)
-        self._check_share()
+        check_share(self.config.batches, self.engine.processes)
         folder.mkdir(parents=True, exist_ok=True)
         self.engine.shard(objective.model)
         objective.to(self.engine.device)
@@ -57,14 +57,6 @@ class Trainer:
             self.step, before = found[0], config_before(type(self.config), found[1], folder)
             self.changed = changed_fields(self.config, self.step, before, folder)
             self.state.load(self._tensors(), before)
-
-    def _check_share(self) -> None:
-        batches, processes = self.config.batches, self.engine.processes
-        if batches % processes:
-            raise ValueError(
-                f"{processes} processes cannot share the {batches} batches of a step alike: set batches of the "
-                f"training configuration to a multiple of {processes}"
-            )
 
     def train(
         self, *, until: int | None = None, seconds: float = math.inf,
@@ -210,6 +202,15 @@ class Trainer:
         except OSError as error:
             raise unwritable(path, error) from error
         report(line)
+
+
+def check_share(batches: int, processes: int) -> None:
+    """ValueError where the processes cannot share a step's batches alike."""
+    if batches % processes:
+        raise ValueError(
+            f"{processes} processes cannot share the {batches} batches of a step alike: set batches of the "
+            f"training configuration to a multiple of {processes}"
+        )
 
 
 def _means(found: list[dict[str, float]]) -> dict[str, float]:

@@ -73,7 +73,7 @@ def test_parts_of_a_network_on_more_processes_are_smaller():
 
 
 def test_the_command_says_what_a_run_needs_and_stops(tmp_path, capsys):
-    (tmp_path / "run.json").write_text(CONFIG.to_json())
+    (tmp_path / "run.json").write_text(replace(CONFIG, batches=8).to_json())
     assert main(["train", str(tmp_path / "run.json"), str(tmp_path / "run"), "--estimate", "8", "--shard"]) == 0
     told = "".join(capsys.readouterr())
     assert "sharded over 8 processes" in told and "memory of each" in told and "400 trillion a second" in told

@@ -85,3 +85,16 @@ def test_the_average_of_the_weights_is_left_and_taken_up(train, tmp_path):
     train("--until", 3, refused=False, ema=0.25)
     expected = before.lerp(weights("model"), 0.75)
     assert torch.allclose(weights("average"), expected, atol=1e-6) and not torch.equal(before, expected)
+
+
+def test_an_estimate_is_of_a_run_that_starts(train):
+    for arguments, change, told in (
+        (["--estimate", 2], {}, "2 processes cannot share the 1 batches of a step alike"),
+        (["--estimate", 0], {}, "1 process or more, got --estimate 0"),
+        (["--estimate", 1], {"lora_rank": 4}, "lora_rank trains adapters"),
+        (["--estimate", 1], {"hw": [36, 32]}, "height is a multiple of 8 here"),
+        (["--estimate", 1, "--shard"], {}, "sharded over processes, and there is one"),
+        (["--estimate", 2, "--shard"], {"batches": 2, "precision": "fp16"}, "not in fp16"),
+    ):
+        assert told in train(*arguments, **change)
+    assert "memory of each" in train("--estimate", 2, "--shard", refused=False, batches=2)
