@@ -85,10 +85,18 @@ class RayDiffusionConfig:
         """The same of a JSON object."""
         types = {field.name: type(field.default) for field in fields(cls)}
         check_keys(_NOUN, values, (), tuple(types))
+        values = {name: _as(types[name], value) for name, value in values.items()}
         for name, value in values.items():
             if type(value) is not types[name]:
                 raise ValueError(f"{name} of a Ray Diffusion network is {types[name].__name__}, got {shown(value)}")
         return cls(**values)
+
+
+def _as(kind: type, value: Any) -> Any:
+    """A number as the kind that it is of where JSON does not tell (32.0 and 32); all else as it is."""
+    if kind is float and type(value) is int:
+        return float(value)
+    return int(value) if kind is int and type(value) is float and value.is_integer() else value
 
 
 RELEASED = RayDiffusionConfig()

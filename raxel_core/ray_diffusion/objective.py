@@ -55,6 +55,7 @@ class RayDiffusionTrainConfig(RunConfig):
     muon: bool = False
     matching: float = 0.0
     batch: int = 64
+    pooled: ClassVar[bool] = False
     nested: ClassVar[Mapping[str, Callable[[Any], object]]] = {
         **RunConfig.nested,
         "model": RayDiffusionConfig.from_values,

@@ -133,10 +133,11 @@ class RunConfig:
     nested: ClassVar[Mapping[str, Callable[[Any], object]]] = {
         "scenes": _scene_shares, "data": _filmed, "rate_factors": _rate_factors,
     }  # fmt: skip
+    pooled: ClassVar[bool] = True  # whether clips come from a pool, in shards
     # From where to where a number may lie; from 0 on where nothing is said.
     limits: ClassVar[Limits] = {
         "steps": COUNT, "frames": COUNT, "hw": (1, 65_536), "fps": POSITIVE, "seed": (0, 2**62), "clips": COUNT,
-        "shard_clips": COUNT, "batch": COUNT, "batches": COUNT, "clip_norm": POSITIVE, "ema": (0.0, 1.0 - 1e-9),
+        "shard_clips": COUNT, "batch": COUNT, "batches": COUNT, "clip_norm": POSITIVE, "ema": (0.0, 0.999999),
         "log_every": COUNT, "validate_every": COUNT, "validation_clips": COUNT, "save_every": COUNT,
     }  # fmt: skip
 
@@ -145,8 +146,10 @@ class RunConfig:
             value = getattr(self, field.name)
             if isinstance(value, list):
                 value = tuple(value)
-            if field.type == "int" and isinstance(value, float) and value.is_integer():
-                value = int(value)  # JSON does not tell 24.0 from 24
+            if field.type == "int":
+                value = _whole(value)
+            if str(field.type).startswith("tuple[int, int") and isinstance(value, tuple):
+                value = tuple(_whole(entry) for entry in value)
             object.__setattr__(self, field.name, value)
             if value is not None or "None" not in str(field.type):
                 _check(f"{field.name} of {_NOUN}", value, str(field.type), self.limits.get(field.name, (0, _MOST)))
@@ -156,7 +159,7 @@ class RunConfig:
         filmed = [name for name, _ in self.data]
         check_shares(dict(self.scenes), filmed)
         check_shares({self.validation_scenes: 1.0}, filmed)
-        if self.shard_clips % self.batch or self.clips % self.shard_clips:
+        if self.pooled and (self.shard_clips % self.batch or self.clips % self.shard_clips):
             raise ValueError(
                 "clips must divide into shards and shards into batches, "
                 f"got {self.clips}, {self.shard_clips} and {self.batch}"
@@ -264,6 +267,8 @@ class TrainConfig(RunConfig):
         check_choice(f"video_error of {_NOUN}", self.video_error, ERRORS)
         if self.text_drop is not None and self.model.text_dim is None:
             raise ValueError(f"text_drop {self.text_drop} trains text, and the model has no text_dim")
+        if self.frames <= STORED_IMAGES:
+            raise ValueError(f"a raxel model is trained on clips of 5 frames or more, got frames {self.frames}")
         if self.stored_images >= self.frames:
             raise ValueError(f"sparse_images {self.sparse_images} are more than a clip of {self.frames} frames has")
         if self.unit is not None:
@@ -278,6 +283,11 @@ class TrainConfig(RunConfig):
     def off_path_images(self) -> int:
         """As many as a step can use; none where none does."""
         return self.stored_images if self.off_path_share else 0
+
+
+def _whole(value: Any) -> Any:
+    """The int of a whole float, which JSON does not tell from it (24.0); all else as it is."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _check(noun: str, value: Any, annotation: str, limits: tuple[float, float]) -> None:

@@ -167,11 +167,11 @@ NO_FILMS = Films()
 def all_sets(config: RunConfig, films: Films, unit: str) -> Sets:
     """The scenes of a run by name: the synthetic ones, and the data sets that the configuration names."""
     settings = dict(config.data)
-    absent = sorted(settings.keys() ^ films.paths.keys())
-    if absent:
-        raise ValueError(
-            f"the data sets of the configuration are {', '.join(settings) or 'none'}: where is {absent[0]}"
-        )
+    named = f"the data sets of the configuration are {', '.join(settings) or 'none'}"
+    if absent := sorted(settings.keys() - films.paths.keys()):
+        raise ValueError(f"{named}: say with --data where {absent[0]} is")
+    if surplus := sorted(films.paths.keys() - settings.keys()):
+        raise ValueError(f"{named}: it names no {surplus[0]}, which --data gives")
     found = {
         name: data_set(path, name, settings[name], fps=config.fps, unit=unit, others=config.off_path_images,
                        bad_data=films.bad_data, say=films.say)

@@ -35,7 +35,10 @@ def check_shares(shares: Mapping[str, float], filmed: Sequence[str] = ()) -> Non
     unknown = sorted(set(shares) - set(SCENE_SETS) - set(filmed))
     if unknown:
         names = ", ".join(printable(name, 40) for name in unknown[:5])
-        raise ValueError(f"there are no scenes called {names}: a run has {', '.join((*SCENE_SETS, *filmed))}")
+        known = ", ".join((*SCENE_SETS, *filmed))
+        raise ValueError(
+            f"there are no scenes called {names}: a run has {known}, and what data of its configuration names"
+        )
     if any(not 0 <= share <= 1 for share in shares.values()) or abs(sum(shares.values()) - 1) > 1e-6:
         shares_text = ", ".join(f"{name} {share:g}" for name, share in shares.items())
         raise ValueError(f"the shares of scenes are between 0 and 1 and sum to 1, got {shares_text}")

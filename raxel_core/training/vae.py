@@ -31,7 +31,7 @@ def raxel_and_video_clips(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Pairs (video, raxels) [B, 3, F, H, W] for the VAE: scenes of `seeds`, a batch of each of `sets` in turn, and the
     raxels of their cameras. ValueError where there is no such set."""
-    check_shares(dict.fromkeys(sets, 1 / len(sets)))
+    check_shares(dict.fromkeys(sets, 1 / len(set(sets))))  # a set may have several turns
     for number, start in enumerate(range(0, len(seeds), RENDER_BATCH)):
         render = SCENE_SETS[sets[number % len(sets)]]
         batch = render(seeds[start : start + RENDER_BATCH], frames=config.frames, hw=config.hw)

@@ -9,9 +9,12 @@ import torch
 from safetensors.torch import load_file
 
 from raxel_core.cli import main
+from raxel_core.ray_diffusion.config import RayDiffusionConfig
 from raxel_core.ray_diffusion.objective import RayDiffusionObjective, RayDiffusionTrainConfig
+from raxel_core.training.config import TrainConfig
 from raxel_core.training.objective import batch_generator
 from raxel_core.training.run_state import STATE_FILE
+from raxel_core.training.vae import raxel_and_video_clips
 
 BASE = {
     "name": "t", "steps": 4, "frames": 5, "hw": [32, 32], "clips": 4, "shard_clips": 4, "batch": 4, "scenes": {"easy": 1},
@@ -98,3 +101,39 @@ def test_an_estimate_is_of_a_run_that_starts(train):
     ):
         assert told in train(*arguments, **change)
     assert "memory of each" in train("--estimate", 2, "--shard", refused=False, batches=2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "change", "told"),
+    [
+        (["--data", "extra=."], {"scenes": {"films": 1}, "data": {"films": {}}}, "where films is"),
+        (["--data", "films=.", "--data", "extra=."], {"scenes": {"films": 1}, "data": {"films": {}}},
+         "are films: it names no extra, which --data gives"),
+        ([], {"scenes": {"films": 1}}, "and what data of its configuration names"),
+        ([], {"frames": 1}, "trained on clips of 5 frames or more, got frames 1"),
+        ([], {"frames": 5, "sparse_images": 5}, "sparse_images 5 are more than a clip of 5 frames has"),
+        ([], {"ema": 1}, "a number from 0 to 0.999999, got 1"),
+    ],
+)  # fmt: skip
+def test_a_sentence_names_what_is_wrong(train, arguments, change, told):
+    assert told in train(*arguments, **change)
+
+
+def test_whole_numbers_may_be_written_as_json_has_them():
+    config = TrainConfig.from_json(json.dumps(BASE | {"hw": [32.0, 32.0], "steps": 4.0}))
+    assert config == TrainConfig.from_json(json.dumps(BASE)) and type(config.hw[0]) is int
+    with pytest.raises(ValueError, match="hw of the training configuration is a whole number, got 32.5"):
+        TrainConfig.from_json(json.dumps(BASE | {"hw": [32.5, 32]}))
+    assert type(RayDiffusionConfig.from_values({"hidden": 1152.0}).hidden) is int
+    with pytest.raises(ValueError, match="betas rise inside 0 to 1"):
+        RayDiffusionConfig.from_values({"beta_end": 1})
+
+
+def test_photographs_have_no_shards():
+    values = {"name": "t", "steps": 1, "frames": 1, "batch": 24}
+    assert RayDiffusionTrainConfig.from_json(json.dumps(values)).batch == 24
+
+
+def test_a_set_may_have_several_turns_of_the_vae():
+    config = TrainConfig(name="v", steps=1, frames=5, hw=(16, 16))
+    assert len(list(raxel_and_video_clips(config, range(24), sets=("easy", "easy", "room")))) == 3
