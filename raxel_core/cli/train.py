@@ -166,12 +166,14 @@ def _check_method(options: argparse.Namespace) -> None:
         raise ValueError(f"there are 0 workers or more, got --workers {options.workers}")
     films = ("data", "bad_data", "texts")
     others = {
-        "raxel": ("backbone", "null_prompt", "prompt", "co3d"),
-        "raype": ("start", "compile", "co3d", "estimate", "texts"),
+        "raxel": ("backbone", "null_prompt", "prompt", "co3d", "annotations"),
+        "raype": ("start", "compile", "co3d", "annotations", "estimate", "texts"),
     }.get(options.method, ("start", "compile", "estimate", "backbone", "null_prompt", "prompt", "cache", *films))
     for name in others:
         if getattr(options, name) is not None:
             raise ValueError(f"--{name.replace('_', '-')} is not an argument of --method {options.method}")
+    if options.annotations is not None and options.co3d is None:
+        raise ValueError("--annotations are those of CO3D, whose folder is not given: add --co3d")
     if options.method == "raype" and options.backbone is None:
         raise ValueError("--method raype tunes a Wan model: give its folder in diffusers' layout with --backbone")
 
@@ -219,6 +221,8 @@ def _raxel(options: argparse.Namespace) -> tuple[Objective, str]:
     from ..training.raxel_objective import LORA_FILE, WEIGHTS_FILE, RaxelObjective
 
     config, films = read_config(options, TrainConfig)
+    if options.texts is not None and config.text_drop is None:
+        raise ValueError("--texts are read by a run with text, and its configuration has no text_drop")
     name = Path(options.vae).name.removesuffix(".safetensors")
     vae = load_vae(options.vae)
     cache = options.cache or options.folder / "clips"

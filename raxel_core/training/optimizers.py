@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.distributed.tensor import DTensor
 
+from ..strict_json import printable
 from .config import RunConfig
 
 Named = tuple[str, nn.Parameter]
@@ -25,9 +26,13 @@ def make_optimizers(
 
     "muon" is Muon for the matrices whose names are `inside`, and AdamW for the rest; "adamw" is AdamW for all,
     "adamw_8bit" the same with moments in 8 bits, which needs the package bitsandbytes. `decay` and `betas` are AdamW's.
-    Each group keeps in `factor` what the run's rate is multiplied by (`rate_factors`).
+    Each group keeps in `factor` what the run's rate is multiplied by (`rate_factors`). ValueError where a pattern fits
+    none of them.
     """
     trained = [(name, p) for name, p in named if p.requires_grad]
+    for pattern, _ in config.rate_factors:
+        if not any(fnmatchcase(name, pattern) for name, _ in trained):
+            raise ValueError(f"rate_factors {printable(pattern, 40)} fits the name of no parameter that the run trains")
     matrices = [(name, p) for name, p in trained if kind == "muon" and p.ndim == 2 and inside(name)]
     chosen = {name for name, _ in matrices}
     rest = [(name, p) for name, p in trained if name not in chosen]

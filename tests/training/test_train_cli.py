@@ -31,7 +31,9 @@ def train(tmp_path, capsys):
     def run(*arguments, refused=True, **change):
         (tmp_path / "run.json").write_text(json.dumps(BASE | change))
         words = ["train", str(tmp_path / "run.json"), str(tmp_path / "run"), *map(str, arguments)]
-        status = main(words if "--estimate" in words else [*words, "--cache", str(tmp_path / "clips")])
+        status = main(
+            words if {"--estimate", "ray_diffusion"} & set(words) else [*words, "--cache", str(tmp_path / "clips")]
+        )
         told = capsys.readouterr().err
         assert status == (2 if refused else 0), told
         assert "Traceback" not in told
@@ -137,3 +139,16 @@ def test_photographs_have_no_shards():
 def test_a_set_may_have_several_turns_of_the_vae():
     config = TrainConfig(name="v", steps=1, frames=5, hw=(16, 16))
     assert len(list(raxel_and_video_clips(config, range(24), sets=("easy", "easy", "room")))) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "change", "told"),
+    [
+        (["--annotations", "x"], {}, "--annotations is not an argument of --method raxel"),
+        (["--annotations", "x", "--method", "ray_diffusion"], {}, "add --co3d"),
+        (["--texts", "x"], {}, "no text_drop"),
+        ([], {"rate_factors": {"ray_*": 2, "rays_*": 5}}, "rate_factors rays_* fits the name of no parameter"),
+    ],
+)  # fmt: skip
+def test_what_nothing_would_read_is_refused(train, arguments, change, told):
+    assert told in train(*arguments, **change)
