@@ -182,7 +182,7 @@ class Trainer:
         """What resumes the run: the tensors themselves, the optimisers, and the names of what these train."""
         trained = {f"model.{name}": p.detach() for name, p in self.engine.trained()}
         average = {f"average.{name}": p for name, p in self.average.items()} if self.config.ema else {}
-        names = {p: name for name, p in self.engine.trained()}
+        names: dict[torch.Tensor, str] = {p: name for name, p in self.engine.trained()}
         return StateTensors(trained | average, self.engine.optimizers, names)
 
     def _report(self, parts: list[dict[str, float]], seconds: float, report: Callable[[dict[str, Any]], None]) -> None:
