@@ -293,7 +293,7 @@ def test_train_runs_resumes_and_its_weights_load(tmp_path: Path, capsys) -> None
     _, vae = save_small_checkpoint(tmp_path)
     config = TrainConfig(
         name="small", steps=2, frames=5, hw=(32, 32), clips=2, shard_clips=2, batch=2, precision="no", log_every=1,
-        validation_clips=2, model=CONFIG,
+        validation_clips=2, scenes=(("room", 1.0),), model=CONFIG,
     )  # fmt: skip
     (tmp_path / "config.json").write_text(config.to_json())
     arguments = ["train", str(tmp_path / "config.json"), str(tmp_path / "run"), "--vae", str(vae), "--json"]
