@@ -7,7 +7,7 @@ from typing import Any
 from comfy_api.latest import io
 from torch import Tensor
 
-from ...raxel_core.camera_sockets.ray_maps import AUTO, read_ray_map
+from ...raxel_core.camera_sockets.ray_maps import AUTO, ray_map_numbers, read_ray_map
 from ...raxel_core.drawing.ray_picture import ray_map_image
 from ...raxel_core.evaluation.ray_report import ray_report
 from ...raxel_core.geometry.ray_cameras import LENSES, METHODS, assessed_cameras
@@ -142,11 +142,13 @@ class RaxelRayMapFromCameras(io.ComfyNode):
             outputs=[
                 RayMapSocket.Output(display_name="ray_map", tooltip="For Cameras from Ray Map."),
                 io.Latent.Output(
-                    display_name="latent", tooltip="The same numbers as samples [frames, channels, h, w]."
+                    display_name="latent",
+                    tooltip="The numbers as samples [frames, channels, h, w]; raxels are 0.5 (o + d).",
                 ),
                 io.Image.Output(
                     display_name="image",
-                    tooltip="(x + 1) / 2 of three channels, to look at; six channels are drawn one above the other.",
+                    tooltip="(x + 1) / 2 of three channels, which reads back; six are drawn one above the other, each "
+                    "three divided by its largest number where that is above 1, to look at.",
                 ),
             ],
         )
@@ -162,4 +164,5 @@ class RaxelRayMapFromCameras(io.ComfyNode):
         depth: float = 1.0,
     ) -> io.NodeOutput:
         made = ray_map_from_cameras(trajectory.camera, (height, width), layout, depth=depth, axes=axes)
-        return io.NodeOutput(made, {"samples": made.values.float()}, ray_map_image(made))
+        numbers = ray_map_numbers(made, scale=RAXEL_SCALE).float()
+        return io.NodeOutput(made, {"samples": numbers}, ray_map_image(numbers))

@@ -145,7 +145,7 @@ class RayDiffusionPoses(io.ComfyNode):
         estimate = estimate_with_points(pictures, found, ray_diffusion)
         text = to_json({**estimate_figures(estimate), **sample_figures(found)})
         told = "\n".join((estimate.verdict, *estimate.notes))
-        preview_image = ray_map_image(found.rays)
+        preview_image = ray_map_image(found.rays.values)
         return io.NodeOutput(estimate.trajectory, text, found.rays, preview_image, estimate, ui=preview(told))
 
 

@@ -46,9 +46,16 @@ def read_ray_map(
         )
     if layout != AUTO:
         values = values / scale if layout == "raxel" else values
-        return RayMapReading(RayMap(values, layout, confidence, axes), f"{layout} ({LAYOUTS[layout].words}), as told")
+        divided = f", divided by {scale:g}" if layout == "raxel" else ""
+        told = f"{layout} ({LAYOUTS[layout].words}), as told{divided}"
+        return RayMapReading(RayMap(values, layout, confidence, axes), told)
     values, (name, words) = _recognized(values, scale)
     return RayMapReading(RayMap(values, name, confidence, axes), f"recognised: {words}")
+
+
+def ray_map_numbers(ray_map: RayMap, *, scale: float = 1.0) -> Tensor:
+    """The map's numbers [..., C, h, w] as `read_ray_map` reads them back: raxels times `scale`."""
+    return ray_map.values * scale if ray_map.layout == "raxel" else ray_map.values
 
 
 def _recognized(values: Tensor, scale: float) -> tuple[Tensor, tuple[str, str]]:

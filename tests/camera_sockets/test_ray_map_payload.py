@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from raxel_core.camera_sockets.ray_maps import read_ray_map
+from raxel_core.camera_sockets.ray_maps import ray_map_numbers, read_ray_map
 from raxel_core.drawing.ray_picture import ray_map_image
 from raxel_core.evaluation.ray_report import ray_report
 from raxel_core.geometry.ray_cameras import assessed_cameras
@@ -54,7 +54,31 @@ def test_pictures_of_raxels_and_of_directions_are_told_apart():
         found.camera.world_from_cam, camera.relative_to(camera[:1]).world_from_cam, rtol=0, atol=1e-5
     )
     directions = ray_map_from_cameras(camera, GRID, "direction")
-    assert read_ray_map(ray_map_image(directions), scale=0.5).ray_map.layout == "direction"
+    assert read_ray_map(ray_map_image(directions.values), scale=0.5).ray_map.layout == "direction"
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_what_is_written_is_read_back_by_its_name(layout):
+    camera = rig(2)
+    made = ray_map_from_cameras(camera, GRID, layout)
+    numbers = ray_map_numbers(made, scale=0.5)
+    forms = [{"samples": numbers}]
+    if LAYOUTS[layout].channels == 3:
+        image = ray_map_image(numbers)
+        assert torch.equal(image, (numbers.float().movedim(1, -1) + 1) / 2)
+        forms += [image, image.mul(255).round() / 255]
+    for form, atol in zip(forms, (1e-6, 1e-6, 0.004), strict=False):
+        read = read_ray_map(form, layout=layout, scale=0.5)
+        torch.testing.assert_close(read.ray_map.values.double(), made.values, rtol=0, atol=2 * atol)
+        assert ("divided by 0.5" in read.text) == (layout == "raxel")
+        found = assessed_cameras(read.ray_map, HW).camera
+        torch.testing.assert_close(found.fov.double(), camera.fov, rtol=20 * atol, atol=0)
+
+
+def test_raxels_are_written_as_they_are_encoded():
+    camera = rig(1)
+    numbers = ray_map_numbers(ray_map_from_cameras(camera.relative_to(camera[:1]), GRID, "raxel"), scale=0.5)
+    torch.testing.assert_close(numbers, encode_raxels(camera, GRID).transpose(0, 1))
 
 
 def test_the_report_names_layout_fit_and_error_bars():

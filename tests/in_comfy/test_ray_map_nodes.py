@@ -46,11 +46,13 @@ def test_their_pages_name_every_input_and_output(comfy):
 
 def test_a_path_comes_back_through_the_socket_the_latent_and_the_picture(comfy):
     prompt = graph()
-    for layout in ("plucker_md", "direction_origin_depth", "direction"):
+    read = {"direction": (0, 2), "raxel": (0, 1, 2)}
+    for layout in ("plucker_md", "direction_origin_depth", "direction", "raxel"):
         prompt[layout] = node("RaxelRayMapFromCameras", trajectory=["path", 0], layout=layout, width=32, height=24)
-        for output in (0, 1) if layout != "direction" else (0, 2):
+        for output in read.get(layout, (0, 1)):
+            said = layout if layout == "raxel" else "auto"
             prompt[f"{layout} {output}"] = node(
-                "RaxelCamerasFromRayMap", ray_map=[layout, output], width=HW[1], height=HW[0]
+                "RaxelCamerasFromRayMap", ray_map=[layout, output], layout=said, width=HW[1], height=HW[0]
             )
     names = [name for name in prompt if " " in name]
     found = comfy.probe(prompt, *[[name, 0] for name in names], ["plucker_md 1", 1])
