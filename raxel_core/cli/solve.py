@@ -249,7 +249,7 @@ def _of_frame(count: int, place: int, number: int, reel: Reel) -> int:
 def _check_count(count: int, frames: int, reel: Reel, told: str) -> None:
     """ValueError unless there is one for each frame that was read, or for each of the footage."""
     if count not in (frames, reel.count):
-        raise ValueError(f"{told}, and {frames} frames were read of {reel.count or 'the footage'}: give one for each")
+        raise ValueError(f"{told}, and {frames} frames were read of {reel.count}: give one for each")
 
 
 def _depth_at(path: Path, reel: Reel, taken: list[int]) -> DepthAt:

@@ -98,7 +98,7 @@ def run(options: argparse.Namespace) -> int:
     numbers = _numbers(reel, asked, given)
     path, frames, left_out = _asked(options.path, asked, reel, numbers)
     estimate = _cameras(options, reel, given, numbers)
-    count = reel.count or None if given is None or tells_frames(given, numbers) else None
+    count = reel.count if given is None or tells_frames(given, numbers) else None
     found = verify(estimate, path, bounds, count=count, frames=frames)
     told = [*_told(options.path, asked), *left_out, *([] if given is None else _told(options.cameras, given))]
     found = replace(found, notes=(*told, *estimate.notes, *found.notes))

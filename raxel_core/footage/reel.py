@@ -38,7 +38,8 @@ _BYTES_PER_PIXEL = 3 * 4 * 2  # float32, held twice while the frames are joined 
 @dataclass(frozen=True)
 class Reel:
     """A video file, or the pictures of `series`: its `name` as one says it, its `rate` in frames a second, its `hw` in
-    pixels, about how many frames it has, 0 where that is not said, and `notes` on how it was taken, a sentence each."""
+    pixels, how many places in time its frames take (`count`, the last one's number + 1), and `notes` on how it was
+    taken, a sentence each."""
 
     path: Path
     name: str
@@ -125,8 +126,9 @@ def open_reel(path: str | Path, *, fps: float | None = None) -> Reel:
         stream = stream_video(path)
         _, picture = next(stream.pictures)
         height, width = picture().shape[:2]
-        said = _uneven_note(frame_times(path), stream.rate)
-        return Reel(path, path.name, stream.rate, (height, width), stream.count, notes=said)
+        times = frame_times(path)
+        said = _uneven_note(times, stream.rate)
+        return Reel(path, path.name, stream.rate, (height, width), _places(times, stream.rate), notes=said)
     series = find_series(path)
     _, first = next(stream_video(series.files[0], Selection(frames=1)).frames)
     notes = [f"{len(series.files)} pictures, {series.files[0].name} to {series.files[-1].name}", *series.notes]
@@ -137,6 +139,15 @@ def open_reel(path: str | Path, *, fps: float | None = None) -> Reel:
     rate = SERIES_RATE if fps is None else check_frame_rate(fps)
     hw = (first.shape[0], first.shape[1])
     return Reel(path, series.name, rate, hw, series.positions[-1] + 1, series, tuple(notes))
+
+
+def _places(times: list[float], rate: float) -> int:
+    """How many places in time frames at `times` take, each the number that `stream_video` gives it."""
+    last = -1
+    for time in times:
+        if time * rate > -0.5:  # what lies before the start is not shown
+            last = max(round(time * rate), last + 1)
+    return max(last, 0) + 1
 
 
 def _uneven_note(times: list[float], rate: float) -> tuple[str, ...]:

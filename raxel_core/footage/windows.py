@@ -72,10 +72,10 @@ def plan_for(
     step = max(reel.rate / (fps or recipe.fps), 1.0)
     if spread is not None:
         step = max((reel.count - 1 - start * reel.rate) / max(spread - 1, 1), 1.0)
-    elif fps is None and reel.count and most is None:
+    elif fps is None and most is None:
         step = min(step, max((_available(reel, start, 1.0) - 1) / (frames - 1), 1.0))
     needed = max(_SHORTEST, wanted or 0)
-    if reel.count and _available(reel, start, step) < needed:
+    if _available(reel, start, step) < needed:
         found = max(_available(reel, start, step), 0)
         if not found:
             raise ValueError(f"{reel.name} holds no frame from {start:g} s on")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,7 +13,9 @@ import torch
 
 from raxel_core.footage.reel import open_reel
 from raxel_core.footage.series import find_series, names_series
+from raxel_core.footage.windows import plan_for
 from raxel_core.video_io import Selection, write_image, write_video
+from tests.oracle import lossless_recipe
 
 HW = (8, 12)
 
@@ -124,12 +127,8 @@ def test_a_file_is_itself_whatever_its_name(tmp_path: Path) -> None:
     assert open_reel(path).hw == (32, 32)
 
 
-@pytest.mark.parametrize(
-    ("times", "said"),
-    [((0, 40, 80, 120, 160), None), ((0, 33, 67, 100, 133), None), ((0, 40, 80, 200, 320), "5 frames, 40 to 120 ms")],
-)
-def test_a_file_whose_rate_varies_says_so(tmp_path: Path, times: tuple[int, ...], said: str | None) -> None:
-    path = tmp_path / "phone.mp4"
+def _filmed(path: Path, times: tuple[int, ...]) -> Path:
+    """A video with a frame at each of the `times` in milliseconds."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=25)
         stream.width, stream.height, stream.pix_fmt, stream.time_base = 32, 32, "yuv420p", Fraction(1, 1000)
@@ -139,5 +138,37 @@ def test_a_file_whose_rate_varies_says_so(tmp_path: Path, times: tuple[int, ...]
             frame.pts, frame.time_base = time, Fraction(1, 1000)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize(
+    "times",
+    [tuple(range(0, 800, 40)), (0, 33, 67, 100, 133), (0, 40, 80, 200, 320), (0, 5, 10, 15, 500), (0, 400, 405, 410)],
+)
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "avi"])
+def test_a_reel_has_a_place_for_every_frame_of_a_video(tmp_path: Path, suffix: str, times: tuple[int, ...]) -> None:
+    reel = open_reel(_filmed(tmp_path / f"v.{suffix}", times))
+    numbers = [number for number, _ in reel.stream().pictures]
+    assert len(numbers) == len(times) and reel.count == numbers[-1] + 1
+
+
+def test_what_a_header_says_of_its_length_is_not_believed(tmp_path: Path) -> None:
+    path = _filmed(tmp_path / "v.mkv", tuple(range(0, 2000, 40)))
+    data = bytearray(path.read_bytes())
+    place = data.index(b"\x44\x89\x88") + 3  # Matroska's Duration, eight bytes of floating point
+    assert struct.unpack(">d", data[place : place + 8]) == (2000.0,)
+    data[place : place + 8] = struct.pack(">d", 40.0)
+    path.write_bytes(data)
+    reel = open_reel(path)
+    assert reel.count == 50
+    assert plan_for(reel, lossless_recipe(), start=0.5).windows(reel) > 1
+
+
+@pytest.mark.parametrize(
+    ("times", "said"),
+    [((0, 40, 80, 120, 160), None), ((0, 33, 67, 100, 133), None), ((0, 40, 80, 200, 320), "5 frames, 40 to 120 ms")],
+)
+def test_a_file_whose_rate_varies_says_so(tmp_path: Path, times: tuple[int, ...], said: str | None) -> None:
+    path = _filmed(tmp_path / "phone.mp4", times)
     notes = open_reel(path).notes
     assert len(notes) == (said is not None) and (said or "") in "".join(notes)
