@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..framing import fit_video
-from ..latents.frames import check_frame_count
+from ..latents.frames import TEMPORAL_STRIDE
 from ..recipe import Recipe
 from ..video_io import Selection, picture_float
 from .reel import Reel
@@ -63,15 +63,15 @@ def plan_for(
     """How the model of `recipe` sees the footage: at `fps` frames a second, or else at its own rate, or faster where
     the clip is too short for a window at that; or `spread` frames over the whole clip.
 
-    Raises ValueError where there is too little to see, for a count below a window's that is not 4n + 1, or both counts.
+    Raises ValueError where there is too little to see, for a count that no windows have, or both counts.
     """
     if most is not None and spread is not None:
         raise ValueError("either a number of frames at a rate is read, or a number spread over the clip")
-    wanted = spread or most
-    frames = recipe.frames if wanted is None or wanted >= recipe.frames else check_frame_count(wanted)
+    wanted = most if spread is None else spread
+    frames = recipe.frames if wanted is None else min(recipe.frames, _check_count(wanted, recipe.frames))
     step = max(reel.rate / (fps or recipe.fps), 1.0)
     if spread is not None:
-        step = max((reel.count - 1 - start * reel.rate) / max(spread - 1, 1), 1.0)
+        step = max((reel.count - 1 - start * reel.rate) / (spread - 1), 1.0)
     elif fps is None and most is None:
         step = min(step, max((_available(reel, start, 1.0) - 1) / (frames - 1), 1.0))
     needed = max(_SHORTEST, wanted or 0)
@@ -81,6 +81,15 @@ def plan_for(
             raise ValueError(f"{reel.name} holds no frame from {start:g} s on")
         raise ValueError(f"{reel.name} has {found} frames at {reel.rate / step:g} a second, {needed} are needed")
     return Plan(frames, recipe.hw, step, start, wanted)
+
+
+def _check_count(wanted: int, window: int) -> int:
+    """`wanted` when it is a window's number of frames or more, or a clip that the VAE can code; ValueError else."""
+    if wanted < window and (wanted < _SHORTEST or (wanted - 1) % TEMPORAL_STRIDE):
+        fewer = {_SHORTEST: "", _SHORTEST + TEMPORAL_STRIDE: f"{_SHORTEST}, or "}
+        counts = f"{fewer.get(window, f'4n + 1 from {_SHORTEST} on, or ')}{window} and more"
+        raise ValueError(f"the model sees {counts} frames of a clip, got {wanted}")
+    return wanted
 
 
 def _available(reel: Reel, start: float, step: float) -> int:

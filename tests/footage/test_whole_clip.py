@@ -163,6 +163,22 @@ def test_a_number_of_frames_is_read_at_a_rate_or_over_the_whole_clip(reel: Reel)
         plan_for(reel, RECIPE, most=30)
 
 
+@pytest.mark.parametrize(
+    ("window", "wanted", "counts"),
+    [(5, 2, "5 and more"), (9, 1, "5, or 9 and more"), (9, 2, "5, or 9 and more"), (9, 8, "5, or 9 and more"),
+     (81, 10, "4n + 1 from 5 on, or 81 and more"), (9, 0, "5, or 9 and more")],
+)  # fmt: skip
+def test_a_number_of_frames_that_no_window_has_is_told_which_there_are(
+    reel: Reel, window: int, wanted: int, counts: str
+) -> None:
+    recipe = replace(RECIPE, frames=window)
+    for asked in ({"most": wanted}, {"spread": wanted}):
+        with pytest.raises(ValueError) as refused:
+            plan_for(reel, recipe, **asked)
+        assert str(refused.value) == f"the model sees {counts} frames of a clip, got {wanted}"
+    assert [plan_for(reel, replace(RECIPE, frames=9), spread=count).frames for count in (5, 9, 10)] == [5, 9, 9]
+
+
 def test_error_bars_grow_where_neighbours_disagree(reel: Reel) -> None:
     """The reader states 0.01 radians; where windows differ by ten times that, the bars follow."""
     plan = plan_for(reel, RECIPE)
