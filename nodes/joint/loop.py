@@ -94,6 +94,6 @@ class SelfConsistencyLoop(io.ComfyNode):
         first, second = loop.first.trajectory, loop.second.trajectory
         known = None if truth is None else as_estimate(truth).trajectory
         report = loop_report((first, second), (video, loop.video.to(video)), truth=known)
-        verdict = judged_reading(loop.first, format_of(model).recipe, fps=fps or None).verdict
+        verdict = judged_reading(loop.first, format_of(model).recipe, fps=fps or None, filmed=None).verdict
         show_on_node(cls, f"{report.sentence}\n{verdict}")
         return io.NodeOutput(image_from_video(loop.video), first, second, report.to_json(), report.passed)

@@ -85,7 +85,7 @@ class RaxelsToPoses(io.ComfyNode):
     ) -> io.NodeOutput:
         read = latent_cameras(model, vae, latent, Reading(method, focal, fps or None), index=index, known=known)
         found = (read.trajectory, read.recovered)
-        verdict = judged_reading(read, format_of(model).recipe, fps=fps or None).verdict
+        verdict = judged_reading(read, format_of(model).recipe, fps=fps or None, filmed=None).verdict
         show_on_node(cls, f"{verdict}\n{reading_sentence(*found)}")
         report = to_json({"verdict": verdict, **reading_figures_by_frame(*found)})
         return io.NodeOutput(read.trajectory, image_from_video(read.raxels), report)

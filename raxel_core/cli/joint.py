@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> None:
     write_video(options.out, result.video, fps=trajectory.fps)
     write_text(path, path_to_json(trajectory))
     say(f"wrote {options.out} and {path}")
-    verdict = judged_reading(result.cameras, model.recipe, generated=True).verdict
+    verdict = judged_reading(result.cameras, model.recipe, filmed=False).verdict
     figures = reading_figures(trajectory, result.cameras.recovered)
     body = {"video": str(options.out), "trajectory": str(path), "verdict": verdict, **figures}
     show(body, "\n".join(f"{name}: {value}" for name, value in body.items()), as_json=options.json)

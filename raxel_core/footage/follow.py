@@ -26,7 +26,7 @@ from .comparison import compare
 from .record import WindowRecord
 from .reel import Reel
 from .stillness import WIDTH, still_px
-from .trained import outside_training
+from .trained import if_filmed, outside_training
 from .verdict import moving_sentence, still_sentence
 from .windows import Plan, Window, windows_of
 
@@ -84,16 +84,19 @@ def follow_clip(
 
 
 def judged_reading(
-    read: CameraEstimate, recipe: Recipe, *, fps: float | None = None, generated: bool = False
+    read: CameraEstimate, recipe: Recipe, *, fps: float | None = None, filmed: bool | None = True
 ) -> Estimate:
-    """One clip's reading as an estimate with a verdict; `fps` of its frames, where that is known, and whether it was
-    `generated` with its cameras. Nothing is compared with the pictures, and its error bars are those of the rays."""
+    """One clip's reading as an estimate with a verdict; `fps` of its frames, where that is known, and whether it is
+    `filmed` (False: generated with its cameras; None: nobody knows). Nothing is compared with the pictures, and its
+    error bars are those of the rays."""
     trajectory = read.trajectory
-    outside = outside_training(recipe, fps, trajectory.camera.hw, [trajectory.camera], generated=generated)
+    outside = outside_training(recipe, fps, trajectory.camera.hw, [trajectory.camera], filmed=filmed is True)
     footage = Footage("", 0.0, trajectory.fps, tuple(range(len(trajectory))))
     covariance = read.recovered.covariance.to("cpu", torch.float64)
     estimate = Estimate(trajectory, ESTIMATOR, footage, "moving", "", covariance=covariance)
-    return replace(estimate, verdict=moving_sentence(estimate, outside, generated=generated))
+    verdict = moving_sentence(estimate, outside, filmed=filmed is True)
+    condition = if_filmed(recipe, outside) if filmed is None else ""
+    return replace(estimate, verdict=f"{verdict} {condition}".rstrip())
 
 
 def _read_window(

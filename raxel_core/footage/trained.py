@@ -15,7 +15,7 @@ from ..recipe import Recipe
 _EMBEDDED_VAE = "raxel-tiny-vae"
 # The mean and the largest ratio of error to bar of 27 clips of footage; the table is in the checkpoint's README.
 _SCENES_ALONE = (
-    "it has seen ray-traced scenes alone, and on 27 clips of footage errors were 1.2 times these bars in the mean, up "
+    "has seen ray-traced scenes alone, and on 27 clips of footage errors were 1.2 times these bars in the mean, up "
     "to 3.4 times"
 )
 # A rate further than this from the trained one, either way, moves the picture between frames unlike training did.
@@ -31,15 +31,15 @@ def trained_range(recipe: Recipe) -> TrainedRange:
 
 
 def outside_training(
-    recipe: Recipe, fps: float | None, hw: tuple[int, int], clips: Sequence[Camera], *, generated: bool = False
+    recipe: Recipe, fps: float | None, hw: tuple[int, int], clips: Sequence[Camera], *, filmed: bool = True
 ) -> tuple[str, ...]:
     """In what a clip lies outside of what the checkpoint was trained on, in a few words each.
 
     `fps` of the frames that were seen, where it is known, `hw` of their pictures, and `clips`, the cameras [F] found
-    for each clip of them that was seen at once. Of one that was `generated` nothing is said of footage.
+    for each clip of them that was seen at once. Of one that is not known to be `filmed` nothing is said of footage.
     """
     trained, (height, width) = trained_range(recipe), recipe.hw
-    told = [_SCENES_ALONE] if recipe.vae == _EMBEDDED_VAE and not generated else []
+    told = [f"it {_SCENES_ALONE}"] if recipe.vae == _EMBEDDED_VAE and filmed else []
     if recipe.doubts(recipe.frames, hw):
         told.append(f"pictures of {hw[1]}x{hw[0]}, not {width}x{height}")
     frames = {len(clip) for clip in clips} - {recipe.frames}
@@ -48,6 +48,13 @@ def outside_training(
     if fps is not None and not 1 / _FAR_RATE <= fps / recipe.fps <= _FAR_RATE:
         told.append(f"{fps:.3g} frames a second, not {recipe.fps:g}")
     return (*told, *_motion(trained, clips))
+
+
+def if_filmed(recipe: Recipe, outside: Sequence[str]) -> str:
+    """A sentence that is true of any clip, filmed or made: what is to be done if it is filmed; "" where nothing is."""
+    if recipe.vae == _EMBEDDED_VAE:
+        return f"If these pictures are filmed, solve them: this checkpoint {_SCENES_ALONE}."
+    return "If these pictures are filmed, solve them." if outside else ""
 
 
 def _motion(trained: TrainedRange, clips: Sequence[Camera]) -> list[str]:

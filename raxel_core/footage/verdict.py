@@ -23,11 +23,11 @@ def still_sentence(pixels: float, imagined: Estimate) -> str:
     )
 
 
-def moving_sentence(estimate: Estimate, outside: Sequence[str], *, generated: bool = False) -> str:
+def moving_sentence(estimate: Estimate, outside: Sequence[str], *, filmed: bool = True) -> str:
     """Of what the model found, with its error bars, against a camera that stood still, and what speaks against it;
-    a clip that was `generated` with its cameras is no footage to be solved."""
+    only one that is known to be `filmed` is called footage to be solved."""
     turn, away = farthest(estimate)
-    advice = ": solve it" if outside and not generated else ""
+    advice = ": solve it" if outside and filmed else ""
     return (
         f"The model sees the camera turn by {_shown(math.degrees(turn))} degrees and go {_length(estimate, away)} from "
         f"where it began, {_error_bars(estimate)}: {_against_still(estimate, turn, away)}{_doubt(outside)}{advice}."

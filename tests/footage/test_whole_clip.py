@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from raxel_core.footage.chain import WindowCameras, chain
-from raxel_core.footage.follow import follow_clip
+from raxel_core.footage.follow import follow_clip, judged_reading
 from raxel_core.footage.record import WindowRecord
 from raxel_core.footage.reel import Reel, open_reel
 from raxel_core.footage.verdict import moving_sentence
@@ -255,7 +255,7 @@ def test_a_turn_that_is_told_does_not_make_a_drive_that_is_not(turn: float, away
     found = Estimate(path, "joint", Footage("a.mp4", 0.0, 24.0, (0, 1)), "moving", "", covariance=covariance)
     assert moving_sentence(found, ()).endswith(f"(one sigma, at least): {words}.")
     assert moving_sentence(found, ("wide",)).endswith("trained on (wide), where error bars promise nothing: solve it.")
-    assert moving_sentence(found, ("wide",), generated=True).endswith("(wide), where error bars promise nothing.")
+    assert moving_sentence(found, ("wide",), filmed=False).endswith("(wide), where error bars promise nothing.")
 
 
 def test_a_window_of_another_unit_joins_by_its_common_frames() -> None:
@@ -271,3 +271,18 @@ def test_a_window_of_another_unit_joins_by_its_common_frames() -> None:
     torch.testing.assert_close(chain(windows).world_from_cam, path, rtol=0, atol=1e-6)
     held = chain(windows, with_scale=False).world_from_cam
     assert float((held[-1] - path[-1]).abs().max()) > 1e-3
+
+
+def test_of_pictures_of_which_nobody_knows_what_is_said_of_footage_is_a_condition(reel: Reel) -> None:
+    (window, *_) = windows_of(reel, Plan(5, HW, 3.0))
+    read, tiny = Reader()(window.video, 0), replace(RECIPE, vae="raxel-tiny-vae")
+    footage, made, unknown = (judged_reading(read, tiny, filmed=filmed).verdict for filmed in (True, False, None))
+    assert "is outside what this checkpoint was trained on (it has seen ray-traced scenes alone" in footage
+    assert footage.endswith(": solve it.") and "solve" not in made
+    condition = unknown.removeprefix(made)
+    assert condition.startswith(" If these pictures are filmed, solve them: this checkpoint has seen ray-traced scenes")
+    assert "errors were 1.2 times these bars in the mean, up to 3.4 times" in condition
+    assert len(unknown) <= len(footage) + 10
+    other = [judged_reading(read, recipe, filmed=None).verdict for recipe in (RECIPE, replace(RECIPE, frames=9))]
+    assert "filmed" not in other[0]
+    assert other[1].endswith("where error bars promise nothing. If these pictures are filmed, solve them.")

@@ -236,6 +236,15 @@ def test_raxels_of_a_path_are_read_back_as_that_path(comfy, graph):
     assert drawn["tensor"].std() > 0.02
 
 
+def test_of_raxels_it_is_not_said_that_they_are_of_footage(comfy, graph):
+    graph["load"] = node("LoadRaxelModel", model_name="raxel-tiny (embedded)")
+    graph["read"] = node("RaxelsToPoses", model=["load", 0], vae=["load", 1], latent=["rays", 0])
+    (report,) = comfy.probe(graph, ["read", 2])
+    verdict = json.loads(bytes(report["text"].tolist()))["verdict"]
+    assert "If these pictures are filmed, solve them: this checkpoint has seen ray-traced scenes alone" in verdict
+    assert "(it has seen" not in verdict and "solve it" not in verdict
+
+
 def test_a_video_is_fitted_by_time_and_source_images_are_all_kept(comfy, graph):
     graph["fast"] = given(comfy, "fast", clip_images(frames=33, hw=(72, 128)))
     graph["fitted"] = node("RaxelFitVideo", model=["load", 0], images=["fast", 0], fps=24.0, start=0.25)
