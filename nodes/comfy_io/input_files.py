@@ -133,11 +133,9 @@ def _newest(root: Path, suffixes: tuple[str, ...], folders_with: frozenset[str])
 
 
 def fingerprint(path: Path) -> tuple[tuple[str, int, int], ...]:
-    """Name, time and size of each file that a reader of `path` may open: it changes when one of them does."""
-    beside = (path, path.with_suffix(".json"), path.with_name("intrinsics.npy"), path.with_name("poses.npy"))
-    series = path.parent.glob("*") if not path.exists() else beside  # pictures by a pattern
-    files = path.rglob("*") if path.is_dir() else series
-    stats = ((file, file.stat()) for file in files if file.is_file())
+    """Name, time and size of each file of the footage `path`: it changes when one of them does."""
+    alone = (path,) if path.exists() else path.parent.glob("*")  # pictures by a pattern
+    stats = ((file, file.stat()) for file in (path.rglob("*") if path.is_dir() else alone) if file.is_file())
     return tuple(sorted((str(file), stat.st_mtime_ns, stat.st_size) for file, stat in stats))
 
 

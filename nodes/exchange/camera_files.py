@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
 from comfy_api.latest import io
@@ -20,7 +21,7 @@ from ...raxel_core.camera_io.reading import DIRECTIONS, GAPS, MOST_FIRST, QUATER
 from ...raxel_core.geometry.estimate import Estimate
 from ...raxel_core.geometry.trajectory import Trajectory
 from ..catalogue import schema
-from ..comfy_io.input_files import fingerprint, readable_path
+from ..comfy_io.input_files import readable_path
 from ..comfy_io.notice import preview
 from ..comfy_io.output_files import next_output_path
 from ..sockets import EXCHANGE_CATEGORY, EstimateSocket, TrajectorySocket
@@ -115,9 +116,15 @@ class RaxelLoadCamera(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, path: str | None = None, **inputs: Any) -> object:
-        """Changes with the files; a path that is linked is not known yet and counts by itself."""
-        return fingerprint(readable_path(path)) if path else ""
+    def fingerprint_inputs(
+        cls, path: str | None = None, format: str | None = _AUTO, track: str | None = "", **inputs: Any
+    ) -> object:
+        """A digest of what is read: it changes with each file that the reading looks at, and with no other. Never the
+        same where a link tells what to read, which is not known yet."""
+        if path is None or format is None or track is None:
+            return float("nan")  # a new one each time: math.nan is one object, which ComfyUI takes for equal to itself
+        known = {name: value for name, value in inputs.items() if value is not None}
+        return _digest(*cls.execute(path, format, track=track, **known).args)
 
     @classmethod
     def execute(
@@ -140,6 +147,12 @@ class RaxelLoadCamera(io.ComfyNode):
         assumed = Assumed(hw, fov_degrees, rate, unit, track.strip(), gaps, direction, quaternions, undistort, mm)
         reading = read_cameras(readable_path(path), format=None if format == _AUTO else format, assumed=assumed)
         return io.NodeOutput(reading.trajectory, reading.text, ui=preview(reading.text))
+
+
+def _digest(path: Trajectory, report: str) -> str:
+    """The same for the same cameras read in the same way."""
+    words = repr((path.camera.hw, path.fps, path.unit, path.name, path.numbers, report)).encode()
+    return sha256(path.camera.world_from_cam.numpy().tobytes() + path.camera.K.numpy().tobytes() + words).hexdigest()
 
 
 class RaxelSaveCamera(io.ComfyNode):

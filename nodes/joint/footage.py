@@ -98,8 +98,8 @@ class RaxelPoseFootage(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, path: str | None = None, **values: Any) -> object:
-        """Changes with the files; a path that is linked is not known yet and counts by itself."""
-        return fingerprint(footage_path(path)) if path else ""
+        """Changes with the files; never the same for a path that is linked, which is not known yet."""
+        return float("nan") if path is None else fingerprint(footage_path(path))
 
     @classmethod
     def execute(

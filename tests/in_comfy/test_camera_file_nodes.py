@@ -68,6 +68,53 @@ def test_a_changed_file_is_read_again_and_an_unchanged_one_is_not(comfy):
     assert read["world_from_cam"][1, 0, 3] == 4
 
 
+TUM = "0 0 0 0 0 0 0 1\n0.1 1 0 2 0 0 0 1\n"
+COLMAP = {
+    "cameras.txt": "1 PINHOLE 64 48 50 50 32 24\n",
+    "images.txt": "1 1 0 0 0 0 0 0 1 00.png\n\n2 1 0 0 0 -1 0 0 1 01.png\n\n",
+    "points3D.txt": "",
+}
+
+
+@pytest.mark.parametrize(
+    ("files", "named", "changed", "content"),
+    [
+        (COLMAP, "images.txt", "cameras.txt", "1 PINHOLE 64 48 40 40 32 24\n"),
+        ({"t.txt": TUM, "intrinsics.txt": "50 50 32 24\n"}, "t.txt", "intrinsics.txt", "40 40 32 24\n"),
+        ({"t.txt": TUM}, "t.txt", "intrinsics.txt", "40 40 32 24\n"),  # which was not there before
+    ],
+)
+def test_a_file_beside_the_named_one_that_changes_is_read_again(comfy, files, named, changed, content):
+    folder = f"beside_{len(files)}"
+    for name, text_of in files.items():
+        put(comfy, f"{folder}/{name}", text_of)
+    prompt = load(f"{folder}/{named}", width=64, height=48)
+    (read,) = comfy.probe(prompt, ["load", 0])
+    put(comfy, f"{folder}/notes.txt" if named != "t.txt" else f"{folder}/00.png", "not looked at")
+    outcome = comfy.run({**prompt, "probe": node("RaxelProbe", value=["load", 0], name="beside")})
+    assert "load" in outcome.cached and read["K"][0, 0, 0] != 40
+    put(comfy, f"{folder}/{changed}", content)
+    (read,) = comfy.probe(prompt, ["load", 0])
+    assert read["K"][0, 0, 0] == 40
+
+
+def test_a_file_whose_path_is_linked_is_read_each_time(comfy):
+    put(comfy, "linked.txt", KITTI.format(x=3))
+    prompt = {"name": node("PrimitiveString", value="linked.txt"), **load(["name", 0], fps=10.0)}
+    comfy.probe(prompt, ["load", 0])
+    put(comfy, "linked.txt", KITTI.format(x=4))
+    (read,) = comfy.probe(prompt, ["load", 0])
+    assert read["world_from_cam"][1, 0, 3] == 4
+
+
+def test_other_inputs_may_be_linked_and_an_unchanged_file_is_not_read_again(comfy):
+    put(comfy, "rated.txt", KITTI.format(x=3))
+    prompt = {"rate": node("PrimitiveFloat", value=12.0), **load("rated.txt", fps=["rate", 0])}
+    comfy.probe(prompt, ["load", 0])
+    outcome = comfy.run({**prompt, "probe": node("RaxelProbe", value=["load", 0], name="rated")})
+    assert "load" in outcome.cached
+
+
 @pytest.mark.parametrize("name", [known.name for known in WRITTEN])
 def test_every_format_is_written_below_the_output_folder_and_read_from_there(comfy, name):
     truck = make_move("truck", 5, hw=(480, 832), amount=0.5)
