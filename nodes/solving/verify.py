@@ -132,11 +132,22 @@ class RaxelVerifyCamera(io.ComfyNode):
 
         turn, way = radians(max_rotation_degrees), radians(max_direction_degrees)
         bounds = VerifyBounds(turn, way, max_position, (min_speed, max_speed), max_focal)
-        clip = Clip("", 0.0, path.fps, path.fps, len(images))
-        found = solve_images(images, None, clip, SolveSettings()).estimate if cameras is None else as_estimate(cameras)
-        count = None if isinstance(cameras, Trajectory) else len(images)
-        checked = verify(found, path, bounds, count=count)
+        checked = verify(_cameras_of(images, cameras, path.fps), path, bounds, count=len(images))
         show_on_node(cls, checked.sentence)
         overlay, paths, errors = verification_pictures(video_from_image(images), checked)
         pictures = (image_from_video(overlay), image_of_picture(paths), image_of_picture(errors))
         return io.NodeOutput(checked.passed, checked.word, checked.table(), checked.to_json(), *pictures)
+
+
+def _cameras_of(images: Tensor, given: Trajectory | Estimate | None, fps: float) -> Estimate:
+    """The cameras of the video, solved where none are given; ValueError for those of another number of frames."""
+    if given is None:
+        return solve_images(images, None, Clip("", 0.0, fps, fps, len(images)), SolveSettings()).estimate
+    estimate = as_estimate(given)
+    spanned = max(*estimate.footage.frames, *estimate.missing) + 1
+    if spanned > len(images) or (isinstance(given, Trajectory) and spanned < len(images)):
+        raise ValueError(
+            f"cameras are those of the images, one for each: they span {spanned} frames, and there are {len(images)} "
+            "images. Raxel Solve Camera and Raxel Pose Footage tell in their estimate which frames have a camera"
+        )
+    return estimate

@@ -64,6 +64,17 @@ def test_given_cameras_are_held_against_the_path(comfy, graph, cameras, word):
     assert overlay["tensor"].shape == (FRAMES, *HW, 3) and paths["tensor"].ndim == 4
 
 
+@pytest.mark.parametrize("count", [FRAMES - 2, FRAMES + 2])
+def test_cameras_of_another_number_of_frames_are_refused(comfy, graph, count):
+    move = make_move("pan", count, hw=HW, amount=math.radians(20.0))
+    (comfy.base / "input" / "other.json").write_text(path_to_json(move))
+    graph["other"] = node("RaxelLoadCamera", path="other.json", format="camera_path")
+    graph["verify"] = node("RaxelVerifyCamera", images=["held", 0], path=["asked", 0], cameras=["other", 0])
+    outcome = comfy.run({**graph, "probe": node("RaxelProbe", value=["verify", 1], name="word")})
+    assert outcome.status == "error"
+    assert f"they span {count} frames, and there are {FRAMES} images" in outcome.error
+
+
 def test_without_pycolmap_there_is_one_sentence_and_with_it_a_still_video_is_still(comfy, graph):
     graph["solve"] = node("RaxelSolveCamera", images=["held", 0], fps=16.0, source="held.mp4")
     graph["save"] = node("RaxelSaveCamera", trajectory=["solve", 1], filename_prefix="solved", format="camera_path")
