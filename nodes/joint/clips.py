@@ -15,18 +15,28 @@ from ...raxel_core.runtime.memory import ask_memory
 _BYTES_OF_FITTED, _BYTES_OF_RENDERED = 48, 450
 
 
-def fit_clip(video: Tensor, recipe: Recipe, *, fps: float, start: float, frames: int, speed: float) -> Tensor:
-    """Frames of a video [3, F, H, W] of `fps`, from `start` seconds on, at the recipe's size and rate over `speed`.
+def fit_clip(
+    video: Tensor, recipe: Recipe, *, fps: float, start: float, frames: int, speed: float
+) -> tuple[Tensor, float]:
+    """Frames of a video [3, F, H, W] of `fps`, from `start` seconds on, at the recipe's size, and their rate in the
+    video: the recipe's over `speed`. `frames` 0 are the recipe's.
 
-    With `fps` 0 every frame is kept. Raises ValueError when the video is empty or too short for `frames`.
+    With `fps` 0 every frame is kept. Raises ValueError when the video is empty or too short for `frames`, and when
+    frames are to be picked from one of no rate.
     """
     if not video.shape[1]:
         raise ValueError("the video has no frames: connect one that has some")
+    if fps == 0.0 and (start, frames, speed) != (0.0, 0, 1.0):
+        raise ValueError(
+            f"fps 0 keeps every image and picks none, got start {start:g}, frames {frames} and speed {speed:g}: connect "
+            "the frames per second of the images, or set these to 0, 0 and 1"
+        )
     height, width = recipe.hw
+    frames = frames or recipe.frames
     kept = video.shape[1] if fps == 0.0 else frames
     ask_memory(f"{kept} frames of {width}x{height}", _BYTES_OF_FITTED * kept * height * width)
     picked = video if fps == 0.0 else video[:, frame_numbers(video.shape[1], recipe, fps, start, frames, speed)]
-    return fit_video(picked, recipe.hw)[0]
+    return fit_video(picked, recipe.hw)[0], recipe.fps / speed
 
 
 def frame_numbers(given: int, recipe: Recipe, fps: float, start: float, frames: int, speed: float) -> list[int]:

@@ -70,8 +70,8 @@ class RaxelFitVideo(io.ComfyNode):
         speed: float = 1.0,
     ) -> io.NodeOutput:
         recipe, video = format_of(model).recipe, images[..., :3].movedim(-1, 0)
-        clip = fit_clip(video, recipe, fps=fps, start=start, frames=frames or recipe.frames, speed=speed)
-        return io.NodeOutput(clip.movedim(0, -1), recipe.fps)
+        clip, rate = fit_clip(video, recipe, fps=fps, start=start, frames=frames, speed=speed)
+        return io.NodeOutput(clip.movedim(0, -1), rate)
 
 
 class RaxelExampleScene(io.ComfyNode):

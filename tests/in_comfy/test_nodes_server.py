@@ -249,8 +249,11 @@ def test_a_video_is_fitted_by_time_and_source_images_are_all_kept(comfy, graph):
     graph["fast"] = given(comfy, "fast", clip_images(frames=33, hw=(72, 128)))
     graph["fitted"] = node("RaxelFitVideo", model=["load", 0], images=["fast", 0], fps=24.0, start=0.25)
     graph["kept"] = node("RaxelFitVideo", model=["load", 0], images=["clip", 0], fps=0.0)
-    fitted, kept = comfy.probe(graph, ["fitted", 0], ["kept", 0])
+    graph["spread"] = node("RaxelFitVideo", model=["load", 0], images=["fast", 0], fps=12.0, speed=2.0)
+    links = (["fitted", 0], ["kept", 0], ["fitted", 1], ["spread", 1])
+    fitted, kept, rate, spread = comfy.probe(graph, *links)
     assert torch.equal(kept["tensor"], clip_images())
+    assert (float(rate["tensor"]), float(spread["tensor"])) == (8.0, 4.0)
     assert fitted["tensor"].shape == (FRAMES, *HW, 3)
     picked = clip_images(frames=33, hw=(72, 128))[6:33:3]
     expected = (fit_video((picked * 2 - 1).movedim(-1, 0), HW)[0].movedim(0, -1) + 1) / 2
@@ -561,6 +564,10 @@ BAD = {
     "a video that is too short": (
         lambda g: node("RaxelFitVideo", model=["load", 0], images=["clip", 0], fps=30.0),
         "need 1.03 s of video, got 0.30 s",
+    ),
+    "frames picked at no rate": (
+        lambda g: node("RaxelFitVideo", model=["load", 0], images=["clip", 0], fps=0.0, start=1.0),
+        "fps 0 keeps every image and picks none, got start 1, frames 0 and speed 1",
     ),
     "a loop of one picture": (
         lambda g: node(
