@@ -28,8 +28,8 @@ def fit_clip(
         raise ValueError("the video has no frames: connect one that has some")
     if fps == 0.0 and (start, frames, speed) != (0.0, 0, 1.0):
         raise ValueError(
-            f"fps 0 keeps every image and picks none, got start {start:g}, frames {frames} and speed {speed:g}: connect "
-            "the frames per second of the images, or set these to 0, 0 and 1"
+            f"fps 0 keeps every image and picks none, got start {start:g}, frames {frames} and speed {speed:g}: "
+            "connect the frames per second of the images, or set these to 0, 0 and 1"
         )
     height, width = recipe.hw
     frames = frames or recipe.frames
