@@ -7,12 +7,16 @@ from server import PromptServer
 
 from ...raxel_core.strict_json import escaped
 
+# ComfyUI's page passes over an empty text: the warning of the run before would stay on the node.
+_NO_WARNING = "No warnings."
+
 
 def show_on_node(node: type[io.ComfyNode], text: str) -> None:
-    """Write `text` on the running node, which has asked for its `unique_id`; nothing where no browser looks on."""
+    """Write `text`, of a node that only warns maybe empty, on the running node, which has asked for its `unique_id`;
+    nothing where no browser looks on."""
     server = getattr(PromptServer, "instance", None)
-    if server is not None and text:
-        server.send_progress_text(for_page(text), node.hidden.unique_id, server.client_id)
+    if server is not None:
+        server.send_progress_text(for_page(text or _NO_WARNING), node.hidden.unique_id, server.client_id)
 
 
 def preview(text: str) -> ui.PreviewText:

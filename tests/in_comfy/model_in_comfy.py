@@ -45,6 +45,7 @@ from comfy.nested_tensor import NestedTensor  # noqa: E402
 from comfy.taesd.taesd import TAESD  # noqa: E402
 from comfy_api.torch_helpers import set_torch_compile_wrapper  # noqa: E402
 from comfy_extras.nodes_model_merging import ModelMergeSimple, ModelSave  # noqa: E402
+from raxel.nodes.comfy_io.notice import show_on_node  # noqa: E402
 from raxel.nodes.comfy_model import detection, loading, network  # noqa: E402
 from raxel.nodes.comfy_model.base_model import RaxelBaseModel, tensor_of_text  # noqa: E402
 from raxel.nodes.comfy_model.latent_format import RaxelLatentFormat, format_of  # noqa: E402
@@ -64,6 +65,7 @@ from raxel.raxel_core.runtime import memory as asked  # noqa: E402
 from raxel.raxel_core.weights import save_checkpoint  # noqa: E402
 from raxel.raxel_core.weights.state_dict import expected_shapes, to_wan  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
+from server import PromptServer  # noqa: E402
 
 import nodes as stock  # noqa: E402
 
@@ -873,6 +875,19 @@ def check_weights_that_are_not_finite_are_named():
     weights["blocks.1.ffn.2.bias"][3] = torch.nan
     model = loaded(weights, "nan")
     refused(lambda: sampled(model), "NaN", "blocks.1.ffn.2.bias")
+
+
+def check_a_warning_does_not_stay_on_a_node_whose_run_has_none():
+    sent = []
+    page = types.SimpleNamespace(client_id="page", send_progress_text=lambda *given: sent.append(given))
+    before, PromptServer.instance = getattr(PromptServer, "instance", None), page
+    try:
+        for text in ("The path turns too far.", ""):
+            show_on_node(types.SimpleNamespace(hidden=types.SimpleNamespace(unique_id="7")), text)
+    finally:
+        PromptServer.instance = before
+    # the page passes over an empty text
+    assert sent == [("The path turns too far.", "7", "page"), ("No warnings.", "7", "page")], sent
 
 
 if __name__ == "__main__":
