@@ -371,6 +371,9 @@ class RaxelChangeIntrinsics(io.ComfyNode):
         fov_degrees: float = 0.0,
         focal_mm: float = 0.0,
     ) -> io.NodeOutput:
-        hw = (height, width) if height or width else None
+        if bool(width) != bool(height):
+            own = "{1}x{0}".format(*trajectory.camera.hw)
+            raise ValueError(f"width and height go together, or are both 0 to keep {own}: got {width} and {height}")
+        hw = (height, width) if height else None
         fov = radians(fov_degrees) if fov_degrees else None
         return io.NodeOutput(change_intrinsics(trajectory, hw, fit, fov=fov, focal_mm=focal_mm or None))

@@ -155,7 +155,8 @@ def test_the_3d_file_lies_in_the_output_folder_and_goes_into_the_stock_viewer(co
             {"trajectory": ["arc", 0], "target": ["still", 0], "mode": "se3"},
             "lie in one place or on one line",
         ),
-        ("RaxelChangeIntrinsics", {"trajectory": ["arc", 0], "width": 64}, r"whole positive pixels, got \(0, 64\)"),
+        ("RaxelChangeIntrinsics", {"trajectory": ["arc", 0], "width": 64}, r"both 0 to keep 64x48: got 64 and 0"),
+        ("RaxelChangeIntrinsics", {"trajectory": ["arc", 0], "height": 64}, r"both 0 to keep 64x48: got 0 and 64"),
         (
             "RaxelTrajectoryGLB",
             {"trajectory": ["arc", 0], "filename_prefix": "../escaped"},
