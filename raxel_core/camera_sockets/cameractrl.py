@@ -25,7 +25,7 @@ from ..geometry import se3
 from ..geometry.camera import K_from_focal, check_hw
 from ..geometry.trajectory import Trajectory
 from ..paths.camera_path import FORMAT, path_from_json
-from .payload import MOST_RELATIVE, Lens, fitted, intrinsics, lens_or_assumed, motions, numbers, reading, shape_of
+from .payload import MOST_RELATIVE, Lens, fitted, intrinsics, lens_beside, motions, numbers, reading, shape_of
 
 NAME = "CAMERACTRL_POSES"
 TEXT_NAME = "CameraCtrl rows (STRING)"
@@ -94,7 +94,8 @@ def read_camera_pose(value: Any, assumed: Assumed, given: Any = None) -> Reading
     """The cameras of world-to-camera matrices (N, 3, 4), K from `given` INTRINSICS or the assumed angle of view."""
     w2c = motions(MATRICES_NAME, value)
     notes = (f"{len(w2c)} world-to-camera matrices (w2c) in OpenCV axes; each was inverted.",)
-    return reading(MATRICES_NAME, se3.inverse(w2c), lens_or_assumed(given, assumed), assumed, notes=notes)
+    lens, assumed = lens_beside(given, assumed)
+    return reading(MATRICES_NAME, se3.inverse(w2c), lens, assumed, notes=notes)
 
 
 def _read_path(text: str) -> Reading:

@@ -10,7 +10,7 @@ from torch import Tensor
 from ..camera_io.reading import Assumed, Reading
 from ..geometry import se3
 from ..geometry.trajectory import Trajectory
-from .payload import fitted, lens_or_assumed, motions, reading, shape_of
+from .payload import fitted, lens_beside, motions, reading, shape_of
 
 NAME = "EXTRINSICS"
 
@@ -30,4 +30,5 @@ def read_extrinsics(value: Any, assumed: Assumed, given: Any = None) -> Reading:
     """The cameras of world-to-camera matrices [N, 4, 4] or [N, 3, 4], K from `given` INTRINSICS or the assumed lens."""
     w2c = motions(NAME, value)
     notes = (f"{len(w2c)} world-to-camera matrices (w2c) in OpenCV axes; each was inverted.",)
-    return reading(NAME, se3.inverse(w2c), lens_or_assumed(given, assumed), assumed, notes=notes)
+    lens, assumed = lens_beside(given, assumed)
+    return reading(NAME, se3.inverse(w2c), lens, assumed, notes=notes)

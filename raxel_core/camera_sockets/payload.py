@@ -22,6 +22,8 @@ MOST_RELATIVE = 2.0
 # How far the principal point may lie from the middle, as a share of the size, before the size itself is in doubt.
 _MIDDLE = 0.1
 _MOST_PIXELS = 1_000_000
+# What float32 may have moved a principal point by, in pixels.
+_WHOLE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,13 +118,8 @@ def intrinsics(name: str, value: Any, hw: tuple[int, int]) -> Lens:
 
     They are in pixels or, where the principal point is below 2, in shares of the picture's width and height.
     """
-    shape = shape_of(value)
-    if shape[-2:] in ((3, 3), (4, 4)):
-        K = numbers(name, value, shape[-2:], axes=3)[:, :3, :3].clone()
-    else:
-        rows = numbers(name, value, (4,), axes=2)
-        K = K_from_focal(rows[:, :2], rows[:, 2:])
-    if float(K[:, :2, 2].abs().max()) <= MOST_RELATIVE:
+    K = _matrices(name, value)
+    if _in_shares(K):
         K[:, :2] *= K.new_tensor((hw[1], hw[0]))[:, None]
         return Lens(K, f"K: in shares of width and height, put into {hw[1]}x{hw[0]}.")
     note = f"K: in pixels of {hw[1]}x{hw[0]}."
@@ -131,6 +128,41 @@ def intrinsics(name: str, value: Any, hw: tuple[int, int]) -> Lens:
         return Lens(K, note)
     middle = f"{float(size[0]):.0f}x{float(size[1]):.0f}"
     return Lens(K, note, (f"K has its principal point in the middle of {middle}: if that is the size, set it",))
+
+
+def _matrices(name: str, value: Any) -> Tensor:
+    """K [N, 3, 3] as they are, of rows or matrices."""
+    shape = shape_of(value)
+    if shape[-2:] in ((3, 3), (4, 4)):
+        return numbers(name, value, shape[-2:], axes=3)[:, :3, :3].clone()
+    rows = numbers(name, value, (4,), axes=2)
+    return K_from_focal(rows[:, :2], rows[:, 2:])
+
+
+def _in_shares(K: Tensor) -> bool:
+    return float(K[:, :2, 2].abs().max()) <= MOST_RELATIVE
+
+
+def lens_beside(value: Any, assumed: Assumed) -> tuple[Lens, Assumed]:
+    """The lens of INTRINSICS beside bare matrices, of the assumed angle of view where they are None, and `assumed` with
+    the size of the pictures: twice a principal point of whole pixels, which is no calibrated one, else the assumed."""
+    if value is None:
+        return Lens(*assumed_K(assumed)), assumed
+    size = _told_size(_matrices("INTRINSICS", value))
+    lens = intrinsics("INTRINSICS", value, size or assumed.hw)
+    source = "assumed" if size is None else "twice its principal point"
+    return replace(lens, note=f"{lens.note[:-1]}, {source}."), replace(assumed, hw=size or assumed.hw)
+
+
+def _told_size(K: Tensor) -> tuple[int, int] | None:
+    """(height, width) whose middle is the principal point of each K [N, 3, 3]; None unless it is of whole pixels.
+
+    (319.5, 239.5) tells nothing: it is the middle of 640x480 where pixel centres are whole numbers.
+    """
+    middle = K[:, :2, 2]
+    whole = middle[0].round()
+    told = bool(((middle - whole).abs() <= _WHOLE).all() and (whole >= 1.0).all() and (whole <= _MOST_PIXELS / 2).all())
+    return None if _in_shares(K) or not told else (2 * int(whole[1]), 2 * int(whole[0]))
 
 
 def lens_or_assumed(value: Any, assumed: Assumed) -> Lens:

@@ -16,7 +16,7 @@ from ..camera_io.reading import Assumed, CameraFormatError, Reading
 from ..geometry import se3
 from ..geometry.trajectory import Trajectory
 from ..latents.frames import TEMPORAL_STRIDE, check_frame_count, pixel_frames
-from .payload import fitted, lens_or_assumed, motions, reading
+from .payload import fitted, lens_beside, motions, reading
 
 NAME = "CAMERAPOSES"
 _CENTIMETRES = 100.0
@@ -56,7 +56,8 @@ def read_recammaster(value: Any, assumed: Assumed, given: Any = None) -> Reading
         "camera is the origin.",
     )
     doubt = ("arrays of world-to-camera matrices look the same: if the path looks wrong, read them as EXTRINSICS",)
-    motion, lens = _filled(se3.relative(world_from_cam[:1], world_from_cam)), lens_or_assumed(given, assumed)
+    motion = _filled(se3.relative(world_from_cam[:1], world_from_cam))
+    lens, assumed = lens_beside(given, assumed)
     return reading(NAME, motion, lens, assumed, notes=notes, warnings=doubt, unit="metre")
 
 

@@ -250,6 +250,29 @@ def test_text_may_be_our_own_path():
     reads_right(reading)
 
 
+# ---- The size that intrinsics beside bare matrices tell
+
+
+def test_our_own_matrices_come_back_in_the_size_of_their_path():
+    """96x160 with K in the middle of it, while the widgets stand at 832x480: 60 degrees stay 60."""
+    given = make_move("orbit", 5, hw=(96, 160), amount=0.5, fov_degrees=60.0)
+    w2c, K_given = camera_matrices(given)
+    read = read_camera(w2c, HERE, given=K_given)
+    assert read.trajectory.camera.hw == (96, 160)
+    assert math.degrees(float(read.trajectory.camera.fov[0, 0])) == pytest.approx(60.0, abs=1e-3)
+    assert "K: in pixels of 160x96, twice its principal point." in read.notes and read.warnings == ()
+
+
+@pytest.mark.parametrize("middle", [(415.3, 241.2), (415.5, 239.5)])
+@pytest.mark.parametrize("scale", [(1.0, 1.0), (832.0, 480.0)])
+def test_a_calibrated_middle_or_shares_tell_no_size_and_the_assumed_one_is_named(middle, scale):
+    given = torch.eye(3)
+    given[:2, 2] = torch.tensor(middle) / torch.tensor(scale)
+    read = read_camera(torch.eye(4).expand(2, 4, 4), HERE, given=given)
+    assert read.trajectory.camera.hw == (480, 832)
+    assert any(note.startswith("K: in ") and note.endswith("832x480, assumed.") for note in read.notes)
+
+
 # ---- ReCamMaster
 
 
