@@ -53,6 +53,7 @@ from raxel.nodes.comfy_model.outer_sample import with_raxel_sampling  # noqa: E4
 from raxel.nodes.comfy_sampling.joint_run import task_latent  # noqa: E402
 from raxel.nodes.joint.closed_loop import loop_clip  # noqa: E402
 from raxel.nodes.joint.encode import RaxelEncode  # noqa: E402
+from raxel.nodes.joint.footage import RaxelPoseFootage  # noqa: E402
 from raxel.nodes.joint.loop import SelfConsistencyLoop  # noqa: E402
 from raxel.nodes.joint.model import LoadRaxelModel  # noqa: E402
 from raxel.nodes.joint.poses import RaxelsToPoses  # noqa: E402
@@ -888,6 +889,12 @@ def check_a_warning_does_not_stay_on_a_node_whose_run_has_none():
         PromptServer.instance = before
     # the page passes over an empty text
     assert sent == [("The path turns too far.", "7", "page"), ("No warnings.", "7", "page")], sent
+
+
+def check_footage_whose_path_is_linked_is_never_taken_from_the_cache():
+    # ComfyUI compares signatures as tuples, in which one and the same NaN is equal to itself
+    first, second = ((RaxelPoseFootage.fingerprint_inputs(path=None),) for _ in range(2))
+    assert first != second
 
 
 if __name__ == "__main__":
