@@ -17,7 +17,7 @@ from torch import Tensor
 from ..geometry import se3
 from ..geometry.camera import Camera
 from ..geometry.sparse_points import SparsePoints
-from .adjustment import adjust, distances, drop, observations_of
+from .adjustment import THREADS, adjust, distances, drop, observations_of
 from .colmap import load_pycolmap
 from .covariance import camera_change, pose_covariance, widened
 from .features import CAMERA_ID, FeatureTable, colmap_camera, image_name
@@ -244,12 +244,13 @@ def _models(
 def _options(lens: Lens, *, held: bool, quick: bool) -> Any:
     """The mapper's options; distortion is left to the last adjustment, where there is something to tell it by."""
     pycolmap = load_pycolmap()
-    options = pycolmap.GlobalPipelineOptions(random_seed=0, min_model_size=_LEAST_FRAMES)
+    options = pycolmap.GlobalPipelineOptions(random_seed=0, num_threads=THREADS, min_model_size=_LEAST_FRAMES)
     options.decompose_relative_pose = False
-    options.mapper.random_seed = 0
+    options.mapper.random_seed, options.mapper.num_threads = 0, THREADS
     options.mapper.bundle_adjustment.refine_extra_params = False
     options.mapper.bundle_adjustment.refine_focal_length = not (lens.known or held)
     options.mapper.bundle_adjustment.ceres.solver_options.max_num_iterations = _MAPPER_STEPS
+    options.mapper.bundle_adjustment.ceres.solver_options.num_threads = THREADS
     options.mapper.min_tri_angle_deg = _LEAST_ANGLE_DEGREES
     options.mapper.skip_retriangulation = True
     options.mapper.keep_max_num_tracks = _SEARCH_TRACKS if quick else _TRACKS

@@ -87,3 +87,14 @@ def test_a_zoom_is_taken_out_where_there_is_one(tmp_path, zoom):
         with pycolmap.Database.open(table.path) as database:
             written = np.asarray(database.read_keypoints(FRAMES))[:, :2]
         np.testing.assert_allclose(written, table.keypoints[-1], atol=1e-3)
+
+
+def test_cameras_of_the_same_matches_are_the_same_to_the_last_bit(tmp_path):
+    table, _ = driven(tmp_path, way=(0.8, 0.0, 0.0))
+    found = [mapping._models(table, LENS, held=False, done=lambda: None)[0] for _ in range(4)]
+    motions = [[m.images[f + 1].cam_from_world().matrix() for f in range(FRAMES)] for m in found]
+    assert all(np.array_equal(motions[0], each) for each in motions[1:])
+    assert {m.cameras[CAMERA_ID].params[0] for m in found} == {found[0].cameras[CAMERA_ID].params[0]}
+    options = mapping._options(LENS, held=False, quick=False)
+    assert options.num_threads == options.mapper.num_threads == 1
+    assert options.mapper.bundle_adjustment.ceres.solver_options.num_threads == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import combinations
 
 import cv2
 import numpy as np
@@ -10,8 +11,9 @@ import pytest
 import torch
 
 from raxel_core.evaluation.pose_metrics import pair_errors, pose_metrics
-from raxel_core.solving.features import Picture
-from raxel_core.solving.lens import Lens
+from raxel_core.solving.features import Picture, find_features
+from raxel_core.solving.lens import Lens, assumed_lens
+from raxel_core.solving.matching import match_frames, read_correspondences
 from raxel_core.solving.settings import Scale, SolveSettings
 from raxel_core.solving.solve import Clip, SolveError, solve_cameras
 from tests.benchmarks.rendered_clips import clip
@@ -132,3 +134,18 @@ def test_what_a_mask_covers_is_not_looked_at():
     assert torch.equal(
         torch.eye(4), solve_cameras(frames(covered=True)).estimate.trajectory.camera[2].world_from_cam.float()
     )
+
+
+def test_the_same_pictures_give_the_same_matches(tmp_path):
+    """Whatever was matched before them: samples of another draw keep other matches, and these other cameras."""
+    rendered, found = clip("shot", orbit, seed=7, fov_degrees=55.0, frames=8, hw=HW, people=3), []
+    for name, before in (("a", []), ("b", [(0, 7), (1, 7)])):
+        (tmp_path / name).mkdir()
+        pictures = [Picture(frame) for frame in rendered.frames()]
+        table = find_features(pictures, tmp_path / name, assumed_lens, most=HW[1], done=lambda count: None)
+        match_frames(table, [*before, *combinations(range(7), 2)], done=lambda count, total: None)
+        found.append([pair for pair in read_correspondences(table) if pair.second < 7])
+    assert len(found[0]) == 21
+    for one, other in zip(*found, strict=True):
+        assert np.array_equal(one.pixels_first, other.pixels_first)
+        assert np.array_equal(one.pixels_second, other.pixels_second)
