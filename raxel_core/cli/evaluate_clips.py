@@ -72,9 +72,11 @@ def _truth(video: Path) -> Trajectory | None:
 
 
 def _estimate(video: Path, options: argparse.Namespace) -> Estimate:
-    """As `pose VIDEO --method colmap` finds it, with nothing known of the lens."""
+    """As `pose VIDEO --method colmap` finds it, with nothing known of the lens, and without a unit: so bars are
+    of the path's shape, as the figures are."""
     from ..footage.reel import open_reel
     from ..solving.features import Picture
+    from ..solving.settings import Scale, SolveSettings
     from ..solving.solve import Clip, solve_cameras
     from ..video_io import Selection
 
@@ -82,4 +84,5 @@ def _estimate(video: Path, options: argparse.Namespace) -> Estimate:
     stream = reel.stream(Selection(options.frames, options.fps))
     pictures = (Picture(rgb.numpy(), None, number) for number, rgb in stream.frames)
     clip = Clip(reel.name, 0.0, stream.rate, stream.fps, stream.count or None)
-    return solve_cameras(pictures, clip, progress=progress_bar(video.stem)).estimate
+    settings = SolveSettings(scale=Scale("arbitrary"))
+    return solve_cameras(pictures, clip, settings=settings, progress=progress_bar(video.stem)).estimate

@@ -1,8 +1,10 @@
-"""COLMAP's covariance of an adjusted model as ours: (omega, centre, log f) of every camera against the first.
+"""COLMAP's covariance of an adjusted model as ours: (omega, centre, log f, log near depth) of every camera against the
+first.
 
 COLMAP perturbs cam_from_world = (Q, t) as (exp(delta) Q, t + epsilon). With R = Q^T and the centre c = -R t this is
 omega = -R delta and dc = R (delta x t) - R epsilon. It holds the scale by one coordinate of the second camera, whose
 error would then be everyone's; ours holds the distance of the camera that is farthest from the first.
+What that leaves unknown of the near depth is kept beside: a path in near depths is as uncertain as they are (scale.py).
 
 It also takes every residual for an error of its own, while what is wrong with a point is wrong in all frames that
 follow it. How far parts of the points disagree, each adjusted alone, shows what that comes to (a group jackknife).
@@ -19,11 +21,12 @@ from torch import Tensor
 
 from ..geometry import se3
 from .colmap import load_pycolmap
+from .scale import near_of
 
 
 def pose_covariance(model: Any, adjuster: Any, frames: tuple[int, ...], variance: float) -> Tensor | None:
-    """[R, 7, 7] of the model's `frames`, times the `variance` of a pixel's residual, with the focal length held; None
-    where it is singular."""
+    """[R, 8, 8] of the model's `frames`, times the `variance` of a pixel's residual, with the focal length held and the
+    near depth known; None where it is singular."""
     pycolmap = load_pycolmap()
     found = pycolmap.estimate_ba_covariance(pycolmap.BACovarianceOptions(), model, adjuster)
     if found is None:
@@ -34,15 +37,15 @@ def pose_covariance(model: Any, adjuster: Any, frames: tuple[int, ...], variance
     offsets = centers - centers[0]
     anchor = int(torch.linalg.vector_norm(offsets, dim=-1).argmax())
     blocks = _Blocks(found, [frame + 1 for frame in frames], motions)
-    covariance = torch.zeros(len(frames), 7, 7, dtype=torch.float64)
+    covariance = torch.zeros(len(frames), 8, 8, dtype=torch.float64)
     for index in range(1, len(frames)):
         covariance[index, :6, :6] = _anchored(blocks, jacobians, offsets, index, anchor)
     return covariance * variance if bool(covariance.isfinite().all()) else None
 
 
 def camera_change(before: Any, after: Any, frames: tuple[int, ...], camera_id: int) -> Tensor:
-    """[R, 7]: (omega, centre, log f) by which every camera of `after` differs from that of `before`, both seen from
-    their first camera and with the farthest one at the distance it has in `before`."""
+    """[R, 8]: (omega, centre, log f, log near depth) by which every camera of `after` differs from that of `before`,
+    both seen from their first camera and with the farthest one at the distance it has in `before`."""
     own, other = (
         torch.stack([torch.from_numpy(np.asarray(m.images[f + 1].cam_from_world().matrix())) for f in frames])
         for m in (before, after)
@@ -56,22 +59,33 @@ def camera_change(before: Any, after: Any, frames: tuple[int, ...], camera_id: i
     centre = (scale * other[:, :3, 3] - own[:, :3, 3]) @ first[:3, :3].mT
     omega[0] = centre[0] = 0.0  # by definition, and not the rounding of it, which a bar would be made of
     focal = math.log(after.cameras[camera_id].params[0] / before.cameras[camera_id].params[0])
-    return torch.cat((omega, centre, omega.new_full((len(omega), 1), focal)), dim=-1)
+    near = math.log(_near_depth(after, frames[0]) * float(scale) / _near_depth(before, frames[0]))
+    return torch.cat((omega, centre, omega.new_tensor((focal, near)).expand(len(omega), 2)), dim=-1)
 
 
 def widened(covariance: Tensor, parts: Tensor | None) -> Tensor:
-    """`covariance` [R, 7, 7] with the errors of rotation and centre as large as `parts` [n, R, 7], the cameras that n
-    parts of the points give, have it, where that is larger: the variance of their mean."""
+    """`covariance` [R, 8, 8] with the errors of rotation and centre as large as `parts` [n, R, 8], the cameras that n
+    parts of the points give, have it, where that is larger, and that of the near depth: the variance of their mean."""
     if parts is None:
         return covariance
     variance = (parts - parts.mean(dim=0)).square().sum(dim=0) / (len(parts) * (len(parts) - 1))
     stated = covariance.diagonal(dim1=-2, dim2=-1)
-    factor = torch.ones(7, dtype=covariance.dtype)
+    factor = torch.ones(8, dtype=covariance.dtype)
     for block in (slice(0, 3), slice(3, 6)):
         total = float(stated[:, block].sum())
         if total > 0.0:
             factor[block] = max(float(variance[:, block].sum()) / total, 1.0) ** 0.5
-    return factor[:, None] * covariance * factor
+    wide = factor[:, None] * covariance * factor
+    wide[:, 7, 7] += variance[:, 7]
+    return wide
+
+
+def _near_depth(model: Any, frame: int) -> float:
+    """The near depth of a model's points for the camera of `frame`, in the model's unit."""
+    seen = {p.point3D_id for p in model.images[frame + 1].points2D if p.has_point3D()} or model.point3D_ids()
+    motion = np.asarray(model.images[frame + 1].cam_from_world().matrix())
+    position = np.stack([model.points3D[number].xyz for number in sorted(seen)])
+    return near_of(torch.from_numpy(position @ motion[2, :3] + motion[2, 3]))
 
 
 def _rigid(motion: Tensor) -> Tensor:

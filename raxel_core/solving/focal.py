@@ -45,9 +45,9 @@ _GRID = np.linspace(-2.0, 2.0, 8001)
 
 
 class ToldFocal(NamedTuple):
-    """The focal length in pixels, its standard deviation as a logarithm, and the change [R, 7] of every
-    camera's (omega, centre, log f) with that logarithm; and by what rivals' cameras differ, [n, R, 7], each times the
-    root of how far it is believed."""
+    """The focal length in pixels, its standard deviation as a logarithm, and the change [R, 8] of every
+    camera's (omega, centre, log f, log near depth) with that logarithm; and by what rivals' cameras differ, [n, R, 8],
+    each times the root of how far it is believed."""
 
     focal: float
     sigma: float
@@ -55,7 +55,7 @@ class ToldFocal(NamedTuple):
     others: Tensor
 
     def covariance(self) -> Tensor:
-        """[R, 7, 7]: what of the cameras is not known because the focal length is not."""
+        """[R, 8, 8]: what of the cameras is not known because the focal length is not."""
         own = self.sigma**2 * self.slope[:, :, None] * self.slope[:, None]
         return own + torch.einsum("nri,nrj->rij", self.others, self.others)
 
@@ -161,7 +161,7 @@ def _shares(rivals: tuple[Rival, ...], focal: float, sigma: float, prior: tuple[
 
 
 def _others(model: Any, rivals: tuple[Rival, ...], told: ToldFocal, prior: tuple[float, float]) -> Tensor:
-    """[n, R, 7]: by what the cameras of rivals differ, times the root of each one's share; of one without all the
+    """[n, R, 8]: by what the cameras of rivals differ, times the root of each one's share; of one without all the
     frames, by what its focal length comes to."""
     frames = sorted(int(number) - 1 for number in model.reg_image_ids())
     found = [torch.zeros_like(told.slope)]

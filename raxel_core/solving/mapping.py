@@ -68,9 +68,10 @@ _FAR, _FAR_PX = 6.0, 2.0
 
 class Mapped(NamedTuple):
     """The largest model: its frames' numbers [R], `world_from_cam` [R, 4, 4], the lens at the table's size, covariance
-    [R, 7, 7] of (omega, centre, log f) against its first camera, `residual_px` [R] and the points; world and unit are
-    the mapper's. `others` holds the frame numbers of the models that are not connected to it; where the lens zooms,
-    `zoom` [R] is what each camera's focal length has more than the lens's."""
+    [R, 8, 8] of (omega, centre, log f, log near depth) against its first camera, the farthest one's distance held
+    (`scale.covariance_in`), `residual_px` [R] and the points; world and unit are the mapper's. `others` holds
+    the frame numbers of the models that are not connected to it; where the lens zooms, `zoom` [R] is what each camera's
+    focal length has more than the lens's."""
 
     frames: tuple[int, ...]
     world_from_cam: Tensor
@@ -374,7 +375,7 @@ def _mapped(
 
 
 def _covariance(model: Any, frames: tuple[int, ...], variance: float, told: ToldFocal | None) -> Tensor | None:
-    """[R, 7, 7]: of the cameras with the focal length held, and what is not known of that on top."""
+    """[R, 8, 8]: of the cameras with the focal length held, and what is not known of that on top."""
     distorts = told is not None and bool(model.cameras[CAMERA_ID].params[3])
     adjuster = adjust(model, refine_focal=False, refine_distortion=distorts)
     covariance = pose_covariance(model, adjuster, frames, variance)
@@ -385,8 +386,8 @@ def _covariance(model: Any, frames: tuple[int, ...], variance: float, told: Told
 
 
 def _parts(model: Any, frames: tuple[int, ...], distorts: bool) -> Tensor | None:
-    """[_PARTS, R, 7] of (omega, centre, log f) of every camera against the model's, each adjusted to a part of the
-    points alone; None where there are too few points for that."""
+    """[_PARTS, R, 8] of (omega, centre, log f, log near depth) of every camera against the model's, each adjusted to a
+    part of the points alone; None where there are too few points for that."""
     numbers = sorted(model.point3D_ids())
     if len(numbers) < _PARTS * _LEAST_PART:
         return None
@@ -396,8 +397,9 @@ def _parts(model: Any, frames: tuple[int, ...], distorts: bool) -> Tensor | None
         for place, number in enumerate(numbers):
             if place % _PARTS != part:
                 own.delete_point3D(number)
+        before = load_pycolmap().Reconstruction(own)
         adjust(own, refine_focal=False, refine_distortion=distorts, steps=_PART_STEPS)
-        found.append(camera_change(model, own, frames, CAMERA_ID))
+        found.append(camera_change(before, own, frames, CAMERA_ID))
     return torch.stack(found)
 
 

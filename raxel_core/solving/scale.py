@@ -51,6 +51,19 @@ def scaled(estimate: Estimate, scale: Scale, ratio: DepthRatio | None = None) ->
     return estimate.scaled(1.0 / farthest, unit="arbitrary")
 
 
+def covariance_in(scale: Scale, covariance: Tensor, center: Tensor) -> Tensor:
+    """[R, 7, 7] of (omega, centre, log f) in the unit that `scale` asks for, of [R, 8, 8], which holds the distance of
+    the farthest camera and has the error of the log near depth n besides; `center` [R, 3] from the first camera.
+
+    Where depths are the unit, lengths are taken over them: a centre's error is dc - c dn. A drive to the side looks the
+    same with any focal length, at depths that are as many times as large; so its length in depths is known no better.
+    """
+    to_unit = torch.eye(7, 8, dtype=covariance.dtype).repeat(len(center), 1, 1)
+    if scale.kind in ("near_depth", "depth"):
+        to_unit[:, 3:6, 7] = -center
+    return to_unit @ covariance @ to_unit.mT
+
+
 def depth_ratio(estimate: Estimate, lens: Lens, depth_at: DepthAt) -> DepthRatio:
     """How depth maps compare with the points of an estimate, over all observations that both have a depth for; `lens`
     is that of the frames as they were filmed.
@@ -87,7 +100,11 @@ def near_depth(estimate: Estimate) -> float:
         raise ValueError("near depth needs points of the scene, and this estimate has none")
     local = (camera.cam_from_world[:3, :3] @ points.position.mT).mT + camera.cam_from_world[:3, 3]
     seen = points.seen_from(0)
-    depth = local[seen if len(seen) else slice(None), 2]
+    return near_of(local[seen if len(seen) else slice(None), 2])
+
+
+def near_of(depth: Tensor) -> float:
+    """The near depth of points with these depths [n]. ValueError where none is before the camera."""
     depth = depth[depth > 0.0]
     if not len(depth):
         raise ValueError("near depth needs points before the first camera, and there are none")

@@ -24,7 +24,7 @@ from .mapping import Mapped, map_frames
 from .matching import Correspondences, frame_pairs, match_frames, read_correspondences
 from .motion import STILL_PX, Turn, displacement_px, moving_share, parallax_px, turn_of
 from .rotation import Turning, fit_turning
-from .scale import depth_ratio, scaled
+from .scale import covariance_in, depth_ratio, scaled
 from .settings import SolveSettings
 from .verdict import moving_verdict, still_verdict, turning_verdict
 
@@ -222,9 +222,9 @@ def _moving(matched: _Matched, clip: Clip, mapped: Mapped, settings: SolveSettin
     rotation = first[:3, :3].mT
     covariance = mapped.covariance
     if covariance is not None:
-        turn = torch.eye(7, dtype=torch.float64)
+        turn = torch.eye(8, dtype=torch.float64)
         turn[:3, :3] = turn[3:6, 3:6] = rotation
-        covariance = turn @ covariance @ turn.mT
+        covariance = covariance_in(settings.scale, turn @ covariance @ turn.mT, motions[:, :3, 3])
     points = mapped.points.transformed(1.0, rotation, -(rotation @ first[:3, 3]))
     factor = torch.tensor([matched.hw[1] / matched.table.hw[1], matched.hw[0] / matched.table.hw[0]])
     estimate = replace(

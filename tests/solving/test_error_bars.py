@@ -17,6 +17,8 @@ from raxel_core.geometry.trajectory import Trajectory
 from raxel_core.solving import focal, mapping
 from raxel_core.solving.features import CAMERA_ID, FeatureTable, colmap_camera
 from raxel_core.solving.lens import lens_of_fov
+from raxel_core.solving.scale import covariance_in, near_of
+from raxel_core.solving.settings import Scale
 
 HW, FRAMES, POINTS = (270, 480), 10, 160
 TRUE_FOCAL = lens_of_fov(math.radians(60), HW).focal[0]
@@ -75,7 +77,7 @@ def ratios(noise, drift, tmp_path, seeds=6):
         model, table = measured(seed, noise=noise, drift=drift, folder=tmp_path)
         mapped = mapping._mapped(table, *mapping._adjusted(model, lens, table, PRIOR), lens, ())
         motions = se3.relative(mapped.world_from_cam[0], mapped.world_from_cam)
-        turn = torch.eye(7, dtype=torch.float64)
+        turn = torch.eye(7, 8, dtype=torch.float64)
         turn[:3, :3] = turn[3:6, 3:6] = mapped.world_from_cam[0, :3, :3].mT
         path = Trajectory(Camera(motions, mapped.lens.K(), HW), fps=24.0, unit="arbitrary")
         covariance = turn @ mapped.covariance @ turn.mT
@@ -114,6 +116,36 @@ def test_a_straight_drive_tells_no_focal_length_and_what_is_believed_beforehand_
         assert adjusted.cameras[CAMERA_ID].params[0] == pytest.approx(told.focal)
         mapped = mapping._mapped(table, adjusted, told, lens_of_fov(math.radians(60), HW), ())
         assert float(mapped.covariance[-1, 6, 6]) ** 0.5 == pytest.approx(told.sigma)
+
+
+def in_near_depths(mapped, scale):
+    """The last camera's distance from the first, and its bar in the unit of `scale`, over the near depth."""
+    first = mapped.world_from_cam[0]
+    center = se3.relative(first, mapped.world_from_cam)[:, :3, 3]
+    turn = torch.eye(8, dtype=torch.float64)
+    turn[:3, :3] = turn[3:6, 3:6] = first[:3, :3].mT
+    covariance = covariance_in(scale, turn @ mapped.covariance @ turn.mT, center)
+    assert float(covariance[0, :6, :6].abs().max()) == 0.0
+    near = near_of((mapped.points.position - first[:3, 3]) @ first[:3, 2])
+    return float(center[-1].norm()) / near, float(covariance[-1, 3:6, 3:6].trace().sqrt()) / near
+
+
+@pytest.mark.parametrize("way", [straight, truth])
+def test_a_length_in_near_depths_is_as_uncertain_as_what_the_lens_says_of_depths(way, tmp_path):
+    """A drive to the side with a focal length of 1/0.8 of the true one is 0.8 times as long: the bar says that. An arc
+    tells the lens, and its bar stays short; as does that of a unit that no depth has a part in."""
+    camera, lens = way(), lens_of_fov(math.radians(60), HW)
+    model, table = measured(0, noise=0.2, folder=tmp_path, camera=camera)
+    depth = near_of(torch.from_numpy(np.stack([point.xyz for point in model.points3D.values()])[:, 2]))
+    mapped = mapping._mapped(table, *mapping._adjusted(model, lens, table, (TRUE_FOCAL / 0.8, 0.5)), lens, ())
+    found, bar = in_near_depths(mapped, Scale())
+    error = abs(found - float((camera.center[-1] - camera.center[0]).norm()) / depth)
+    assert error < 2.0 * bar
+    if way is straight:
+        assert 0.3 * found < bar < 0.8 * found
+    else:
+        assert bar < 0.05 * found
+    assert in_near_depths(mapped, Scale("arbitrary"))[1] < 0.02 * found
 
 
 def test_an_adjustment_that_runs_away_is_taken_back(tmp_path, monkeypatch):
@@ -163,7 +195,7 @@ def test_the_cameras_of_a_rival_are_in_the_bars(tmp_path):
     apart = replace(straight(), world_from_cam=truth().world_from_cam[3] @ straight().world_from_cam)
     (model, _), (other, _) = (measured(0, noise=0.1, folder=tmp_path, camera=each) for each in (truth(), apart))
     other.cameras[CAMERA_ID].params = [1.4 * TRUE_FOCAL, *other.cameras[CAMERA_ID].params[1:]]
-    told = focal.ToldFocal(TRUE_FOCAL, 0.01, torch.zeros(FRAMES, 7, dtype=torch.float64), torch.empty(0))
+    told = focal.ToldFocal(TRUE_FOCAL, 0.01, torch.zeros(FRAMES, 8, dtype=torch.float64), torch.empty(0))
     rival = focal.Rival(1.4 * TRUE_FOCAL, math.sqrt(2.0 * math.pi) * 0.01, 0.0, other)
     told = told._replace(others=focal._others(model, (rival,), told, (TRUE_FOCAL, 1e6)))
     assert float(told.covariance()[0, :6, :6].abs().max()) == 0.0
