@@ -387,7 +387,7 @@ def test_train_vae_fits_a_code(tmp_path: Path, capsys) -> None:
         (["evaluate", "--published"], "--published is not an argument of --method robust"),
         (["evaluate", "--frames", "5"], "--frames is not an argument of --method robust"),
         (["evaluate", "--weights", "{text}"], "--weights is not an argument of --method robust"),
-        (["pose", "{video}", "--frames", "4"], "nearest such count is 5"),
+        (["pose", "{video}", "--frames", "4"], "the model sees 5 and more frames of a clip, got 4"),
         (["pose", "{video}", "--frames", "13"], "has 9 frames at 8 a second, 13 are needed"),
         (["pose", "{video}", "--start", "60"], "holds no frame from 60 s on"),
         (["pose", "{video}", "--start", "1"], "has 1 frames at 8 a second, 5 are needed"),
