@@ -84,7 +84,8 @@ def run(options: argparse.Namespace) -> int:
     _write_generated(options.out, result.video, clip.fps)
     footage = _footage(options, reel, clip)
     for name, read in (("first", result.first), ("second", result.second)):
-        judged = replace(judged_reading(read, model.recipe, fps=clip.fps), trajectory=paths[name])
+        judged = judged_reading(read, model.recipe, fps=clip.fps, filmed=name == "first")
+        judged = replace(judged, trajectory=paths[name])
         known = judged if footage is None else replace(judged, footage=footage)
         write_text(options.out / f"{name}.json", estimate_to_json(known))
     write_plot(options.out / "paths.png", paths)

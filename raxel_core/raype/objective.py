@@ -18,7 +18,7 @@ from ..latents.statistics import LatentStatistics
 from ..latents.vae import VideoVAE
 from ..latents.wan_vae import WanVAE
 from ..sampling.schedule import shifted_sigmas
-from ..training.data import ClipPool, LatentClips, vae_mark
+from ..training.data import ClipPool, LatentClips
 from ..training.filmed import NO_FILMS, Films, all_sets
 from ..training.loss import NEAREST_DEPTH
 from ..training.objective import batch_generator
@@ -98,7 +98,7 @@ class RayPEObjective:
     @property
     def origins(self) -> Mapping[str, str]:
         """The VAE of the clips."""
-        return {"vae": vae_mark(self.pool.vae)}
+        return {"vae": self.pool.vae_mark}
 
     def to(self, device: torch.device) -> None:
         """Move the network and the prompt; batches are made on the CPU and moved whole."""

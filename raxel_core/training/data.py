@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
@@ -254,6 +255,11 @@ class ClipPool:
         """The clips of `seeds` from the file `name` of the folder, rendered into it first where it is missing."""
         return _load(self._ensure(name, seeds, scenes=scenes), self.config.hw)
 
+    @cached_property
+    def vae_mark(self) -> str:
+        """What tells the VAE of the clips from others (`vae_mark`)."""
+        return vae_mark(self.vae)
+
     def _ensure(self, name: str, seeds: range, *, scenes: Mapping[str, float]) -> Path:
         """The file of these clips, made where it is missing. ValueError where it is another VAE's."""
         config, path = self.config, self.folder / f"{name}.safetensors"
@@ -268,7 +274,7 @@ class ClipPool:
             if not self._holds(path, content, measured):
                 made = render_clips(config, self.vae, seeds, scenes=scenes, device=self.device, fast=self.fast,
                                     sets=self.sets)  # fmt: skip
-                _save(path, made, {"content": content, "depths": measured, "vae": vae_mark(self.vae)})
+                _save(path, made, {"content": content, "depths": measured, "vae": self.vae_mark})
         return path
 
     def _holds(self, path: Path, content: str, measured: str) -> bool:
@@ -277,7 +283,7 @@ class ClipPool:
         said = _said(path) if path.exists() else {}
         if said.get("content") != content or said.get("depths", measured) != measured:
             return False
-        own = vae_mark(self.vae)
+        own = self.vae_mark
         if said.get("vae", own if isinstance(self.vae, WanVAE) else UNMARKED) != own:
             raise ValueError(
                 f"{path} holds clips that another VAE coded than the run's: give the run another --cache, "
